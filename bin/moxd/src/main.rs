@@ -1,0 +1,2 @@
+//! moxd
+fn main() {}

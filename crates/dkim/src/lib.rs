@@ -1,0 +1,1 @@
+//! DKIM and ARC: which names vouch for these bytes?.

@@ -1,0 +1,1 @@
+//! The dns seam answered by hickory-resolver, with its own DNSSEC validation.

@@ -1,0 +1,288 @@
+//! [`Name`], [`Domain`] and [`Host`].
+
+use crate::{NameError, NameErrorKind};
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// RFC 1035 §2.3.4: octets in one label.
+pub const MAX_LABEL: usize = 63;
+/// RFC 1035 §2.3.4: 255 octets on the wire are at most 253 as text without the final dot.
+pub const MAX_NAME: usize = 253;
+/// Labels of the longest name: every label takes an octet and its dot.
+pub const MAX_LABELS: usize = 127;
+
+/// An absolute name as DNS knows it: any printable label, lower-case, written without the final dot.
+///
+/// Service names (`_dmarc.example.org`) and names made from SPF macros are `Name`s but not [`Domain`]s.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Name(Arc<str>);
+
+impl Name {
+    /// The root, written `.`; the exchange of a null MX (RFC 7505 §3).
+    pub fn root() -> Self {
+        Self(Arc::from(""))
+    }
+
+    /// `label` (which may hold dots) put before `base`.
+    ///
+    /// # Errors
+    /// The joined text is not a name, for its length or its characters.
+    pub fn prefixed(label: &str, base: &Name) -> Result<Self, NameError> {
+        format!("{label}.{base}").parse()
+    }
+
+    /// The name without a final dot; empty for the root.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Is this the root?
+    pub fn is_root(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The labels, leftmost first.
+    pub fn labels(&self) -> impl DoubleEndedIterator<Item = &str> {
+        self.0.split('.').filter(|label| !label.is_empty())
+    }
+
+    /// The name without its leftmost label; none for the root.
+    pub fn parent(&self) -> Option<Name> {
+        if self.is_root() {
+            return None;
+        }
+        Some(self.0.split_once('.').map_or_else(Name::root, |(_, rest)| Name(Arc::from(rest))))
+    }
+
+    /// Is this `other`, or a name below it?
+    pub fn is_at_or_below(&self, other: &Name) -> bool {
+        other.is_root()
+            || self.0.strip_suffix(other.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    }
+}
+
+impl FromStr for Name {
+    type Err = NameError;
+
+    /// Reads a name with or without the final dot; letters are lower-cased.
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        if text == "." {
+            return Ok(Self::root());
+        }
+        let text = text.strip_suffix('.').unwrap_or(text);
+        if text.is_empty() {
+            return Err(NameError::new(NameErrorKind::Empty));
+        }
+        // RFC 1035 §3.1: names are 255 octets or less.
+        if text.len() > MAX_NAME {
+            return Err(NameError::new(NameErrorKind::NameTooLong));
+        }
+        for label in text.split('.') {
+            if label.is_empty() {
+                return Err(NameError::new(NameErrorKind::EmptyLabel));
+            }
+            // RFC 1035 §3.1: labels are 63 octets or less.
+            if label.len() > MAX_LABEL {
+                return Err(NameError::new(NameErrorKind::LabelTooLong));
+            }
+            if !label.bytes().all(|b| b.is_ascii_graphic()) {
+                return Err(NameError::new(NameErrorKind::BadCharacter));
+            }
+        }
+        Ok(Self(Arc::from(text.to_ascii_lowercase())))
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_root() { "." } else { &self.0 })
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Name({self})")
+    }
+}
+
+/// The domain of a host or mailbox: letters, digits and inner hyphens, kept as lower-case A-labels (RFC 5890 §2.3.2.1).
+///
+/// Two spellings that IDNA maps to one name are equal. Underscores are refused: no mail domain has them.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Domain(Name);
+
+impl Domain {
+    /// Reads a domain that must be ASCII already, as in a session without SMTPUTF8. A-labels are accepted.
+    ///
+    /// # Errors
+    /// As [`Domain::from_str`]; every non-ASCII character is a bad character.
+    pub fn from_ascii(text: &str) -> Result<Self, NameError> {
+        if !text.is_ascii() {
+            return Err(NameError::new(NameErrorKind::BadCharacter));
+        }
+        text.parse()
+    }
+
+    /// The name as DNS is asked for it.
+    pub fn name(&self) -> &Name {
+        &self.0
+    }
+
+    /// Lower-case A-labels, without a final dot.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// The form for people: U-labels where the name is internationalised.
+    pub fn unicode(&self) -> String {
+        if self.as_str().split('.').any(|label| label.starts_with("xn--")) {
+            let (text, result) = idna::domain_to_unicode(self.as_str());
+            if result.is_ok() {
+                return text;
+            }
+        }
+        self.as_str().to_owned()
+    }
+
+    /// The domain without its leftmost label; none for a single label.
+    pub fn parent(&self) -> Option<Domain> {
+        self.0.parent().filter(|p| !p.is_root()).map(Domain)
+    }
+
+    /// Is this `other`, or a subdomain of it?
+    pub fn is_at_or_below(&self, other: &Domain) -> bool {
+        self.0.is_at_or_below(&other.0)
+    }
+
+    /// A name out of an answer that happens to be a valid domain.
+    pub fn from_name(name: &Name) -> Option<Domain> {
+        name.as_str().parse().ok()
+    }
+}
+
+impl FromStr for Domain {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        if text.is_empty() {
+            return Err(NameError::new(NameErrorKind::Empty));
+        }
+        let plain = text.is_ascii() && !text.split('.').any(is_a_label);
+        let name: Name = if plain {
+            // The common case needs no tables: UTS 46 only lower-cases ASCII.
+            if text.ends_with('.') {
+                return Err(NameError::new(NameErrorKind::EmptyLabel));
+            }
+            text.parse()?
+        } else {
+            // Bound the work of the mapping before it starts: U-labels are never more than 4 times their A-label.
+            if text.len() > 4 * MAX_NAME {
+                return Err(NameError::new(NameErrorKind::NameTooLong));
+            }
+            let ascii = idna::domain_to_ascii_strict(text).map_err(|_| explain(text))?;
+            if ascii.ends_with('.') {
+                return Err(NameError::new(NameErrorKind::EmptyLabel));
+            }
+            ascii.parse()?
+        };
+        for label in name.labels() {
+            // RFC 5321 §4.1.2: sub-domain = Let-dig [Ldh-str].
+            if !label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+                return Err(NameError::new(NameErrorKind::BadCharacter));
+            }
+            if label.starts_with('-') || label.ends_with('-') {
+                return Err(NameError::new(NameErrorKind::BadHyphen));
+            }
+        }
+        Ok(Self(name))
+    }
+}
+
+fn is_a_label(label: &str) -> bool {
+    label.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("xn--"))
+}
+
+/// The IDNA library says only that a name is bad; tell length apart from the rest, since replies differ.
+fn explain(text: &str) -> NameError {
+    let mapped = idna::domain_to_ascii(text).unwrap_or_default();
+    let kind = if mapped.len() > MAX_NAME {
+        NameErrorKind::NameTooLong
+    } else if mapped.split('.').any(|label| label.len() > MAX_LABEL) {
+        NameErrorKind::LabelTooLong
+    } else {
+        NameErrorKind::BadInternational
+    };
+    NameError::new(kind)
+}
+
+impl fmt::Display for Domain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Domain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Domain({self})")
+    }
+}
+
+impl AsRef<Name> for Domain {
+    fn as_ref(&self) -> &Name {
+        &self.0
+    }
+}
+
+/// A domain, or an address literal (RFC 5321 §4.1.3).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Host {
+    /// A domain name.
+    Domain(Domain),
+    /// An address literal.
+    Ip(IpAddr),
+}
+
+impl Host {
+    /// The domain, if it is one.
+    pub fn domain(&self) -> Option<&Domain> {
+        match self {
+            Self::Domain(domain) => Some(domain),
+            Self::Ip(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Host {
+    /// As in SMTP: `example.org`, `[192.0.2.1]`, `[IPv6:2001:db8::1]`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Domain(domain) => domain.fmt(f),
+            Self::Ip(IpAddr::V4(ip)) => write!(f, "[{ip}]"),
+            Self::Ip(IpAddr::V6(ip)) => write!(f, "[IPv6:{ip}]"),
+        }
+    }
+}
+
+impl FromStr for Host {
+    type Err = NameError;
+
+    /// A domain, or an address literal with both brackets; the `IPv6:` tag is required for IPv6 alone.
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let Some(inner) = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')) else {
+            return text.parse().map(Self::Domain);
+        };
+        let bad = || NameError::new(NameErrorKind::BadCharacter);
+        match inner.split_at_checked(5) {
+            Some((tag, ip)) if tag.eq_ignore_ascii_case("ipv6:") => {
+                ip.parse::<Ipv6Addr>().map(|ip| Self::Ip(IpAddr::V6(ip))).map_err(|_| bad())
+            }
+            _ => inner.parse().map(|ip| Self::Ip(IpAddr::V4(ip))).map_err(|_| bad()),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "name_tests.rs"]
+mod tests;

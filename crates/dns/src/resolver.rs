@@ -1,0 +1,226 @@
+//! The seam to DNS: one trait with one method, and the questions that mail asks through it.
+
+use crate::{Kind, LookupError, LookupErrorKind, Mx, Name, Record, Tlsa, join_all};
+use std::fmt;
+use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::pin::Pin;
+
+/// What is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Question<'a> {
+    /// The absolute name; no search list is ever applied to it.
+    pub name: &'a Name,
+    /// The record type.
+    pub kind: Kind,
+}
+
+/// An answer on its way.
+pub type Lookup<'a> = Pin<Box<dyn Future<Output = Result<Answer<Record>, LookupError>> + Send + 'a>>;
+
+/// Whoever can answer a question.
+///
+/// An implementation follows aliases, bounds its time, and returns records of the asked type alone; an answer without
+/// such records is an error of kind [`LookupErrorKind::NoData`]. One boxed future for each question is nothing beside
+/// the question, and no type parameter spreads through the crates that ask.
+pub trait Resolver: Send + Sync {
+    /// Asks one question.
+    fn lookup<'a>(&'a self, question: Question<'a>) -> Lookup<'a>;
+}
+
+/// What DNSSEC says about an answer (RFC 4035 §4.3). A bogus answer is an error, never an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Security {
+    /// Nothing was checked, or it could not be.
+    #[default]
+    Unknown,
+    /// Proven to come from a zone that is not signed.
+    Insecure,
+    /// Validated up to a trust anchor, aliases included.
+    Secure,
+}
+
+impl fmt::Display for Security {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unknown => "unknown",
+            Self::Insecure => "insecure",
+            Self::Secure => "secure",
+        })
+    }
+}
+
+/// Records with what is known about them; never empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer<T> {
+    /// In the order of the answer, except MX: those by preference.
+    pub records: Vec<T>,
+    /// The weakest verdict over all records and aliases of the answer.
+    pub security: Security,
+}
+
+impl<T> Answer<T> {
+    /// Was the whole answer validated?
+    pub fn is_secure(&self) -> bool {
+        self.security == Security::Secure
+    }
+}
+
+async fn ask<T>(
+    dns: &dyn Resolver,
+    name: &Name,
+    kind: Kind,
+    pick: fn(Record) -> Option<T>,
+) -> Result<Answer<T>, LookupError> {
+    let answer = dns.lookup(Question { name, kind }).await?;
+    let records: Vec<T> = answer.records.into_iter().filter_map(pick).collect();
+    if records.is_empty() {
+        let error = LookupError::new(LookupErrorKind::NoData, name.clone(), kind);
+        return Err(error.with_security(answer.security));
+    }
+    Ok(Answer { records, security: answer.security })
+}
+
+/// TXT records, the strings of each joined.
+///
+/// # Errors
+/// No such record, or DNS did not work.
+pub async fn txt(dns: &dyn Resolver, name: &Name) -> Result<Answer<Vec<u8>>, LookupError> {
+    let pick = |record| if let Record::Txt(text) = record { Some(text) } else { None };
+    ask(dns, name, Kind::Txt, pick).await
+}
+
+/// Mail exchanges by preference. The order among equal preferences is the answer's; a client shuffles them.
+///
+/// # Errors
+/// No such record, or DNS did not work.
+pub async fn mx(dns: &dyn Resolver, name: &Name) -> Result<Answer<Mx>, LookupError> {
+    let pick = |record| if let Record::Mx(mx) = record { Some(mx) } else { None };
+    let mut answer = ask(dns, name, Kind::Mx, pick).await?;
+    answer.records.sort_by_key(|mx| mx.preference);
+    Ok(answer)
+}
+
+/// IPv4 addresses.
+///
+/// # Errors
+/// No such record, or DNS did not work.
+pub async fn ipv4(dns: &dyn Resolver, name: &Name) -> Result<Answer<Ipv4Addr>, LookupError> {
+    let pick = |record| if let Record::A(ip) = record { Some(ip) } else { None };
+    ask(dns, name, Kind::A, pick).await
+}
+
+/// IPv6 addresses.
+///
+/// # Errors
+/// No such record, or DNS did not work.
+pub async fn ipv6(dns: &dyn Resolver, name: &Name) -> Result<Answer<Ipv6Addr>, LookupError> {
+    let pick = |record| if let Record::Aaaa(ip) = record { Some(ip) } else { None };
+    ask(dns, name, Kind::Aaaa, pick).await
+}
+
+/// Addresses of both families, IPv4 first, both asked for at the same time.
+///
+/// # Errors
+/// Neither family has a record (then the absence is reported), or one failed and the other has none.
+pub async fn addresses(dns: &dyn Resolver, name: &Name) -> Result<Answer<IpAddr>, LookupError> {
+    type Part<'a> = Pin<Box<dyn Future<Output = Result<Answer<IpAddr>, LookupError>> + Send + 'a>>;
+    let v4: Part<'_> = Box::pin(async { Ok(widen(ipv4(dns, name).await?)) });
+    let v6: Part<'_> = Box::pin(async { Ok(widen(ipv6(dns, name).await?)) });
+    let mut answers = join_all(vec![v4, v6]).await.into_iter();
+    match (answers.next(), answers.next()) {
+        (Some(Ok(mut a)), Some(Ok(b))) => {
+            a.security = a.security.min(b.security);
+            a.records.extend(b.records);
+            Ok(a)
+        }
+        (Some(Ok(one)), Some(Err(_))) | (Some(Err(_)), Some(Ok(one))) => Ok(one),
+        // A failure tells that something may be there; absence would claim that nothing is.
+        (Some(Err(a)), Some(Err(b))) => Err(if a.is_absent() { b } else { a }),
+        _ => Err(LookupError::new(LookupErrorKind::NoData, name.clone(), Kind::A)),
+    }
+}
+
+fn widen<T: Into<IpAddr>>(answer: Answer<T>) -> Answer<IpAddr> {
+    Answer { records: answer.records.into_iter().map(Into::into).collect(), security: answer.security }
+}
+
+/// The names that an address points to.
+///
+/// # Errors
+/// No such record, or DNS did not work.
+pub async fn pointers(dns: &dyn Resolver, ip: IpAddr) -> Result<Answer<Name>, LookupError> {
+    let pick = |record| if let Record::Ptr(name) = record { Some(name) } else { None };
+    ask(dns, &reverse_name(ip), Kind::Ptr, pick).await
+}
+
+/// Certificate associations.
+///
+/// # Errors
+/// No such record, or DNS did not work.
+pub async fn tlsa(dns: &dyn Resolver, name: &Name) -> Result<Answer<Tlsa>, LookupError> {
+    let pick = |record| if let Record::Tlsa(tlsa) = record { Some(tlsa) } else { None };
+    ask(dns, name, Kind::Tlsa, pick).await
+}
+
+/// The name at which an address's pointers stand: under `in-addr.arpa` (RFC 1035 §3.5) or `ip6.arpa` (RFC 3596 §2.5).
+/// An IPv4-mapped IPv6 address counts as IPv4.
+pub fn reverse_name(ip: IpAddr) -> Name {
+    let text = match ip.to_canonical() {
+        IpAddr::V4(ip) => {
+            let [a, b, c, d] = ip.octets();
+            format!("{d}.{c}.{b}.{a}.in-addr.arpa")
+        }
+        IpAddr::V6(ip) => {
+            let nibbles = ip.octets().into_iter().rev().map(|b| format!("{:x}.{:x}.", b & 15, b >> 4));
+            nibbles.collect::<String>() + "ip6.arpa"
+        }
+    };
+    text.parse().expect("digits and dots of bounded length are a name")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::zone::{Zone, ready};
+
+    fn name(text: &str) -> Name {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn reverse_names_of_both_families() {
+        let check = |ip: &str, want: &str| assert_eq!(reverse_name(ip.parse().unwrap()).as_str(), want);
+        check("192.0.2.1", "1.2.0.192.in-addr.arpa");
+        check("::ffff:192.0.2.1", "1.2.0.192.in-addr.arpa");
+        check("2001:db8::1", "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa");
+    }
+
+    #[test]
+    fn addresses_joins_both_families_with_the_weaker_verdict() {
+        let zone = Zone::parse("!secure s.test.\ns.test. A 192.0.2.1\ns.test. AAAA 2001:db8::1").unwrap();
+        let answer = ready(addresses(&zone, &name("s.test"))).unwrap();
+        assert_eq!(answer.records.len(), 2);
+        assert!(answer.is_secure());
+    }
+
+    #[test]
+    fn addresses_tells_a_failure_from_absence() {
+        let zone = Zone::parse("!servfail f.test. AAAA\na.test. TXT x\nb.test. A 192.0.2.1").unwrap();
+        assert_eq!(
+            ready(addresses(&zone, &name("f.test"))).unwrap_err().kind(),
+            LookupErrorKind::Temporary,
+            "the other family may have the records"
+        );
+        assert_eq!(ready(addresses(&zone, &name("a.test"))).unwrap_err().kind(), LookupErrorKind::NoData);
+        assert_eq!(ready(addresses(&zone, &name("n.test"))).unwrap_err().kind(), LookupErrorKind::NoName);
+        assert_eq!(ready(addresses(&zone, &name("b.test"))).unwrap().records.len(), 1);
+    }
+
+    #[test]
+    fn mx_come_by_preference() {
+        let zone = Zone::parse("m.test. MX 20 b.test.\nm.test. MX 10 a.test.").unwrap();
+        let hosts = ready(mx(&zone, &name("m.test"))).unwrap().records;
+        assert_eq!(hosts.iter().map(|m| m.preference).collect::<Vec<_>>(), [10, 20]);
+    }
+}

@@ -1,0 +1,81 @@
+//! Public suffixes: under which names strangers register domains of their own.
+//!
+//! The list is compiled in. Only its ICANN section counts: a company that hands out names below its own domain is
+//! still one organisation to DMARC of RFC 7489 §3.2.
+
+use crate::Domain;
+use psl::{List, Psl, Type};
+
+/// The organizational domain: the public suffix and one label before it (RFC 7489 §3.2). A public suffix itself, or
+/// a single label, is its own organizational domain.
+pub fn organizational(domain: &Domain) -> Domain {
+    let suffix_labels = suffix_labels(domain.as_str());
+    let labels: Vec<&str> = domain.name().labels().collect();
+    let keep = (suffix_labels + 1).min(labels.len());
+    let kept = labels.get(labels.len() - keep..).unwrap_or_default().join(".");
+    kept.parse().unwrap_or_else(|_| domain.clone())
+}
+
+/// Is this name a public suffix, so that nobody in particular stands behind it?
+pub fn is_public(domain: &Domain) -> bool {
+    suffix_labels(domain.as_str()) >= domain.name().labels().count()
+}
+
+/// Labels in the longest ICANN suffix. A top-level domain that is not listed counts as a suffix.
+fn suffix_labels(name: &str) -> usize {
+    let mut rest = name;
+    loop {
+        let Some(suffix) = List.suffix(rest.as_bytes()) else { return 1 };
+        let labels = suffix.as_bytes().split(|b| *b == b'.').count();
+        if suffix.typ() != Some(Type::Private) {
+            return labels;
+        }
+        // A private suffix lies below an ICANN one: look again with one label less than the private suffix has.
+        let Some(start) = rest.len().checked_sub(suffix.as_bytes().len()) else { return 1 };
+        match rest.get(start..).and_then(|s| s.split_once('.')) {
+            Some((_, parent)) => rest = parent,
+            None => return labels,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(domain: &str, want: &str, public: bool) {
+        let domain: Domain = domain.parse().unwrap();
+        assert_eq!(organizational(&domain).as_str(), want);
+        assert_eq!(is_public(&domain), public, "{domain}");
+    }
+
+    #[test]
+    fn organizational_domains() {
+        check("a.b.example.com", "example.com", false);
+        check("example.com", "example.com", false);
+        check("com", "com", true);
+        check("a.example.co.uk", "example.co.uk", false);
+        check("co.uk", "co.uk", true);
+        check("x.unlisted", "x.unlisted", false);
+        check("unlisted", "unlisted", true);
+    }
+
+    #[test]
+    fn wildcard_and_exception_rules() {
+        check("a.b.c.kawasaki.jp", "b.c.kawasaki.jp", false);
+        check("c.kawasaki.jp", "c.kawasaki.jp", true);
+        check("a.city.kawasaki.jp", "city.kawasaki.jp", false);
+    }
+
+    #[test]
+    fn the_private_section_does_not_count() {
+        check("someone.github.io", "github.io", false);
+        check("a.someone.blogspot.co.uk", "blogspot.co.uk", false);
+    }
+
+    #[test]
+    fn international_suffixes() {
+        check("a.b.xn--p1ai", "b.xn--p1ai", false);
+    }
+}

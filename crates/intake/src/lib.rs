@@ -1,0 +1,1 @@
+//! What becomes of a message offered to moxd (house crate of moxd).

@@ -1,0 +1,1 @@
+//! Reverse DNS, DNS block lists and MX checks of a sender.

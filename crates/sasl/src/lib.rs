@@ -1,0 +1,1 @@
+//! SASL exchanges, server and client: PLAIN, LOGIN, CRAM-MD5, SCRAM, EXTERNAL.

@@ -1,0 +1,1 @@
+//! SMTP grammar: commands, replies, paths, parameters, and the DATA decoder.

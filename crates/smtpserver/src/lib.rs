@@ -1,0 +1,1 @@
+//! An SMTP server: a pure session and a thin driver.

@@ -1,0 +1,1 @@
+//! SPF (RFC 7208): may this address send for this name?.

@@ -1,0 +1,1 @@
+//! Durable accounts, mailboxes and messages over a journal (house crate of moxd).
