@@ -1,0 +1,313 @@
+//! The header of a message: its fields byte for byte, and where it ends.
+
+use crate::finding::note;
+use crate::{Finding, FindingKind};
+use bstr::{BStr, BString, ByteSlice};
+use memchr::{memchr, memchr2};
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// Octets of a header that are read. No RFC sets it; a To field of ten thousand recipients fits.
+pub const MAX_HEADER_SIZE: usize = 1 << 20;
+/// Fields of a header that are read. No RFC sets it; ordinary messages have some sixty.
+pub const MAX_FIELDS: usize = 1000;
+/// RFC 5322 §2.1.1: octets of a line, without its CRLF.
+pub const MAX_LINE: usize = 998;
+
+/// One header field, byte for byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Header<'a> {
+    /// The name as written, without the white space obsolete syntax allows before the colon.
+    pub name: &'a BStr,
+    /// The whole field: name, colon, value with its folding, and the final line end if there is one.
+    pub raw: &'a BStr,
+    /// What follows the colon: with leading white space, folding and the final line end.
+    pub value: &'a BStr,
+    /// Where `raw` begins, in octets from the start of the block.
+    pub offset: usize,
+}
+
+impl<'a> Header<'a> {
+    /// Does the field have this name? Case does not matter.
+    pub fn is(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name.as_bytes())
+    }
+
+    /// The octets of the block that the field takes.
+    pub fn range(&self) -> Range<usize> {
+        self.offset..self.offset.saturating_add(self.raw.len())
+    }
+
+    /// The value without line ends (RFC 5322 §2.2.3) and without white space around it. Inner white space stays.
+    pub fn unfolded(&self) -> Cow<'a, BStr> {
+        let value: &'a [u8] = self.value;
+        let value = value.trim_ascii();
+        if memchr2(b'\r', b'\n', value).is_none() {
+            return Cow::Borrowed(value.as_bstr());
+        }
+        // RFC 5322 §2.2.3: unfolding removes any CRLF that is immediately followed by white space. After trimming,
+        // every line end left is such a one.
+        let mut out = Vec::with_capacity(value.len());
+        for line in value.split_inclusive(|b| *b == b'\n') {
+            let line = line.strip_suffix(b"\n").unwrap_or(line);
+            out.extend_from_slice(line.strip_suffix(b"\r").unwrap_or(line));
+        }
+        Cow::Owned(BString::from(out))
+    }
+}
+
+/// The fields of a header in their order, and what was found wrong on the way.
+#[derive(Debug, Clone)]
+pub struct Headers<'a> {
+    fields: Vec<Header<'a>>,
+    findings: Vec<Finding>,
+    body: Option<usize>,
+}
+
+impl<'a> Headers<'a> {
+    /// The fields in the order of the message.
+    pub fn iter(&self) -> std::slice::Iter<'_, Header<'a>> {
+        self.fields.iter()
+    }
+
+    /// The fields as a slice, in the order of the message.
+    pub fn fields(&self) -> &[Header<'a>] {
+        &self.fields
+    }
+
+    /// The fields of one name, topmost first. Case does not matter.
+    pub fn all<'s>(&'s self, name: &'s str) -> impl DoubleEndedIterator<Item = &'s Header<'a>> + 's {
+        self.fields.iter().filter(move |field| field.is(name))
+    }
+
+    /// The topmost field of one name.
+    pub fn first(&self, name: &str) -> Option<&Header<'a>> {
+        self.fields.iter().find(|field| field.is(name))
+    }
+
+    /// What was wrong, at most one of each kind.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// The first finding that hides or distorts fields, so that two readers may see different ones.
+    pub fn malformed(&self) -> Option<Finding> {
+        self.findings.iter().copied().find(|finding| finding.kind.is_malformed_header())
+    }
+
+    /// Where the body begins: after the empty line. None if the block ends without an empty line.
+    pub fn body_offset(&self) -> Option<usize> {
+        self.body
+    }
+}
+
+impl<'s, 'a> IntoIterator for &'s Headers<'a> {
+    type Item = &'s Header<'a>;
+    type IntoIter = std::slice::Iter<'s, Header<'a>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+/// Reads the header at the start of `block`, up to the empty line or the end. The block may go on with a body.
+///
+/// Lines end in CRLF; a bare LF is taken for a line end and reported. Lines that are no field are left out and
+/// reported. Work and memory are bounded by [`MAX_HEADER_SIZE`] and [`MAX_FIELDS`].
+pub fn headers(block: &[u8]) -> Headers<'_> {
+    // Most headers have fewer fields than one per 48 octets; growing once is cheap when not.
+    let mut found = Headers {
+        fields: Vec::with_capacity((block.len() / 48).clamp(4, 64)),
+        findings: Vec::new(),
+        body: None,
+    };
+    let mut at = 0;
+    while let Some(rest) = block.get(at..).filter(|rest| !rest.is_empty()) {
+        if let Some(length) = separator(rest) {
+            found.body = Some(at + length);
+            return found;
+        }
+        let length = field_length(rest, at, &mut found.findings);
+        let limit = if at + length > MAX_HEADER_SIZE {
+            Some(FindingKind::HeaderTooLarge)
+        } else if found.fields.len() == MAX_FIELDS {
+            Some(FindingKind::TooManyFields)
+        } else {
+            None
+        };
+        if let Some(kind) = limit {
+            note(&mut found.findings, kind, at);
+            found.body = header_end(rest).map(|end| at + end);
+            return found;
+        }
+        match field(rest.get(..length).unwrap_or(rest), at) {
+            Ok(field) => found.fields.push(field),
+            Err(kind) => note(&mut found.findings, kind, at),
+        }
+        at += length;
+    }
+    found
+}
+
+/// The length of the empty line that `rest` begins with, if it does.
+fn separator(rest: &[u8]) -> Option<usize> {
+    match rest {
+        [b'\n', ..] => Some(1),
+        [b'\r', b'\n', ..] => Some(2),
+        _ => None,
+    }
+}
+
+/// The length of the first line of `rest` and its continuation lines.
+fn field_length(rest: &[u8], at: usize, findings: &mut Vec<Finding>) -> usize {
+    let mut length = 0;
+    loop {
+        let tail = rest.get(length..).unwrap_or_default();
+        let line = memchr(b'\n', tail).and_then(|end| tail.get(..=end)).unwrap_or(tail);
+        check_line(line, at + length, findings);
+        length += line.len();
+        // RFC 5322 §2.2.3: a line that begins with white space continues the field.
+        if !matches!(rest.get(length), Some(b' ' | b'\t')) {
+            return length;
+        }
+    }
+}
+
+fn check_line(line: &[u8], at: usize, findings: &mut Vec<Finding>) {
+    let content = match line {
+        [content @ .., b'\r', b'\n'] => content,
+        [content @ .., b'\n'] => {
+            note(findings, FindingKind::BareLf, at + content.len());
+            content
+        }
+        content => {
+            note(findings, FindingKind::Unterminated, at + content.len());
+            content
+        }
+    };
+    // RFC 5322 §2.1.1: a line must be no more than 998 characters.
+    if content.len() > MAX_LINE {
+        note(findings, FindingKind::LineTooLong, at);
+    }
+    let mut from = 0;
+    while let Some(tail) = content.get(from..)
+        && let Some(next) = memchr2(b'\r', b'\0', tail)
+    {
+        let nul = tail.get(next) == Some(&0);
+        note(findings, if nul { FindingKind::Nul } else { FindingKind::BareCr }, at + from + next);
+        from += next + 1;
+    }
+}
+
+/// Takes one field apart, or says why it is none.
+fn field(raw: &[u8], offset: usize) -> Result<Header<'_>, FindingKind> {
+    // RFC 5322 §2.2: a field name is printable ASCII without the colon.
+    let ftext = raw.iter().take_while(|b| b.is_ascii_graphic() && **b != b':').count();
+    let (name, rest) = raw.split_at_checked(ftext).ok_or(FindingKind::NoColon)?;
+    // RFC 5322 §4.5: obsolete syntax has white space before the colon.
+    let blank = rest.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+    match rest.get(blank..) {
+        Some([b':', value @ ..]) if !name.is_empty() => {
+            Ok(Header { name: name.as_bstr(), raw: raw.as_bstr(), value: value.as_bstr(), offset })
+        }
+        Some([b':', ..]) if blank == 0 => Err(FindingKind::EmptyName),
+        _ if name.is_empty() && blank > 0 => Err(FindingKind::LeadingSpace),
+        _ => {
+            let line = raw.split(|b| *b == b'\n').next().unwrap_or(raw);
+            Err(if line.contains(&b':') { FindingKind::BadName } else { FindingKind::NoColon })
+        }
+    }
+}
+
+/// Where the body begins in a whole message or header block: after the first empty line.
+pub fn header_end(block: &[u8]) -> Option<usize> {
+    match HeaderScan::new(usize::MAX).push(block) {
+        Scanned::End(at) => Some(at),
+        Scanned::More | Scanned::TooLarge(_) => None,
+    }
+}
+
+/// Finds the end of the header in a message that arrives in pieces. Keeps no bytes.
+///
+/// The first empty line ends the header, as in [`headers`]; how the message is cut into pieces makes no difference.
+///
+/// ```
+/// use moxd_message::{HeaderScan, MAX_HEADER_SIZE, Scanned};
+///
+/// let mut scan = HeaderScan::new(MAX_HEADER_SIZE);
+/// assert_eq!(scan.push(b"Subject: hi\r\n\r"), Scanned::More);
+/// assert_eq!(scan.push(b"\nbody"), Scanned::End(1));
+/// ```
+#[derive(Debug, Clone)]
+pub struct HeaderScan {
+    place: Place,
+    left: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    LineStart,
+    /// After a carriage return that began a line.
+    LineStartCr,
+    InLine,
+    /// Past the end, or past the limit.
+    Done(Scanned),
+}
+
+/// What a piece of a message meant for the end of its header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scanned {
+    /// The header goes on after this piece.
+    More,
+    /// The header and its empty line end after that many octets of this piece: 0 if it had ended before.
+    End(usize),
+    /// The header is larger than the limit. That many octets of this piece are within it: 0 if it was passed before.
+    TooLarge(usize),
+}
+
+impl HeaderScan {
+    /// Begins a message whose header may have `limit` octets, the empty line included.
+    pub fn new(limit: usize) -> Self {
+        Self { place: Place::LineStart, left: limit }
+    }
+
+    /// Takes the next piece.
+    pub fn push(&mut self, piece: &[u8]) -> Scanned {
+        if let Place::Done(end) = self.place {
+            return end;
+        }
+        let allowed = piece.get(..self.left).unwrap_or(piece);
+        let mut at = 0;
+        while let Some(rest) = allowed.get(at..)
+            && let Some(first) = rest.first()
+        {
+            match (self.place, first) {
+                (Place::LineStart | Place::LineStartCr, b'\n') => {
+                    self.place = Place::Done(Scanned::End(0));
+                    return Scanned::End(at + 1);
+                }
+                (Place::LineStart, b'\r') => {
+                    self.place = Place::LineStartCr;
+                    at += 1;
+                }
+                _ => match memchr(b'\n', rest) {
+                    Some(end) => {
+                        self.place = Place::LineStart;
+                        at += end + 1;
+                    }
+                    None => {
+                        self.place = Place::InLine;
+                        break;
+                    }
+                },
+            }
+        }
+        if allowed.len() < piece.len() {
+            self.place = Place::Done(Scanned::TooLarge(0));
+            return Scanned::TooLarge(allowed.len());
+        }
+        self.left -= allowed.len();
+        Scanned::More
+    }
+}
