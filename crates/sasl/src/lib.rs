@@ -1,1 +1,68 @@
-//! SASL exchanges, server and client: PLAIN, LOGIN, CRAM-MD5, SCRAM, EXTERNAL.
+//! SASL exchanges, server and client, step by step: PLAIN, LOGIN, CRAM-MD5, SCRAM with SHA-1 and SHA-256, each with
+//! and without channel binding, and EXTERNAL. A [`Server`] or [`Client`] turns the other side's message into the next
+//! one; when it needs a stored secret it says which, and waits until it is supplied.
+//!
+//! What it does not know:
+//! - transport, lines and base64 around messages: that is SMTP's, IMAP's or another protocol's business;
+//! - where secrets are stored, and how a password for PLAIN or LOGIN is verified (let it be a slow hash);
+//! - whether a mechanism is allowed: [`Mechanism::needs_tls`] tells what to demand of the connection;
+//! - time and randomness: nonces and salts are arguments, so that every exchange can be replayed;
+//! - TLS: the channel binding comes in as octets, in a [`Channel`].
+//!
+//! It keeps no passwords: [`ScramSecret`] and [`CramMd5Secret`] are derived, and [`Decoy`] makes some up for users that
+//! do not exist, so that an exchange tells no one who does.
+//!
+//! ```
+//! use moxd_sasl::*;
+//! # fn main() -> Result<(), Error> {
+//! let channel = Channel::tls();
+//! let stored = ScramSecret::derive(Hash::Sha256, &Password::new("pencil")?, b"sixteen random o", DEFAULT_ITERATIONS);
+//!
+//! let credentials = Credentials::new("user@example.org", "pencil")?;
+//! let mut client = Client::new(Mechanism::ScramSha256, &credentials, &channel, Nonce::from_random([1; 18]));
+//! let mut server = Server::new(Mechanism::ScramSha256, &channel, Nonce::from_random([2; 18]));
+//!
+//! let initial = client.begin()?;
+//! let mut step = server.begin(initial.as_deref())?;
+//! let identity = loop {
+//!     step = match step {
+//!         Step::Challenge(challenge) => server.step(&client.step(&challenge)?)?,
+//!         Step::Need(_) => server.supply(Verifier::Scram(stored.clone()))?,
+//!         Step::Done(identity) => break identity,
+//!     };
+//! };
+//! client.finish()?;
+//! assert_eq!(identity.username, "user@example.org");
+//! # Ok(())
+//! # }
+//! ```
+
+#![warn(clippy::indexing_slicing)]
+
+mod channel;
+mod client;
+mod cram;
+mod decoy;
+mod error;
+mod hash;
+mod mechanism;
+mod nonce;
+mod plain;
+mod prepare;
+mod scram;
+mod server;
+
+#[doc(hidden)]
+pub mod fuzzing;
+
+pub use channel::{Binding, Channel};
+pub use client::{Client, Credentials, MAX_ITERATIONS, MIN_ITERATIONS, MIN_SALT};
+pub use cram::CramMd5Secret;
+pub use decoy::{Absent, Decoy, SEED_OCTETS};
+pub use error::{Error, ErrorKind, Fault};
+pub use hash::Hash;
+pub use mechanism::{Mechanism, TlsNeed, UnknownMechanism};
+pub use nonce::{MAX_NONCE, MIN_NONCE, NONCE_OCTETS, Nonce};
+pub use prepare::{MAX_NAME, MAX_PASSWORD, MIN_NEW_PASSWORD, Password, username};
+pub use scram::secret::{DEFAULT_ITERATIONS, SALT_OCTETS, ScramSecret};
+pub use server::{Identity, MAX_MESSAGE, Need, Server, Step, Verifier};

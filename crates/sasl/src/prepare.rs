@@ -1,0 +1,136 @@
+//! The one form of a name and of a password, whichever mechanism carries it.
+//!
+//! A keyboard, an operating system and a mail program may each write "é" in another way. Every name and password
+//! passes here before it is stored, compared or hashed, on both sides, so that the same one works everywhere.
+
+use std::fmt;
+
+use precis_profiles::OpaqueString;
+use precis_profiles::precis_core::profile::PrecisFastInvocation;
+use unicode_normalization::UnicodeNormalization;
+use zeroize::Zeroizing;
+
+use crate::error::{Error, ErrorKind};
+
+/// Most octets of a user name: an address of 64 + 1 + 255 octets, with room for what normalisation composes.
+/// RFC 4616 §2 demands at least 255.
+pub const MAX_NAME: usize = 512;
+
+/// Most octets of a password. RFC 4616 §2 demands at least 255.
+pub const MAX_PASSWORD: usize = 1024;
+
+/// Fewest characters of a new password.
+pub const MIN_NEW_PASSWORD: usize = 8;
+
+/// The form of a user name in which it is looked up: composed (NFC), case kept.
+///
+/// A user name is a mail address here, and whether its case matters is the business of its domain. It may contain
+/// what a PRECIS user name may not (a space in a quoted local part), so no more is refused than control characters.
+///
+/// # Errors
+/// [`ErrorKind::Unprepared`] where it is empty or has control characters, [`ErrorKind::TooLong`].
+pub fn username(text: &str) -> Result<String, Error> {
+    if text.len() > MAX_NAME {
+        return Err(Error::new(ErrorKind::TooLong, "user name too long"));
+    }
+    if text.is_empty() || text.chars().any(char::is_control) {
+        return Err(Error::new(ErrorKind::Unprepared, "user name empty or with control characters"));
+    }
+    Ok(text.nfc().collect())
+}
+
+/// A password in the one form in which it is hashed and compared. Wiped when dropped, never printed.
+#[derive(Clone)]
+pub struct Password(Zeroizing<String>);
+
+impl Password {
+    /// The PRECIS OpaqueString of `text`: composed (NFC), every kind of space made a plain one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unprepared`] where it is empty or has characters that no keyboard is sure to reproduce (control
+    /// characters, unassigned code points), [`ErrorKind::TooLong`].
+    pub fn new(text: &str) -> Result<Self, Error> {
+        if text.len() > MAX_PASSWORD {
+            return Err(Error::new(ErrorKind::TooLong, "password too long"));
+        }
+        // RFC 8265 §4.2.2: OpaqueString maps spaces and applies NFC; it takes the place of SASLprep in all mechanisms.
+        match OpaqueString::enforce(text) {
+            Ok(prepared) => Ok(Self(Zeroizing::new(prepared.into_owned()))),
+            Err(_) => {
+                Err(Error::new(ErrorKind::Unprepared, "password empty or with characters not allowed in one"))
+            }
+        }
+    }
+
+    /// A password that someone chooses now: as [`Password::new`], and at least [`MIN_NEW_PASSWORD`] characters.
+    ///
+    /// # Errors
+    /// As [`Password::new`], and [`ErrorKind::TooShort`].
+    pub fn chosen(text: &str) -> Result<Self, Error> {
+        let password = Self::new(text)?;
+        if password.as_str().chars().count() < MIN_NEW_PASSWORD {
+            return Err(Error::new(ErrorKind::TooShort, "password shorter than 8 characters"));
+        }
+        Ok(password)
+    }
+
+    /// The password itself, to be hashed.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(input: &str, expected: Result<&str, &str>) {
+        let got = Password::new(input);
+        let got = got.as_ref().map(Password::as_str).map_err(|e| e.kind().token());
+        assert_eq!(got, expected);
+    }
+
+    #[test]
+    fn passwords_have_one_form() {
+        check("pencil", Ok("pencil"));
+        check("I Love\u{a0}Spaces\u{3000}!", Ok("I Love Spaces !"));
+        check("caf\u{65}\u{301}", Ok("café"));
+        check("🐒 monkey", Ok("🐒 monkey"));
+        check("Groß", Ok("Groß"));
+    }
+
+    #[test]
+    fn refuses_passwords_nobody_can_type_again() {
+        check("", Err("sasl.unprepared"));
+        check("tab\tbed", Err("sasl.unprepared"));
+        check("nul\0", Err("sasl.unprepared"));
+        check(&"x".repeat(MAX_PASSWORD + 1), Err("sasl.too-long"));
+        assert_eq!(Password::chosen("2short").map(drop).unwrap_err().kind(), ErrorKind::TooShort);
+        assert!(Password::chosen("moxmoxmox").is_ok());
+    }
+
+    #[test]
+    fn names_are_composed_and_keep_their_case() {
+        assert_eq!(username("Jose\u{301}@Example.org").unwrap(), "José@Example.org");
+        assert_eq!(username("\"a b\"@example.org").unwrap(), "\"a b\"@example.org");
+        for bad in ["", "a\0b", "a\nb", "a\u{85}b"] {
+            assert_eq!(username(bad).unwrap_err().kind(), ErrorKind::Unprepared, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn debug_does_not_show_the_password() {
+        assert_eq!(format!("{:?}", Password::new("pencil").unwrap()), "Password(..)");
+    }
+}
