@@ -208,7 +208,7 @@ impl Client {
         let first = ServerFirst::parse(server_first)?;
         // RFC 5802 §5.1: the client must verify that the nonce starts with its own.
         let added = first.nonce.strip_prefix(self.nonce.as_str());
-        if !added.is_some_and(|added| added.len() >= MIN_NONCE) {
+        if added.is_none_or(|added| added.len() < MIN_NONCE) {
             return Err(Error::new(ErrorKind::Nonce, "nonce of the server does not extend ours"));
         }
         let bearable = MIN_ITERATIONS..=MAX_ITERATIONS;

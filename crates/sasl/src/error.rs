@@ -12,7 +12,7 @@ pub struct Error {
 }
 
 impl Error {
-    pub(crate) fn new(kind: ErrorKind, detail: &'static str) -> Self {
+    pub(crate) const fn new(kind: ErrorKind, detail: &'static str) -> Self {
         Self { kind, detail }
     }
 

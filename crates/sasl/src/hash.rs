@@ -20,7 +20,7 @@ impl Hash {
     pub const ALL: [Hash; 2] = [Hash::Sha1, Hash::Sha256];
 
     /// Octets of a digest, and so of every key and proof.
-    pub fn len(self) -> usize {
+    pub fn octets(self) -> usize {
         match self {
             Self::Sha1 => digest::SHA1_OUTPUT_LEN,
             Self::Sha256 => digest::SHA256_OUTPUT_LEN,
@@ -59,7 +59,7 @@ impl Hash {
             Self::Sha1 => pbkdf2::PBKDF2_HMAC_SHA1,
             Self::Sha256 => pbkdf2::PBKDF2_HMAC_SHA256,
         };
-        let mut out = Zeroizing::new(vec![0; self.len()]);
+        let mut out = Zeroizing::new(vec![0; self.octets()]);
         pbkdf2::derive(algorithm, iterations, salt, password, &mut out);
         out
     }

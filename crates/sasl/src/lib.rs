@@ -39,6 +39,10 @@
 
 #![warn(clippy::indexing_slicing)]
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod channel;
 mod client;
 mod cram;

@@ -379,7 +379,7 @@ impl fmt::Debug for Server {
     }
 }
 
-fn misuse() -> Error {
+const fn misuse() -> Error {
     Error::new(ErrorKind::Misuse, "SASL exchange is not at this point")
 }
 

@@ -11,7 +11,7 @@ use crate::nonce;
 /// Most extensions in one message. None is defined; they are read past.
 const MAX_EXTENSIONS: usize = 16;
 
-fn malformed(detail: &'static str) -> Error {
+const fn malformed(detail: &'static str) -> Error {
     Error::new(ErrorKind::Malformed, detail)
 }
 

@@ -26,7 +26,7 @@ pub(crate) fn verify(secret: &ScramSecret, proof: &[u8], auth_message: &str) -> 
     let hash = secret.hash;
     let signature = hash.hmac(&secret.stored_key, auth_message.as_bytes());
     let client_key = xor(proof, &signature);
-    proof.len() == hash.len() && equal(&hash.digest(&client_key), &secret.stored_key)
+    proof.len() == hash.octets() && equal(&hash.digest(&client_key), &secret.stored_key)
 }
 
 /// Server: the signature that proves to the client that we know its password too.

@@ -91,7 +91,7 @@ fn read(text: &str) -> Option<ScramSecret> {
     let (iterations, salt) = parameters.split_once(':')?;
     let (stored_key, server_key) = keys.split_once(':')?;
     let octets = |part: &str| BASE64.decode(part).ok();
-    let key = |part| octets(part).map(Zeroizing::new).filter(|key| key.len() == hash.len());
+    let key = |part| octets(part).map(Zeroizing::new).filter(|key| key.len() == hash.octets());
     parts.next().is_none().then_some(ScramSecret {
         hash,
         salt: octets(salt).filter(|salt| !salt.is_empty())?,
