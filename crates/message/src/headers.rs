@@ -117,60 +117,92 @@ impl<'s, 'a> IntoIterator for &'s Headers<'a> {
 /// reported. Work and memory are bounded by [`MAX_HEADER_SIZE`] and [`MAX_FIELDS`].
 pub fn headers(block: &[u8]) -> Headers<'_> {
     // Most headers have fewer fields than one per 48 octets; growing once is cheap when not.
-    let mut found = Headers {
-        fields: Vec::with_capacity((block.len() / 48).clamp(4, 64)),
-        findings: Vec::new(),
-        body: None,
-    };
-    let mut at = 0;
-    while let Some(rest) = block.get(at..).filter(|rest| !rest.is_empty()) {
-        if let Some(length) = separator(rest) {
-            found.body = Some(at + length);
-            return found;
-        }
-        let length = field_length(rest, at, &mut found.findings);
-        let limit = if at + length > MAX_HEADER_SIZE {
+    let mut fields = Vec::with_capacity((block.len() / 48).clamp(4, 64));
+    let mut findings = Vec::new();
+    let mut raw_fields = RawFields::new(block);
+    for (at, raw) in raw_fields.by_ref() {
+        let limit = if at + raw.len() > MAX_HEADER_SIZE {
             Some(FindingKind::HeaderTooLarge)
-        } else if found.fields.len() == MAX_FIELDS {
+        } else if fields.len() == MAX_FIELDS {
             Some(FindingKind::TooManyFields)
         } else {
             None
         };
         if let Some(kind) = limit {
-            note(&mut found.findings, kind, at);
-            found.body = header_end(rest).map(|end| at + end);
-            return found;
+            note(&mut findings, kind, at);
+            let body = block.get(at..).and_then(header_end).map(|end| at + end);
+            return Headers { fields, findings, body };
         }
-        match field(rest.get(..length).unwrap_or(rest), at) {
-            Ok(field) => found.fields.push(field),
-            Err(kind) => note(&mut found.findings, kind, at),
+        check_lines(raw, at, &mut findings);
+        match field_name(raw) {
+            Some((name, value)) => fields.push(Header {
+                name: name.as_bstr(),
+                raw: raw.as_bstr(),
+                value: value.as_bstr(),
+                offset: at,
+            }),
+            None => note(&mut findings, trouble(raw), at),
         }
-        at += length;
     }
-    found
+    Headers { fields, findings, body: raw_fields.body }
 }
 
-/// The length of the empty line that `rest` begins with, if it does.
-fn separator(rest: &[u8]) -> Option<usize> {
-    match rest {
-        [b'\n', ..] => Some(1),
-        [b'\r', b'\n', ..] => Some(2),
-        _ => None,
+/// The fields of a block with their offsets, whatever is in them, up to the empty line. Lines that are no field come
+/// like the others. There is no limit on their number.
+pub(crate) struct RawFields<'a> {
+    rest: &'a [u8],
+    at: usize,
+    /// Where the body begins, once the empty line was met.
+    body: Option<usize>,
+}
+
+impl<'a> RawFields<'a> {
+    pub(crate) fn new(block: &'a [u8]) -> Self {
+        Self { rest: block, at: 0, body: None }
+    }
+}
+
+impl<'a> Iterator for RawFields<'a> {
+    type Item = (usize, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let separator = match self.rest {
+            [] => return None,
+            [b'\n', ..] => 1,
+            [b'\r', b'\n', ..] => 2,
+            _ => 0,
+        };
+        if separator > 0 {
+            self.body = Some(self.at + separator);
+            self.rest = &[];
+            return None;
+        }
+        let (raw, rest) = self.rest.split_at_checked(field_length(self.rest))?;
+        let at = self.at;
+        self.at += raw.len();
+        self.rest = rest;
+        Some((at, raw))
     }
 }
 
 /// The length of the first line of `rest` and its continuation lines.
-fn field_length(rest: &[u8], at: usize, findings: &mut Vec<Finding>) -> usize {
+fn field_length(rest: &[u8]) -> usize {
     let mut length = 0;
     loop {
         let tail = rest.get(length..).unwrap_or_default();
-        let line = memchr(b'\n', tail).and_then(|end| tail.get(..=end)).unwrap_or(tail);
-        check_line(line, at + length, findings);
-        length += line.len();
+        length += memchr(b'\n', tail).map_or(tail.len(), |end| end + 1);
         // RFC 5322 §2.2.3: a line that begins with white space continues the field.
         if !matches!(rest.get(length), Some(b' ' | b'\t')) {
             return length;
         }
+    }
+}
+
+fn check_lines(raw: &[u8], offset: usize, findings: &mut Vec<Finding>) {
+    let mut at = offset;
+    for line in raw.split_inclusive(|b| *b == b'\n') {
+        check_line(line, at, findings);
+        at += line.len();
     }
 }
 
@@ -200,23 +232,27 @@ fn check_line(line: &[u8], at: usize, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Takes one field apart, or says why it is none.
-fn field(raw: &[u8], offset: usize) -> Result<Header<'_>, FindingKind> {
+/// The name and the value of a field; none if it is no field.
+pub(crate) fn field_name(raw: &[u8]) -> Option<(&[u8], &[u8])> {
     // RFC 5322 §2.2: a field name is printable ASCII without the colon.
     let ftext = raw.iter().take_while(|b| b.is_ascii_graphic() && **b != b':').count();
-    let (name, rest) = raw.split_at_checked(ftext).ok_or(FindingKind::NoColon)?;
+    let (name, rest) = raw.split_at_checked(ftext).filter(|(name, _)| !name.is_empty())?;
     // RFC 5322 §4.5: obsolete syntax has white space before the colon.
     let blank = rest.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
     match rest.get(blank..) {
-        Some([b':', value @ ..]) if !name.is_empty() => {
-            Ok(Header { name: name.as_bstr(), raw: raw.as_bstr(), value: value.as_bstr(), offset })
-        }
-        Some([b':', ..]) if blank == 0 => Err(FindingKind::EmptyName),
-        _ if name.is_empty() && blank > 0 => Err(FindingKind::LeadingSpace),
-        _ => {
-            let line = raw.split(|b| *b == b'\n').next().unwrap_or(raw);
-            Err(if line.contains(&b':') { FindingKind::BadName } else { FindingKind::NoColon })
-        }
+        Some([b':', value @ ..]) => Some((name, value)),
+        _ => None,
+    }
+}
+
+/// Why a line is no field.
+fn trouble(raw: &[u8]) -> FindingKind {
+    let line = raw.split(|b| *b == b'\n').next().unwrap_or(raw);
+    match line.first() {
+        Some(b':') => FindingKind::EmptyName,
+        Some(b' ' | b'\t') => FindingKind::LeadingSpace,
+        _ if line.contains(&b':') => FindingKind::BadName,
+        _ => FindingKind::NoColon,
     }
 }
 

@@ -1,21 +1,43 @@
 //! RFC 5322 and MIME: headers byte for byte, authors, Received and Authentication-Results, parts, delivery reports.
 //!
-//! It does not know sockets, files, the clock or randomness.
+//! It reads what strangers send without ever failing, within named limits, and tells beside the result what was wrong
+//! ([`Finding`]). It writes the fields a mail server adds, folded as RFC 5322 wants.
+//!
+//! It does not know sockets, files, the clock or randomness: a date or the octets of a Message-ID are arguments. It
+//! does not know what a result means: who passes SPF or whose mail is junk is for others to judge. It never changes
+//! a message: it says which octets are what.
 //!
 //! ```
-//! use moxd_message::headers;
+//! use moxd_message::{from_domain, headers};
 //!
 //! let found = headers(b"Subject: hello\r\n world\r\nFrom: a@example.org\r\n\r\nbody");
-//! assert_eq!(found.fields()[0].unfolded(), "hello world");
-//! assert_eq!(found.body_offset(), Some(48));
+//! assert_eq!(*found.fields()[0].unfolded(), "hello world");
+//! assert_eq!(found.body_offset(), Some(47));
+//! assert_eq!(from_domain(&found)?.as_str(), "example.org");
+//! # Ok::<(), moxd_message::FromError>(())
 //! ```
 
 #![warn(clippy::indexing_slicing)]
 
+mod address;
+mod auth_results;
+mod author;
+mod date;
+mod error;
 mod finding;
+mod fold;
 mod headers;
+mod lex;
+mod received;
 
+pub use address::{Address, AddressList, Entry, MAX_ADDRESSES, Site, addresses};
+pub use auth_results::{AuthResults, MAX_VALUE, MethodResult, Property, claims, without_claims};
+pub use author::{author, from_domain};
+pub use date::Date;
+pub use error::{Error, ErrorKind, FromError, FromErrorKind};
 pub use finding::{Finding, FindingKind};
+pub use fold::{FOLD_AT, Fold};
 pub use headers::{
     Header, HeaderScan, Headers, MAX_FIELDS, MAX_HEADER_SIZE, MAX_LINE, Scanned, header_end, headers,
 };
+pub use received::{Protocol, Received, hops};

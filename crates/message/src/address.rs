@@ -1,0 +1,291 @@
+//! Addresses as header fields have them: lists, groups, comments, quoted strings, and older ways of writing.
+
+use crate::lex::{Cursor, is_atext, text};
+use dns::{Domain, Host};
+
+/// Entries and group members of one list that are read. RFC 5321 §4.5.3.1.8 asks for 100 recipients at the least.
+pub const MAX_ADDRESSES: usize = 1000;
+
+/// What an address field holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AddressList {
+    /// The readable entries, in order.
+    pub entries: Vec<Entry>,
+    /// Entries that could not be read, or were beyond [`MAX_ADDRESSES`].
+    pub unreadable: usize,
+}
+
+/// One entry of an address field (RFC 5322 §3.4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// A mailbox.
+    Mailbox(Address),
+    /// A named group, which may be empty.
+    Group {
+        /// The name, unquoted.
+        name: String,
+        /// The mailboxes in it.
+        members: Vec<Address>,
+    },
+}
+
+/// A mailbox of a header field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Address {
+    /// The display name, unquoted, else the comment behind the address. Encoded words (RFC 2047) stand as they came.
+    pub name: Option<String>,
+    /// The local part without quoting.
+    pub localpart: String,
+    /// What stands behind the `@`.
+    pub site: Site,
+}
+
+/// What stands behind the `@` of an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Site {
+    /// A domain name or an address literal.
+    Host(Host),
+    /// Text that is neither.
+    Invalid(String),
+    /// There is no `@`.
+    Missing,
+}
+
+impl Address {
+    /// The domain, if the address has a valid one.
+    pub fn domain(&self) -> Option<&Domain> {
+        match &self.site {
+            Site::Host(host) => host.domain(),
+            Site::Invalid(_) | Site::Missing => None,
+        }
+    }
+}
+
+impl AddressList {
+    /// All mailboxes, those in groups too.
+    pub fn mailboxes(&self) -> impl Iterator<Item = &Address> {
+        self.entries.iter().flat_map(|entry| match entry {
+            Entry::Mailbox(address) => std::slice::from_ref(address),
+            Entry::Group { members, .. } => members.as_slice(),
+        })
+    }
+}
+
+/// Reads the value of a From, To, Cc, Reply-To or like field, folded or not.
+///
+/// Never fails: an entry that cannot be read is counted and left out, and reading goes on behind the next comma.
+///
+/// ```
+/// let list = moxd_message::addresses(b"\"Doe, J.\" <j@example.org>, team: a@example.org, b@example.org;");
+/// let locals: Vec<_> = list.mailboxes().map(|a| a.localpart.as_str()).collect();
+/// assert_eq!(locals, ["j", "a", "b"]);
+/// ```
+pub fn addresses(value: &[u8]) -> AddressList {
+    let mut list = AddressList::default();
+    let mut group: Option<(String, Vec<Address>)> = None;
+    let mut cursor = Cursor::new(value);
+    let mut count = 0;
+    loop {
+        let mut comment = cursor.cfws();
+        // RFC 5322 §4.4: obsolete lists have empty entries.
+        if cursor.eat(b',') {
+            continue;
+        }
+        if cursor.peek() == Some(b';') && group.is_some() {
+            cursor.next();
+            list.entries.extend(group.take().map(|(name, members)| Entry::Group { name, members }));
+            cursor.cfws();
+            if !matches!(cursor.peek(), None | Some(b',')) {
+                list.unreadable += 1;
+                resync(&mut cursor, false);
+            }
+            continue;
+        }
+        if cursor.is_empty() {
+            break;
+        }
+        count += 1;
+        if count > MAX_ADDRESSES {
+            list.unreadable += 1;
+            break;
+        }
+        match entry(&mut cursor, group.is_some(), &mut comment) {
+            Some(Parsed::Address(mut address)) => {
+                address.name = address.name.or(comment);
+                match &mut group {
+                    Some((_, members)) => members.push(address),
+                    None => list.entries.push(Entry::Mailbox(address)),
+                }
+            }
+            Some(Parsed::GroupStart(name)) => group = Some((name, Vec::new())),
+            None => {
+                list.unreadable += 1;
+                resync(&mut cursor, group.is_some());
+            }
+        }
+    }
+    if let Some((name, members)) = group {
+        list.entries.push(Entry::Group { name, members });
+        list.unreadable += 1;
+    }
+    list.unreadable += usize::from(cursor.broken);
+    list
+}
+
+enum Parsed {
+    Address(Address),
+    GroupStart(String),
+}
+
+/// Passes the rest of an entry that could not be read, quoted strings and comments as a whole.
+fn resync(cursor: &mut Cursor<'_>, in_group: bool) {
+    loop {
+        cursor.cfws();
+        match cursor.peek() {
+            None | Some(b',') => return,
+            Some(b';') if in_group => return,
+            Some(b'"') => drop(cursor.quoted()),
+            Some(_) => drop(cursor.next()),
+        }
+    }
+}
+
+/// Words before it is known what they are: display name, local part, or group name.
+#[derive(Default)]
+struct Words {
+    /// With one space where white space or a comment was.
+    phrase: String,
+    /// Without any.
+    joined: String,
+    /// White space between two words that no dot joins: no local part.
+    gap: bool,
+    any: bool,
+}
+
+impl Words {
+    /// Reads words and dots as far as they go.
+    fn read(cursor: &mut Cursor<'_>, comment: &mut Option<String>) -> Self {
+        let mut words = Self::default();
+        let mut spaced = false;
+        let mut after_dot = true;
+        loop {
+            let before = cursor.rest().len();
+            if let Some(found) = cursor.cfws() {
+                *comment = Some(found);
+            }
+            spaced |= cursor.rest().len() != before;
+            let (word, dot) = match cursor.peek() {
+                Some(b'"') => (text(&cursor.quoted().unwrap_or_default()), false),
+                Some(b'.') => {
+                    cursor.next();
+                    (".".to_owned(), true)
+                }
+                Some(b) if is_atext(b) => (text(cursor.atom()), false),
+                _ => return words,
+            };
+            words.gap |= words.any && !dot && !after_dot;
+            if spaced && words.any {
+                words.phrase.push(' ');
+            }
+            words.phrase.push_str(&word);
+            words.joined.push_str(&word);
+            words.any = true;
+            spaced = false;
+            after_dot = dot;
+        }
+    }
+}
+
+/// Reads one entry up to the comma, semicolon or end behind it.
+fn entry(cursor: &mut Cursor<'_>, in_group: bool, comment: &mut Option<String>) -> Option<Parsed> {
+    let words = Words::read(cursor, comment);
+    let name = Some(words.phrase.clone()).filter(|phrase| !phrase.is_empty());
+    let parsed = match cursor.peek() {
+        Some(b'<') => {
+            let (localpart, site) = angle(cursor)?;
+            Address { name, localpart, site }
+        }
+        Some(b'@') if words.any && !words.gap => {
+            cursor.next();
+            let site = site(cursor, comment)?;
+            Address { name: None, localpart: words.joined, site }
+        }
+        Some(b':') if !in_group => {
+            cursor.next();
+            return Some(Parsed::GroupStart(words.phrase));
+        }
+        None | Some(b',' | b';') if words.any && !words.gap => {
+            Address { name: None, localpart: words.joined, site: Site::Missing }
+        }
+        _ => return None,
+    };
+    if let Some(found) = cursor.cfws() {
+        *comment = Some(found);
+    }
+    let ended = match cursor.peek() {
+        None | Some(b',') => true,
+        Some(b';') => in_group,
+        Some(_) => false,
+    };
+    ended.then_some(Parsed::Address(parsed))
+}
+
+/// Reads `<…>`, an obsolete source route in it is passed over (RFC 5322 §4.4).
+fn angle(cursor: &mut Cursor<'_>) -> Option<(String, Site)> {
+    cursor.next();
+    cursor.cfws();
+    let mut route = false;
+    while matches!(cursor.peek(), Some(b'@' | b',')) {
+        if cursor.next() == Some(b'@') {
+            site(cursor, &mut None)?;
+            route = true;
+        }
+        cursor.cfws();
+    }
+    if route && !cursor.eat(b':') {
+        return None;
+    }
+    let words = Words::read(cursor, &mut None);
+    if !words.any || words.gap {
+        return None;
+    }
+    let site = if cursor.eat(b'@') { site(cursor, &mut None)? } else { Site::Missing };
+    cursor.cfws();
+    cursor.eat(b'>').then_some((words.joined, site))
+}
+
+/// Reads what stands behind an `@`.
+fn site(cursor: &mut Cursor<'_>, comment: &mut Option<String>) -> Option<Site> {
+    if let Some(found) = cursor.cfws() {
+        *comment = Some(found);
+    }
+    let mut written = Vec::new();
+    if cursor.peek() == Some(b'[') {
+        // RFC 5322 §3.4.1: a domain literal may be folded inside.
+        let inner = cursor.take_while(|b| b != b']');
+        cursor.broken |= !cursor.eat(b']');
+        written.extend(inner.iter().filter(|b| !b.is_ascii_whitespace()));
+        written.push(b']');
+    } else {
+        loop {
+            let atom = cursor.atom();
+            written.extend_from_slice(atom);
+            if let Some(found) = cursor.cfws() {
+                *comment = Some(found);
+            }
+            // RFC 5322 §4.4: obsolete domains have white space around their dots.
+            if !cursor.eat(b'.') {
+                break;
+            }
+            written.push(b'.');
+            cursor.cfws();
+        }
+    }
+    if written.is_empty() {
+        return None;
+    }
+    let written = text(&written);
+    Some(written.parse().map_or(Site::Invalid(written), Site::Host))
+}

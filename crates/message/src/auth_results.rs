@@ -1,0 +1,274 @@
+//! Authentication-Results (RFC 8601): written as we add it, read back, and found where a stranger forged it.
+
+mod claims;
+mod parse;
+
+pub use claims::{claims, without_claims};
+
+use crate::fold::{comment, folded, plain};
+use dns::Domain;
+use std::fmt;
+
+/// Characters of a reason, comment or property value that are written; longer ones are cut. It keeps a value that
+/// cannot be folded within the 998 octets of a line, whatever its escapes and its UTF-8 (RFC 5322 §2.1.1).
+pub const MAX_VALUE: usize = 200;
+
+/// One Authentication-Results field: who judged, and the results method by method.
+///
+/// `Display` writes it on one line, for people; [`AuthResults::field`] writes it folded, for a message.
+///
+/// ```
+/// use moxd_message::{AuthResults, MethodResult};
+///
+/// let mut results = AuthResults::new("mx.example.org");
+/// results.methods.push(MethodResult::new("iprev", "pass").property("policy", "iprev", "192.0.2.1"));
+/// results.methods.push(MethodResult::new("dmarc", "none"));
+/// let text = "Authentication-Results: mx.example.org; iprev=pass policy.iprev=192.0.2.1; dmarc=none";
+/// assert_eq!(results.to_string(), text);
+/// assert_eq!(AuthResults::parse(b" mx.example.org; iprev=pass policy.iprev=192.0.2.1; dmarc=none")?, results);
+/// # Ok::<(), moxd_message::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct AuthResults {
+    /// The authentication service identifier (RFC 8601 §2.5): our host name.
+    pub authserv_id: String,
+    /// A comment behind it: the ASCII form of an internationalised name.
+    pub comment: Option<String>,
+    /// The results, in order. None are written as `none` (RFC 8601 §2.2, no-result).
+    pub methods: Vec<MethodResult>,
+}
+
+/// The result of one method, with its evidence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MethodResult {
+    /// Method of the IANA registry: `auth`, `iprev`, `dkim`, `spf`, `dmarc`, `arc`, …
+    pub method: String,
+    /// Version of the method, if one other than 1 is given.
+    pub version: Option<u32>,
+    /// Result word: `pass`, `fail`, `none`, `temperror`, …
+    pub result: String,
+    /// Comment on the result. Written only if a reason or a property follows.
+    pub comment: Option<String>,
+    /// Why the result is what it is.
+    pub reason: Option<String>,
+    /// What was looked at.
+    pub properties: Vec<Property>,
+}
+
+/// A part of the message or the session that a method looked at, such as `header.d=example.org`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Property {
+    /// Property type: `smtp`, `header`, `body`, `policy` (RFC 8601 §2.3).
+    pub ptype: String,
+    /// Name of the property within its type.
+    pub name: String,
+    /// The value, without quoting; an address is written as in SMTP, with a quoted local part where it needs one.
+    pub value: String,
+    /// A comment behind the value: the ASCII form of an internationalised domain.
+    pub comment: Option<String>,
+}
+
+impl AuthResults {
+    /// Results of the service that has this identifier.
+    pub fn new(authserv_id: impl Into<String>) -> Self {
+        Self { authserv_id: authserv_id.into(), comment: None, methods: Vec::new() }
+    }
+
+    /// Results of this host. `utf8`: the message may have UTF-8 in its header (RFC 6532); an internationalised name is
+    /// then written in Unicode, with its ASCII form in a comment.
+    pub fn of_host(host: &Domain, utf8: bool) -> Self {
+        let (authserv_id, comment) = spelled(host, utf8);
+        Self { authserv_id, comment, methods: Vec::new() }
+    }
+
+    /// Reads the value of an Authentication-Results field, folded or not.
+    ///
+    /// # Errors
+    /// The value does not follow RFC 8601 §2.2. Values that need quotes and have none are taken all the same.
+    pub fn parse(value: &[u8]) -> Result<Self, crate::Error> {
+        parse::parse(value)
+    }
+
+    /// Reads the value of an ARC-Authentication-Results field: its instance and its results (RFC 8617 §4.1.1).
+    ///
+    /// # Errors
+    /// As [`AuthResults::parse`]; also if the value does not begin with an instance from 1 to 50.
+    pub fn parse_arc(value: &[u8]) -> Result<(u32, Self), crate::Error> {
+        parse::parse_arc(value)
+    }
+
+    /// The field for a message: folded at 78 characters, with CRLF at its end.
+    pub fn field(&self) -> String {
+        folded("Authentication-Results", &self.words())
+    }
+
+    /// The same results as an ARC-Authentication-Results field of one instance (RFC 8617 §4.1.1).
+    pub fn arc_field(&self, instance: u32) -> String {
+        let mut words = vec![format!("i={instance};")];
+        words.extend(self.words());
+        folded("ARC-Authentication-Results", &words)
+    }
+
+    /// The value as words that a folded line end may separate.
+    fn words(&self) -> Vec<String> {
+        let mut words = vec![value(&self.authserv_id)];
+        words.extend(self.comment.as_deref().map(|text| comment(cut(text))));
+        if self.methods.is_empty() {
+            close(&mut words);
+            // RFC 8601 §2.2: no-result.
+            words.push("none".to_owned());
+        }
+        for method in &self.methods {
+            close(&mut words);
+            method.words(&mut words);
+        }
+        words
+    }
+}
+
+/// Ends what was written so far with a semicolon.
+fn close(words: &mut [String]) {
+    if let Some(last) = words.last_mut() {
+        last.push(';');
+    }
+}
+
+impl fmt::Display for AuthResults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Authentication-Results: {}", self.words().join(" "))
+    }
+}
+
+impl MethodResult {
+    /// A result without evidence.
+    pub fn new(method: impl Into<String>, result: impl Into<String>) -> Self {
+        Self {
+            method: method.into(),
+            version: None,
+            result: result.into(),
+            comment: None,
+            reason: None,
+            properties: Vec::new(),
+        }
+    }
+
+    /// With a comment on the result, which is written only if a reason or property follows.
+    #[must_use]
+    pub fn comment(mut self, text: impl Into<String>) -> Self {
+        self.comment = Some(text.into());
+        self
+    }
+
+    /// With a reason.
+    #[must_use]
+    pub fn reason(mut self, text: impl Into<String>) -> Self {
+        self.reason = Some(text.into());
+        self
+    }
+
+    /// With one more property, `ptype.name=value`.
+    #[must_use]
+    pub fn property(
+        mut self,
+        ptype: impl Into<String>,
+        name: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        let (ptype, name, value) = (ptype.into(), name.into(), value.into());
+        self.properties.push(Property { ptype, name, value, comment: None });
+        self
+    }
+
+    /// With one more property whose value is a domain. `utf8` as in [`AuthResults::of_host`].
+    #[must_use]
+    pub fn domain(
+        mut self,
+        ptype: impl Into<String>,
+        name: impl Into<String>,
+        domain: &Domain,
+        utf8: bool,
+    ) -> Self {
+        let (value, comment) = spelled(domain, utf8);
+        self.properties.push(Property { ptype: ptype.into(), name: name.into(), value, comment });
+        self
+    }
+
+    /// The value of a property, if it is there.
+    pub fn get(&self, ptype: &str, name: &str) -> Option<&str> {
+        let same = |p: &&Property| p.ptype.eq_ignore_ascii_case(ptype) && p.name.eq_ignore_ascii_case(name);
+        self.properties.iter().find(same).map(|property| property.value.as_str())
+    }
+
+    fn words(&self, words: &mut Vec<String>) {
+        let version = self.version.map(|v| format!("/{v}")).unwrap_or_default();
+        words.push(format!("{}{version}={}", keyword(&self.method), keyword(&self.result)));
+        if let Some(text) = &self.comment
+            && (self.reason.is_some() || !self.properties.is_empty())
+        {
+            words.push(comment(cut(text)));
+        }
+        words.extend(self.reason.as_deref().map(|text| format!("reason={}", value(text))));
+        for property in &self.properties {
+            let Property { ptype, name, value: text, comment: aside } = property;
+            words.push(format!("{}.{}={}", keyword(ptype), keyword(name), value(text)));
+            words.extend(aside.as_deref().map(|text| comment(cut(text))));
+        }
+    }
+}
+
+/// A domain as the message may have it, and its ASCII form where that differs.
+pub(crate) fn spelled(domain: &Domain, utf8: bool) -> (String, Option<String>) {
+    let unicode = if utf8 { domain.unicode() } else { domain.to_string() };
+    let ascii = Some(domain.to_string()).filter(|ascii| *ascii != unicode);
+    (unicode, ascii)
+}
+
+/// RFC 8601 §2.2: a Keyword is letters, digits and hyphens. What is none of these is left out; an underscore stays, as
+/// registered names have it (`smtp.rcpt_to`).
+fn keyword(text: &str) -> String {
+    text.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).collect()
+}
+
+fn cut(text: &str) -> &str {
+    text.char_indices().nth(MAX_VALUE).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
+}
+
+/// A value, quoted if it has to be.
+///
+/// RFC 8601 §2.2 has a token of RFC 2045 where there are no quotes, which would quote every base64 text and IPv6
+/// address; in use these stand bare, and so here. What could end the value early is always quoted.
+fn value(text: &str) -> String {
+    if is_quoted_address(text) {
+        return text.to_owned();
+    }
+    let text = cut(text);
+    let special = |c: char| c.is_control() || c.is_whitespace() || r#""\();,<>"#.contains(c);
+    if !text.is_empty() && !text.contains(special) {
+        return text.to_owned();
+    }
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        if matches!(c, '"' | '\\') {
+            out.push('\\');
+        }
+        out.push(plain(c));
+    }
+    out.push('"');
+    out
+}
+
+/// Is it `"local part"@domain` already? RFC 8601 §2.2: such a pvalue stands without quotes around it.
+fn is_quoted_address(text: &str) -> bool {
+    if text.len() > MAX_VALUE || text.contains(char::is_control) {
+        return false;
+    }
+    let mut cursor = crate::lex::Cursor::new(text.as_bytes());
+    let quoted = cursor.quoted().is_some() && cursor.eat(b'@') && !cursor.broken;
+    quoted && std::str::from_utf8(cursor.rest()).is_ok_and(|site| site.parse::<Domain>().is_ok())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,60 @@
+//! Fields that claim to be ours.
+
+use crate::headers::{RawFields, field_name};
+use crate::lex::{Cursor, text};
+use dns::Domain;
+use std::ops::Range;
+
+/// Does this Authentication-Results value claim to come from `host`?
+///
+/// RFC 8601 §5 wants such fields removed from what strangers send. In doubt the answer is yes: a value whose
+/// identifier cannot be told proves nothing, but might be read by somebody more generous.
+pub fn claims(value: &[u8], host: &Domain) -> bool {
+    let mut cursor = Cursor::new(value);
+    cursor.cfws();
+    let id = match cursor.quoted() {
+        Some(quoted) => text(&quoted),
+        // RFC 5451 §2.2, which came before, had a version behind a slash.
+        None => {
+            text(cursor.take_while(|b| b.is_ascii_graphic() && !matches!(b, b';' | b'(' | b'/') || b >= 0x80))
+        }
+    };
+    let id = id.trim().trim_end_matches('.');
+    if id.is_empty() || cursor.broken {
+        return true;
+    }
+    // Spellings that IDNA maps to one name are one name.
+    id.parse::<Domain>().map_or_else(|_| id.eq_ignore_ascii_case(host.as_str()), |id| id == *host)
+}
+
+/// The parts of a header block that stay when every Authentication-Results field that [`claims`] to come from `host`
+/// goes. The block may go on with the empty line and a body, which stay.
+///
+/// Neighbouring parts are joined, so that an untouched block is one range. There is no limit on the number of fields:
+/// a forged one behind many others is found too.
+///
+/// ```
+/// let host = "mx.example.org".parse()?;
+/// let block = b"A: 1\r\nAuthentication-Results: mx.example.org; spf=pass\r\nB: 2\r\n\r\n";
+/// assert_eq!(moxd_message::without_claims(block, &host), [0..6, 56..64]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn without_claims(block: &[u8], host: &Domain) -> Vec<Range<usize>> {
+    let mut kept = Vec::new();
+    let mut from = 0;
+    for (at, raw) in RawFields::new(block) {
+        let forged = field_name(raw).is_some_and(|(name, value)| {
+            name.eq_ignore_ascii_case(b"Authentication-Results") && claims(value, host)
+        });
+        if forged {
+            if from < at {
+                kept.push(from..at);
+            }
+            from = at + raw.len();
+        }
+    }
+    if from < block.len() {
+        kept.push(from..block.len());
+    }
+    kept
+}
