@@ -1,1 +1,49 @@
-//! SMTP grammar: commands, replies, paths, parameters, and the DATA decoder.
+//! SMTP grammar: commands, replies, paths, parameters, EHLO keywords, and the DATA decoder.
+//! The values only a parser may create ([`Localpart`], [`Mailbox`], [`Code`], [`EnhancedCode`]) live here too.
+//! Everything is total: any bytes give a value or a [`SyntaxError`], in bounded time and memory.
+//!
+//! It does not know sessions or states: which command is legal when, and which reply an error earns, is for the
+//! server to say. It does not know sockets, TLS, time, or message headers, and it does not decode base64.
+//! How much is forgiven is an argument ([`Dialect`]), never a global.
+//!
+//! ```
+//! use moxd_smtp_parser::{Command, Dialect, command};
+//!
+//! let line = b"MAIL FROM:<sender@example.org> SIZE=1024 BODY=8BITMIME";
+//! let Command::Mail(mail) = command(line, Dialect::Strict)? else { unreachable!() };
+//! assert_eq!(mail.path.to_string(), "<sender@example.org>");
+//! assert_eq!(mail.params.size, Some(1024));
+//!
+//! let error = command(b"RCPT TO:<a b@example.org>", Dialect::Strict).unwrap_err();
+//! assert_eq!(error.kind().token(), "smtp-parser.bad-path");
+//! # Ok::<(), moxd_smtp_parser::SyntaxError>(())
+//! ```
+
+#![warn(clippy::indexing_slicing)]
+
+mod code;
+mod command;
+mod data;
+mod dialect;
+mod error;
+mod extensions;
+mod grammar;
+pub mod limits;
+mod param;
+mod path;
+mod reply;
+mod xtext;
+
+pub use code::{Code, EnhancedCode};
+pub use command::{Auth, Bdat, Command, Hello, Inquiry, Mail, Rcpt, Verb, command, command_exact};
+pub use data::{Data, DataDecoder, DataFacts, DataFault};
+pub use dialect::Dialect;
+pub use error::{SyntaxError, SyntaxErrorKind};
+pub use extensions::{Extensions, PeerLimits};
+pub use param::{Body, Hold, MailParams, Notify, OriginalRecipient, RcptParams, Return, Submitter};
+pub use path::{Localpart, Mailbox, Path};
+pub use reply::{Reply, reply};
+pub use xtext::{Xtext, xtext};
+
+#[doc(hidden)]
+pub mod fuzzing;

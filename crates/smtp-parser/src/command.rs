@@ -1,0 +1,401 @@
+//! One command line to one [`Command`].
+
+use crate::grammar::{Fault, Parsed, end, expect, fault, is_atext, trim_end};
+use crate::limits::{MAX_MECHANISM, MAX_PATH};
+use crate::param::{digits, params, size};
+use crate::path::{host, inside, path, quoted_string, raw_path};
+use crate::{Dialect, MailParams, Path, RcptParams, SyntaxError, SyntaxErrorKind};
+use bstr::BStr;
+use dns::Host;
+use nom::Parser;
+use nom::bytes::complete::{tag_no_case, take_while1};
+use nom::character::complete::char;
+use nom::combinator::opt;
+use nom::sequence::preceded;
+
+/// What a client asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command<'a> {
+    /// `HELO name`.
+    Helo(Hello<'a>),
+    /// `EHLO name`.
+    Ehlo(Hello<'a>),
+    /// `STARTTLS` (RFC 3207).
+    StartTls,
+    /// `AUTH mechanism [initial]` (RFC 4954).
+    Auth(Auth<'a>),
+    /// `MAIL FROM:<path> parameters`.
+    Mail(Mail<'a>),
+    /// `RCPT TO:<path> parameters`.
+    Rcpt(Rcpt<'a>),
+    /// `DATA`.
+    Data,
+    /// `BDAT size [LAST]` (RFC 3030).
+    Bdat(Bdat),
+    /// `RSET`.
+    Rset,
+    /// `VRFY text [SMTPUTF8]`.
+    Vrfy(Inquiry<'a>),
+    /// `EXPN text [SMTPUTF8]`.
+    Expn(Inquiry<'a>),
+    /// `HELP [topic]`.
+    Help(&'a BStr),
+    /// `NOOP [text]`.
+    Noop,
+    /// `QUIT`.
+    Quit,
+    /// Any other word, as it stood.
+    Unknown(&'a BStr),
+}
+
+impl Command<'_> {
+    /// Which command it is.
+    pub fn verb(&self) -> Verb {
+        match self {
+            Self::Helo(_) => Verb::Helo,
+            Self::Ehlo(_) => Verb::Ehlo,
+            Self::StartTls => Verb::StartTls,
+            Self::Auth(_) => Verb::Auth,
+            Self::Mail(_) => Verb::Mail,
+            Self::Rcpt(_) => Verb::Rcpt,
+            Self::Data => Verb::Data,
+            Self::Bdat(_) => Verb::Bdat,
+            Self::Rset => Verb::Rset,
+            Self::Vrfy(_) => Verb::Vrfy,
+            Self::Expn(_) => Verb::Expn,
+            Self::Help(_) => Verb::Help,
+            Self::Noop => Verb::Noop,
+            Self::Quit => Verb::Quit,
+            Self::Unknown(_) => Verb::Unknown,
+        }
+    }
+}
+
+/// The word a command begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "each is the command of its name")]
+pub enum Verb {
+    Helo,
+    Ehlo,
+    StartTls,
+    Auth,
+    Mail,
+    Rcpt,
+    Data,
+    Bdat,
+    Rset,
+    Vrfy,
+    Expn,
+    Help,
+    Noop,
+    Quit,
+    /// Any word that is no command.
+    Unknown,
+}
+
+impl Verb {
+    /// Every command, in the order a session meets them.
+    pub const ALL: [Self; 14] = [
+        Self::Helo,
+        Self::Ehlo,
+        Self::StartTls,
+        Self::Auth,
+        Self::Mail,
+        Self::Rcpt,
+        Self::Data,
+        Self::Bdat,
+        Self::Rset,
+        Self::Vrfy,
+        Self::Expn,
+        Self::Help,
+        Self::Noop,
+        Self::Quit,
+    ];
+
+    /// The word in lower case, as in logs and metric labels; `(unknown)` for one that is no command.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Helo => "helo",
+            Self::Ehlo => "ehlo",
+            Self::StartTls => "starttls",
+            Self::Auth => "auth",
+            Self::Mail => "mail",
+            Self::Rcpt => "rcpt",
+            Self::Data => "data",
+            Self::Bdat => "bdat",
+            Self::Rset => "rset",
+            Self::Vrfy => "vrfy",
+            Self::Expn => "expn",
+            Self::Help => "help",
+            Self::Noop => "noop",
+            Self::Quit => "quit",
+            Self::Unknown => "(unknown)",
+        }
+    }
+
+    /// RFC 5321 §2.4: verbs are compared without regard to case.
+    fn of(word: &[u8]) -> Self {
+        let same = |verb: &Self| word.eq_ignore_ascii_case(verb.label().as_bytes());
+        Self::ALL.into_iter().find(same).unwrap_or(Self::Unknown)
+    }
+}
+
+/// The argument of HELO or EHLO. A server may ignore it, so a bad one does not make the command an error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hello<'a> {
+    /// As it stood, without surrounding spaces; may be empty.
+    pub argument: &'a BStr,
+    /// What it names. HELO takes a domain only (RFC 5321 §4.1.1.1).
+    pub host: Result<Host, SyntaxError>,
+}
+
+/// The arguments of AUTH.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Auth<'a> {
+    /// The name of the mechanism as it stood; names are compared without regard to case (RFC 4954 §4).
+    pub mechanism: &'a BStr,
+    /// The initial response, still in base64. `=` stands for an empty one and is given as such.
+    pub initial: Option<&'a BStr>,
+}
+
+impl std::fmt::Debug for Auth<'_> {
+    /// Without the initial response, which may hold a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let initial = self.initial.map(|_| "***");
+        f.debug_struct("Auth").field("mechanism", &self.mechanism).field("initial", &initial).finish()
+    }
+}
+
+/// The arguments of MAIL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mail<'a> {
+    /// The reverse path; never [`Path::Postmaster`].
+    pub path: Path,
+    /// The parameters after it.
+    pub params: MailParams<'a>,
+}
+
+/// The arguments of RCPT.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rcpt<'a> {
+    /// The forward path; never [`Path::Null`].
+    pub path: Path,
+    /// The path held octets outside ASCII. SMTPUTF8 is a parameter of MAIL (RFC 6531 §3.4), so whether they may
+    /// stand here is for the session to say. The domain in `path` does not show it: it is in A-labels.
+    pub utf8: bool,
+    /// The parameters after it.
+    pub params: RcptParams<'a>,
+}
+
+/// The arguments of BDAT (RFC 3030 §2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bdat {
+    /// Octets that follow the command line.
+    pub size: u64,
+    /// The message ends with this chunk.
+    pub last: bool,
+}
+
+/// The arguments of VRFY and EXPN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Inquiry<'a> {
+    /// What is asked about, as it stood.
+    pub text: &'a BStr,
+    /// The reply may be in UTF-8 (RFC 6531 §3.7.4.2).
+    pub smtputf8: bool,
+}
+
+/// Reads one command line, given without its line end. White space at its end does not count.
+///
+/// # Errors
+/// The word is a known command and its arguments are not what that command takes. An unknown word is no error here.
+pub fn command(line: &[u8], dialect: Dialect) -> Result<Command<'_>, SyntaxError> {
+    // RFC 5321 §4.1.1: receivers should tolerate white space before the line end.
+    let trimmed = trim_end(line);
+    let at = memchr::memchr(b' ', trimmed).unwrap_or(trimmed.len());
+    let (word, arguments) = trimmed.split_at_checked(at).unwrap_or((trimmed, b""));
+    let verb = Verb::of(word);
+    let command = match verb {
+        Verb::Helo => Ok(Command::Helo(hello(verb, arguments, line, dialect))),
+        Verb::Ehlo => Ok(Command::Ehlo(hello(verb, arguments, line, dialect))),
+        Verb::StartTls => alone(arguments, Command::StartTls),
+        // White space is not nothing here: it announces an initial response.
+        Verb::Auth => auth(line.get(at..).unwrap_or_default(), dialect).map(Command::Auth),
+        Verb::Mail => mail(arguments, dialect).map(Command::Mail),
+        Verb::Rcpt => rcpt(arguments, dialect).map(Command::Rcpt),
+        Verb::Data => alone(arguments, Command::Data),
+        Verb::Bdat => bdat(arguments).map(Command::Bdat),
+        Verb::Rset => alone(arguments, Command::Rset),
+        Verb::Vrfy => inquiry(arguments).map(Command::Vrfy),
+        Verb::Expn => inquiry(arguments).map(Command::Expn),
+        Verb::Help => Ok(Command::Help(BStr::new(arguments.trim_ascii()))),
+        Verb::Noop => noop(arguments),
+        Verb::Quit => alone(arguments, Command::Quit),
+        Verb::Unknown => Ok(Command::Unknown(BStr::new(word))),
+    };
+    command.map_err(|error| fault(error, arguments).locate(line, Some(verb)))
+}
+
+/// As [`command`], but only MAIL and RCPT may have white space at their end: the rule of submission ports, whose
+/// clients are few and known.
+///
+/// # Errors
+/// As [`command`].
+pub fn command_exact(line: &[u8], dialect: Dialect) -> Result<Command<'_>, SyntaxError> {
+    let command = command(line, dialect)?;
+    let trimmed = trim_end(line);
+    match command.verb() {
+        Verb::Mail | Verb::Rcpt | Verb::Unknown => Ok(command),
+        _ if trimmed.len() == line.len() => Ok(command),
+        verb => {
+            let kind = SyntaxErrorKind::TrailingData;
+            Err(SyntaxError::new(Some(verb), kind, trimmed.len(), line.len()))
+        }
+    }
+}
+
+type Arguments<'a, T> = Result<T, nom::Err<Fault<'a>>>;
+
+fn alone<'a>(arguments: &'a [u8], command: Command<'a>) -> Arguments<'a, Command<'a>> {
+    end(arguments).map(|_| command)
+}
+
+fn hello<'a>(verb: Verb, arguments: &'a [u8], line: &[u8], dialect: Dialect) -> Hello<'a> {
+    let argument = arguments.trim_ascii();
+    let read = || {
+        if argument.is_empty() {
+            return Err(Fault::new(SyntaxErrorKind::MissingArgument, arguments));
+        }
+        if !argument.is_ascii() {
+            return Err(Fault::new(SyntaxErrorKind::NonAscii, argument));
+        }
+        let space = memchr::memchr(b' ', argument).unwrap_or(argument.len());
+        let (name, rest) = argument.split_at_checked(space).unwrap_or((argument, b""));
+        let found = host(name, dialect)?;
+        match found {
+            // RFC 5321 §4.1.1.1: helo = "HELO" SP Domain.
+            Host::Ip(_) if verb == Verb::Helo => Err(Fault::new(SyntaxErrorKind::BadDomain, argument)),
+            // RFC 2821 §4.1.1.1: clients may put text behind an address literal.
+            Host::Domain(_) if !rest.is_empty() => Err(Fault::new(SyntaxErrorKind::TrailingData, rest)),
+            _ => Ok(found),
+        }
+    };
+    let host = read().map_err(|fault| fault.locate(line, Some(verb)));
+    Hello { argument: BStr::new(argument), host }
+}
+
+/// RFC 4954 §4: "AUTH" SP sasl-mech [SP initial-response].
+fn auth(input: &[u8], dialect: Dialect) -> Arguments<'_, Auth<'_>> {
+    let mechanism = take_while1(|octet: u8| octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'_');
+    let (rest, _) = expect(SyntaxErrorKind::MissingArgument, char(' ')).parse(input)?;
+    let (rest, mechanism) = expect(SyntaxErrorKind::BadMechanism, mechanism).parse(rest)?;
+    // RFC 4422 §3.1: sasl-mech = 1*20mech-char.
+    if mechanism.len() > MAX_MECHANISM {
+        return Err(Fault::new(SyntaxErrorKind::BadMechanism, mechanism).into());
+    }
+    let mechanism = BStr::new(mechanism);
+    if rest.is_empty() {
+        return Ok(Auth { mechanism, initial: None });
+    }
+    let (initial, _) = expect(SyntaxErrorKind::BadMechanism, char(' ')).parse(rest)?;
+    let initial = match dialect {
+        Dialect::Lenient => initial.trim_ascii(),
+        Dialect::Strict => trim_end(initial),
+    };
+    match initial {
+        [] => Err(Fault::new(SyntaxErrorKind::MissingInitialResponse, initial).into()),
+        // RFC 4954 §4: a zero-length initial response is sent as a single equals sign.
+        b"=" => Ok(Auth { mechanism, initial: Some(BStr::new(b"")) }),
+        _ => match initial.iter().position(|octet| !octet.is_ascii_graphic()) {
+            Some(at) => {
+                Err(Fault::new(SyntaxErrorKind::TrailingData, initial.get(at..).unwrap_or_default()).into())
+            }
+            None => Ok(Auth { mechanism, initial: Some(BStr::new(initial)) }),
+        },
+    }
+}
+
+/// ` FROM:` or ` TO:`, and the path as it stood.
+fn keyword_path<'a>(keyword: &'static str, input: &'a [u8], dialect: Dialect) -> Parsed<'a, &'a [u8]> {
+    let (rest, _) = expect(SyntaxErrorKind::MissingArgument, char(' ')).parse(input)?;
+    let (rest, _) = expect(SyntaxErrorKind::MissingKeyword, tag_no_case(keyword)).parse(rest)?;
+    // RFC 5321 §3.3: "spaces are not permitted on either side of the colon", but many clients have one.
+    let rest = match dialect {
+        Dialect::Lenient => rest.strip_prefix(b" ").unwrap_or(rest),
+        Dialect::Strict => rest,
+    };
+    raw_path(rest)
+}
+
+/// RFC 5321 §4.1.1.2: "MAIL FROM:" Reverse-path [SP Mail-parameters].
+fn mail(input: &[u8], dialect: Dialect) -> Arguments<'_, Mail<'_>> {
+    let (rest, raw) = keyword_path("FROM:", input, dialect)?;
+    let mut found = MailParams::default();
+    params(rest, |keyword, value| found.set(keyword, value))?;
+    let path = if inside(raw).is_empty() { Path::Null } else { path(raw, found.smtputf8, dialect)? };
+    Ok(Mail { path, params: found })
+}
+
+/// RFC 5321 §4.1.1.3: "RCPT TO:" Forward-path [SP Rcpt-parameters].
+fn rcpt(input: &[u8], dialect: Dialect) -> Arguments<'_, Rcpt<'_>> {
+    let (rest, raw) = keyword_path("TO:", input, dialect)?;
+    // RFC 5321 §4.5.3.1.3: a path is at most 256 octets, punctuation included.
+    if raw.len() > MAX_PATH {
+        return Err(Fault::new(SyntaxErrorKind::PathTooLong, raw).into());
+    }
+    let mut found = RcptParams::default();
+    params(rest, |keyword, value| found.set(keyword, value))?;
+    // RFC 5321 §4.5.1: the local part postmaster needs no domain, in any case of its letters.
+    if inside(raw).eq_ignore_ascii_case(b"postmaster") {
+        return Ok(Rcpt { path: Path::Postmaster, utf8: false, params: found });
+    }
+    Ok(Rcpt { path: path(raw, true, dialect)?, utf8: !raw.is_ascii(), params: found })
+}
+
+/// RFC 3030 §2: "BDAT" SP chunk-size [SP "LAST"].
+fn bdat(input: &[u8]) -> Arguments<'_, Bdat> {
+    let (rest, _) = expect(SyntaxErrorKind::MissingArgument, char(' ')).parse(input)?;
+    let number = take_while1(|octet: u8| octet != b' ');
+    let (rest, number) = expect(SyntaxErrorKind::BadChunkSize, number).parse(rest)?;
+    let last = opt(preceded(char(' '), tag_no_case("LAST")));
+    let (rest, last) = expect(SyntaxErrorKind::TrailingData, last).parse(rest)?;
+    end(rest)?;
+    let kind =
+        if digits(number).is_some() { SyntaxErrorKind::SizeTooLarge } else { SyntaxErrorKind::BadChunkSize };
+    let size = size(number).map_err(|_| Fault::new(kind, number))?;
+    Ok(Bdat { size, last: last.is_some() })
+}
+
+/// RFC 5321 §4.1.1.6: "VRFY" SP String, which may be an address; RFC 6531 §3.7.4.2 adds SMTPUTF8.
+fn inquiry(input: &[u8]) -> Arguments<'_, Inquiry<'_>> {
+    let (rest, _) = expect(SyntaxErrorKind::MissingArgument, char(' ')).parse(input)?;
+    let (rest, text) = word(rest)?;
+    let flag = opt(preceded(char(' '), tag_no_case("SMTPUTF8")));
+    let (rest, flag) = expect(SyntaxErrorKind::TrailingData, flag).parse(rest)?;
+    end(rest)?;
+    if flag.is_none() && !text.is_ascii() {
+        return Err(Fault::new(SyntaxErrorKind::NonAscii, text).into());
+    }
+    Ok(Inquiry { text: BStr::new(text), smtputf8: flag.is_some() })
+}
+
+/// RFC 5321 §4.1.1.9: "NOOP" [SP String], which is ignored.
+fn noop(input: &[u8]) -> Arguments<'_, Command<'_>> {
+    if !input.is_empty() {
+        let (rest, _) = expect(SyntaxErrorKind::TrailingData, char(' ')).parse(input)?;
+        let (rest, _) = word(rest)?;
+        end(rest)?;
+    }
+    Ok(Command::Noop)
+}
+
+/// RFC 5321 §4.1.2: String = Atom / Quoted-string; dots and `@` are taken too, for addresses.
+fn word(input: &[u8]) -> Parsed<'_, &[u8]> {
+    if input.first() == Some(&b'"') {
+        let (rest, _) = quoted_string(input)?;
+        let length = input.len().saturating_sub(rest.len());
+        return Ok((rest, input.get(..length).unwrap_or_default()));
+    }
+    let octets = take_while1(|octet: u8| is_atext(octet) || octet == b'.' || octet == b'@');
+    expect(SyntaxErrorKind::MissingArgument, octets).parse(input)
+}

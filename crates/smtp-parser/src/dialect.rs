@@ -1,0 +1,30 @@
+//! How much is forgiven.
+
+use crate::limits::{MAX_LOCALPART, MAX_LOCALPART_LENIENT};
+
+/// How much a parser forgives.
+///
+/// | matter | `Lenient` | `Strict` |
+/// |---|---|---|
+/// | local part | at most 128 octets | at most 64 octets (RFC 5321 §4.5.3.1.1) |
+/// | a space after `FROM:` or `TO:` | accepted | refused (RFC 5321 §3.3) |
+/// | several spaces before an AUTH initial response | accepted | refused (RFC 4954 §4) |
+/// | address literal without its closing bracket | accepted | refused (RFC 5321 §4.1.3) |
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Dialect {
+    /// What real clients send is taken where its meaning is clear.
+    #[default]
+    Lenient,
+    /// The grammar of the RFCs, for testing clients ("pedantic").
+    Strict,
+}
+
+impl Dialect {
+    /// Most octets of a local part, counted without quotes and backslashes.
+    pub(crate) fn max_localpart(self) -> usize {
+        match self {
+            Self::Lenient => MAX_LOCALPART_LENIENT,
+            Self::Strict => MAX_LOCALPART,
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What a server offers in its reply to EHLO.
+
+use crate::Reply;
+use crate::limits::{MAX_LIMIT_DIGITS, MAX_MECHANISMS};
+use crate::param::{digits, size};
+use bstr::{BStr, ByteSlice};
+
+/// The service extensions of a server.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Extensions {
+    /// PIPELINING (RFC 2920).
+    pub pipelining: bool,
+    /// SIZE (RFC 1870): `Some(None)` is announced without a limit.
+    pub size: Option<Option<u64>>,
+    /// STARTTLS (RFC 3207).
+    pub starttls: bool,
+    /// AUTH (RFC 4954): mechanism names in upper case; empty when not announced, or announced without any.
+    pub auth: Vec<String>,
+    /// ENHANCEDSTATUSCODES (RFC 2034).
+    pub enhanced_status_codes: bool,
+    /// 8BITMIME (RFC 6152).
+    pub eight_bit_mime: bool,
+    /// SMTPUTF8 (RFC 6531).
+    pub smtputf8: bool,
+    /// CHUNKING (RFC 3030).
+    pub chunking: bool,
+    /// BINARYMIME (RFC 3030).
+    pub binary_mime: bool,
+    /// DSN (RFC 3461).
+    pub dsn: bool,
+    /// REQUIRETLS (RFC 8689).
+    pub require_tls: bool,
+    /// LIMITS (RFC 9422).
+    pub limits: PeerLimits,
+    /// FUTURERELEASE (RFC 4865): the longest time to hold a message, in seconds.
+    pub future_release: Option<u64>,
+}
+
+/// The limits a server announces (RFC 9422 §4). Absent means it does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PeerLimits {
+    /// MAILMAX: transactions in one session.
+    pub mail: Option<u32>,
+    /// RCPTMAX: recipients in one transaction.
+    pub rcpt: Option<u32>,
+    /// RCPTDOMAINMAX: different recipient domains in one transaction.
+    pub rcpt_domain: Option<u32>,
+}
+
+impl Extensions {
+    /// Reads the reply to EHLO. Its first line is the greeting; keywords we do not know are passed over.
+    pub fn of(reply: &Reply<'_>) -> Self {
+        let mut found = Self::default();
+        for line in reply.lines().skip(1) {
+            found.keyword(line);
+        }
+        found
+    }
+
+    fn keyword(&mut self, line: &BStr) {
+        let mut words = line.split(|octet| octet.is_ascii_whitespace()).filter(|word| !word.is_empty());
+        let Some(keyword) = words.next() else { return };
+        match keyword.to_ascii_uppercase().as_slice() {
+            b"PIPELINING" => self.pipelining = true,
+            // RFC 1870 §4: a value of 0 means no fixed limit.
+            b"SIZE" => self.size = Some(words.next().and_then(|value| size(value).ok()).filter(|&n| n > 0)),
+            b"STARTTLS" => self.starttls = true,
+            b"AUTH" => self.mechanisms(words),
+            b"ENHANCEDSTATUSCODES" => self.enhanced_status_codes = true,
+            b"8BITMIME" => self.eight_bit_mime = true,
+            b"SMTPUTF8" => self.smtputf8 = true,
+            b"CHUNKING" => self.chunking = true,
+            b"BINARYMIME" => self.binary_mime = true,
+            b"DSN" => self.dsn = true,
+            b"REQUIRETLS" => self.require_tls = true,
+            // RFC 9422 §4: a keyword with an error in it is ignored as a whole.
+            b"LIMITS" => self.limits = limits(words).unwrap_or_default(),
+            b"FUTURERELEASE" => self.future_release = words.next().and_then(|value| size(value).ok()),
+            // Servers from before RFC 2554 wrote it so, and some still write both.
+            other => {
+                if let Some(first) = other.strip_prefix(b"AUTH=") {
+                    self.mechanisms(std::iter::once(first).chain(words));
+                }
+            }
+        }
+    }
+
+    fn mechanisms<'w>(&mut self, words: impl Iterator<Item = &'w [u8]>) {
+        for word in words {
+            let Ok(name) = std::str::from_utf8(word) else { continue };
+            let name = name.to_ascii_uppercase();
+            if self.auth.len() < MAX_MECHANISMS && !self.auth.contains(&name) {
+                self.auth.push(name);
+            }
+        }
+    }
+}
+
+/// RFC 9422 §4: name=value pairs; each of ours at most once, with 1 to 6 digits, the first not 0.
+fn limits<'w>(words: impl Iterator<Item = &'w [u8]>) -> Option<PeerLimits> {
+    let mut found = PeerLimits::default();
+    for word in words {
+        let (name, value) = word.split_once_str("=")?;
+        let slot = match name.to_ascii_uppercase().as_slice() {
+            b"MAILMAX" => &mut found.mail,
+            b"RCPTMAX" => &mut found.rcpt,
+            b"RCPTDOMAINMAX" => &mut found.rcpt_domain,
+            _ => continue,
+        };
+        let text = digits(value).filter(|text| text.len() <= MAX_LIMIT_DIGITS && !text.starts_with('0'))?;
+        if slot.replace(text.parse().ok()?).is_some() {
+            return None;
+        }
+    }
+    Some(found)
+}

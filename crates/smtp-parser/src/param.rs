@@ -1,0 +1,307 @@
+//! The parameters of MAIL and RCPT.
+
+use crate::grammar::{Fault, Parsed};
+use crate::limits::{MAX_ENVID, MAX_HOLDFOR_DIGITS, MAX_ORCPT, MAX_SIZE_DIGITS};
+use crate::{SyntaxErrorKind, Xtext};
+use bstr::BStr;
+use nom::Parser;
+use nom::bytes::complete::take_while1;
+use nom::character::complete::char;
+use nom::combinator::opt;
+use nom::sequence::preceded;
+use std::time::{Duration, SystemTime};
+
+/// The parameters of MAIL. Absent means the client did not give it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MailParams<'a> {
+    /// `SIZE=`, in octets: what the client says the message will have (RFC 1870 §6).
+    pub size: Option<u64>,
+    /// `BODY=` (RFC 6152 §2, RFC 3030 §3).
+    pub body: Option<Body>,
+    /// `AUTH=`: who submitted the message first (RFC 4954 §5).
+    pub auth: Option<Submitter<'a>>,
+    /// `SMTPUTF8` (RFC 6531 §3.4).
+    pub smtputf8: bool,
+    /// `REQUIRETLS` (RFC 8689 §4.2).
+    pub require_tls: bool,
+    /// `HOLDFOR=` or `HOLDUNTIL=` (RFC 4865 §5).
+    pub hold: Option<Hold>,
+    /// `RET=` (RFC 3461 §4.3).
+    pub ret: Option<Return>,
+    /// `ENVID=` (RFC 3461 §4.4).
+    pub envid: Option<Xtext<'a>>,
+}
+
+/// The parameters of RCPT.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RcptParams<'a> {
+    /// `NOTIFY=` (RFC 3461 §4.1).
+    pub notify: Option<Notify>,
+    /// `ORCPT=` (RFC 3461 §4.2).
+    pub orcpt: Option<OriginalRecipient<'a>>,
+}
+
+/// What the octets of the message may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Body {
+    /// ASCII lines.
+    SevenBit,
+    /// Lines with any octet but NUL (RFC 6152).
+    EightBitMime,
+    /// Any octets; by BDAT only (RFC 3030 §3).
+    BinaryMime,
+}
+
+/// Who submitted a message first, as the sending server says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Submitter<'a> {
+    /// `<>`: not known, or not trusted.
+    Unknown,
+    /// An address, not looked into.
+    Named(Xtext<'a>),
+}
+
+/// When the message may leave at the earliest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Hold {
+    /// After this time from now; from 1 to 999,999,999 seconds.
+    For(Duration),
+    /// At this moment. One before 1970 is given as the beginning of 1970: both are past.
+    Until(SystemTime),
+}
+
+/// How much of the message a failure report brings back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Return {
+    /// All of it.
+    Full,
+    /// Its header.
+    Headers,
+}
+
+/// Of what the sender wants to be told. All false is `NEVER`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Notify {
+    /// `SUCCESS`.
+    pub success: bool,
+    /// `FAILURE`.
+    pub failure: bool,
+    /// `DELAY`.
+    pub delay: bool,
+}
+
+/// The recipient the sender wrote to, before forwarding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct OriginalRecipient<'a> {
+    /// The kind of address, `rfc822` or `utf-8` as a rule.
+    pub kind: &'a BStr,
+    /// The address.
+    pub address: Xtext<'a>,
+}
+
+type Value<'a> = Option<&'a [u8]>;
+
+impl<'a> MailParams<'a> {
+    pub(crate) fn set(&mut self, keyword: &[u8], value: Value<'a>) -> Result<(), SyntaxErrorKind> {
+        match keyword.to_ascii_uppercase().as_slice() {
+            b"SIZE" => once(&mut self.size, size(required(value)?)?),
+            b"BODY" => once(&mut self.body, body(required(value)?)?),
+            b"AUTH" => once(&mut self.auth, submitter(required(value)?)?),
+            b"SMTPUTF8" => flag(&mut self.smtputf8, value),
+            b"REQUIRETLS" => flag(&mut self.require_tls, value),
+            b"HOLDFOR" => once(&mut self.hold, hold_for(required(value)?)?),
+            b"HOLDUNTIL" => once(&mut self.hold, hold_until(required(value)?)?),
+            b"RET" => once(&mut self.ret, ret(required(value)?)?),
+            b"ENVID" => once(&mut self.envid, bounded_xtext(required(value)?, MAX_ENVID)?),
+            _ => Err(SyntaxErrorKind::UnknownParameter),
+        }
+    }
+}
+
+impl<'a> RcptParams<'a> {
+    pub(crate) fn set(&mut self, keyword: &[u8], value: Value<'a>) -> Result<(), SyntaxErrorKind> {
+        match keyword.to_ascii_uppercase().as_slice() {
+            b"NOTIFY" => once(&mut self.notify, notify(required(value)?)?),
+            b"ORCPT" => once(&mut self.orcpt, orcpt(required(value)?)?),
+            _ => Err(SyntaxErrorKind::UnknownParameter),
+        }
+    }
+}
+
+/// Reads ` KEYWORD[=value]` to the end of the input and hands each to `set`.
+pub(crate) fn params<'a>(
+    mut rest: &'a [u8],
+    mut set: impl FnMut(&'a [u8], Value<'a>) -> Result<(), SyntaxErrorKind>,
+) -> Parsed<'a, ()> {
+    while !rest.is_empty() {
+        let (after, (keyword, value)) = param(rest)?;
+        set(keyword, value).map_err(|kind| match kind {
+            SyntaxErrorKind::DuplicateParameter
+            | SyntaxErrorKind::UnknownParameter
+            | SyntaxErrorKind::UnknownBody => Fault::new(kind, keyword),
+            _ => Fault::new(kind, value.unwrap_or(keyword)),
+        })?;
+        rest = after;
+    }
+    Ok((rest, ()))
+}
+
+/// RFC 5321 §4.1.2: esmtp-param = esmtp-keyword ["=" esmtp-value].
+fn param(input: &[u8]) -> Parsed<'_, (&[u8], Value<'_>)> {
+    let mut spaces = take_while1(|octet| octet == b' ');
+    let keyword = take_while1(|octet: u8| octet.is_ascii_alphanumeric() || octet == b'-');
+    // RFC 5321 §4.1.2: a value has no "=", space or control character; RFC 6531 §3.3 adds UTF-8.
+    let value = take_while1(|octet: u8| octet > b' ' && octet != b'=' && octet != 0x7f);
+    let (rest, _) = spaces
+        .parse(input)
+        .map_err(|_: nom::Err<Fault<'_>>| Fault::new(SyntaxErrorKind::TrailingData, input))?;
+    (keyword, opt(preceded(char('='), value)))
+        .parse(rest)
+        .map_err(|_: nom::Err<Fault<'_>>| Fault::new(SyntaxErrorKind::BadParameter, rest).into())
+}
+
+fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), SyntaxErrorKind> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(SyntaxErrorKind::DuplicateParameter),
+    }
+}
+
+fn flag(slot: &mut bool, value: Value<'_>) -> Result<(), SyntaxErrorKind> {
+    match (std::mem::replace(slot, true), value) {
+        (_, Some(_)) => Err(SyntaxErrorKind::BadParameter),
+        (true, None) => Err(SyntaxErrorKind::DuplicateParameter),
+        (false, None) => Ok(()),
+    }
+}
+
+fn required(value: Value<'_>) -> Result<&[u8], SyntaxErrorKind> {
+    value.ok_or(SyntaxErrorKind::BadParameter)
+}
+
+/// A number of decimal digits alone. None when it has other characters or none.
+pub(crate) fn digits(text: &[u8]) -> Option<&str> {
+    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    std::str::from_utf8(text).ok()
+}
+
+/// RFC 1870 §3: size-value = 1*20DIGIT.
+pub(crate) fn size(value: &[u8]) -> Result<u64, SyntaxErrorKind> {
+    let text = digits(value).ok_or(SyntaxErrorKind::BadParameter)?;
+    if text.len() > MAX_SIZE_DIGITS {
+        return Err(SyntaxErrorKind::SizeTooLarge);
+    }
+    text.parse().map_err(|_| SyntaxErrorKind::SizeTooLarge)
+}
+
+fn body(value: &[u8]) -> Result<Body, SyntaxErrorKind> {
+    match value.to_ascii_uppercase().as_slice() {
+        b"7BIT" => Ok(Body::SevenBit),
+        b"8BITMIME" => Ok(Body::EightBitMime),
+        b"BINARYMIME" => Ok(Body::BinaryMime),
+        _ => Err(SyntaxErrorKind::UnknownBody),
+    }
+}
+
+fn submitter(value: &[u8]) -> Result<Submitter<'_>, SyntaxErrorKind> {
+    let text = Xtext::new(value)?;
+    Ok(if value == b"<>" { Submitter::Unknown } else { Submitter::Named(text) })
+}
+
+/// RFC 4865 §5: 1 to 9 digits, the first not 0.
+fn hold_for(value: &[u8]) -> Result<Hold, SyntaxErrorKind> {
+    digits(value)
+        .filter(|text| text.len() <= MAX_HOLDFOR_DIGITS && !text.starts_with('0'))
+        .and_then(|text| text.parse().ok())
+        .map(|seconds| Hold::For(Duration::from_secs(seconds)))
+        .ok_or(SyntaxErrorKind::BadParameter)
+}
+
+/// RFC 4865 §5: an RFC 3339 date and time in UTC.
+fn hold_until(value: &[u8]) -> Result<Hold, SyntaxErrorKind> {
+    utc(value).map(Hold::Until).ok_or(SyntaxErrorKind::BadParameter)
+}
+
+/// `2026-01-31T23:59:59Z` (RFC 3339 §5.6), with a fraction that is dropped.
+fn utc(value: &[u8]) -> Option<SystemTime> {
+    let text = std::str::from_utf8(value).ok()?;
+    let text = text.strip_suffix(['Z', 'z'])?;
+    let (date, time) = text.split_once(['T', 't'])?;
+    let time = match time.split_once('.') {
+        Some((time, fraction)) => digits(fraction.as_bytes()).map(|_| time)?,
+        None => time,
+    };
+    let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
+    let [hour, minute, second] = numbers(time, ':', [2, 2, 2])?;
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days_before = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365];
+    let month = usize::try_from(month).ok().filter(|month| (1..=12).contains(month))?;
+    let before = days_before.get(month - 1)?;
+    let length = days_before.get(month)? - before + u64::from(leap && month == 2);
+    // RFC 3339 §5.7: a leap second is 60.
+    if day == 0 || day > length || hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    // Days since year 0: 365 a year, and one for each leap year that has passed.
+    let leaps = |year: u64| year.div_ceil(4) - year.div_ceil(100) + year.div_ceil(400);
+    let days = |year: u64| 365 * year + leaps(year);
+    let since_epoch =
+        (days(year) + before + u64::from(leap && month > 2) + day - 1).saturating_sub(days(1970));
+    let seconds = since_epoch * 86_400 + hour * 3600 + minute * 60 + second;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(if year < 1970 { 0 } else { seconds }))
+}
+
+fn numbers(text: &str, separator: char, widths: [usize; 3]) -> Option<[u64; 3]> {
+    let mut found = [0; 3];
+    let mut parts = text.split(separator);
+    for (slot, width) in found.iter_mut().zip(widths) {
+        let part = parts.next().filter(|part| part.len() == width)?;
+        *slot = digits(part.as_bytes())?.parse().ok()?;
+    }
+    parts.next().is_none().then_some(found)
+}
+
+fn ret(value: &[u8]) -> Result<Return, SyntaxErrorKind> {
+    match value.to_ascii_uppercase().as_slice() {
+        b"FULL" => Ok(Return::Full),
+        b"HDRS" => Ok(Return::Headers),
+        _ => Err(SyntaxErrorKind::BadParameter),
+    }
+}
+
+/// RFC 3461 §4.1: NEVER alone, or a list of the others.
+fn notify(value: &[u8]) -> Result<Notify, SyntaxErrorKind> {
+    let mut notify = Notify::default();
+    if value.eq_ignore_ascii_case(b"NEVER") {
+        return Ok(notify);
+    }
+    for word in value.split(|&octet| octet == b',') {
+        match word.to_ascii_uppercase().as_slice() {
+            b"SUCCESS" => notify.success = true,
+            b"FAILURE" => notify.failure = true,
+            b"DELAY" => notify.delay = true,
+            _ => return Err(SyntaxErrorKind::BadParameter),
+        }
+    }
+    Ok(notify)
+}
+
+/// RFC 3461 §4.2: addr-type ";" xtext.
+fn orcpt(value: &[u8]) -> Result<OriginalRecipient<'_>, SyntaxErrorKind> {
+    let semicolon = memchr::memchr(b';', value).ok_or(SyntaxErrorKind::BadParameter)?;
+    let (kind, address) = value.split_at_checked(semicolon).ok_or(SyntaxErrorKind::BadParameter)?;
+    let address = address.get(1..).filter(|text| !text.is_empty()).ok_or(SyntaxErrorKind::BadParameter)?;
+    if value.len() > MAX_ORCPT || kind.is_empty() {
+        return Err(SyntaxErrorKind::BadParameter);
+    }
+    Ok(OriginalRecipient { kind: BStr::new(kind), address: Xtext::new(address)? })
+}
+
+fn bounded_xtext(value: &[u8], max: usize) -> Result<Xtext<'_>, SyntaxErrorKind> {
+    if value.len() > max {
+        return Err(SyntaxErrorKind::BadParameter);
+    }
+    Xtext::new(value)
+}

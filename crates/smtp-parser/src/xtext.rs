@@ -1,0 +1,81 @@
+//! xtext, the encoding of free text in parameter values (RFC 3461 §4).
+
+use crate::SyntaxErrorKind;
+use bstr::BStr;
+use std::borrow::Cow;
+use std::fmt::Write;
+
+/// A value in xtext, checked and still encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Xtext<'a>(&'a BStr);
+
+impl<'a> Xtext<'a> {
+    /// RFC 3461 §4: printable ASCII without `+` and `=`, and `+` before two hexadecimal digits. Octets outside
+    /// ASCII stand for themselves, as RFC 6533 §3 lets addresses do under SMTPUTF8.
+    pub(crate) fn new(text: &'a [u8]) -> Result<Self, SyntaxErrorKind> {
+        let mut rest = text;
+        while let [first, tail @ ..] = rest {
+            rest = match first {
+                b'+' => match tail {
+                    [high, low, tail @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => tail,
+                    _ => return Err(SyntaxErrorKind::BadXtext),
+                },
+                b'=' | 0..=b' ' | 0x7f => return Err(SyntaxErrorKind::BadXtext),
+                _ => tail,
+            };
+        }
+        Ok(Self(BStr::new(text)))
+    }
+
+    /// As it stood on the wire.
+    pub fn encoded(self) -> &'a BStr {
+        self.0
+    }
+
+    /// The text meant; borrowed where nothing was encoded.
+    pub fn decode(self) -> Cow<'a, [u8]> {
+        let text: &'a [u8] = self.0;
+        if !text.contains(&b'+') {
+            return Cow::Borrowed(text);
+        }
+        let mut out = Vec::with_capacity(text.len());
+        let mut rest = text;
+        while let [first, tail @ ..] = rest {
+            rest = match (first, tail) {
+                (b'+', [high, low, tail @ ..]) => {
+                    out.push(digit(*high) << 4 | digit(*low));
+                    tail
+                }
+                _ => {
+                    out.push(*first);
+                    tail
+                }
+            };
+        }
+        Cow::Owned(out)
+    }
+}
+
+fn digit(octet: u8) -> u8 {
+    match octet {
+        b'0'..=b'9' => octet - b'0',
+        b'A'..=b'F' => octet - b'A' + 10,
+        b'a'..=b'f' => octet - b'a' + 10,
+        _ => 0,
+    }
+}
+
+/// `text` written as xtext.
+pub fn xtext(text: &[u8]) -> String {
+    let mut out = String::with_capacity(text.len());
+    for &octet in text {
+        match octet {
+            b'!'..=b'~' if octet != b'+' && octet != b'=' => out.push(char::from(octet)),
+            _ => {
+                // RFC 3461 §4: hexchar = "+" and two hexadecimal digits in upper case.
+                let _ = write!(out, "+{octet:02X}");
+            }
+        }
+    }
+    out
+}
