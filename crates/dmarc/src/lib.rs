@@ -1,1 +1,63 @@
-//! DMARC (RFC 9989 and RFC 7489): does the visible author agree with what was proven?.
+//! DMARC: does the visible author of a message agree with what SPF and DKIM proved, and what does the owner of the
+//! author's domain ask for where it does not? By RFC 9989 (tree walk, `np=`, `psd=`, `t=`), or by RFC 7489 (public
+//! suffix list, `pct=`) where asked; both can judge one message side by side.
+//!
+//! It does not know how SPF or DKIM work: they hand over [`Proven`] values. It does not know sockets, a runtime or a
+//! clock: DNS is asked through [`dns::Resolver`], and chance is an argument ([`Percent`]). It does not parse messages:
+//! whoever calls takes the one author domain from the `From` field, and does not call where there is none or several
+//! (RFC 9989 §5.3.1). It decides nothing: [`Evaluation::reject`] is the domain owner's wish.
+//!
+//! ```
+//! use moxd_dmarc::{check, Method, Outcome, Proven, Rules, Verdict};
+//! # use dns as moxd_dns;
+//! use moxd_dns::{zone::{ready, Zone}, Domain};
+//!
+//! let zone = Zone::parse(r#"_dmarc.example.test. TXT "v=DMARC1; p=reject""#)?;
+//! let from: Domain = "news.example.test".parse()?;
+//! let signer: Domain = "example.test".parse()?;
+//!
+//! let proven = [Proven { by: Method::Dkim, domain: signer, result: Outcome::Pass }];
+//! let (discovery, evaluation) = ready(check(&zone, &from, &proven, Rules::Rfc9989, None));
+//! assert_eq!(discovery.domain.as_ref().map(Domain::as_str), Some("example.test"));
+//! assert_eq!(evaluation.result, Verdict::Pass);
+//!
+//! let (_, forged) = ready(check(&zone, &from, &[], Rules::Rfc9989, None));
+//! assert_eq!(forged.result, Verdict::Fail);
+//! assert!(forged.reject());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # While a message arrives
+//!
+//! A server that does not want to wait starts [`discover`] when the header has ended, and [`organization`] for each
+//! identifier when its name is known and [`worth_walking`]; over one [`Memo`] they share their answers. When all is
+//! proven, [`needed`] names the walks that are still missing (mostly none), and [`evaluate`] judges without waiting.
+
+#![warn(clippy::indexing_slicing)]
+
+mod check;
+mod destination;
+mod discover;
+mod error;
+mod evaluate;
+mod memo;
+mod parse;
+mod record;
+mod uri;
+mod walk;
+
+pub use check::check;
+pub use destination::{Consent, Destination, destination};
+pub use discover::{Discovery, Place, Status, discover};
+pub use error::{Error, ErrorKind};
+pub use evaluate::{
+    Evaluation, MAX_WALKS, Method, Organizations, Outcome, Percent, Proven, Verdict, evaluate, needed,
+    worth_walking,
+};
+pub use memo::Memo;
+pub use record::{Alignment, FailureOptions, Policy, PublicSuffix, Record, Rules};
+pub use uri::{MAX_URIS, Uri};
+pub use walk::{Found, Organization, Step, organization};
+
+#[doc(hidden)]
+pub mod fuzzing;

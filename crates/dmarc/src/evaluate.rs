@@ -1,0 +1,264 @@
+//! [`evaluate`]: from what was found and what was proven to a verdict, without a question.
+
+use crate::{Alignment, Discovery, Organization, Policy, Rules, Status, organization};
+use dns::{Domain, Resolver, join_all, suffix};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Identifiers of one message for which a tree walk is made. A message with more signatures below the author's
+/// organizational domain than this has no use for them.
+pub const MAX_WALKS: usize = 16;
+
+/// What vouches for a domain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Method {
+    /// SPF of the `MAIL FROM` domain, which for a null reverse path is the `HELO` name (RFC 9989 §4.4.2).
+    Spf,
+    /// A DKIM signature, by its `d=` (RFC 9989 §4.4.1).
+    Dkim,
+}
+
+/// How the check of one identifier ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Outcome {
+    /// It passed.
+    Pass,
+    /// It did not: any result but `pass` and `temperror`.
+    Fail,
+    /// DNS failed; another try may pass.
+    Temperror,
+}
+
+/// One identifier that SPF or DKIM looked into.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proven {
+    /// Who looked.
+    pub by: Method,
+    /// The domain it was about.
+    pub domain: Domain,
+    /// What came of it.
+    pub result: Outcome,
+}
+
+/// A throw of the dice for `pct`: 0 to 99. One message should keep its throw when it is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Percent(u8);
+
+impl Percent {
+    /// Any number; its remainder by 100 counts.
+    pub fn new(n: u64) -> Self {
+        Self((n % 100) as u8)
+    }
+}
+
+/// The organizational domains of a message's identifiers, as far as they were looked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Organizations(BTreeMap<Domain, Option<Domain>>);
+
+impl Organizations {
+    /// Keeps what [`organization`] found out about `domain`.
+    pub fn insert(&mut self, domain: Domain, found: &Organization) {
+        self.0.insert(domain, found.domain.clone());
+    }
+
+    /// Has this domain been looked into?
+    pub fn contains(&self, domain: &Domain) -> bool {
+        self.0.contains_key(domain)
+    }
+
+    /// Looks into all domains at the same time.
+    pub async fn gather(&mut self, dns: &dyn Resolver, domains: &[Domain], rules: Rules) {
+        type Part<'a> = std::pin::Pin<Box<dyn Future<Output = Organization> + Send + 'a>>;
+        let walks = domains.iter().map(|domain| Box::pin(organization(dns, domain, rules)) as Part<'_>);
+        for (domain, found) in domains.iter().zip(join_all(walks.collect()).await) {
+            self.insert(domain.clone(), &found);
+        }
+    }
+}
+
+/// The result of DMARC (RFC 8601 §2.7.4 has its words).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// No record applies.
+    None,
+    /// An aligned identifier passed.
+    Pass,
+    /// No aligned identifier passed.
+    Fail,
+    /// DNS failed, and another try may pass.
+    Temperror,
+    /// The record that would apply is broken.
+    Permerror,
+}
+
+impl Verdict {
+    /// The word in Authentication-Results and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Temperror => "temperror",
+            Self::Permerror => "permerror",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What DMARC says about a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Evaluation {
+    /// The result.
+    pub result: Verdict,
+    /// The policy published for this author: of `p`, `sp` and `np` the one that applies.
+    pub published: Policy,
+    /// The policy asked for: the published one, or one step milder with `t=y`.
+    pub policy: Policy,
+    /// What the domain owner wants to happen to this message: the policy if it failed (one step milder where `pct`
+    /// leaves it out), else nothing.
+    pub disposition: Policy,
+    /// SPF passed for an aligned domain.
+    pub aligned_spf: bool,
+    /// A DKIM signature of an aligned domain passed.
+    pub aligned_dkim: bool,
+    /// `t=y` made the policy milder; `policy_test_mode` in a report (RFC 9990).
+    pub test_mode: bool,
+    /// `pct` and the dice left the message out; `sampled_out` in a report (RFC 7489 §6.6.4).
+    pub sampled_out: bool,
+    /// The domain whose record applies.
+    pub domain: Option<Domain>,
+}
+
+impl Evaluation {
+    /// Does the domain owner want this message refused? RFC 9989 §5.4: whether it is, local policy decides, and not by
+    /// this alone where it may have come by a mailing list.
+    pub fn reject(&self) -> bool {
+        self.disposition == Policy::Reject
+    }
+}
+
+/// Judges a message. Pure: the organizational domains of identifiers are looked for before (see [`needed`]); one that
+/// is missing counts as not found out for a DNS failure.
+///
+/// `dice`: by RFC 7489 a message is left out when the throw is not below `pct`; without dice none is.
+pub fn evaluate(
+    discovery: &Discovery,
+    proven: &[Proven],
+    organizations: &Organizations,
+    dice: Option<Percent>,
+) -> Evaluation {
+    let mut evaluation = Evaluation {
+        result: Verdict::None,
+        published: discovery.policy(),
+        policy: Policy::None,
+        disposition: Policy::None,
+        aligned_spf: false,
+        aligned_dkim: false,
+        test_mode: false,
+        sampled_out: false,
+        domain: None,
+    };
+    let record = match (discovery.status, &discovery.record) {
+        (Status::Found, Some(record)) => record,
+        (Status::Temperror, _) => return Evaluation { result: Verdict::Temperror, ..evaluation },
+        (Status::Permerror, _) => return Evaluation { result: Verdict::Permerror, ..evaluation },
+        (Status::None | Status::Found, _) => return evaluation,
+    };
+    evaluation.domain.clone_from(&discovery.domain);
+    // RFC 9989 §4.7: with `t=y` the policy applied is one level below the specified one.
+    evaluation.test_mode = record.t && evaluation.published != Policy::None;
+    evaluation.policy = if record.t { evaluation.published.milder() } else { evaluation.published };
+
+    let mut undecided = false;
+    for identifier in proven {
+        match (identifier.result, aligned(discovery, identifier, organizations)) {
+            (Outcome::Fail, _) | (_, Some(false)) => {}
+            (Outcome::Pass, Some(true)) => match identifier.by {
+                Method::Spf => evaluation.aligned_spf = true,
+                Method::Dkim => evaluation.aligned_dkim = true,
+            },
+            // RFC 9989 §5.3.6: with a needed question unanswered, neither pass nor fail. A domain that is not aligned
+            // is not needed, or a stranger could switch the policy off by breaking DNS of his own.
+            (Outcome::Temperror, _) | (_, None) => undecided = true,
+        }
+    }
+    // RFC 9989 §5.3.5: one aligned identifier is enough.
+    evaluation.result = match (evaluation.aligned_spf || evaluation.aligned_dkim, undecided) {
+        (true, _) => Verdict::Pass,
+        (false, true) => Verdict::Temperror,
+        (false, false) => Verdict::Fail,
+    };
+    if evaluation.result == Verdict::Fail {
+        // RFC 7489 §6.6.4: what is left out gets the next milder policy.
+        evaluation.sampled_out = dice.is_some_and(|dice| dice.0 >= record.pct);
+        let policy = evaluation.policy;
+        evaluation.disposition = if evaluation.sampled_out { policy.milder() } else { policy };
+    }
+    evaluation
+}
+
+/// The identifiers whose organizational domain [`evaluate`] will ask for and does not have; at most [`MAX_WALKS`].
+pub fn needed(discovery: &Discovery, proven: &[Proven], organizations: &Organizations) -> Vec<Domain> {
+    let mut domains: Vec<Domain> = Vec::new();
+    if discovery.status != Status::Found || discovery.rules == Rules::Rfc7489 {
+        return domains;
+    }
+    for identifier in proven {
+        let open = identifier.result != Outcome::Fail
+            && discovery.organizational.is_some()
+            && aligned(discovery, identifier, organizations).is_none();
+        let known = organizations.contains(&identifier.domain) || domains.contains(&identifier.domain);
+        if open && !known && domains.len() < MAX_WALKS {
+            domains.push(identifier.domain.clone());
+        }
+    }
+    domains
+}
+
+/// Before anything is known of the author's domain: is a tree walk from `identifier` likely to be needed? It is when
+/// the names differ and have their last two labels in common; what this leaves out, [`needed`] finds.
+pub fn worth_walking(from: &Domain, identifier: &Domain) -> bool {
+    let mut common = from.name().labels().rev().zip(identifier.name().labels().rev());
+    from != identifier && common.by_ref().take(2).filter(|(a, b)| a == b).count() == 2
+}
+
+/// Is the identifier aligned with the author's domain? None: DNS did not say.
+fn aligned(discovery: &Discovery, identifier: &Proven, organizations: &Organizations) -> Option<bool> {
+    let record = discovery.record.as_ref()?;
+    let mode = match identifier.by {
+        Method::Spf => record.aspf,
+        Method::Dkim => record.adkim,
+    };
+    // RFC 9989 §4.10.2: equal names need no organizational domain, and strict alignment is nothing else.
+    if identifier.domain == discovery.from {
+        return Some(true);
+    }
+    if mode == Alignment::Strict {
+        return Some(false);
+    }
+    let Some(author) = &discovery.organizational else {
+        // Only a name that shares a suffix with the author's can share its organizational domain.
+        let last = |domain: &Domain| domain.name().labels().next_back().map(str::to_owned);
+        return if last(&identifier.domain) == last(&discovery.from) { None } else { Some(false) };
+    };
+    if identifier.domain == *author {
+        // The walk from here goes on as the author's did, and ends in the same place.
+        return Some(true);
+    }
+    if !identifier.domain.is_at_or_below(author) {
+        return Some(false);
+    }
+    match discovery.rules {
+        Rules::Rfc7489 => Some(suffix::organizational(&identifier.domain) == *author),
+        Rules::Rfc9989 => {
+            let found = organizations.0.get(&identifier.domain)?.as_ref()?;
+            Some(found == author)
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! Entry points for fuzzing, each with the property it holds. Not part of the public face.
+
+use crate::{Record, Rules};
+
+/// Records: what is read by one set of rules and printed reads as equal by the same rules.
+pub fn dmarc_record(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    for rules in [Rules::Rfc9989, Rules::Rfc7489] {
+        if let Ok(record) = Record::parse(&text, rules) {
+            let printed = record.to_string();
+            assert_eq!(Record::parse(&printed, rules).as_ref(), Ok(&record), "{rules:?}: {printed}");
+        }
+    }
+}

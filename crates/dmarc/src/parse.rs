@@ -1,0 +1,190 @@
+//! Reading a [`Record`]: forgiving by RFC 9989 §4.7, strict by RFC 7489 §6.3 and §6.4.
+
+use crate::uri::MAX_URIS;
+use crate::{Alignment, Error, ErrorKind, FailureOptions, Policy, PublicSuffix, Record, Rules, Uri};
+
+/// Tags that one record can usefully have are 13; a longer list is not read to its end.
+const MAX_TAGS: usize = 64;
+
+/// What follows the version, if this is a DMARC record at all.
+pub(crate) fn body(text: &str, rules: Rules) -> Option<&str> {
+    // RFC 9989 §4.8: dmarc-version = "v" equals %s"DMARC1"; nothing may stand before it.
+    let rest = text.strip_prefix(['v', 'V'])?;
+    let rest = skip(skip(rest).strip_prefix('=')?);
+    let rest = skip(rest.strip_prefix("DMARC1")?);
+    match rest.strip_prefix(';') {
+        Some(body) => Some(body),
+        // RFC 7489 §6.4: the version is followed by a separator. RFC 9989 §4.8: it may be all there is.
+        None if rest.is_empty() && rules == Rules::Rfc9989 => Some(""),
+        None => None,
+    }
+}
+
+fn skip(text: &str) -> &str {
+    text.trim_start_matches([' ', '\t'])
+}
+
+pub(crate) fn record(text: &str, rules: Rules) -> Result<Record, Error> {
+    let body = body(text, rules).ok_or_else(|| Error::new(ErrorKind::NotDmarc))?;
+    let mut reader = Reader { rules, ..Reader::default() };
+    for segment in
+        body.split(';').map(|s| s.trim_matches([' ', '\t'])).filter(|s| !s.is_empty()).take(MAX_TAGS)
+    {
+        match reader.tag(segment) {
+            // RFC 9989 §4.7: syntax errors in the remainder of the record are ignored.
+            Err(error) if rules == Rules::Rfc7489 => return Err(error),
+            _ => {}
+        }
+    }
+    reader.finish()
+}
+
+#[derive(Default)]
+struct Reader<'a> {
+    rules: Rules,
+    record: Record,
+    /// A policy tag stands there and its value is none of the three.
+    policy_is_broken: bool,
+    seen: Vec<&'a str>,
+}
+
+impl<'a> Reader<'a> {
+    fn tag(&mut self, segment: &'a str) -> Result<(), Error> {
+        let bad = || Error::at(ErrorKind::BadTag, segment);
+        let (name, value) = segment.split_once('=').ok_or_else(bad)?;
+        let (name, value) = (name.trim_end_matches([' ', '\t']), skip(value));
+        let name_fits = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        if !name_fits {
+            return Err(bad());
+        }
+        if self.seen.iter().any(|seen| seen.eq_ignore_ascii_case(name)) {
+            return Err(Error::at(ErrorKind::DuplicateTag, name));
+        }
+        self.seen.push(name);
+        let fits = self.set(&name.to_ascii_lowercase(), value)?;
+        if fits { Ok(()) } else { Err(Error::at(ErrorKind::BadValue, name)) }
+    }
+
+    /// Takes a value; false if it is none that the tag allows.
+    fn set(&mut self, name: &str, value: &str) -> Result<bool, Error> {
+        let record = &mut self.record;
+        let standard = self.rules == Rules::Rfc9989;
+        Ok(match name {
+            "p" if !standard && self.seen.len() > 1 => return Err(Error::at(ErrorKind::PolicyNotFirst, "p")),
+            // RFC 9989 §4.10.1: what an unusable policy means is decided when all tags are read.
+            "p" => put(&mut record.p, policy(value), &mut self.policy_is_broken),
+            "sp" => put(&mut record.sp, policy(value), &mut self.policy_is_broken),
+            "np" if standard => put(&mut record.np, policy(value), &mut self.policy_is_broken),
+            "adkim" => alignment(value).map(|a| record.adkim = a).is_some(),
+            "aspf" => alignment(value).map(|a| record.aspf = a).is_some(),
+            "fo" => failure_options(value).map(|fo| record.fo = fo).is_some(),
+            "rua" => uris(value, self.rules).map(|uris| record.rua = uris).is_some(),
+            "ruf" => uris(value, self.rules).map(|uris| record.ruf = uris).is_some(),
+            "psd" if standard => public_suffix(value).map(|psd| record.psd = psd).is_some(),
+            "t" if standard => flag(value).map(|t| record.t = t).is_some(),
+            "pct" if !standard => number(value).filter(|n| *n <= 100).map(|n| record.pct = n as u8).is_some(),
+            "ri" if !standard => number(value).map(|n| record.ri = n).is_some(),
+            "rf" if !standard => formats(value).map(|rf| record.rf = rf).is_some(),
+            // RFC 9989 §4.7, RFC 7489 §6.3: unknown tags MUST be ignored.
+            _ => true,
+        })
+    }
+
+    fn finish(self) -> Result<Record, Error> {
+        let Self { rules, mut record, policy_is_broken, .. } = self;
+        if record.p.is_some() && !policy_is_broken {
+            return Ok(record);
+        }
+        (record.sp, record.np) = (None, None);
+        // RFC 9989 §4.10.1, RFC 7489 §6.6.3: without a usable policy but with somebody to report to, as `p=none`.
+        record.p = (!record.rua.is_empty()).then_some(Policy::None);
+        match rules {
+            Rules::Rfc7489 if record.p.is_none() => Err(Error::at(ErrorKind::NoPolicy, "p")),
+            _ => Ok(record),
+        }
+    }
+}
+
+/// An unusable policy is remembered, not refused.
+fn put(slot: &mut Option<Policy>, value: Option<Policy>, broken: &mut bool) -> bool {
+    *slot = value;
+    *broken |= value.is_none();
+    true
+}
+
+fn policy(value: &str) -> Option<Policy> {
+    let is = |policy: &Policy| value.eq_ignore_ascii_case(policy.as_str());
+    [Policy::None, Policy::Quarantine, Policy::Reject].into_iter().find(is)
+}
+
+fn alignment(value: &str) -> Option<Alignment> {
+    match value {
+        "r" | "R" => Some(Alignment::Relaxed),
+        "s" | "S" => Some(Alignment::Strict),
+        _ => None,
+    }
+}
+
+fn public_suffix(value: &str) -> Option<PublicSuffix> {
+    match value {
+        "y" | "Y" => Some(PublicSuffix::Yes),
+        "n" | "N" => Some(PublicSuffix::No),
+        "u" | "U" => Some(PublicSuffix::Unsaid),
+        _ => None,
+    }
+}
+
+fn flag(value: &str) -> Option<bool> {
+    match value {
+        "y" | "Y" => Some(true),
+        "n" | "N" => Some(false),
+        _ => None,
+    }
+}
+
+fn number(value: &str) -> Option<u32> {
+    let digits = value.bytes().all(|b| b.is_ascii_digit());
+    digits.then(|| value.parse().ok()).flatten()
+}
+
+/// Colon-separated words, with blanks around the colons as RFC 7489 §6.4 allows.
+fn words(value: &str) -> impl Iterator<Item = &str> {
+    value.split(':').map(|word| word.trim_matches([' ', '\t']))
+}
+
+fn failure_options(value: &str) -> Option<FailureOptions> {
+    let mut options = FailureOptions::EMPTY;
+    for word in words(value) {
+        match word {
+            "0" => options.all = true,
+            "1" => options.any = true,
+            "d" | "D" => options.dkim = true,
+            "s" | "S" => options.spf = true,
+            _ => return None,
+        }
+    }
+    Some(options)
+}
+
+fn formats(value: &str) -> Option<Vec<String>> {
+    let keyword = |w: &str| !w.is_empty() && w.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let formats: Vec<String> = words(value).take(MAX_URIS).map(str::to_ascii_lowercase).collect();
+    formats.iter().all(|w| keyword(w)).then_some(formats)
+}
+
+/// RFC 9989 §4.10.1 asks for at least one valid URI: broken ones among good ones are left out. RFC 7489 refuses them.
+fn uris(value: &str, rules: Rules) -> Option<Vec<Uri>> {
+    let mut uris = Vec::new();
+    for text in value.split(',').map(|uri| uri.trim_matches([' ', '\t'])).take(MAX_URIS) {
+        match Uri::parse(text, rules) {
+            Some(uri) => uris.push(uri),
+            None if rules == Rules::Rfc7489 => return None,
+            None => {}
+        }
+    }
+    (!uris.is_empty()).then_some(uris)
+}
+
+#[cfg(test)]
+#[path = "parse_tests.rs"]
+mod tests;
