@@ -79,7 +79,7 @@ impl Talk {
 
     fn nonce(&self, name: &str) -> Nonce {
         self.setting(name)
-            .map_or(Nonce::from_random([1; NONCE_OCTETS]), |text| Nonce::from_text(text).unwrap())
+            .map_or_else(|| Nonce::from_random([1; NONCE_OCTETS]), |text| Nonce::from_text(text).unwrap())
     }
 
     fn channel(&self) -> Channel {

@@ -1,0 +1,151 @@
+//! Limits per address and the networks around it.
+
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
+
+use crate::keyed::{DEFAULT_CAPACITY, KeyLimiter, KeyWindow};
+use crate::network::{Class, Network, Prefixes};
+use crate::slots::Slots;
+
+/// At most so many in so long, for each class of addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// The name of this limit, for whoever reads about a refusal.
+    pub name: &'static str,
+    /// How long the window is.
+    pub length: Duration,
+    /// How many fit in it, for each of [`Class::ALL`].
+    pub limits: [u32; 3],
+}
+
+/// Whom a limit is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// An address or a network around it.
+    Network(Class, Network),
+    /// An account, from wherever.
+    Account,
+}
+
+/// Why no more is allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The name of the limit.
+    pub limit: &'static str,
+    /// Whom it is about.
+    pub scope: Scope,
+    /// When to try again. `None`: not a matter of time.
+    pub retry_after: Option<Duration>,
+}
+
+/// May it go on?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Decision {
+    /// Yes.
+    Allowed,
+    /// No, and nothing was counted.
+    Refused(Refusal),
+}
+
+impl Decision {
+    /// May it go on?
+    pub fn is_allowed(&self) -> bool {
+        matches!(self, Self::Allowed)
+    }
+}
+
+/// Which addresses are counted together, and which are not counted at all.
+#[derive(Clone, Debug, Default)]
+pub struct Addresses {
+    /// The networks that are counted together.
+    pub prefixes: Prefixes,
+    /// Networks that no limit applies to, such as monitoring or a relay of one's own.
+    pub allowed: Vec<Network>,
+}
+
+impl Addresses {
+    /// The networks to count `ip` in; none if it is on the allow-list.
+    pub(crate) fn networks(&self, ip: IpAddr) -> Option<[(Class, Network); 3]> {
+        let exempt = self.allowed.iter().any(|network| network.contains(ip));
+        (!exempt).then(|| Class::ALL.map(|class| (class, self.prefixes.network(class, ip))))
+    }
+}
+
+/// Limits how often something happens per address, per site and per provider, in one or several sliding windows.
+///
+/// Either all limits allow it and all count it, or nothing is counted.
+#[derive(Clone, Debug)]
+pub struct Limiter {
+    addresses: Addresses,
+    classes: [KeyLimiter<Network>; 3],
+}
+
+impl Limiter {
+    /// All `windows` hold at once, with [`DEFAULT_CAPACITY`] networks per class. Without windows nothing is refused.
+    pub fn new(windows: &[Window], addresses: Addresses) -> Self {
+        Self::with_capacity(windows, addresses, DEFAULT_CAPACITY)
+    }
+
+    /// As [`Limiter::new`], with room for `capacity` networks per class.
+    pub fn with_capacity(windows: &[Window], addresses: Addresses, capacity: usize) -> Self {
+        let class = |limit: fn([u32; 3]) -> u32| {
+            let windows: Vec<_> = windows
+                .iter()
+                .map(|w| KeyWindow { name: w.name, length: w.length, limit: limit(w.limits) })
+                .collect();
+            KeyLimiter::new(&windows, capacity)
+        };
+        let classes =
+            [class(|[host, _, _]| host), class(|[_, site, _]| site), class(|[_, _, provider]| provider)];
+        Self { addresses, classes }
+    }
+
+    /// Counts `n` for `ip`, if no limit is exceeded by it.
+    pub fn take(&mut self, ip: IpAddr, now: SystemTime, n: u64) -> Decision {
+        let decision = self.peek(ip, now, n);
+        // What is refused is touched as well: it stays in memory, and follows a clock that was set back.
+        self.add(ip, now, if decision.is_allowed() { n } else { 0 });
+        decision
+    }
+
+    /// What [`Limiter::take`] would say. Of several limits the one to wait for longest is named.
+    pub fn peek(&self, ip: IpAddr, now: SystemTime, n: u64) -> Decision {
+        let Some(networks) = self.addresses.networks(ip) else { return Decision::Allowed };
+        let exceeded = networks.into_iter().zip(&self.classes).filter_map(|((class, network), limiter)| {
+            let exceeded = limiter.peek(&network, now, n)?;
+            let scope = Scope::Network(class, network);
+            Some(Refusal { limit: exceeded.limit, scope, retry_after: exceeded.retry_after })
+        });
+        let longest = exceeded.max_by_key(|refusal| refusal.retry_after.unwrap_or(Duration::MAX));
+        longest.map_or(Decision::Allowed, Decision::Refused)
+    }
+
+    /// Undoes the counting of `n` for `ip`, the newest first.
+    pub fn give_back(&mut self, ip: IpAddr, now: SystemTime, n: u64) {
+        self.each(ip, |limiter, network| limiter.give_back(network, now, n));
+    }
+
+    /// Counts `n` for `ip`, whatever the limits say: for what has happened already.
+    pub fn add(&mut self, ip: IpAddr, now: SystemTime, n: u64) {
+        self.each(ip, |limiter, network| limiter.add(network, now, n));
+    }
+
+    /// The network of class [`Class::Host`] around `ip`.
+    pub(crate) fn host(&self, ip: IpAddr) -> Network {
+        self.addresses.prefixes.network(Class::Host, ip)
+    }
+
+    pub(crate) fn subtract(&mut self, ip: IpAddr, now: SystemTime, counted: &[Slots]) {
+        self.each(ip, |limiter, network| limiter.subtract(network, now, counted));
+    }
+
+    fn each(&mut self, ip: IpAddr, mut act: impl FnMut(&mut KeyLimiter<Network>, &Network)) {
+        let networks = self.addresses.networks(ip).into_iter().flatten();
+        networks.zip(&mut self.classes).for_each(|((_, network), limiter)| act(limiter, &network));
+    }
+}
+
+#[cfg(test)]
+#[path = "limiter_tests.rs"]
+mod tests;
