@@ -1,1 +1,62 @@
-//! Durable accounts, mailboxes and messages over a journal (house crate of moxd).
+//! Durable accounts, mailboxes and messages of a mail server (house crate of moxd).
+//!
+//! A transaction says what is to be done, a commit does it: all or nothing, on the disk when it says so.
+//!
+//! What this crate does not know: SMTP, IMAP, DNS, TLS and what any of them answers; how mail is judged; which
+//! addresses an account has (configuration's business); the clock and the environment (times are arguments); what
+//! rows in the tables of others mean; the control socket. It parses no mail: facts about a message are given to it.
+//!
+//! ```
+//! use std::{io::Read, time::SystemTime};
+//! use moxd_store::{Facts, INITIAL_MAILBOXES, NewMessage, Store};
+//!
+//! let now = SystemTime::UNIX_EPOCH;
+//! let store = Store::memory();
+//! let account = store.open_account("mox", INITIAL_MAILBOXES, now).wait()?;
+//!
+//! let mut body = store.body_writer();
+//! body.write(b"Subject: hello\r\n\r\nworld\r\n")?;
+//! let mut message = NewMessage::new(Facts::new(now));
+//! message.prefix = b"Received: from a.test\r\n".to_vec();
+//! let mut transaction = store.transaction(now);
+//! transaction.deliver(account, "Inbox", message, &body.finish());
+//! let receipt = store.commit(transaction).wait()?;
+//!
+//! let stored = store.message(account, receipt.delivered[0].id)?.expect("just delivered");
+//! let mut text = String::new();
+//! store.content(&stored)?.read_to_string(&mut text)?;
+//! assert_eq!(text, "Received: from a.test\r\nSubject: hello\r\n\r\nworld\r\n");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod account;
+mod check;
+mod codec;
+mod credentials;
+pub mod engine;
+mod error;
+mod mailbox;
+mod message;
+mod outgoing;
+mod pending;
+mod store;
+mod tables;
+mod transaction;
+
+pub use account::{AccountId, INITIAL_MAILBOXES, InitialMailbox};
+pub use check::{Finding, FindingKind};
+pub use credentials::{Credentials, ScramSecret};
+pub use engine::{
+    Body, BodyId, BodyReader, BodyWriter,
+    local::{Options, Progress},
+};
+pub use error::{Error, ErrorKind, Result};
+pub use mailbox::{Counts, MAX_NAME, Mailbox, MailboxId, Role, mailbox_name};
+pub use message::{
+    Expunged, Facts, Flags, Message, MessageId, ModSeq, NewMessage, Origin, Part, Row, Thread, Training, Uid,
+    Validation, Validations, canonical_message_id,
+};
+pub use pending::Pending;
+pub use store::{Content, MAX_PAGE, Store};
+pub use tables::{Index, Table};
+pub use transaction::{Change, Delivered, Receipt, SubmissionLimits, Transaction};

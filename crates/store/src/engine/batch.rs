@@ -1,0 +1,201 @@
+//! What is handed to an engine: preconditions, operations and bodies that go together.
+
+use super::body::{Body, BodyId};
+use crate::codec::{Reader, put_bytes, put_varint};
+
+/// A key may have this many octets (our own limit; it leaves room for the view's own prefixes).
+pub const MAX_KEY: usize = 480;
+/// A value may have this many octets (our own limit; message content belongs into bodies).
+pub const MAX_VALUE: usize = 64 * 1024;
+/// The operations of one batch may take this many octets (our own limit, bounds what one frame needs in memory).
+pub const MAX_BATCH: usize = 8 * 1024 * 1024;
+
+/// What must hold for a batch to be applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pre {
+    /// The key has no value.
+    Absent(Vec<u8>),
+    /// The key has exactly this value.
+    Equals(Vec<u8>, Vec<u8>),
+}
+
+/// One operation, borrowed from [`Ops`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Op<'a> {
+    /// Sets a key.
+    Put(&'a [u8], &'a [u8]),
+    /// Removes a key; one that has no value is no error.
+    Delete(&'a [u8]),
+    /// One record more refers to this body.
+    Link(BodyId),
+    /// One record less refers to this body; at zero it is removed.
+    Unlink(BodyId),
+}
+
+/// Operations in the order in which they apply, encoded as they are written to the journal.
+///
+/// Encoding once, here, is what lets a batch go to the disk and into the view without another copy.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ops(Vec<u8>);
+
+const PUT: u8 = 1;
+const DELETE: u8 = 2;
+const LINK: u8 = 3;
+const UNLINK: u8 = 4;
+
+impl Ops {
+    /// Sets `key` to `value`.
+    pub fn put(&mut self, key: &[u8], value: &[u8]) {
+        self.0.push(PUT);
+        put_bytes(&mut self.0, key);
+        put_bytes(&mut self.0, value);
+    }
+
+    /// Removes `key`.
+    pub fn delete(&mut self, key: &[u8]) {
+        self.0.push(DELETE);
+        put_bytes(&mut self.0, key);
+    }
+
+    /// Counts one reference more to a body.
+    pub fn link(&mut self, id: BodyId) {
+        self.0.push(LINK);
+        put_varint(&mut self.0, id.get());
+    }
+
+    /// Counts one reference less to a body.
+    pub fn unlink(&mut self, id: BodyId) {
+        self.0.push(UNLINK);
+        put_varint(&mut self.0, id.get());
+    }
+
+    /// The operations; stops early (see [`OpsIter::is_whole`]) where the bytes make no sense.
+    #[must_use]
+    pub fn iter(&self) -> OpsIter<'_> {
+        OpsIter::new(&self.0)
+    }
+
+    /// The encoded form.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+}
+
+/// Iterates over encoded operations.
+#[derive(Clone)]
+pub struct OpsIter<'a> {
+    reader: Reader<'a>,
+    broken: bool,
+}
+
+impl<'a> OpsIter<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> OpsIter<'a> {
+        OpsIter { reader: Reader::new(bytes), broken: false }
+    }
+
+    /// Whether everything so far made sense.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        !self.broken
+    }
+
+    fn read(&mut self) -> Option<Op<'a>> {
+        match self.reader.u8()? {
+            PUT => Some(Op::Put(self.reader.bytes()?, self.reader.bytes()?)),
+            DELETE => Some(Op::Delete(self.reader.bytes()?)),
+            LINK => Some(Op::Link(BodyId::from_u64(self.reader.varint()?))),
+            UNLINK => Some(Op::Unlink(BodyId::from_u64(self.reader.varint()?))),
+            _ => None,
+        }
+    }
+}
+
+impl<'a> Iterator for OpsIter<'a> {
+    type Item = Op<'a>;
+
+    fn next(&mut self) -> Option<Op<'a>> {
+        if self.broken || self.reader.is_empty() {
+            return None;
+        }
+        let op = self.read();
+        self.broken = op.is_none();
+        op
+    }
+}
+
+/// A batch: applied as a whole, or not at all.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// What must hold.
+    pub pre: Vec<Pre>,
+    /// What is to be done.
+    pub ops: Ops,
+    /// Bodies that the operations link to and that may not be stored yet.
+    pub bodies: Vec<Body>,
+    /// Other than zero: makes handing in the same batch twice harmless, the second time it conflicts.
+    pub token: u128,
+}
+
+impl Batch {
+    /// Turns a token into the precondition and the row that keep it.
+    pub(crate) fn expand_token(&mut self) {
+        if self.token != 0 {
+            let key = [&[TOKEN_TABLE], self.token.to_be_bytes().as_slice()].concat();
+            self.ops.put(&key, &[]);
+            self.pre.push(Pre::Absent(key));
+            self.token = 0;
+        }
+    }
+
+    /// Whether it keeps the limits on keys, values and the whole.
+    pub(crate) fn is_within_limits(&self) -> bool {
+        self.ops.as_bytes().len() <= MAX_BATCH
+            && self.ops.iter().all(|op| match op {
+                Op::Put(key, value) => key.len() <= MAX_KEY && value.len() <= MAX_VALUE,
+                Op::Delete(key) => key.len() <= MAX_KEY,
+                Op::Link(_) | Op::Unlink(_) => true,
+            })
+    }
+}
+
+/// The first octet of the keys that keep tokens; the store's own tables begin at 2.
+const TOKEN_TABLE: u8 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn round_trips_operations() {
+        let mut ops = Ops::default();
+        ops.put(b"k", b"v");
+        ops.delete(b"gone");
+        ops.link(BodyId::from_u64(7));
+        ops.unlink(BodyId::from_u64(u64::MAX));
+        let mut iter = ops.iter();
+        let all: Vec<_> = iter.by_ref().collect();
+        assert_eq!(
+            all,
+            [
+                Op::Put(b"k", b"v"),
+                Op::Delete(b"gone"),
+                Op::Link(BodyId::from_u64(7)),
+                Op::Unlink(BodyId::from_u64(u64::MAX)),
+            ]
+        );
+        assert!(iter.is_whole());
+    }
+
+    #[test]
+    fn stops_at_nonsense() {
+        let mut iter = OpsIter::new(&[DELETE, 1, b'a', 99]);
+        assert_eq!(iter.next(), Some(Op::Delete(b"a")));
+        assert_eq!(iter.next(), None);
+        assert!(!iter.is_whole());
+    }
+}

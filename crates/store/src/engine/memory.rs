@@ -1,0 +1,180 @@
+//! An engine that keeps everything in memory: for tests, and to say what the others must do.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::Bound,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use bytes::Bytes;
+
+use super::{
+    Batch, Body, BodyId, BodyWriter, CommitError, Direction, Engine, KeyRange, Op, Page, Pre, body::BodyIds,
+};
+use crate::{
+    check::Finding,
+    error::{Error, ErrorKind, Result},
+    pending::Pending,
+};
+
+/// The engine in memory. Nothing survives it.
+#[derive(Debug)]
+pub struct Memory {
+    ids: BodyIds,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    rows: BTreeMap<Bytes, Bytes>,
+    bodies: HashMap<BodyId, Stored>,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Stored {
+    content: Bytes,
+    links: u32,
+}
+
+impl Memory {
+    /// An empty engine.
+    #[must_use]
+    pub fn new() -> Arc<Memory> {
+        Arc::new(Memory { ids: BodyIds::new(0), state: Mutex::new(State::default()) })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn decide(&self, batch: &Batch) -> std::result::Result<(), CommitError> {
+        if self.closed || !batch.is_within_limits() {
+            return Err(CommitError::Failed);
+        }
+        let holds = |pre: &Pre| match pre {
+            Pre::Absent(key) => !self.rows.contains_key(key.as_slice()),
+            Pre::Equals(key, value) => self.rows.get(key.as_slice()).is_some_and(|v| v == value),
+        };
+        match batch.pre.iter().position(|pre| !holds(pre)) {
+            Some(i) => Err(CommitError::Conflict(i)),
+            None => Ok(()),
+        }
+    }
+
+    fn apply(&mut self, batch: &Batch) -> std::result::Result<(), CommitError> {
+        let mut links: BTreeMap<BodyId, i64> = BTreeMap::new();
+        for op in batch.ops.iter() {
+            match op {
+                Op::Link(id) => *links.entry(id).or_default() += 1,
+                Op::Unlink(id) => *links.entry(id).or_default() -= 1,
+                Op::Put(..) | Op::Delete(_) => {}
+            }
+        }
+        let known = |id: &BodyId| {
+            self.bodies.contains_key(id) || batch.bodies.iter().any(|b| b.id() == *id && !b.is_stored())
+        };
+        // Nothing may change before everything is known to be possible.
+        if links.iter().any(|(id, n)| *n > 0 && !known(id)) {
+            return Err(CommitError::Failed);
+        }
+        for op in batch.ops.iter() {
+            match op {
+                Op::Put(key, value) => {
+                    self.rows.insert(Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
+                }
+                Op::Delete(key) => {
+                    self.rows.remove(key);
+                }
+                Op::Link(_) | Op::Unlink(_) => {}
+            }
+        }
+        for (id, n) in links {
+            self.count(id, n, &batch.bodies);
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, id: BodyId, n: i64, bodies: &[Body]) {
+        if let Some(body) = bodies.iter().find(|b| b.id() == id && !b.is_stored())
+            && n > 0
+        {
+            body.set_stored();
+            self.bodies.insert(id, Stored { content: body.memory().clone(), links: 0 });
+        }
+        if let Some(stored) = self.bodies.get_mut(&id) {
+            stored.links = u32::try_from(i64::from(stored.links) + n).unwrap_or(0);
+            if stored.links == 0 {
+                self.bodies.remove(&id);
+            }
+        }
+    }
+}
+
+impl Engine for Memory {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
+        Ok(self.state().rows.get(key).cloned())
+    }
+
+    fn range(&self, range: &KeyRange, direction: Direction, limit: usize) -> Result<Page> {
+        if range.is_empty() {
+            return Ok(Page::default());
+        }
+        let state = self.state();
+        let end = range.end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let rows = state.rows.range::<[u8], _>((Bound::Included(range.start.as_slice()), end));
+        let copy = |(key, value): (&Bytes, &Bytes)| (key.clone(), value.clone());
+        let mut rows: Vec<_> = match direction {
+            Direction::Forward => rows.map(copy).take(limit.saturating_add(1)).collect(),
+            Direction::Backward => rows.rev().map(copy).take(limit.saturating_add(1)).collect(),
+        };
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        Ok(Page { rows, more })
+    }
+
+    fn commit(&self, mut batch: Batch) -> Pending<std::result::Result<(), CommitError>> {
+        batch.expand_token();
+        let mut state = self.state();
+        Pending::ready(state.decide(&batch).and_then(|()| state.apply(&batch)))
+    }
+
+    fn body_len(&self, id: BodyId) -> Result<u64> {
+        self.body(id, 0).map(|content| content.len() as u64)
+    }
+
+    fn body(&self, id: BodyId, offset: u64) -> Result<Bytes> {
+        let state = self.state();
+        let stored = state.bodies.get(&id).ok_or_else(|| no_body(id))?;
+        let offset = usize::try_from(offset).unwrap_or(usize::MAX).min(stored.content.len());
+        Ok(stored.content.slice(offset..))
+    }
+
+    fn body_writer(&self) -> BodyWriter {
+        BodyWriter::in_memory(self.ids.next())
+    }
+
+    fn check(&self) -> Result<Vec<Finding>> {
+        Ok(Vec::new())
+    }
+
+    fn backup(&self, _to: &Path) -> Result<()> {
+        Err(Error::new(ErrorKind::Failed, "a store in memory has no files to copy"))
+    }
+
+    fn compact(&self, _thorough: bool) -> Result<()> {
+        Ok(())
+    }
+
+    fn close(&self) {
+        self.state().closed = true;
+    }
+}
+
+/// The error for a body that is not there.
+pub(crate) fn no_body(id: BodyId) -> Error {
+    Error::new(ErrorKind::NoBody, format!("body {} is not stored", id.get()))
+}

@@ -1,0 +1,184 @@
+//! The seam under the store: an ordered key-value engine with conditional atomic batches and message bodies.
+//!
+//! It is small enough for every engine one might want, and wide enough that several machines can share one
+//! later: a batch is one SQL transaction there, a body one object. Four rules keep it so: no preconditions on
+//! ranges (guard a range by a row that all its writers touch), no callbacks inside a commit, retries are
+//! harmless through a token, and no page of a range promises to agree with the next.
+
+use std::{path::Path, sync::Arc};
+
+use bytes::Bytes;
+
+use crate::{
+    check::Finding,
+    error::{Error, ErrorKind, Result},
+    pending::Pending,
+};
+
+mod batch;
+mod body;
+pub mod local;
+pub mod memory;
+
+pub use batch::{Batch, MAX_BATCH, MAX_KEY, MAX_VALUE, Op, Ops, OpsIter, Pre};
+pub use body::{Body, BodyId, BodyReader, BodyWriter, INLINE_MAX};
+
+/// Where records and bodies are kept.
+pub trait Engine: Send + Sync + 'static {
+    /// The value of `key`, as of the last acknowledged batch.
+    ///
+    /// # Errors
+    /// `Damaged` when the stored bytes fail their checksum, `Failed` when they cannot be read.
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>>;
+
+    /// At most `limit` rows of `range`, in the order of `direction`. No snapshot across pages.
+    ///
+    /// # Errors
+    /// As for [`Engine::get`].
+    fn range(&self, range: &KeyRange, direction: Direction, limit: usize) -> Result<Page>;
+
+    /// Applies a batch: all of it or nothing, durable when the answer is `Ok`.
+    ///
+    /// Batches handed over in an order are decided in that order.
+    fn commit(&self, batch: Batch) -> Pending<std::result::Result<(), CommitError>>;
+
+    /// A whole body's length in octets.
+    ///
+    /// # Errors
+    /// `NoBody`, else as for [`Engine::get`].
+    fn body_len(&self, id: BodyId) -> Result<u64>;
+
+    /// Octets of a body from `offset` on: at least one unless it ends there, at most what is convenient to
+    /// check and hold at once (256 KiB).
+    ///
+    /// # Errors
+    /// `NoBody`, `Damaged` when the bytes fail their checksum, `Failed` when they cannot be read.
+    fn body(&self, id: BodyId, offset: u64) -> Result<Bytes>;
+
+    /// Begins a new body. What is not attached to a batch is gone when the last handle is dropped.
+    fn body_writer(&self) -> BodyWriter;
+
+    /// What is wrong with what is kept: everything is read.
+    ///
+    /// # Errors
+    /// When the checking itself cannot be done.
+    fn check(&self) -> Result<Vec<Finding>>;
+
+    /// Writes a consistent copy of everything to the new directory `to`, while commits go on.
+    ///
+    /// # Errors
+    /// When `to` exists, or cannot be written.
+    fn backup(&self, to: &Path) -> Result<()>;
+
+    /// Gives back the room of what was removed; with `thorough` every removed octet is overwritten or unlinked.
+    ///
+    /// # Errors
+    /// When reading or writing fails.
+    fn compact(&self, thorough: bool) -> Result<()>;
+
+    /// Ends the engine's work in order; later commits fail.
+    fn close(&self);
+}
+
+/// An engine behind a pointer, as the store holds it.
+pub(crate) type SharedEngine = Arc<dyn Engine>;
+
+/// Why a batch was not applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CommitError {
+    /// Precondition number `i` does not hold; `pre.len()` stands for the batch's token.
+    Conflict(usize),
+    /// It may or may not have happened; hand in the same batch with the same token again to find out.
+    Unknown,
+    /// No room; nothing happened, and later batches will be tried again.
+    Full,
+    /// It did not happen: over a limit, a body that is gone, or a disk that failed (see the log).
+    Failed,
+}
+
+impl From<CommitError> for Error {
+    fn from(e: CommitError) -> Error {
+        let (kind, text) = match e {
+            CommitError::Conflict(_) => (ErrorKind::Conflict, "the rows were changed meanwhile"),
+            CommitError::Unknown => (ErrorKind::Unknown, "the engine went away"),
+            CommitError::Full => (ErrorKind::Full, "no room on the disk"),
+            CommitError::Failed => (ErrorKind::Failed, "the batch was not written"),
+        };
+        Error::new(kind, text)
+    }
+}
+
+/// The keys from `start` up to, and without, `end`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRange {
+    /// The first key.
+    pub start: Vec<u8>,
+    /// The first key behind the range; `None` is the end of all keys.
+    pub end: Option<Vec<u8>>,
+}
+
+impl KeyRange {
+    /// All keys that begin with `prefix`.
+    #[must_use]
+    pub fn prefix(prefix: &[u8]) -> KeyRange {
+        KeyRange { start: prefix.to_vec(), end: successor(prefix) }
+    }
+
+    /// Whether `key` is in the range.
+    #[must_use]
+    pub fn contains(&self, key: &[u8]) -> bool {
+        key >= self.start.as_slice() && self.end.as_ref().is_none_or(|end| key < end.as_slice())
+    }
+
+    /// Whether no key can be in the range.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.end.as_ref().is_some_and(|end| *end <= self.start)
+    }
+}
+
+/// The first key behind all keys that begin with `prefix`.
+fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
+    let mut end = prefix.to_vec();
+    while let Some(last) = end.pop() {
+        if let Some(next) = last.checked_add(1) {
+            end.push(next);
+            return Some(end);
+        }
+    }
+    None
+}
+
+/// Which way a range is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From the smallest key up.
+    Forward,
+    /// From the greatest key down.
+    Backward,
+}
+
+/// Some rows of a range.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// Keys and values in the order asked for.
+    pub rows: Vec<(Bytes, Bytes)>,
+    /// Whether the limit cut the range short.
+    pub more: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_a_prefix_behind_its_last_key() {
+        assert_eq!(successor(b"ab"), Some(b"ac".to_vec()));
+        assert_eq!(successor(&[1, 0xff, 0xff]), Some(vec![2]));
+        assert_eq!(successor(&[0xff]), None);
+        assert!(KeyRange::prefix(b"a").contains(b"a\xff\xff"));
+        assert!(!KeyRange::prefix(b"a").contains(b"b"));
+        assert!(KeyRange { start: vec![2], end: Some(vec![1]) }.is_empty());
+    }
+}

@@ -1,0 +1,125 @@
+//! What can go wrong in the store, and whose fault it is.
+
+use std::{fmt, io};
+
+/// Why an operation of the store did not happen.
+///
+/// Opaque on purpose: match on [`Error::kind`], log the `Display` text.
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    subject: String,
+    source: Option<io::Error>,
+}
+
+/// The kinds of [`Error`]; new ones may be added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// No room on the disk. Nothing was changed; SMTP says 452.
+    Full,
+    /// Others changed the same rows again and again; try later.
+    Conflict,
+    /// The disk or the view refused; the change did not happen.
+    Failed,
+    /// Whether the change happened is not known (the engine went away while it was under way).
+    Unknown,
+    /// The store was closed.
+    Closed,
+    /// Another process has this data directory open.
+    Locked,
+    /// Stored bytes do not match their checksum, or stored rows contradict each other.
+    Damaged,
+    /// Written by a newer version, in a format this one does not know.
+    Version,
+    /// No account of that name or number.
+    NoAccount,
+    /// No mailbox of that name or number.
+    NoMailbox,
+    /// No message of that number, or it was removed.
+    NoMessage,
+    /// No body of that number.
+    NoBody,
+    /// A mailbox name that is not allowed.
+    BadName,
+    /// A key, value or record over its limit.
+    TooLarge,
+    /// The account's quota would be exceeded; SMTP says 452.
+    OverQuota,
+    /// More messages in 24 hours than the account may send.
+    MessageLimit,
+    /// More first-time recipients in 24 hours than the account may have.
+    RecipientLimit,
+}
+
+impl ErrorKind {
+    /// The stable token of this kind, for logs, labels and tests.
+    #[must_use]
+    pub fn token(self) -> &'static str {
+        match self {
+            ErrorKind::Full => "store.full",
+            ErrorKind::Conflict => "store.conflict",
+            ErrorKind::Failed => "store.failed",
+            ErrorKind::Unknown => "store.unknown",
+            ErrorKind::Closed => "store.closed",
+            ErrorKind::Locked => "store.locked",
+            ErrorKind::Damaged => "store.damaged",
+            ErrorKind::Version => "store.version",
+            ErrorKind::NoAccount => "store.no-account",
+            ErrorKind::NoMailbox => "store.no-mailbox",
+            ErrorKind::NoMessage => "store.no-message",
+            ErrorKind::NoBody => "store.no-body",
+            ErrorKind::BadName => "store.bad-name",
+            ErrorKind::TooLarge => "store.too-large",
+            ErrorKind::OverQuota => "store.over-quota",
+            ErrorKind::MessageLimit => "store.message-limit",
+            ErrorKind::RecipientLimit => "store.recipient-limit",
+        }
+    }
+}
+
+/// What the store's functions return.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// An error of `kind` about `subject`.
+    pub(crate) fn new(kind: ErrorKind, subject: impl Into<String>) -> Error {
+        Error { kind, subject: subject.into(), source: None }
+    }
+
+    /// An I/O error while doing what `subject` says; no room becomes [`ErrorKind::Full`].
+    pub(crate) fn io(subject: impl Into<String>, source: io::Error) -> Error {
+        let kind = if is_full(&source) { ErrorKind::Full } else { ErrorKind::Failed };
+        Error { kind, subject: subject.into(), source: Some(source) }
+    }
+
+    /// What kind of error this is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+}
+
+/// Whether an I/O error says that there is no room: disk, quota or file size limit.
+pub(crate) fn is_full(e: &io::Error) -> bool {
+    matches!(
+        e.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+    )
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind.token(), self.subject)?;
+        match &self.source {
+            Some(e) => write!(f, ": {e}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_ref().map(|e| e as &(dyn std::error::Error + 'static))
+    }
+}

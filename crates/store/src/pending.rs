@@ -1,0 +1,88 @@
+//! A result that comes later, for callers with and without a runtime.
+
+use std::{
+    future::Future,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll, Wake, Waker},
+    thread::{self, Thread},
+};
+
+/// A result that comes when the disk has it: await it, or [`wait`](Pending::wait) for it on a thread.
+///
+/// Dropping it does not take back what was asked for.
+#[must_use = "nothing is acknowledged before this is done"]
+pub struct Pending<T>(Inner<T>);
+
+enum Inner<T> {
+    Ready(Option<T>),
+    Later(Pin<Box<dyn Future<Output = T> + Send>>),
+}
+
+impl<T> Pending<T> {
+    /// One that is done already.
+    pub fn ready(value: T) -> Pending<T> {
+        Pending(Inner::Ready(Some(value)))
+    }
+
+    /// One that is done when `future` is.
+    pub fn new(future: impl Future<Output = T> + Send + 'static) -> Pending<T> {
+        Pending(Inner::Later(Box::pin(future)))
+    }
+}
+
+impl<T: Unpin> Pending<T> {
+    /// Blocks this thread until the result is there. Not for use on a runtime's worker.
+    pub fn wait(self) -> T {
+        let mut future = pin!(self);
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let mut context = Context::from_waker(&waker);
+        loop {
+            match future.as_mut().poll(&mut context) {
+                Poll::Ready(value) => return value,
+                Poll::Pending => thread::park(),
+            }
+        }
+    }
+}
+
+impl<T: Unpin> Future for Pending<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        match &mut self.0 {
+            // A finished future must not be polled again; waiting for ever is the harmless answer.
+            Inner::Ready(value) => value.take().map_or(Poll::Pending, Poll::Ready),
+            Inner::Later(future) => future.as_mut().poll(cx),
+        }
+    }
+}
+
+impl<T> std::fmt::Debug for Pending<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Pending")
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_for_another_thread() {
+        let (tx, rx) = tokio::sync::oneshot::channel();
+        let pending = Pending::new(async move { rx.await.unwrap() });
+        let sender = thread::spawn(move || tx.send(7).unwrap());
+        assert_eq!(pending.wait(), 7);
+        sender.join().unwrap();
+        assert_eq!(Pending::ready(3).wait(), 3);
+    }
+}

@@ -1,0 +1,225 @@
+//! The store: transactions in, mail out.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
+};
+
+use crate::{
+    account::{AccountId, InitialMailbox},
+    engine::{
+        Body, BodyId, BodyReader, BodyWriter, CommitError, Engine, SharedEngine,
+        local::{Local, Options},
+        memory::Memory,
+    },
+    error::{Error, ErrorKind, Result},
+    pending::Pending,
+    transaction::{Receipt, Transaction},
+};
+
+mod plan;
+mod prefetch;
+mod read;
+mod rows;
+
+pub use read::{Content, MAX_PAGE};
+
+use plan::Plan;
+use rows::Rows;
+
+/// How often a transaction is planned anew when others were quicker (our own limit; one is the rule, two follow a
+/// failure).
+const MAX_ATTEMPTS: usize = 64;
+
+/// Accounts, mailboxes and messages. Cheap to clone; all clones are the same store.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    engine: SharedEngine,
+    rows: Mutex<Rows>,
+    /// Numbers of accounts by name; an account's number never changes.
+    names: Mutex<HashMap<String, AccountId>>,
+}
+
+impl Store {
+    /// A store that lives in memory and is gone with its last handle.
+    #[must_use]
+    pub fn memory() -> Store {
+        Store::on(Memory::new())
+    }
+
+    /// A store on an engine.
+    #[must_use]
+    pub fn on(engine: Arc<dyn Engine>) -> Store {
+        Store(Arc::new(Inner {
+            engine,
+            rows: Mutex::new(Rows::default()),
+            names: Mutex::new(HashMap::new()),
+        }))
+    }
+
+    /// Opens the data directory `dir`, which is made if it is not there.
+    ///
+    /// # Errors
+    /// `Locked` when another process has it open, `Version` when a newer version wrote it, `Full` or `Failed` when
+    /// it cannot be read or written. Damage is no error: what is whole can be read, [`Store::check`] names the rest.
+    pub fn open(dir: &Path, options: Options) -> Result<Store> {
+        Ok(Store::on(Local::open(dir, options)?))
+    }
+
+    /// Ends the work in order: what is acknowledged is on the disk already, this spares the next start some work.
+    pub fn close(&self) {
+        self.engine().close();
+    }
+
+    /// Begins a transaction at the time `now`.
+    pub fn transaction(&self, now: SystemTime) -> Transaction {
+        Transaction { store: self.clone(), now, actions: Vec::new() }
+    }
+
+    /// Does what the transaction says: all of it or nothing, durable when the answer is `Ok`.
+    ///
+    /// It is handed to the disk at once, also when nobody waits for the answer.
+    pub fn commit(&self, transaction: Transaction) -> Pending<Result<Receipt>> {
+        let store = self.clone();
+        match self.submit(&transaction) {
+            Ok(first) => Pending::new(async move { store.run(transaction, first).await }),
+            Err(e) => Pending::ready(Err(e)),
+        }
+    }
+
+    async fn run(&self, transaction: Transaction, first: Option<Submitted>) -> Result<Receipt> {
+        let mut next = first;
+        for _ in 0..MAX_ATTEMPTS {
+            // What was read for a plan that failed may be stale, so each attempt reads again.
+            let submitted = match next.take() {
+                Some(first) => Some(first),
+                None => self.submit(&transaction)?,
+            };
+            let Some((pending, plan)) = submitted else { continue };
+            match pending.await {
+                Ok(()) => return Ok(plan.receipt),
+                Err(e) => {
+                    let mut rows = self.rows();
+                    for (account, generation) in &plan.based_on {
+                        rows.forget(*account, *generation);
+                    }
+                    match e {
+                        CommitError::Conflict(i) if !plan.is_callers(i) => {}
+                        e => return Err(e.into()),
+                    }
+                }
+            }
+        }
+        Err(Error::new(ErrorKind::Conflict, "others changed the same rows too often"))
+    }
+
+    /// Plans a transaction and hands it to the engine; `None` when rows went from memory between the two steps.
+    fn submit(&self, transaction: &Transaction) -> Result<Option<Submitted>> {
+        let read = prefetch::Prefetched::read(self, transaction)?;
+        let mut rows = self.rows();
+        let Some(mut plan) = Plan::make(transaction, &read, &mut rows)? else { return Ok(None) };
+        let batch = std::mem::take(&mut plan.batch);
+        // Handed over under the lock: the engine decides in the order of planning.
+        Ok(Some((self.engine().commit(batch), plan)))
+    }
+
+    fn rows(&self) -> MutexGuard<'_, Rows> {
+        self.0.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn engine(&self) -> &dyn Engine {
+        &*self.0.engine
+    }
+
+    /// The account's number; it is created with `mailboxes` if there is none of this name.
+    pub fn open_account(
+        &self,
+        name: &str,
+        mailboxes: &[InitialMailbox<'_>],
+        now: SystemTime,
+    ) -> Pending<Result<AccountId>> {
+        match self.account(name) {
+            Ok(Some(id)) => return Pending::ready(Ok(id)),
+            Ok(None) => {}
+            Err(e) => return Pending::ready(Err(e)),
+        }
+        let mut transaction = self.transaction(now);
+        transaction.create_account(name, mailboxes);
+        let pending = self.commit(transaction);
+        Pending::new(async move {
+            let receipt = pending.await?;
+            receipt.accounts.first().copied().ok_or_else(|| Error::new(ErrorKind::NoAccount, "not created"))
+        })
+    }
+
+    /// A secret by name: the one that was stored first, which is `candidate` the first time (fresh random octets).
+    pub fn secret(&self, name: &str, candidate: &[u8]) -> Pending<Result<Vec<u8>>> {
+        let store = self.clone();
+        let key = crate::tables::named(crate::tables::SECRETS, name);
+        let candidate = candidate.to_vec();
+        Pending::new(async move {
+            loop {
+                if let Some(secret) = store.engine().get(&key)? {
+                    return Ok(secret.to_vec());
+                }
+                let mut batch = crate::engine::Batch::default();
+                batch.pre.push(crate::engine::Pre::Absent(key.clone()));
+                batch.ops.put(&key, &candidate);
+                match store.engine().commit(batch).await {
+                    Ok(()) => return Ok(candidate),
+                    Err(CommitError::Conflict(_)) => {}
+                    Err(e) => return Err(e.into()),
+                }
+            }
+        })
+    }
+
+    /// Begins a body, to be delivered with a transaction.
+    #[must_use]
+    pub fn body_writer(&self) -> BodyWriter {
+        self.engine().body_writer()
+    }
+
+    /// A body of octets that are in memory already.
+    pub(crate) fn body_of(&self, bytes: Vec<u8>) -> Body {
+        self.body_writer().finish_with(bytes)
+    }
+
+    /// Reads a stored body.
+    ///
+    /// # Errors
+    /// `NoBody`, `Damaged` or `Failed`.
+    pub fn body(&self, id: BodyId) -> Result<BodyReader> {
+        BodyReader::new(Arc::clone(&self.0.engine), id)
+    }
+
+    /// Writes a consistent copy of everything into the new directory `to`; mail may come in meanwhile.
+    ///
+    /// # Errors
+    /// When `to` exists, or cannot be written.
+    pub fn backup(&self, to: &Path) -> Result<()> {
+        self.engine().backup(to)
+    }
+
+    /// Gives back the room of removed messages. This happens by itself as needed; `thorough` also removes the last
+    /// octets of removed mail that share a file with much that is kept.
+    ///
+    /// # Errors
+    /// When reading or writing fails.
+    pub fn compact(&self, thorough: bool) -> Result<()> {
+        self.engine().compact(thorough)
+    }
+}
+
+type Submitted = (Pending<std::result::Result<(), CommitError>>, Plan);
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Store")
+    }
+}

@@ -1,0 +1,557 @@
+//! Turns a transaction into a batch. Pure: it works on rows in memory and on what was read before.
+
+use std::collections::BTreeMap;
+
+use super::{
+    prefetch::{Creation, Prefetched, Stored},
+    rows::{Account, Outgoing, Rows},
+};
+use crate::{
+    account::{AccountId, AccountRow},
+    engine::{Batch, Body, Pre},
+    error::{Error, ErrorKind, Result},
+    mailbox::{Counts, Mailbox, MailboxId, Role, mailbox_name, parents},
+    message::{self, Expunged, Facts, Message, MessageId, ModSeq, Part, Thread, Uid},
+    outgoing,
+    tables::{self, Index, Key, millis},
+    transaction::{Action, Change, Deliver, Delivered, Receipt, SubmissionLimits, Transaction},
+};
+
+/// Too old messages whose rows go with one submission at most (our own limit; each submission adds few).
+const MAX_EXPIRED: usize = 64;
+
+/// A planned transaction.
+pub(super) struct Plan {
+    pub(super) batch: Batch,
+    pub(super) receipt: Receipt,
+    /// The rows in memory that it builds on.
+    pub(super) based_on: Vec<(AccountId, u64)>,
+    /// The preconditions that are the caller's own.
+    callers: Vec<usize>,
+}
+
+impl Plan {
+    /// Plans `transaction` and leaves in `rows` what they will be after it; `None` when rows have gone from memory.
+    pub(super) fn make(
+        transaction: &Transaction,
+        read: &Prefetched,
+        rows: &mut Rows,
+    ) -> Result<Option<Plan>> {
+        let mut planner = Planner {
+            now: millis(transaction.now),
+            rows,
+            read,
+            drafts: BTreeMap::new(),
+            plan: Plan {
+                batch: Batch::default(),
+                receipt: Receipt::default(),
+                based_on: Vec::new(),
+                callers: Vec::new(),
+            },
+        };
+        for (i, action) in transaction.actions.iter().enumerate() {
+            match planner.action(i, action) {
+                Ok(()) => {}
+                Err(Stop::Gone) => return Ok(None),
+                Err(Stop::Error(e)) => return Err(e),
+            }
+        }
+        Ok(Some(planner.finish()))
+    }
+
+    /// Whether precondition `i` is one that the caller asked for.
+    pub(super) fn is_callers(&self, i: usize) -> bool {
+        self.callers.contains(&i)
+    }
+}
+
+/// Why planning ends early.
+enum Stop {
+    /// Rows went from memory; read them again.
+    Gone,
+    Error(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(e: Error) -> Stop {
+        Stop::Error(e)
+    }
+}
+
+fn refuse<T>(kind: ErrorKind, text: impl Into<String>) -> std::result::Result<T, Stop> {
+    Err(Stop::Error(Error::new(kind, text)))
+}
+
+type Step = std::result::Result<(), Stop>;
+
+/// An account as the transaction leaves it.
+struct Draft {
+    row: AccountRow,
+    /// Mailboxes that change.
+    mailboxes: BTreeMap<MailboxId, Mailbox>,
+    outgoing: OutgoingDraft,
+    mod_seq: Option<ModSeq>,
+}
+
+#[derive(Default)]
+struct OutgoingDraft {
+    expired: usize,
+    expired_firsts: usize,
+    sent: Vec<(u64, u64)>,
+    firsts: Vec<(u64, String)>,
+}
+
+impl Draft {
+    /// The transaction's modification sequence: one for all its changes.
+    fn mod_seq(&mut self) -> ModSeq {
+        *self.mod_seq.get_or_insert_with(|| {
+            self.row.mod_seq += 1;
+            ModSeq::from_u64(self.row.mod_seq)
+        })
+    }
+}
+
+struct Planner<'a> {
+    now: u64,
+    rows: &'a mut Rows,
+    read: &'a Prefetched,
+    drafts: BTreeMap<AccountId, Draft>,
+    plan: Plan,
+}
+
+impl Planner<'_> {
+    fn action(&mut self, i: usize, action: &Action) -> Step {
+        match action {
+            Action::CreateAccount { name, mailboxes } => self.create_account(i, name, mailboxes),
+            Action::CreateMailbox { account, name } => {
+                self.mailbox(*account, name)?;
+                Ok(())
+            }
+            Action::Deliver(deliver) => self.deliver(i, deliver),
+            Action::Change { account, message, change } => self.change(*account, *message, change),
+            Action::Remove { account, message } => self.remove(*account, *message),
+            Action::Submission { account, recipients, limits } => {
+                self.submission(*account, recipients, *limits)
+            }
+            Action::Quota { account, octets } => self.quota(*account, *octets),
+            Action::SetCredentials { account, credentials } => {
+                // The account's row is not touched: a password does not change what clients see.
+                let key = Key::of(tables::CREDENTIALS, *account).done();
+                match credentials {
+                    Some(credentials) => self.plan.batch.ops.put(&key, &credentials.encode()),
+                    None => self.plan.batch.ops.delete(&key),
+                }
+                Ok(())
+            }
+            Action::Put { key, value } => {
+                self.plan.batch.ops.put(key, value);
+                Ok(())
+            }
+            Action::Delete { key } => {
+                self.plan.batch.ops.delete(key);
+                Ok(())
+            }
+            Action::Require(pre) => {
+                self.plan.callers.push(self.plan.batch.pre.len());
+                self.plan.batch.pre.push(pre.clone());
+                Ok(())
+            }
+            Action::Link(body) => {
+                self.link(body);
+                Ok(())
+            }
+            Action::Unlink(body) => {
+                self.plan.batch.ops.unlink(*body);
+                Ok(())
+            }
+        }
+    }
+
+    /// The account as this transaction leaves it so far, and as it found it.
+    fn draft(&mut self, id: AccountId) -> std::result::Result<(&mut Draft, &mut Account), Stop> {
+        let account = self.rows.get(id).ok_or(Stop::Gone)?;
+        let draft = self.drafts.entry(id).or_insert_with(|| Draft {
+            row: account.row.clone(),
+            mailboxes: BTreeMap::new(),
+            outgoing: OutgoingDraft::default(),
+            mod_seq: None,
+        });
+        Ok((draft, account))
+    }
+
+    fn link(&mut self, body: &Body) {
+        self.plan.batch.ops.link(body.id());
+        self.plan.batch.bodies.push(body.clone());
+    }
+
+    fn create_account(&mut self, i: usize, name: &str, mailboxes: &[(String, Option<Role>)]) -> Step {
+        let id = match self.read.accounts.get(&i) {
+            None => return Err(Stop::Gone),
+            Some(Creation::Exists(id)) => *id,
+            Some(Creation::New { id, counter }) => {
+                let mut row = AccountRow::new(self.now / 1000);
+                let batch = &mut self.plan.batch;
+                let name_key = tables::named(tables::ACCOUNT_NAMES, name);
+                batch.pre.push(Pre::Absent(name_key.clone()));
+                batch.pre.push(match counter {
+                    Some(raw) => Pre::Equals(tables::NEXT_ACCOUNT.to_vec(), raw.clone()),
+                    None => Pre::Absent(tables::NEXT_ACCOUNT.to_vec()),
+                });
+                batch.ops.put(&name_key, &id.get().to_be_bytes());
+                batch.ops.put(tables::NEXT_ACCOUNT, &id.get().saturating_add(1).to_be_bytes());
+                for (name, role) in mailboxes {
+                    let mailbox = new_mailbox(&mut row, mailbox_name(name)?, *role);
+                    batch
+                        .ops
+                        .put(&Key::of(tables::MAILBOXES, *id).mailbox(mailbox.id).done(), &mailbox.encode());
+                }
+                batch.ops.put(&Key::of(tables::ACCOUNTS, *id).done(), &row.encode());
+                *id
+            }
+        };
+        self.plan.receipt.accounts.push(id);
+        Ok(())
+    }
+
+    /// The number of a mailbox, which is created with its parents if it is missing; it is then in the draft.
+    fn mailbox(&mut self, account: AccountId, name: &str) -> std::result::Result<MailboxId, Stop> {
+        let name = mailbox_name(name)?;
+        for parent in parents(&name).chain([name.as_str()]) {
+            let (draft, known) = self.draft(account)?;
+            let is_new = draft.mailboxes.values().all(|m| m.name != parent);
+            if !known.names.contains_key(parent) && is_new {
+                let mailbox = new_mailbox(&mut draft.row, parent.to_owned(), None);
+                draft.mailboxes.insert(mailbox.id, mailbox);
+            }
+        }
+        let (draft, known) = self.draft(account)?;
+        if let Some(id) = known.names.get(&name) {
+            if let Some(mailbox) = known.mailboxes.get(id) {
+                draft.mailboxes.entry(*id).or_insert_with(|| mailbox.clone());
+            }
+            return Ok(*id);
+        }
+        match draft.mailboxes.values().find(|m| m.name == name) {
+            Some(mailbox) => Ok(mailbox.id),
+            None => refuse(ErrorKind::NoMailbox, format!("no mailbox {name:?}")),
+        }
+    }
+
+    /// A mailbox of the draft.
+    fn mailbox_mut(&mut self, account: AccountId, id: MailboxId) -> std::result::Result<&mut Mailbox, Stop> {
+        let (draft, known) = self.draft(account)?;
+        if let Some(mailbox) = known.mailboxes.get(&id) {
+            draft.mailboxes.entry(id).or_insert_with(|| mailbox.clone());
+        }
+        match draft.mailboxes.get_mut(&id) {
+            Some(mailbox) => Ok(mailbox),
+            None => refuse(ErrorKind::NoMailbox, format!("no mailbox {}", id.get())),
+        }
+    }
+
+    fn deliver(&mut self, i: usize, deliver: &Deliver) -> Step {
+        let account = deliver.account;
+        let destined = match &deliver.message.destined {
+            Some(name) => Some(self.mailbox(account, name)?),
+            None => None,
+        };
+        let mailbox = self.mailbox(account, &deliver.mailbox)?;
+        let thread = self.read.threads.get(&i).cloned();
+        let (draft, _) = self.draft(account)?;
+        let mod_seq = draft.mod_seq();
+        let id = MessageId::from_u64(draft.row.next_message);
+        draft.row.next_message += 1;
+        let prefix = deliver.prefix.as_ref().map(|p| Part { body: p.id(), size: p.len() });
+        let body = Part { body: deliver.body.id(), size: deliver.body.len() };
+        let size = body.size + prefix.map_or(0, |p| p.size);
+        draft.row.size += size;
+        let facts = deliver.message.facts.clone();
+        let row = self.mailbox_mut(account, mailbox)?;
+        let uid = row.uid_next;
+        let Some(next) = uid.get().checked_add(1) else {
+            return refuse(ErrorKind::Failed, format!("mailbox {:?} has no UID left", row.name));
+        };
+        row.uid_next = Uid::from_u32(next);
+        row.counts.add(facts.flags, size);
+        add_keywords(row, &facts.keywords);
+        let message = Message {
+            id,
+            mailbox,
+            uid,
+            original_mailbox: mailbox,
+            destined_mailbox: destined.filter(|d| *d != mailbox),
+            created: mod_seq,
+            changed: mod_seq,
+            thread: thread.unwrap_or_else(|| Thread {
+                id: id.get(),
+                parents: Vec::new(),
+                missing_link: !deliver.message.references.is_empty(),
+                muted: false,
+                collapsed: false,
+            }),
+            facts,
+            prefix,
+            body,
+        };
+        self.insert(account, &message)?;
+        for part in deliver.prefix.iter().chain([&deliver.body]) {
+            self.link(part);
+        }
+        self.plan.receipt.delivered.push(Delivered { account, mailbox, id, uid, mod_seq });
+        Ok(())
+    }
+
+    /// Puts all rows of a new message.
+    fn insert(&mut self, account: AccountId, message: &Message) -> Step {
+        let record = message::encode(message);
+        if record.len() > crate::engine::MAX_VALUE {
+            return refuse(ErrorKind::TooLarge, format!("a message record of {} octets", record.len()));
+        }
+        let ops = &mut self.plan.batch.ops;
+        ops.put(&message_key(account, message), &record);
+        let mut place = [0; 8];
+        let (mailbox, uid) = place.split_at_mut(4);
+        mailbox.copy_from_slice(&message.mailbox.get().to_be_bytes());
+        uid.copy_from_slice(&message.uid.get().to_be_bytes());
+        ops.put(&Key::of(tables::MESSAGE_IDS, account).message(message.id).done(), &place);
+        each_index(account, message, |key| ops.put(&key, &[]));
+        Ok(())
+    }
+
+    fn stored(&mut self, account: AccountId, id: MessageId) -> std::result::Result<&Stored, Stop> {
+        let read = self.read;
+        let stored = read.messages.get(&(account, id)).ok_or(Stop::Gone)?;
+        // Another transaction may change the message before this one gets to it.
+        self.plan.batch.pre.push(Pre::Equals(stored.key.clone(), stored.raw.clone()));
+        Ok(stored)
+    }
+
+    fn change(&mut self, account: AccountId, id: MessageId, change: &Change) -> Step {
+        let mut message = self.stored(account, id)?.message.clone();
+        let size = message.size();
+        let before = message.facts.flags;
+        let after = before.without(change.clear) | change.set;
+        let keywords = change.keywords.as_ref().unwrap_or(&message.facts.keywords).clone();
+        let row = self.mailbox_mut(account, message.mailbox)?;
+        row.counts.remove(before, size);
+        row.counts.add(after, size);
+        add_keywords(row, &keywords);
+        let (draft, _) = self.draft(account)?;
+        message.changed = draft.mod_seq();
+        message.facts.flags = after;
+        message.facts.keywords = keywords;
+        message.facts.training = change.training.unwrap_or(message.facts.training);
+        self.plan.batch.ops.put(&message_key(account, &message), &message::encode(&message));
+        Ok(())
+    }
+
+    fn remove(&mut self, account: AccountId, id: MessageId) -> Step {
+        let message = self.stored(account, id)?.message.clone();
+        let size = message.size();
+        self.mailbox_mut(account, message.mailbox)?.counts.remove(message.facts.flags, size);
+        let (draft, _) = self.draft(account)?;
+        draft.row.size = draft.row.size.saturating_sub(size);
+        let Message { id, mailbox, uid, created, .. } = message;
+        let expunged = Expunged { id, mailbox, uid, created, changed: draft.mod_seq() };
+        let ops = &mut self.plan.batch.ops;
+        ops.put(&message_key(account, &message), &message::encode_expunged(&expunged));
+        ops.delete(&Key::of(tables::MESSAGE_IDS, account).message(id).done());
+        each_index(account, &message, |key| ops.delete(&key));
+        for part in message.prefix.iter().chain([&message.body]) {
+            ops.unlink(part.body);
+        }
+        Ok(())
+    }
+
+    fn quota(&mut self, account: AccountId, octets: u64) -> Step {
+        let (draft, _) = self.draft(account)?;
+        if draft.row.size > octets {
+            return refuse(ErrorKind::OverQuota, format!("quota of {octets} octets"));
+        }
+        Ok(())
+    }
+
+    fn submission(
+        &mut self,
+        account: AccountId,
+        recipients: &[String],
+        limits: Option<SubmissionLimits>,
+    ) -> Step {
+        let now = self.now;
+        let read = self.read;
+        let (draft, known) = self.draft(account)?;
+        let Some(outgoing) = &known.outgoing else { return Err(Stop::Gone) };
+        let out = &mut draft.outgoing;
+        let since = now.saturating_sub(outgoing::WINDOW);
+        out.expired = outgoing.sent.iter().take(MAX_EXPIRED).take_while(|(time, _)| *time < since).count();
+        out.expired_firsts = outgoing.firsts.iter().take_while(|(time, _)| *time < since).count();
+        let mut firsts: Vec<&String> = Vec::new();
+        for recipient in recipients {
+            let sent_before = read.known.contains(&(account, recipient.clone()))
+                || outgoing.recent.contains(recipient)
+                || out.firsts.iter().any(|(_, r)| r == recipient);
+            if !sent_before && !firsts.contains(&recipient) {
+                firsts.push(recipient);
+            }
+        }
+        if let Some(limits) = limits {
+            check_limits(limits, outgoing, out, since, recipients.len(), firsts.len())?;
+        }
+        let mut rows = Vec::new();
+        for recipient in recipients {
+            draft.row.submitted += 1;
+            let number = draft.row.submitted;
+            let first = firsts.iter().position(|r| *r == recipient).map(|i| firsts.swap_remove(i)).is_some();
+            out.sent.push((now, number));
+            if first {
+                out.firsts.push((now, recipient.clone()));
+            }
+            rows.push((number, recipient, first));
+        }
+        let expired: Vec<_> = outgoing.sent.iter().take(out.expired).copied().collect();
+        let ops = &mut self.plan.batch.ops;
+        for (number, recipient, first) in rows {
+            ops.put(&outgoing::key(account, now, number), &outgoing::value(recipient, first));
+            if first {
+                ops.put(&outgoing::recipient_key(account, recipient), &now.to_be_bytes());
+            }
+        }
+        for (time, number) in expired {
+            ops.delete(&outgoing::key(account, time, number));
+        }
+        Ok(())
+    }
+
+    /// Puts the rows that guard what was planned, and leaves them in memory for the next transaction.
+    fn finish(mut self) -> Plan {
+        for (id, draft) in self.drafts {
+            // Found when the draft was made, and the lock was held since.
+            let Some(account) = self.rows.get(id) else { continue };
+            let batch = &mut self.plan.batch;
+            let key = Key::of(tables::ACCOUNTS, id).done();
+            let raw = draft.row.encode();
+            batch.ops.put(&key, &raw);
+            batch.pre.push(Pre::Equals(key, std::mem::replace(&mut account.raw, raw)));
+            for mailbox in draft.mailboxes.values() {
+                batch.ops.put(&Key::of(tables::MAILBOXES, id).mailbox(mailbox.id).done(), &mailbox.encode());
+            }
+            for mailbox in draft.mailboxes.into_values() {
+                if !account.names.contains_key(&mailbox.name) {
+                    account.names.insert(mailbox.name.clone(), mailbox.id);
+                }
+                account.mailboxes.insert(mailbox.id, mailbox);
+            }
+            account.row = draft.row;
+            if let Some(outgoing) = &mut account.outgoing {
+                outgoing.advance(draft.outgoing);
+            }
+            self.plan.based_on.push((id, account.generation));
+        }
+        self.plan
+    }
+}
+
+impl Outgoing {
+    fn advance(&mut self, draft: OutgoingDraft) {
+        self.sent.drain(..draft.expired.min(self.sent.len()));
+        for (_, recipient) in self.firsts.drain(..draft.expired_firsts.min(self.firsts.len())) {
+            self.recent.remove(&recipient);
+        }
+        self.sent.extend(draft.sent);
+        self.recent.extend(draft.firsts.iter().map(|(_, recipient)| recipient.clone()));
+        self.firsts.extend(draft.firsts);
+    }
+}
+
+/// The limits of 24 hours: first the messages, then, if it can matter, the recipients never sent to before.
+fn check_limits(
+    limits: SubmissionLimits,
+    outgoing: &Outgoing,
+    draft: &OutgoingDraft,
+    since: u64,
+    recipients: usize,
+    firsts: usize,
+) -> Step {
+    let recent = |time: u64| time >= since;
+    let sent =
+        outgoing.sent.len() - outgoing.sent.partition_point(|(time, _)| !recent(*time)) + draft.sent.len();
+    let max = limits.messages();
+    if (sent + recipients) as u64 > max {
+        return refuse(ErrorKind::MessageLimit, format!("{max} messages in 24 hours"));
+    }
+    let max = limits.first_time_recipients();
+    if ((sent + recipients) as u64) < max {
+        return Ok(());
+    }
+    let before = outgoing.firsts.iter().filter(|(time, _)| recent(*time)).count() + draft.firsts.len();
+    if (before + firsts) as u64 > max {
+        return refuse(ErrorKind::RecipientLimit, format!("{max} first-time recipients in 24 hours"));
+    }
+    Ok(())
+}
+
+fn new_mailbox(row: &mut AccountRow, name: String, role: Option<Role>) -> Mailbox {
+    let id = MailboxId::from_u32(row.next_mailbox);
+    let uid_validity = row.next_uid_validity;
+    row.next_mailbox += 1;
+    row.next_uid_validity = uid_validity.saturating_add(1);
+    Mailbox {
+        id,
+        name,
+        role,
+        subscribed: true,
+        uid_validity,
+        uid_next: Uid::from_u32(1),
+        keywords: Vec::new(),
+        counts: Counts::default(),
+    }
+}
+
+/// Keywords that a mailbox remembers at most (our own limit; its row is rewritten with every message).
+const MAX_KEYWORDS: usize = 100;
+
+fn add_keywords(mailbox: &mut Mailbox, keywords: &[String]) {
+    for keyword in keywords {
+        if !mailbox.keywords.contains(keyword) && mailbox.keywords.len() < MAX_KEYWORDS {
+            mailbox.keywords.push(keyword.clone());
+        }
+    }
+}
+
+fn message_key(account: AccountId, message: &Message) -> Vec<u8> {
+    Key::of(tables::MESSAGES, account).mailbox(message.mailbox).uid(message.uid).done()
+}
+
+/// Calls `row` with the key of every index row of a message.
+pub(super) fn each_index(account: AccountId, message: &Message, mut row: impl FnMut(Vec<u8>)) {
+    let Facts { origin, received, message_id, base_subject, is_forward, .. } = &message.facts;
+    let mut put = |index: Index<'_>| {
+        let mut key = index.prefix(account);
+        key.extend_from_slice(&millis(*received).to_be_bytes());
+        key.extend_from_slice(&message.id.get().to_be_bytes());
+        row(key);
+    };
+    put(Index::Mailbox(message.mailbox));
+    // A forwarder's address neither counts nor is credited.
+    if let Some(ip) = origin.remote_ip.filter(|_| !is_forward) {
+        put(Index::Ip(ip));
+        put(Index::Net(ip));
+        put(Index::WideNet(ip));
+    }
+    let texts: [(&str, fn(&str) -> Index<'_>); 6] = [
+        (&origin.ehlo_domain, |t| Index::Ehlo(t)),
+        (&origin.mail_from_domain, |t| Index::MailFrom(t)),
+        (&origin.from_domain, |t| Index::From(t)),
+        (&origin.from_org_domain, |t| Index::FromOrganization(t)),
+        (message_id, |t| Index::MessageId(t)),
+        (base_subject, |t| Index::Subject(t)),
+    ];
+    for (text, index) in texts {
+        if !text.is_empty() {
+            put(index(text));
+        }
+    }
+    for domain in &origin.dkim_domains {
+        put(Index::Dkim(domain));
+    }
+}

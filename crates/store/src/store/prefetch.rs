@@ -1,0 +1,175 @@
+//! What a transaction needs to read before it can be planned: done outside the lock on the rows.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{
+    Store,
+    rows::{self, Account},
+};
+use crate::{
+    account::AccountId,
+    engine::{Direction, Engine, KeyRange},
+    error::{Error, ErrorKind, Result},
+    message::{self, Message, MessageId, Row, Thread, Uid},
+    outgoing,
+    tables::{self, Index, Key},
+    transaction::{Action, Deliver, Transaction},
+};
+
+/// Ancestors of a message that are kept at most (our own limit; a record is of bounded size).
+const MAX_PARENTS: usize = 100;
+/// References of a message that are looked up at most, nearest first (our own limit).
+const MAX_REFERENCES: usize = 10;
+
+/// What was read.
+#[derive(Default)]
+pub(super) struct Prefetched {
+    /// Rows of messages that are to be changed.
+    pub(super) messages: HashMap<(AccountId, MessageId), Stored>,
+    /// The thread of each delivery, by its place among the actions; `None` starts its own.
+    pub(super) threads: HashMap<usize, Thread>,
+    /// Recipients to whom an account has sent before.
+    pub(super) known: HashSet<(AccountId, String)>,
+    /// The account of each creation, by its place among the actions.
+    pub(super) accounts: HashMap<usize, Creation>,
+}
+
+/// A message with its row as stored.
+pub(super) struct Stored {
+    pub(super) key: Vec<u8>,
+    pub(super) raw: Vec<u8>,
+    pub(super) message: Message,
+}
+
+/// What an account's creation meets.
+pub(super) enum Creation {
+    /// It is there.
+    Exists(AccountId),
+    /// It is not; its number comes from this row.
+    New { id: AccountId, counter: Option<Vec<u8>> },
+}
+
+impl Prefetched {
+    pub(super) fn read(store: &Store, transaction: &Transaction) -> Result<Prefetched> {
+        let engine = store.engine();
+        let mut read = Prefetched::default();
+        for (i, action) in transaction.actions.iter().enumerate() {
+            match action {
+                Action::Deliver(deliver) => {
+                    ensure_rows(store, deliver.account, false)?;
+                    if let Some(thread) = find_thread(engine, deliver)? {
+                        read.threads.insert(i, thread);
+                    }
+                }
+                Action::CreateMailbox { account, .. }
+                | Action::Quota { account, .. }
+                | Action::SetCredentials { account, .. } => ensure_rows(store, *account, false)?,
+                Action::Submission { account, recipients, .. } => {
+                    ensure_rows(store, *account, true)?;
+                    read.recipients(engine, *account, recipients)?;
+                }
+                Action::Change { account, message, .. } | Action::Remove { account, message } => {
+                    ensure_rows(store, *account, false)?;
+                    let stored = find(engine, *account, *message)?.ok_or_else(|| {
+                        Error::new(ErrorKind::NoMessage, format!("no message {}", message.get()))
+                    })?;
+                    read.messages.insert((*account, *message), stored);
+                }
+                Action::CreateAccount { name, .. } => {
+                    read.accounts.insert(i, creation(engine, name)?);
+                }
+                Action::Put { .. }
+                | Action::Delete { .. }
+                | Action::Require(_)
+                | Action::Link(_)
+                | Action::Unlink(_) => {}
+            }
+        }
+        Ok(read)
+    }
+
+    fn recipients(&mut self, engine: &dyn Engine, account: AccountId, recipients: &[String]) -> Result<()> {
+        for recipient in recipients {
+            let known = (account, recipient.clone());
+            if !self.known.contains(&known)
+                && engine.get(&outgoing::recipient_key(account, recipient))?.is_some()
+            {
+                self.known.insert(known);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Makes sure that an account's rows are in memory.
+fn ensure_rows(store: &Store, account: AccountId, outgoing: bool) -> Result<()> {
+    let generation = match store.rows().get(account) {
+        Some(rows) if !outgoing || rows.outgoing.is_some() => return Ok(()),
+        Some(rows) => Some(rows.generation),
+        None => None,
+    };
+    let loaded = Account::load(store.engine(), account, outgoing)?;
+    let mut rows = store.rows();
+    if let Some(generation) = generation {
+        rows.forget(account, generation);
+    }
+    rows.insert(account, loaded);
+    Ok(())
+}
+
+/// Finds a message by its number.
+pub(super) fn find(engine: &dyn Engine, account: AccountId, id: MessageId) -> Result<Option<Stored>> {
+    let damaged = || Error::new(ErrorKind::Damaged, format!("row of message {}", id.get()));
+    let Some(place) = engine.get(&Key::of(tables::MESSAGE_IDS, account).message(id).done())? else {
+        return Ok(None);
+    };
+    let (mailbox, uid) = place.split_first_chunk::<4>().ok_or_else(damaged)?;
+    let mailbox = crate::mailbox::MailboxId::from_u32(u32::from_be_bytes(*mailbox));
+    let uid = Uid::from_u32(u32::from_be_bytes(uid.try_into().map_err(|_| damaged())?));
+    let key = Key::of(tables::MESSAGES, account).mailbox(mailbox).uid(uid).done();
+    let Some(raw) = engine.get(&key)? else { return Ok(None) };
+    match message::decode(mailbox, uid, &raw).ok_or_else(damaged)? {
+        Row::Message(message) if message.id == id => Ok(Some(Stored { key, raw: raw.to_vec(), message })),
+        _ => Ok(None),
+    }
+}
+
+/// The thread of a delivery, from the nearest ancestor that is here.
+fn find_thread(engine: &dyn Engine, deliver: &Deliver) -> Result<Option<Thread>> {
+    let account = deliver.account;
+    for reference in deliver.message.references.iter().rev().take(MAX_REFERENCES) {
+        let range = KeyRange::prefix(&Index::MessageId(reference).prefix(account));
+        let page = engine.range(&range, Direction::Backward, 1)?;
+        let Some(id) = page.rows.first().and_then(|(key, _)| indexed_message(key)) else { continue };
+        if let Some(parent) = find(engine, account, id)? {
+            let thread = parent.message.thread;
+            let mut parents = vec![id];
+            parents.extend(thread.parents.into_iter().take(MAX_PARENTS - 1));
+            return Ok(Some(Thread {
+                id: thread.id,
+                parents,
+                missing_link: false,
+                muted: thread.muted,
+                collapsed: thread.collapsed,
+            }));
+        }
+    }
+    Ok(None)
+}
+
+/// The message that an index row names.
+pub(super) fn indexed_message(key: &[u8]) -> Option<MessageId> {
+    key.last_chunk::<8>().map(|id| MessageId::from_u64(u64::from_be_bytes(*id)))
+}
+
+fn creation(engine: &dyn Engine, name: &str) -> Result<Creation> {
+    if let Some(id) = rows::account(engine, name)? {
+        return Ok(Creation::Exists(id));
+    }
+    let counter = engine.get(tables::NEXT_ACCOUNT)?.map(|raw| raw.to_vec());
+    let id = match counter.as_deref() {
+        None => 1,
+        Some(raw) => rows::number(raw).ok_or_else(|| Error::new(ErrorKind::Damaged, "account counter"))?,
+    };
+    Ok(Creation::New { id: AccountId::from_u32(id), counter })
+}

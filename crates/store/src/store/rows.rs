@@ -1,0 +1,160 @@
+//! The rows that every delivery touches, kept in memory as of the last batch handed to the engine.
+//!
+//! Waiting for the disk before the next message may take its UID would limit a mailbox to one message a sync. So
+//! numbers are given out ahead of durability: a batch is planned on the rows that the batch before it will leave,
+//! and says so in its precondition. When a batch fails, those planned on it conflict, and are planned again.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+
+use crate::{
+    account::{AccountId, AccountRow},
+    engine::{Direction, Engine, KeyRange},
+    error::{Error, ErrorKind, Result},
+    mailbox::{Mailbox, MailboxId},
+    tables::{self, Key},
+};
+
+/// Accounts whose rows are kept in memory at most (our own limit: some KiB each).
+const MAX_ACCOUNTS: usize = 4096;
+/// Rows that are read from the engine at a time.
+const PAGE: usize = 512;
+
+/// The rows in memory.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    accounts: HashMap<AccountId, Account>,
+    generation: u64,
+}
+
+/// One account's rows.
+#[derive(Clone, Debug)]
+pub(super) struct Account {
+    /// Which reading from the engine this goes back to.
+    pub(super) generation: u64,
+    pub(super) row: AccountRow,
+    /// The row as the engine will have it, for the precondition.
+    pub(super) raw: Vec<u8>,
+    pub(super) mailboxes: BTreeMap<MailboxId, Mailbox>,
+    pub(super) names: HashMap<String, MailboxId>,
+    pub(super) outgoing: Option<Outgoing>,
+}
+
+/// What an account sent in the last 24 hours.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Outgoing {
+    /// Time and number of each message, oldest first; those too old go with the next submission.
+    pub(super) sent: VecDeque<(u64, u64)>,
+    /// First-time recipients with their time, oldest first.
+    pub(super) firsts: VecDeque<(u64, String)>,
+    /// The same recipients, to find them.
+    pub(super) recent: HashSet<String>,
+}
+
+impl Rows {
+    pub(super) fn get(&mut self, id: AccountId) -> Option<&mut Account> {
+        self.accounts.get_mut(&id)
+    }
+
+    /// Takes rows that were just read from the engine, unless there are some already.
+    pub(super) fn insert(&mut self, id: AccountId, mut account: Account) {
+        if self.accounts.len() >= MAX_ACCOUNTS {
+            // What is thrown away is read again when needed; a batch under way may have to be planned twice.
+            self.accounts.clear();
+        }
+        self.generation += 1;
+        account.generation = self.generation;
+        self.accounts.entry(id).or_insert(account);
+    }
+
+    /// Forgets rows of which a batch failed, unless they were read anew since.
+    pub(super) fn forget(&mut self, id: AccountId, generation: u64) {
+        if self.accounts.get(&id).is_some_and(|a| a.generation == generation) {
+            self.accounts.remove(&id);
+        }
+    }
+}
+
+impl Account {
+    /// Reads an account's rows; `outgoing` too when asked for.
+    pub(super) fn load(engine: &dyn Engine, id: AccountId, outgoing: bool) -> Result<Account> {
+        let key = Key::of(tables::ACCOUNTS, id).done();
+        let raw = engine
+            .get(&key)?
+            .ok_or_else(|| Error::new(ErrorKind::NoAccount, format!("no account {}", id.get())))?;
+        let row = AccountRow::decode(&raw)
+            .ok_or_else(|| Error::new(ErrorKind::Damaged, format!("row of account {}", id.get())))?;
+        let mailboxes = mailboxes(engine, id)?;
+        let names = mailboxes.iter().map(|m| (m.name.clone(), m.id)).collect();
+        Ok(Account {
+            generation: 0,
+            row,
+            raw: raw.to_vec(),
+            mailboxes: mailboxes.into_iter().map(|m| (m.id, m)).collect(),
+            names,
+            outgoing: if outgoing { Some(Outgoing::load(engine, id)?) } else { None },
+        })
+    }
+}
+
+impl Outgoing {
+    fn load(engine: &dyn Engine, id: AccountId) -> Result<Outgoing> {
+        let mut outgoing = Outgoing::default();
+        each(engine, &KeyRange::prefix(&Key::of(tables::OUTGOING, id).done()), |key, value| {
+            let (time, number, recipient, first) = crate::outgoing::decode(key, value)?;
+            outgoing.sent.push_back((time, number));
+            if first {
+                outgoing.recent.insert(recipient.clone());
+                outgoing.firsts.push_back((time, recipient));
+            }
+            Some(())
+        })?;
+        Ok(outgoing)
+    }
+}
+
+/// All mailboxes of an account, by number.
+pub(super) fn mailboxes(engine: &dyn Engine, id: AccountId) -> Result<Vec<Mailbox>> {
+    let mut mailboxes = Vec::new();
+    let prefix = Key::of(tables::MAILBOXES, id).done();
+    each(engine, &KeyRange::prefix(&prefix), |key, value| {
+        let number: [u8; 4] = key.get(prefix.len()..)?.try_into().ok()?;
+        mailboxes.push(Mailbox::decode(MailboxId::from_u32(u32::from_be_bytes(number)), value)?);
+        Some(())
+    })?;
+    Ok(mailboxes)
+}
+
+/// Calls `row` with each row of a range, a page at a time; `None` from it means that the row makes no sense.
+pub(super) fn each(
+    engine: &dyn Engine,
+    range: &KeyRange,
+    mut row: impl FnMut(&[u8], &[u8]) -> Option<()>,
+) -> Result<()> {
+    let mut range = range.clone();
+    loop {
+        let page = engine.range(&range, Direction::Forward, PAGE)?;
+        for (key, value) in &page.rows {
+            row(key, value).ok_or_else(|| Error::new(ErrorKind::Damaged, format!("row {key:02x?}")))?;
+        }
+        match page.rows.last() {
+            // The first key behind one is that one with a zero octet more.
+            Some((last, _)) if page.more => range.start = [last, &[0u8][..]].concat(),
+            _ => return Ok(()),
+        }
+    }
+}
+
+/// The number of the account of this name.
+pub(super) fn account(engine: &dyn Engine, name: &str) -> Result<Option<AccountId>> {
+    match engine.get(&tables::named(tables::ACCOUNT_NAMES, name))? {
+        None => Ok(None),
+        Some(raw) => number(&raw)
+            .map(|n| Some(AccountId::from_u32(n)))
+            .ok_or_else(|| Error::new(ErrorKind::Damaged, format!("account {name:?}"))),
+    }
+}
+
+/// A number of four octets.
+pub(super) fn number(raw: &[u8]) -> Option<u32> {
+    raw.try_into().ok().map(u32::from_be_bytes)
+}

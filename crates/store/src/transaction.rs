@@ -1,0 +1,211 @@
+//! A transaction: what is to be done, told in any number of steps, done at once by [`Store::commit`].
+//!
+//! [`Store::commit`]: crate::Store::commit
+
+use std::time::SystemTime;
+
+use crate::{
+    account::AccountId,
+    credentials::Credentials,
+    engine::{Body, BodyId, Pre},
+    mailbox::{MailboxId, Role},
+    message::{Flags, MessageId, ModSeq, NewMessage, Training, Uid},
+    store::Store,
+    tables::Table,
+};
+
+/// Things to be done together. Made by [`Store::transaction`](crate::Store::transaction); does nothing by itself.
+#[derive(Debug)]
+#[must_use = "a transaction does nothing until it is committed"]
+pub struct Transaction {
+    pub(crate) store: Store,
+    pub(crate) now: SystemTime,
+    pub(crate) actions: Vec<Action>,
+}
+
+/// One step of a transaction.
+#[derive(Debug)]
+pub(crate) enum Action {
+    CreateAccount { name: String, mailboxes: Vec<(String, Option<Role>)> },
+    CreateMailbox { account: AccountId, name: String },
+    Deliver(Box<Deliver>),
+    Change { account: AccountId, message: MessageId, change: Change },
+    Remove { account: AccountId, message: MessageId },
+    Submission { account: AccountId, recipients: Vec<String>, limits: Option<SubmissionLimits> },
+    Quota { account: AccountId, octets: u64 },
+    SetCredentials { account: AccountId, credentials: Option<Credentials> },
+    Put { key: Vec<u8>, value: Vec<u8> },
+    Delete { key: Vec<u8> },
+    Require(Pre),
+    Link(Body),
+    Unlink(BodyId),
+}
+
+#[derive(Debug)]
+pub(crate) struct Deliver {
+    pub(crate) account: AccountId,
+    pub(crate) mailbox: String,
+    pub(crate) message: NewMessage,
+    pub(crate) prefix: Option<Body>,
+    pub(crate) body: Body,
+}
+
+/// A change of a stored message. The default changes nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// Flags to set.
+    pub set: Flags,
+    /// Flags to clear; what is also in `set` stays set.
+    pub clear: Flags,
+    /// All keywords it has afterwards.
+    pub keywords: Option<Vec<String>>,
+    /// As what it was trained.
+    pub training: Option<Training>,
+}
+
+/// How much an account may send in 24 hours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SubmissionLimits {
+    /// Messages, each recipient counted; zero stands for the default.
+    pub messages: u32,
+    /// Recipients to whom the account never sent before; zero stands for the default.
+    pub first_time_recipients: u32,
+}
+
+impl SubmissionLimits {
+    /// Messages in 24 hours when nothing is configured.
+    pub const DEFAULT_MESSAGES: u32 = 1000;
+    /// First-time recipients in 24 hours when nothing is configured.
+    pub const DEFAULT_FIRST_TIME_RECIPIENTS: u32 = 200;
+
+    pub(crate) fn messages(self) -> u64 {
+        u64::from(if self.messages == 0 { Self::DEFAULT_MESSAGES } else { self.messages })
+    }
+
+    pub(crate) fn first_time_recipients(self) -> u64 {
+        let n = self.first_time_recipients;
+        u64::from(if n == 0 { Self::DEFAULT_FIRST_TIME_RECIPIENTS } else { n })
+    }
+}
+
+impl Default for SubmissionLimits {
+    fn default() -> SubmissionLimits {
+        SubmissionLimits { messages: 0, first_time_recipients: 0 }
+    }
+}
+
+impl Transaction {
+    /// Adds an account with its first mailboxes; one that is there already stays as it is.
+    pub fn create_account(&mut self, name: &str, mailboxes: &[crate::account::InitialMailbox<'_>]) {
+        let mailboxes = mailboxes.iter().map(|m| (m.name.to_owned(), m.role)).collect();
+        self.actions.push(Action::CreateAccount { name: name.to_owned(), mailboxes });
+    }
+
+    /// Adds a mailbox with all its parents, and subscribes to those that were missing.
+    pub fn create_mailbox(&mut self, account: AccountId, name: &str) {
+        self.actions.push(Action::CreateMailbox { account, name: name.to_owned() });
+    }
+
+    /// Delivers a message; a missing mailbox is created. What it became stands in [`Receipt::delivered`], in the
+    /// order of these calls.
+    ///
+    /// The same body can be delivered any number of times; it is kept once.
+    pub fn deliver(&mut self, account: AccountId, mailbox: &str, mut message: NewMessage, body: &Body) {
+        let prefix = std::mem::take(&mut message.prefix);
+        let prefix = (!prefix.is_empty()).then(|| self.store.body_of(prefix));
+        let mailbox = mailbox.to_owned();
+        self.actions.push(Action::Deliver(Box::new(Deliver {
+            account,
+            mailbox,
+            message,
+            prefix,
+            body: body.clone(),
+        })));
+    }
+
+    /// Changes flags, keywords or training of a message.
+    pub fn change(&mut self, account: AccountId, message: MessageId, change: Change) {
+        self.actions.push(Action::Change { account, message, change });
+    }
+
+    /// Removes a message for good.
+    pub fn remove(&mut self, account: AccountId, message: MessageId) {
+        self.actions.push(Action::Remove { account, message });
+    }
+
+    /// Records that the account sends to `recipients` (addresses with a Unicode domain), if `limits` allow it.
+    ///
+    /// Check and record are one: submissions side by side cannot exceed the limits together. Over a limit, the
+    /// commit fails with `MessageLimit` or `RecipientLimit`.
+    pub fn submission(
+        &mut self,
+        account: AccountId,
+        recipients: &[String],
+        limits: Option<SubmissionLimits>,
+    ) {
+        self.actions.push(Action::Submission { account, recipients: recipients.to_vec(), limits });
+    }
+
+    /// Fails the commit with `OverQuota` if the account's messages would then have more octets than this.
+    pub fn quota(&mut self, account: AccountId, octets: u64) {
+        self.actions.push(Action::Quota { account, octets });
+    }
+
+    /// Replaces the account's credentials; `None` means that nobody can log in.
+    pub fn set_credentials(&mut self, account: AccountId, credentials: Option<Credentials>) {
+        self.actions.push(Action::SetCredentials { account, credentials });
+    }
+
+    /// Sets a row of a table.
+    pub fn put(&mut self, table: Table, key: &[u8], value: &[u8]) {
+        self.actions.push(Action::Put { key: table.key(key), value: value.to_vec() });
+    }
+
+    /// Removes a row of a table.
+    pub fn delete(&mut self, table: Table, key: &[u8]) {
+        self.actions.push(Action::Delete { key: table.key(key) });
+    }
+
+    /// Fails the commit with `Conflict` unless the row has this value, or (`None`) is not there.
+    pub fn require(&mut self, table: Table, key: &[u8], value: Option<&[u8]>) {
+        let key = table.key(key);
+        self.actions.push(Action::Require(match value {
+            Some(value) => Pre::Equals(key, value.to_vec()),
+            None => Pre::Absent(key),
+        }));
+    }
+
+    /// Keeps a body for a row that names it (a queue record), until [`Transaction::unlink`].
+    pub fn link(&mut self, body: &Body) {
+        self.actions.push(Action::Link(body.clone()));
+    }
+
+    /// Takes back one [`Transaction::link`].
+    pub fn unlink(&mut self, body: BodyId) {
+        self.actions.push(Action::Unlink(body));
+    }
+}
+
+/// What a transaction became.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// Accounts of [`Transaction::create_account`], in the order of the calls.
+    pub accounts: Vec<AccountId>,
+    /// Messages of [`Transaction::deliver`], in the order of the calls.
+    pub delivered: Vec<Delivered>,
+}
+
+/// What a delivered message became.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delivered {
+    /// The account.
+    pub account: AccountId,
+    /// The mailbox.
+    pub mailbox: MailboxId,
+    /// The message's permanent number.
+    pub id: MessageId,
+    /// Its number in the mailbox.
+    pub uid: Uid,
+    /// The sequence of its creation.
+    pub mod_seq: ModSeq,
+}

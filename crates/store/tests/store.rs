@@ -1,0 +1,303 @@
+//! What the store promises, on the engine in memory.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
+
+use std::{
+    io::Read,
+    time::{Duration, SystemTime},
+};
+
+use moxd_store::{
+    AccountId, Change, Credentials, ErrorKind, Facts, Flags, INITIAL_MAILBOXES, Index, Message, NewMessage,
+    Role, Row, Store, SubmissionLimits, Table,
+};
+
+fn now() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000)
+}
+
+fn with_account() -> (Store, AccountId) {
+    let store = Store::memory();
+    let account = store.open_account("mox", INITIAL_MAILBOXES, now()).wait().unwrap();
+    (store, account)
+}
+
+fn deliver(store: &Store, account: AccountId, mailbox: &str, message: NewMessage, content: &[u8]) -> Message {
+    let mut body = store.body_writer();
+    body.write(content).unwrap();
+    let mut t = store.transaction(now());
+    t.deliver(account, mailbox, message, &body.finish());
+    let receipt = store.commit(t).wait().unwrap();
+    store.message(account, receipt.delivered[0].id).unwrap().unwrap()
+}
+
+fn facts() -> Facts {
+    Facts::new(now())
+}
+
+fn content(store: &Store, message: &Message) -> Vec<u8> {
+    let mut out = Vec::new();
+    store.content(message).unwrap().read_to_end(&mut out).unwrap();
+    out
+}
+
+#[test]
+fn gives_a_new_account_its_mailboxes() {
+    let (store, account) = with_account();
+    let mailboxes = store.mailboxes(account).unwrap();
+    let names: Vec<_> = mailboxes.iter().map(|m| (m.name.as_str(), m.role)).collect();
+    assert_eq!(
+        names,
+        [
+            ("Inbox", None),
+            ("Archive", Some(Role::Archive)),
+            ("Drafts", Some(Role::Drafts)),
+            ("Junk", Some(Role::Junk)),
+            ("Sent", Some(Role::Sent)),
+            ("Trash", Some(Role::Trash)),
+        ]
+    );
+    assert!(mailboxes.iter().all(|m| m.subscribed && m.uid_next.get() == 1));
+    assert_eq!(mailboxes[0].uid_validity, 850_000_000);
+    assert_eq!(mailboxes[5].uid_validity, 850_000_005);
+    // Opening again is not creating again.
+    assert_eq!(store.open_account("mox", INITIAL_MAILBOXES, now()).wait().unwrap(), account);
+    let other = store.open_account("other", &[], now()).wait().unwrap();
+    assert_ne!(other, account);
+    assert_eq!(store.accounts().unwrap(), [("mox".to_owned(), account), ("other".to_owned(), other)]);
+    assert_eq!(store.account("nobody").unwrap(), None);
+}
+
+#[test]
+fn numbers_and_counts_what_is_delivered() {
+    let (store, account) = with_account();
+    let mut message = NewMessage::new(Facts { flags: Flags::SEEN, ..facts() });
+    message.prefix = b"P: 1\r\n".to_vec();
+    let first = deliver(&store, account, "inbox", message, b"body");
+    let second = deliver(&store, account, "Inbox", NewMessage::new(facts()), b"more");
+    assert_eq!((first.id.get(), first.uid.get(), first.created.get()), (1, 1, 2));
+    assert_eq!((second.id.get(), second.uid.get(), second.created.get()), (2, 2, 3));
+    assert_eq!(first.size(), 10);
+    assert_eq!(content(&store, &first), b"P: 1\r\nbody");
+    assert_eq!(content(&store, &second), b"more");
+    let inbox = store.mailbox(account, "INBOX").unwrap().unwrap();
+    assert_eq!(inbox.uid_next.get(), 3);
+    assert_eq!((inbox.counts.messages, inbox.counts.unseen, inbox.counts.size), (2, 1, 14));
+    assert_eq!(store.messages(account, inbox.id, None, 10).unwrap().len(), 2);
+    let Row::Message(only) = &store.messages(account, inbox.id, Some(first.uid), 10).unwrap()[0] else {
+        panic!()
+    };
+    assert_eq!(*only, second);
+}
+
+#[test]
+fn creates_missing_mailboxes_with_their_parents() {
+    let (store, account) = with_account();
+    let message = deliver(&store, account, "Lists/Rust/Users", NewMessage::new(facts()), b"x");
+    let mailboxes = store.mailboxes(account).unwrap();
+    let names: Vec<_> = mailboxes.iter().skip(6).map(|m| m.name.as_str()).collect();
+    assert_eq!(names, ["Lists", "Lists/Rust", "Lists/Rust/Users"]);
+    assert_eq!(message.mailbox, mailboxes[8].id);
+    let mut t = store.transaction(now());
+    t.create_mailbox(account, "bad//name");
+    assert_eq!(store.commit(t).wait().unwrap_err().kind(), ErrorKind::BadName);
+}
+
+#[test]
+fn shares_one_body_among_recipients() {
+    let (store, account) = with_account();
+    let other = store.open_account("other", INITIAL_MAILBOXES, now()).wait().unwrap();
+    let mut body = store.body_writer();
+    body.write(b"shared").unwrap();
+    let body = body.finish();
+    let mut t = store.transaction(now());
+    t.deliver(account, "Inbox", NewMessage::new(facts()), &body);
+    t.deliver(account, "Archive", NewMessage::new(facts()), &body);
+    t.deliver(other, "Inbox", NewMessage::new(facts()), &body);
+    let receipt = store.commit(t).wait().unwrap();
+    let [a, b, c] = [0, 1, 2].map(|i| receipt.delivered[i]);
+    assert_eq!((a.id.get(), b.id.get(), c.id.get()), (1, 2, 1));
+    assert_eq!(a.mod_seq, b.mod_seq);
+    for (account, id) in [(account, a.id), (account, b.id)] {
+        let mut t = store.transaction(now());
+        t.remove(account, id);
+        let _ = store.commit(t).wait().unwrap();
+        assert_eq!(store.message(account, id).unwrap(), None);
+    }
+    let last = store.message(other, c.id).unwrap().unwrap();
+    assert_eq!(content(&store, &last), b"shared");
+    let mut t = store.transaction(now());
+    t.remove(other, c.id);
+    let _ = store.commit(t).wait().unwrap();
+    assert_eq!(store.body(body.id()).unwrap_err().kind(), ErrorKind::NoBody);
+}
+
+#[test]
+fn changes_flags_and_counts() {
+    let (store, account) = with_account();
+    let message = deliver(&store, account, "Inbox", NewMessage::new(facts()), b"x");
+    let mut t = store.transaction(now());
+    let keywords = Some(vec!["$Label1".to_owned()]);
+    t.change(account, message.id, Change { set: Flags::SEEN | Flags::JUNK, keywords, ..Change::default() });
+    let _ = store.commit(t).wait().unwrap();
+    let changed = store.message(account, message.id).unwrap().unwrap();
+    assert_eq!(changed.facts.flags.names().collect::<Vec<_>>(), ["seen", "junk"]);
+    assert!(changed.changed > message.changed && changed.created == message.created);
+    let inbox = store.mailbox(account, "Inbox").unwrap().unwrap();
+    assert_eq!((inbox.counts.messages, inbox.counts.unseen), (1, 0));
+    assert_eq!(inbox.keywords, ["$Label1"]);
+}
+
+#[test]
+fn leaves_the_numbers_of_a_removed_message() {
+    let (store, account) = with_account();
+    let message = deliver(&store, account, "Inbox", NewMessage::new(facts()), b"x");
+    let mut t = store.transaction(now());
+    t.remove(account, message.id);
+    let _ = store.commit(t).wait().unwrap();
+    let inbox = store.mailbox(account, "Inbox").unwrap().unwrap();
+    assert_eq!((inbox.counts.messages, inbox.counts.size, inbox.uid_next.get()), (0, 0, 2));
+    let Row::Expunged(expunged) = &store.messages(account, inbox.id, None, 9).unwrap()[0] else { panic!() };
+    assert_eq!((expunged.id, expunged.uid, expunged.created), (message.id, message.uid, message.created));
+    assert!(expunged.changed > message.changed);
+    let mut t = store.transaction(now());
+    t.remove(account, message.id);
+    assert_eq!(store.commit(t).wait().unwrap_err().kind(), ErrorKind::NoMessage);
+}
+
+#[test]
+fn finds_by_properties() {
+    let (store, account) = with_account();
+    let mut facts = facts();
+    facts.origin.remote_ip = Some("192.0.2.7".parse().unwrap());
+    facts.origin.from_domain = "a.test".to_owned();
+    facts.origin.dkim_domains = vec!["a.test".to_owned(), "b.test".to_owned()];
+    facts.message_id = "1@a.test".to_owned();
+    let message = deliver(&store, account, "Inbox", NewMessage::new(facts.clone()), b"x");
+    facts.received = now() + Duration::from_secs(5);
+    facts.message_id = "2@a.test".to_owned();
+    let later = deliver(&store, account, "Inbox", NewMessage::new(facts), b"y");
+    let find = |index: Index<'_>, since| store.find(account, &index, since, 10).unwrap();
+    assert_eq!(find(Index::From("a.test"), now()), [later.id, message.id]);
+    assert_eq!(find(Index::From("a.test"), now() + Duration::from_secs(1)), [later.id]);
+    assert_eq!(find(Index::Dkim("b.test"), now()), [later.id, message.id]);
+    assert_eq!(find(Index::Net("192.0.2.1".parse().unwrap()), now()), [later.id, message.id]);
+    assert_eq!(find(Index::MessageId("1@a.test"), now()), [message.id]);
+    assert_eq!(find(Index::Mailbox(message.mailbox), now()), [later.id, message.id]);
+    let mut t = store.transaction(now());
+    t.remove(account, message.id);
+    let _ = store.commit(t).wait().unwrap();
+    assert_eq!(find(Index::From("a.test"), now()), [later.id]);
+    assert_eq!(find(Index::MessageId("1@a.test"), now()), []);
+}
+
+#[test]
+fn threads_by_references() {
+    let (store, account) = with_account();
+    let start = deliver(
+        &store,
+        account,
+        "Inbox",
+        NewMessage::new(Facts { message_id: "1@a.test".to_owned(), ..facts() }),
+        b"x",
+    );
+    assert_eq!((start.thread.id, start.thread.missing_link), (start.id.get(), false));
+    let mut reply = NewMessage::new(Facts { message_id: "2@b.test".to_owned(), ..facts() });
+    reply.references = vec!["0@lost.test".to_owned(), "1@a.test".to_owned()];
+    let reply = deliver(&store, account, "Archive", reply, b"y");
+    assert_eq!((reply.thread.id, &reply.thread.parents[..]), (start.id.get(), &[start.id][..]));
+    let mut third = NewMessage::new(facts());
+    third.references = vec!["2@b.test".to_owned()];
+    let third = deliver(&store, account, "Inbox", third, b"z");
+    assert_eq!(third.thread.parents, [reply.id, start.id]);
+    let mut lost = NewMessage::new(facts());
+    lost.references = vec!["0@lost.test".to_owned()];
+    assert!(deliver(&store, account, "Inbox", lost, b"z").thread.missing_link);
+}
+
+#[track_caller]
+fn submit(store: &Store, account: AccountId, to: &str, at: SystemTime) -> Option<ErrorKind> {
+    let recipients: Vec<String> = to.split_whitespace().map(|r| format!("{r}@x.test")).collect();
+    let mut t = store.transaction(at);
+    t.submission(account, &recipients, Some(SubmissionLimits { messages: 5, first_time_recipients: 2 }));
+    store.commit(t).wait().err().map(|e| e.kind())
+}
+
+#[test]
+fn limits_what_an_account_sends() {
+    let (store, account) = with_account();
+    let message = Some(ErrorKind::MessageLimit);
+    let recipient = Some(ErrorKind::RecipientLimit);
+    assert_eq!(submit(&store, account, "a b", now()), None);
+    assert_eq!(submit(&store, account, "c", now()), recipient);
+    assert_eq!(submit(&store, account, "a", now()), None);
+    assert_eq!(submit(&store, account, "b", now()), None);
+    assert_eq!(submit(&store, account, "a", now()), None);
+    assert_eq!(submit(&store, account, "a", now()), message);
+    // A day later all is forgotten but who was written to.
+    let tomorrow = now() + Duration::from_secs(24 * 3600 + 1);
+    assert_eq!(submit(&store, account, "a b c d", tomorrow), None);
+    assert_eq!(submit(&store, account, "e", tomorrow), recipient);
+    // The same recipient twice is one first-time recipient, but two messages.
+    let after = tomorrow + Duration::from_secs(24 * 3600 + 1);
+    assert_eq!(submit(&store, account, "f f f", after), None);
+    assert_eq!(submit(&store, account, "g g", after), None);
+    assert_eq!(submit(&store, account, "a", after), message);
+}
+
+#[test]
+fn holds_limits_under_parallel_submissions() {
+    let (store, account) = with_account();
+    let accepted: usize = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..8)
+            .map(|_| scope.spawn(|| (0..5).filter(|_| submit(&store, account, "a", now()).is_none()).count()))
+            .collect();
+        workers.into_iter().map(|w| w.join().unwrap()).sum()
+    });
+    assert_eq!(accepted, 5);
+}
+
+#[test]
+fn keeps_quota_credentials_and_secrets() {
+    let (store, account) = with_account();
+    let mut body = store.body_writer();
+    body.write(&[b'x'; 100]).unwrap();
+    let body = body.finish();
+    let mut t = store.transaction(now());
+    t.deliver(account, "Inbox", NewMessage::new(facts()), &body);
+    t.quota(account, 99);
+    assert_eq!(store.commit(t).wait().unwrap_err().kind(), ErrorKind::OverQuota);
+    assert_eq!(store.mailbox(account, "Inbox").unwrap().unwrap().uid_next.get(), 1);
+
+    assert_eq!(store.credentials(account).unwrap(), None);
+    let mut credentials = Credentials::default();
+    credentials.plain = Some("$argon2id$x".to_owned());
+    let mut t = store.transaction(now());
+    t.set_credentials(account, Some(credentials.clone()));
+    let _ = store.commit(t).wait().unwrap();
+    assert_eq!(store.credentials(account).unwrap(), Some(credentials));
+
+    assert_eq!(store.secret("receivedid", &[1; 16]).wait().unwrap(), [1; 16]);
+    assert_eq!(store.secret("receivedid", &[2; 16]).wait().unwrap(), [1; 16]);
+}
+
+#[test]
+fn keeps_rows_for_others() {
+    let (store, _) = with_account();
+    let mut t = store.transaction(now());
+    t.put(Table::QUEUE, b"1", b"one");
+    t.put(Table::QUEUE, b"2", b"two");
+    t.require(Table::QUEUE, b"1", None);
+    let _ = store.commit(t).wait().unwrap();
+    assert_eq!(store.get(Table::QUEUE, b"1").unwrap().as_deref(), Some(&b"one"[..]));
+    let keys = |after: Option<&[u8]>| {
+        let rows = store.scan(Table::QUEUE, b"", after, 9).unwrap();
+        rows.into_iter().map(|(key, _)| key.to_vec()).collect::<Vec<_>>()
+    };
+    assert_eq!(keys(None), [b"1", b"2"]);
+    assert_eq!(keys(Some(b"1")), [b"2"]);
+    let mut t = store.transaction(now());
+    t.require(Table::QUEUE, b"1", Some(b"other"));
+    t.delete(Table::QUEUE, b"1");
+    assert_eq!(store.commit(t).wait().unwrap_err().kind(), ErrorKind::Conflict);
+    assert_eq!(keys(None), [b"1", b"2"]);
+}
