@@ -1,1 +1,46 @@
-//! SPF (RFC 7208): may this address send for this name?.
+//! SPF (RFC 7208): may this address send for this name?
+//!
+//! The crate reads and prints records ([`Record`]), evaluates them for a sender ([`check`], [`check_helo`]), fetches the
+//! explanation of a fail ([`explain`]), and knows the Received-SPF field.
+//!
+//! It does not know sockets, a runtime, the clock or metrics: DNS is a [`dns::Resolver`] and time an argument. It bounds
+//! the questions of an evaluation, not its time. What to do about a result is no business of its either.
+//!
+//! ```
+//! use dns::{Domain, zone::{Zone, ready}};
+//! use moxd_spf::{Limits, Outcome, Query, check};
+//!
+//! let zone = Zone::parse(r#"example.test. TXT "v=spf1 ip4:192.0.2.0/24 -all""#)?;
+//! let domain: Domain = "example.test".parse()?;
+//! let query = Query::new("192.0.2.7".parse()?).mail_from("alice", &domain);
+//!
+//! let evaluation = ready(check(&zone, &query, Limits::default()));
+//! assert_eq!(evaluation.result, Outcome::Pass);
+//! assert_eq!(evaluation.mechanism.as_deref(), Some("ip4:192.0.2.0/24"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+#![warn(clippy::indexing_slicing)]
+
+mod check;
+mod checker;
+mod domain_spec;
+mod error;
+mod evaluation;
+mod explain;
+mod lookups;
+mod macros;
+mod mechanisms;
+mod outcome;
+mod query;
+mod record;
+
+pub use check::{check, check_helo};
+pub use domain_spec::DomainSpec;
+pub use error::{Error, ErrorKind};
+pub use evaluation::Evaluation;
+pub use explain::{MAX_EXPLANATION, explain};
+pub use mechanisms::MAX_NAMES;
+pub use outcome::{Identity, Outcome, UnknownWord};
+pub use query::{Limits, Query};
+pub use record::{Directive, DualPrefix, MAX_RECORD, Mechanism, Modifier, Qualifier, Record};

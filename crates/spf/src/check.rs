@@ -1,0 +1,46 @@
+//! Which identity is judged, and what becomes of the verdict.
+
+use crate::checker::Checker;
+use crate::{Error, ErrorKind, Evaluation, Identity, Limits, Query};
+use dns::Resolver;
+
+/// Judges MAIL FROM, or HELO where the reverse-path is null (RFC 7208 §2.4).
+///
+/// It ends after a bounded number of questions, but bounds no time: that is the caller's to do, and temperror is the
+/// result to assume when time is up (RFC 7208 §4.6.4).
+pub async fn check(dns: &dyn Resolver, query: &Query<'_>, limits: Limits) -> Evaluation {
+    let identity = if query.mail_from.is_some() { Identity::MailFrom } else { Identity::Helo };
+    evaluate(dns, query, identity, limits).await
+}
+
+/// Judges the HELO identity alone (RFC 7208 §2.3), whatever MAIL FROM says.
+pub async fn check_helo(dns: &dyn Resolver, query: &Query<'_>, limits: Limits) -> Evaluation {
+    evaluate(dns, query, Identity::Helo, limits).await
+}
+
+async fn evaluate(dns: &dyn Resolver, query: &Query<'_>, identity: Identity, limits: Limits) -> Evaluation {
+    let mut evaluation = Evaluation::none();
+    let Some(sender) = query.sender(identity) else {
+        evaluation.reason = Some(Error::new(ErrorKind::NoIdentity));
+        return evaluation;
+    };
+    let mut checker = Checker::new(dns, query, sender, limits);
+    match checker.check_host(sender.domain.name().clone(), None).await {
+        Ok(verdict) => {
+            evaluation.result = verdict.outcome;
+            evaluation.mechanism = verdict.mechanism;
+            evaluation.explanation = verdict.explanation;
+        }
+        Err(error) => {
+            let error = error.in_record(sender.domain.name(), 0);
+            evaluation.result = error.kind().outcome();
+            evaluation.reason = Some(error);
+        }
+    }
+    evaluation.identity = Some(identity);
+    evaluation.domain = Some(sender.domain.clone());
+    evaluation.security = checker.lookups.security();
+    evaluation.lookups = checker.lookups.terms();
+    evaluation.void_lookups = checker.lookups.voids();
+    evaluation
+}

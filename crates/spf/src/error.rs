@@ -1,0 +1,224 @@
+//! Why a record could not be read, or an evaluation ended without a verdict of the record.
+
+use crate::Outcome;
+use dns::{LookupError, Name};
+use std::fmt;
+
+/// A fault with its place: in which record, which term, behind how many includes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error(Box<Inner>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Inner {
+    kind: ErrorKind,
+    domain: Option<Name>,
+    term: Option<String>,
+    position: Option<usize>,
+    depth: usize,
+    lookup: Option<LookupError>,
+}
+
+/// What went wrong. [`ErrorKind::outcome`] tells the result that it leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// Neither identity has a domain: a null reverse-path, and no name or an address literal in HELO.
+    NoIdentity,
+    /// The domain cannot have a record: malformed, or a single label (RFC 7208 §4.3).
+    BadDomain,
+    /// No TXT record that begins with `v=spf1` (RFC 7208 §4.5).
+    NoRecord,
+    /// DNS did not answer, or not in a way that can be used (RFC 7208 §4.4, §5).
+    Dns,
+    /// More than one record that begins with `v=spf1` (RFC 7208 §4.5).
+    SeveralRecords,
+    /// The text does not begin with `v=spf1` (RFC 7208 §4.5).
+    BadVersion,
+    /// The record is longer than any DNS answer can carry.
+    RecordTooLong,
+    /// A term that is neither a known mechanism nor a modifier (RFC 7208 §4.6.1).
+    UnknownMechanism,
+    /// A mechanism that needs an argument has none, or one that takes none has one (RFC 7208 §5).
+    BadArgument,
+    /// Not a domain-spec (RFC 7208 §7.1).
+    BadDomainSpec,
+    /// A `%` that begins no macro, or a macro that is not well-formed (RFC 7208 §7.1).
+    BadMacro,
+    /// `c`, `r` and `t` are for explanations alone (RFC 7208 §7.2).
+    ExplanationMacro,
+    /// Not an address of the family that the mechanism names (RFC 7208 §5.6).
+    BadAddress,
+    /// A prefix length with a leading zero, or out of its range (RFC 7208 §5.6).
+    BadPrefixLength,
+    /// `redirect` or `exp` stands in the record twice (RFC 7208 §6).
+    RepeatedModifier,
+    /// More terms that ask DNS than allowed (RFC 7208 §4.6.4).
+    TooManyLookups,
+    /// More questions without an answer than allowed (RFC 7208 §4.6.4).
+    TooManyVoidLookups,
+    /// An `mx` with more hosts than may be asked about (RFC 7208 §4.6.4).
+    TooManyHosts,
+    /// The target of an `include` has no record (RFC 7208 §5.2).
+    IncludeWithoutRecord,
+    /// The target of a `redirect` has no record (RFC 7208 §6.1).
+    RedirectWithoutRecord,
+}
+
+impl ErrorKind {
+    /// The stable token of this kind.
+    pub fn token(self) -> &'static str {
+        match self {
+            Self::NoIdentity => "spf.no-identity",
+            Self::BadDomain => "spf.bad-domain",
+            Self::NoRecord => "spf.no-record",
+            Self::Dns => "spf.dns",
+            Self::SeveralRecords => "spf.several-records",
+            Self::BadVersion => "spf.bad-version",
+            Self::RecordTooLong => "spf.record-too-long",
+            Self::UnknownMechanism => "spf.unknown-mechanism",
+            Self::BadArgument => "spf.bad-argument",
+            Self::BadDomainSpec => "spf.bad-domain-spec",
+            Self::BadMacro => "spf.bad-macro",
+            Self::ExplanationMacro => "spf.explanation-macro",
+            Self::BadAddress => "spf.bad-address",
+            Self::BadPrefixLength => "spf.bad-prefix-length",
+            Self::RepeatedModifier => "spf.repeated-modifier",
+            Self::TooManyLookups => "spf.too-many-lookups",
+            Self::TooManyVoidLookups => "spf.too-many-void-lookups",
+            Self::TooManyHosts => "spf.too-many-hosts",
+            Self::IncludeWithoutRecord => "spf.include-without-record",
+            Self::RedirectWithoutRecord => "spf.redirect-without-record",
+        }
+    }
+
+    /// The result of an evaluation that ends with this fault.
+    pub fn outcome(self) -> Outcome {
+        match self {
+            Self::NoIdentity | Self::BadDomain | Self::NoRecord => Outcome::None,
+            Self::Dns => Outcome::Temperror,
+            _ => Outcome::Permerror,
+        }
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::NoIdentity => "no domain to check",
+            Self::BadDomain => "not a domain name of at least two labels",
+            Self::NoRecord => "no SPF record",
+            Self::Dns => "DNS lookup failed",
+            Self::SeveralRecords => "more than one SPF record",
+            Self::BadVersion => "the record does not begin with v=spf1",
+            Self::RecordTooLong => "the record is too long",
+            Self::UnknownMechanism => "unknown mechanism",
+            Self::BadArgument => "missing or unexpected argument",
+            Self::BadDomainSpec => "malformed domain",
+            Self::BadMacro => "malformed macro",
+            Self::ExplanationMacro => "macro allowed in explanations only",
+            Self::BadAddress => "malformed address",
+            Self::BadPrefixLength => "bad prefix length",
+            Self::RepeatedModifier => "modifier given twice",
+            Self::TooManyLookups => "too many terms that need DNS",
+            Self::TooManyVoidLookups => "too many DNS lookups without an answer",
+            Self::TooManyHosts => "too many mail exchanges",
+            Self::IncludeWithoutRecord => "included domain has no SPF record",
+            Self::RedirectWithoutRecord => "domain of redirect has no SPF record",
+        }
+    }
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind) -> Self {
+        Self(Box::new(Inner { kind, domain: None, term: None, position: None, depth: 0, lookup: None }))
+    }
+
+    /// A fault of the term that begins at `position` octets of the record.
+    pub(crate) fn in_term(kind: ErrorKind, term: &[u8], position: usize) -> Self {
+        let mut error = Self::new(kind);
+        error.0.term = Some(String::from_utf8_lossy(term).into_owned());
+        error.0.position = Some(position);
+        error
+    }
+
+    /// A DNS answer that could not be had.
+    pub(crate) fn lookup(lookup: LookupError) -> Self {
+        let mut error = Self::new(ErrorKind::Dns);
+        error.0.lookup = Some(lookup);
+        error
+    }
+
+    /// Names the term, unless one nearer to the fault is named already.
+    pub(crate) fn at_term(mut self, term: impl fmt::Display) -> Self {
+        self.0.term.get_or_insert_with(|| term.to_string());
+        self
+    }
+
+    /// Names the record, unless one nearer to the fault is named already.
+    pub(crate) fn in_record(mut self, domain: &Name, depth: usize) -> Self {
+        if self.0.domain.is_none() {
+            self.0.domain = Some(domain.clone());
+            self.0.depth = depth;
+        }
+        self
+    }
+
+    /// The same place under another name: what `none` becomes when an include or redirect meets it.
+    pub(crate) fn with_kind(mut self, kind: ErrorKind) -> Self {
+        self.0.kind = kind;
+        self
+    }
+
+    /// What went wrong.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The domain whose record was read or asked for; none for a record parsed by itself.
+    pub fn domain(&self) -> Option<&Name> {
+        self.0.domain.as_ref()
+    }
+
+    /// The term as published, where the fault belongs to one.
+    pub fn term(&self) -> Option<&str> {
+        self.0.term.as_deref()
+    }
+
+    /// Octets of the record before the term; known for faults of syntax.
+    pub fn position(&self) -> Option<usize> {
+        self.0.position
+    }
+
+    /// How many includes and redirects lead from the checked domain to the record: 0 for its own.
+    pub fn depth(&self) -> usize {
+        self.0.depth
+    }
+
+    /// The failed lookup behind [`ErrorKind::Dns`].
+    pub fn lookup_error(&self) -> Option<&LookupError> {
+        self.0.lookup.as_ref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0.lookup {
+            Some(lookup) => lookup.fmt(f)?,
+            None => f.write_str(self.0.kind.text())?,
+        }
+        if let Some(term) = &self.0.term {
+            write!(f, ", term {term:?}")?;
+        }
+        if let Some(position) = self.0.position {
+            write!(f, " at octet {position}")?;
+        }
+        match &self.0.domain {
+            Some(domain) => write!(f, ", record of {domain}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.lookup.as_ref().map(|lookup| lookup as _)
+    }
+}

@@ -1,0 +1,64 @@
+//! What an evaluation found out.
+
+use crate::{DomainSpec, Error, Identity, Outcome};
+use dns::{Domain, Name, Security};
+
+/// What was found out. It owns its parts, and says why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Evaluation {
+    /// The word of RFC 7208 §2.6.
+    pub result: Outcome,
+    /// Whose domain was checked; none if neither identity has a domain.
+    pub identity: Option<Identity>,
+    /// The domain that was checked.
+    pub domain: Option<Domain>,
+    /// The directive that matched, as `-all` or `ip4:192.0.2.0/24`; `default` if none did (RFC 7208 §9.1). None where
+    /// no record was evaluated to its end.
+    pub mechanism: Option<String>,
+    /// The weakest DNSSEC verdict over all answers that evaluation used.
+    pub security: Security,
+    /// Why there is no verdict of a record: always known for none, temperror and permerror.
+    pub reason: Option<Error>,
+    /// Terms that asked DNS; never more than the limit.
+    pub lookups: usize,
+    /// Questions that were answered with nothing; one more than the limit if that ended the evaluation.
+    pub void_lookups: usize,
+    pub(crate) explanation: Option<Explanation>,
+}
+
+/// Where the explanation of a fail is to be found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Explanation {
+    /// The domain whose record has the `exp` modifier.
+    pub(crate) domain: Name,
+    pub(crate) target: DomainSpec<'static>,
+}
+
+impl Evaluation {
+    /// Nothing is known yet.
+    pub(crate) fn none() -> Self {
+        Self {
+            result: Outcome::None,
+            identity: None,
+            domain: None,
+            mechanism: None,
+            security: Security::default(),
+            reason: None,
+            lookups: 0,
+            void_lookups: 0,
+            explanation: None,
+        }
+    }
+
+    /// Details about an error (RFC 7208 §9.1); nothing unless the result is temperror or permerror.
+    pub fn problem(&self) -> Option<&Error> {
+        let is_error = matches!(self.result, Outcome::Temperror | Outcome::Permerror);
+        self.reason.as_ref().filter(|_| is_error)
+    }
+
+    /// Does the domain publish an explanation of this fail? [`explain`](crate::explain) fetches it.
+    pub fn has_explanation(&self) -> bool {
+        self.explanation.is_some()
+    }
+}

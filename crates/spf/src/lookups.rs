@@ -1,0 +1,225 @@
+//! Questions to DNS: counted as RFC 7208 §4.6.4 demands, and asked ahead of time where waiting would cost.
+//!
+//! Evaluation is sequential, and what it counts is what it reaches. But while it has to wait for an answer, the
+//! questions that it will ask next if nothing matches are put to DNS too, so that their answers are there when it
+//! comes to them. A resolver that answers at once is never asked for more than evaluation needs.
+
+use crate::record::{Directive, Mechanism};
+use crate::macros::Values;
+use crate::{DomainSpec, Error, ErrorKind, Limits};
+use dns::{Kind, Lookup, LookupError, Name, Question, Resolver, Security};
+use std::future::poll_fn;
+use std::net::IpAddr;
+use std::task::{Context, Poll};
+
+/// Records of one type; empty if there are none.
+pub(crate) type Found = Vec<dns::Record>;
+
+/// The counters of one evaluation, and the questions under way.
+pub(crate) struct Lookups<'q> {
+    dns: &'q dyn Resolver,
+    limits: Limits,
+    terms: usize,
+    voids: usize,
+    security: Option<Security>,
+    ahead: Vec<Ahead<'q>>,
+    /// Questions of terms that may still be asked before evaluation is there.
+    ahead_left: usize,
+}
+
+/// A question that was asked before its turn.
+struct Ahead<'q> {
+    name: Name,
+    kind: Kind,
+    state: State<'q>,
+}
+
+enum State<'q> {
+    Open(Lookup<'q>),
+    Done(Result<dns::Answer<dns::Record>, LookupError>),
+}
+
+/// What will be asked next, as far as that is known.
+#[derive(Clone, Copy)]
+pub(crate) enum Next<'n> {
+    Unknown,
+    /// The addresses of more hosts of the same term.
+    Hosts(&'n [Name], Kind),
+    /// The terms after the current one.
+    Terms(&'n Upcoming<'n>),
+}
+
+/// The rest of a record, and of those that included it.
+pub(crate) struct Upcoming<'n> {
+    pub(crate) directives: &'n [Directive<'n>],
+    pub(crate) redirect: Option<&'n DomainSpec<'n>>,
+    pub(crate) values: Values<'n>,
+    /// Includes and redirects that led to the record.
+    pub(crate) depth: usize,
+    pub(crate) including: Option<&'n Upcoming<'n>>,
+}
+
+/// The type of address records that matter to a client.
+pub(crate) fn address_kind(ip: IpAddr) -> Kind {
+    if ip.is_ipv4() { Kind::A } else { Kind::Aaaa }
+}
+
+impl<'q> Lookups<'q> {
+    pub(crate) fn new(dns: &'q dyn Resolver, limits: Limits) -> Self {
+        let ahead_left = limits.lookups;
+        Self { dns, limits, terms: 0, voids: 0, security: None, ahead: Vec::new(), ahead_left }
+    }
+
+    /// Terms that asked DNS so far.
+    pub(crate) fn terms(&self) -> usize {
+        self.terms
+    }
+
+    /// Questions answered with nothing so far.
+    pub(crate) fn voids(&self) -> usize {
+        self.voids
+    }
+
+    /// The weakest verdict over all answers so far.
+    pub(crate) fn security(&self) -> Security {
+        self.security.unwrap_or_default()
+    }
+
+    /// Counts a term that asks DNS.
+    pub(crate) fn count_term(&mut self) -> Result<(), Error> {
+        // RFC 7208 §4.6.4: one limit over all records of an evaluation; exceeding it is a permerror.
+        if self.terms >= self.limits.lookups {
+            return Err(Error::new(ErrorKind::TooManyLookups));
+        }
+        self.terms += 1;
+        Ok(())
+    }
+
+    /// Asks for a term: an answer with nothing counts as a void lookup.
+    pub(crate) async fn ask(&mut self, name: &Name, kind: Kind, next: Next<'_>) -> Result<Found, Error> {
+        let found = self.ask_uncounted(name, kind, next).await?;
+        if found.is_empty() {
+            self.voids += 1;
+            // RFC 7208 §4.6.4: exceeding the limit of void lookups produces a permerror.
+            if self.voids > self.limits.void_lookups {
+                return Err(Error::new(ErrorKind::TooManyVoidLookups));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Asks a question; nothing is counted.
+    pub(crate) async fn ask_uncounted(&mut self, name: &Name, kind: Kind, next: Next<'_>) -> Result<Found, Error> {
+        let (found, security) = match self.wait(name, kind, next).await {
+            Ok(answer) => (answer.records, answer.security),
+            // RFC 7208 §5: "Name Error" counts as no error and zero answer records.
+            Err(error) if error.is_absent() => (Vec::new(), error.security()),
+            Err(error) => return Err(Error::lookup(error)),
+        };
+        self.security = Some(self.security.map_or(security, |weakest| weakest.min(security)));
+        Ok(found)
+    }
+
+    async fn wait(
+        &mut self,
+        name: &Name,
+        kind: Kind,
+        next: Next<'_>,
+    ) -> Result<dns::Answer<dns::Record>, LookupError> {
+        let known = self.ahead.iter().position(|ahead| ahead.kind == kind && ahead.name == *name);
+        let mut lookup = match known.map(|index| self.ahead.swap_remove(index).state) {
+            Some(State::Done(answer)) => return answer,
+            Some(State::Open(lookup)) => lookup,
+            None => self.dns.lookup(Question { name, kind }),
+        };
+        let mut waiting = false;
+        poll_fn(|context| {
+            if let Poll::Ready(answer) = lookup.as_mut().poll(context) {
+                return Poll::Ready(answer);
+            }
+            if !std::mem::replace(&mut waiting, true) {
+                self.look_ahead(next, (name, kind));
+            }
+            for ahead in &mut self.ahead {
+                ahead.poll(context);
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Puts the questions that come next beside the one that is waited for.
+    fn look_ahead(&mut self, next: Next<'_>, current: (&Name, Kind)) {
+        match next {
+            Next::Unknown => {}
+            Next::Hosts(hosts, kind) => {
+                for host in hosts {
+                    self.start(host.clone(), kind, current);
+                }
+            }
+            Next::Terms(upcoming) => {
+                let mut record = Some(upcoming);
+                while let Some(upcoming) = record {
+                    for (name, kind) in upcoming.questions() {
+                        if self.ahead_left == 0 {
+                            return;
+                        }
+                        if self.start(name, kind, current) {
+                            self.ahead_left -= 1;
+                        }
+                    }
+                    record = upcoming.including;
+                }
+            }
+        }
+    }
+
+    /// Starts a question unless it is under way.
+    fn start(&mut self, name: Name, kind: Kind, current: (&Name, Kind)) -> bool {
+        let same = |ahead: &Ahead<'_>| ahead.kind == kind && ahead.name == name;
+        if current == (&name, kind) || self.ahead.iter().any(same) {
+            return false;
+        }
+        let (dns, asked) = (self.dns, name.clone());
+        let lookup: Lookup<'q> = Box::pin(async move { dns.lookup(Question { name: &asked, kind }).await });
+        self.ahead.push(Ahead { name, kind, state: State::Open(lookup) });
+        true
+    }
+}
+
+impl Ahead<'_> {
+    fn poll(&mut self, context: &mut Context<'_>) {
+        if let State::Open(lookup) = &mut self.state
+            && let Poll::Ready(answer) = lookup.as_mut().poll(context)
+        {
+            self.state = State::Done(answer);
+        }
+    }
+}
+
+impl<'n> Upcoming<'n> {
+    /// The first question of each term up to an `all`, as far as it can be told without asking DNS.
+    fn questions(&self) -> impl Iterator<Item = (Name, Kind)> {
+        let reached = self.directives.iter().take_while(|d| d.mechanism != Mechanism::All);
+        let ends = self.directives.iter().any(|d| d.mechanism == Mechanism::All);
+        let redirect = self.redirect.filter(|_| !ends).map(|target| (Some(target), Kind::Txt));
+        reached.filter_map(|d| self.question(&d.mechanism)).chain(redirect).filter_map(|(target, kind)| {
+            let name = match target {
+                Some(target) if target.needs_validated_name() => None,
+                Some(target) => target.target(&self.values).ok(),
+                None => Some(self.values.domain.clone()),
+            };
+            Some((name?, kind))
+        })
+    }
+
+    fn question<'m>(&self, mechanism: &'m Mechanism<'n>) -> Option<(Option<&'m DomainSpec<'n>>, Kind)> {
+        match mechanism {
+            Mechanism::Include(target) => Some((Some(target), Kind::Txt)),
+            Mechanism::A { target, .. } => Some((target.as_ref(), address_kind(self.values.ip))),
+            Mechanism::Mx { target, .. } => Some((target.as_ref(), Kind::Mx)),
+            Mechanism::Exists(target) => Some((Some(target), Kind::A)),
+            Mechanism::All | Mechanism::Ptr(_) | Mechanism::Ip4 { .. } | Mechanism::Ip6 { .. } => None,
+        }
+    }
+}

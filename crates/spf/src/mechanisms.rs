@@ -1,0 +1,158 @@
+//! The mechanisms of RFC 7208 §5.
+
+use crate::checker::{Checker, without_record};
+use crate::domain_spec::Unusable;
+use crate::lookups::{Next, Upcoming, address_kind};
+use crate::record::{DualPrefix, Mechanism, v4_covers, v6_covers};
+use crate::{DomainSpec, Error, ErrorKind, Outcome};
+use dns::{Kind, Mx, Name, Record, reverse_name};
+use std::net::IpAddr;
+
+/// RFC 7208 §4.6.4: hosts of one `mx`, and names of one `ptr` or `p` macro, whose addresses may be asked for.
+pub const MAX_NAMES: usize = 10;
+
+impl Mechanism<'_> {
+    /// Does it match, if that can be told without DNS?
+    pub(crate) fn matches_address(&self, ip: IpAddr) -> Option<bool> {
+        match (self, ip) {
+            (Self::All, _) => Some(true),
+            (Self::Ip4 { network, prefix }, IpAddr::V4(ip)) => Some(v4_covers(*network, *prefix, ip)),
+            (Self::Ip6 { network, prefix }, IpAddr::V6(ip)) => Some(v6_covers(*network, *prefix, ip)),
+            (Self::Ip4 { .. } | Self::Ip6 { .. }, _) => Some(false),
+            _ => None,
+        }
+    }
+}
+
+impl Checker<'_> {
+    /// Does a mechanism that asks DNS match?
+    pub(crate) async fn matches(
+        &mut self,
+        mechanism: &Mechanism<'_>,
+        upcoming: &Upcoming<'_>,
+    ) -> Result<bool, Error> {
+        self.lookups.count_term()?;
+        let target = match mechanism {
+            Mechanism::Include(target) | Mechanism::Exists(target) => Some(target),
+            Mechanism::A { target, .. } | Mechanism::Mx { target, .. } | Mechanism::Ptr(target) => target.as_ref(),
+            Mechanism::All | Mechanism::Ip4 { .. } | Mechanism::Ip6 { .. } => None,
+        };
+        let name = match self.target(target, upcoming.values.domain).await? {
+            Ok(name) => name,
+            // RFC 7208 §5.2: check_host() of a malformed domain says none (§4.3), which an include makes a permerror.
+            Err(Unusable::Malformed) if matches!(mechanism, Mechanism::Include(_)) => {
+                return Err(Error::new(ErrorKind::IncludeWithoutRecord));
+            }
+            // RFC 7208 §4.8 leaves other malformed target-names open. No match is the answer here: what the sender puts
+            // into a macro must not spoil the record. RFC 8616 §4: nor does a local part that is not ASCII match.
+            Err(_) => return Ok(false),
+        };
+        match mechanism {
+            Mechanism::Include(_) => self.include(name, upcoming).await,
+            Mechanism::A { prefix, .. } => self.has_address(&name, *prefix, Next::Terms(upcoming)).await,
+            Mechanism::Mx { prefix, .. } => self.mx(&name, *prefix, upcoming).await,
+            Mechanism::Ptr(_) => self.ptr(&name).await,
+            // RFC 7208 §5.7: an A query even when the connection is IPv6; any record matches.
+            Mechanism::Exists(_) => {
+                let found = self.lookups.ask(&name, Kind::A, Next::Terms(upcoming)).await?;
+                Ok(!found.is_empty())
+            }
+            Mechanism::All | Mechanism::Ip4 { .. } | Mechanism::Ip6 { .. } => Ok(false),
+        }
+    }
+
+    /// The target-name of a term (RFC 7208 §4.8).
+    pub(crate) async fn target(
+        &mut self,
+        target: Option<&DomainSpec<'_>>,
+        domain: &Name,
+    ) -> Result<Result<Name, Unusable>, Error> {
+        let Some(target) = target else { return Ok(Ok(domain.clone())) };
+        let validated =
+            if target.needs_validated_name() { self.validated_name(domain).await? } else { None };
+        Ok(target.target(&self.values(domain, validated.as_ref())))
+    }
+
+    // RFC 7208 §5.2: pass matches; fail, softfail and neutral do not; none is a permerror; errors are passed on.
+    async fn include(&mut self, name: Name, upcoming: &Upcoming<'_>) -> Result<bool, Error> {
+        match self.check_included(name, upcoming).await {
+            Ok(verdict) => Ok(verdict.outcome == Outcome::Pass),
+            Err(error) => Err(without_record(error, ErrorKind::IncludeWithoutRecord)),
+        }
+    }
+
+    /// Has the name an address that covers the client's?
+    async fn has_address(&mut self, name: &Name, prefix: DualPrefix, next: Next<'_>) -> Result<bool, Error> {
+        // RFC 7208 §5: A records are fetched for an IPv4 client, AAAA records for an IPv6 client.
+        let ip = self.query.ip;
+        let found = self.lookups.ask(name, address_kind(ip), next).await?;
+        Ok(found.iter().filter_map(address).any(|network| prefix.covers(network, ip)))
+    }
+
+    async fn mx(&mut self, name: &Name, prefix: DualPrefix, upcoming: &Upcoming<'_>) -> Result<bool, Error> {
+        let found = self.lookups.ask(name, Kind::Mx, Next::Terms(upcoming)).await?;
+        let mut exchanges: Vec<Mx> =
+            found.into_iter().filter_map(|r| if let Record::Mx(mx) = r { Some(mx) } else { None }).collect();
+        exchanges.sort_by_key(|mx| mx.preference);
+        // RFC 7505 §3: a null MX names no host.
+        let hosts: Vec<Name> = exchanges.into_iter().map(|mx| mx.exchange).filter(|host| !host.is_root()).collect();
+        let kind = address_kind(self.query.ip);
+        for host in hosts.iter().take(MAX_NAMES) {
+            let next = Next::Hosts(hosts.get(..MAX_NAMES).unwrap_or(&hosts), kind);
+            if self.has_address(host, prefix, next).await? {
+                return Ok(true);
+            }
+        }
+        // RFC 7208 §4.6.4: no more than 10 hosts are asked about; needing more is a permerror.
+        if hosts.len() > MAX_NAMES { Err(Error::new(ErrorKind::TooManyHosts)) } else { Ok(false) }
+    }
+
+    async fn ptr(&mut self, target: &Name) -> Result<bool, Error> {
+        let mut names = self.pointers().await?;
+        names.retain(|name| name.is_at_or_below(target));
+        Ok(self.first_validated(&names).await?.is_some())
+    }
+
+    /// The value of the `p` macro (RFC 7208 §7.3): the domain itself rather than a subdomain rather than another name.
+    pub(crate) async fn validated_name(&mut self, domain: &Name) -> Result<Option<Name>, Error> {
+        self.lookups.count_term()?;
+        let mut names = self.pointers().await?;
+        names.sort_by_key(|name| (name != domain, !name.is_at_or_below(domain)));
+        self.first_validated(&names).await
+    }
+
+    /// The names that the client's address points to, as many as count.
+    async fn pointers(&mut self) -> Result<Vec<Name>, Error> {
+        let found = match self.lookups.ask(&reverse_name(self.query.ip), Kind::Ptr, Next::Unknown).await {
+            // RFC 7208 §5.5: a DNS error while looking up PTR: no match.
+            Err(error) if error.kind() == ErrorKind::Dns => Vec::new(),
+            found => found?,
+        };
+        let names = found.into_iter().filter_map(|r| if let Record::Ptr(name) = r { Some(name) } else { None });
+        // RFC 7208 §4.6.4: all records other than the first 10 must be ignored.
+        Ok(names.take(MAX_NAMES).collect())
+    }
+
+    /// The first name that has the client's address.
+    async fn first_validated(&mut self, names: &[Name]) -> Result<Option<Name>, Error> {
+        let next = Next::Hosts(names, address_kind(self.query.ip));
+        for name in names {
+            match self.has_address(name, DualPrefix::default(), next).await {
+                Ok(true) => return Ok(Some(name.clone())),
+                Ok(false) => {}
+                // RFC 7208 §5.5: a DNS error while looking up an address: that name is skipped.
+                Err(error) if error.kind() == ErrorKind::Dns => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn address(record: &Record) -> Option<IpAddr> {
+    match record {
+        Record::A(ip) => Some(IpAddr::V4(*ip)),
+        Record::Aaaa(ip) => Some(IpAddr::V6(*ip)),
+        _ => None,
+    }
+}

@@ -1,0 +1,101 @@
+//! The seven words of RFC 7208 §2.6, and the two identities of §2.3 and §2.4.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// The result of an evaluation; exhaustive, since RFC 7208 §2.6 closes the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// Nothing is known: no domain to check, or it publishes no record (§2.6.1).
+    None,
+    /// The domain states nothing about the address (§2.6.2); to be treated as none (§8.2).
+    Neutral,
+    /// The address is authorized (§2.6.3).
+    Pass,
+    /// The address is not authorized (§2.6.4).
+    Fail,
+    /// The address is probably not authorized (§2.6.5).
+    Softfail,
+    /// DNS trouble; a later try may tell (§2.6.6).
+    Temperror,
+    /// The published records cannot be interpreted (§2.6.7).
+    Permerror,
+}
+
+impl Outcome {
+    /// Every outcome, in the order of RFC 7208 §2.6.
+    pub const ALL: [Self; 7] = [
+        Self::None,
+        Self::Neutral,
+        Self::Pass,
+        Self::Fail,
+        Self::Softfail,
+        Self::Temperror,
+        Self::Permerror,
+    ];
+
+    /// The word of the RFC, as in headers and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Neutral => "neutral",
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Softfail => "softfail",
+            Self::Temperror => "temperror",
+            Self::Permerror => "permerror",
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A word that is not one of the list it was read for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownWord(());
+
+impl fmt::Display for UnknownWord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("unknown word")
+    }
+}
+
+impl std::error::Error for UnknownWord {}
+
+impl FromStr for Outcome {
+    type Err = UnknownWord;
+
+    /// Reads the word in any case.
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        Self::ALL.into_iter().find(|word| word.as_str().eq_ignore_ascii_case(text)).ok_or(UnknownWord(()))
+    }
+}
+
+/// Whose domain was checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Identity {
+    /// The domain of MAIL FROM (RFC 7208 §2.4).
+    MailFrom,
+    /// The domain of HELO or EHLO (RFC 7208 §2.3).
+    Helo,
+}
+
+impl Identity {
+    /// The word of RFC 7208 §9.1.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::MailFrom => "mailfrom",
+            Self::Helo => "helo",
+        }
+    }
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,123 @@
+//! The Received-SPF field (RFC 7208 §9.1), both ways.
+
+mod parse;
+mod print;
+
+use crate::{Error, Evaluation, Identity, Outcome, Query};
+use std::fmt::Write;
+
+/// A Received-SPF field.
+///
+/// It prints as a whole field, name included, folded, without the final CRLF, and reads back as the same value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReceivedSpf {
+    result: Outcome,
+    comment: String,
+    pairs: Vec<(String, String)>,
+}
+
+/// Octets of a value or comment that is composed; the rest is cut off. Keeps every line below the 998 octets of
+/// RFC 5322 §2.1.1 even if each octet has to be escaped.
+pub const MAX_VALUE: usize = 400;
+
+/// Octets of a problem that is composed: what a line of 78 has room for.
+const MAX_PROBLEM: usize = 77 - "problem=; ".len();
+
+impl ReceivedSpf {
+    /// What is to be recorded about an evaluation of a query.
+    pub fn new(query: &Query<'_>, evaluation: &Evaluation) -> Self {
+        let mut field =
+            Self { result: evaluation.result, comment: clean(&comment(query, evaluation), MAX_VALUE), pairs: Vec::new() };
+        field.add("client-ip", &query.ip.to_string());
+        let sender = query.sender(evaluation.identity.unwrap_or(Identity::Helo));
+        if let Some(sender) = sender {
+            field.add("envelope-from", &format!("{}@{}", sender.localpart, sender.domain));
+        }
+        if let Some(helo) = query.helo {
+            field.add("helo", &helo.to_string());
+        }
+        if let Some(problem) = evaluation.problem() {
+            field.add("problem", &clean(&problem.to_string(), MAX_PROBLEM));
+        }
+        if let Some(mechanism) = &evaluation.mechanism {
+            field.add("mechanism", mechanism);
+        }
+        if let Some(receiver) = query.receiver {
+            field.add("receiver", receiver.as_str());
+        }
+        if let Some(identity) = evaluation.identity {
+            field.add("identity", identity.as_str());
+        }
+        field
+    }
+
+    fn add(&mut self, key: &str, value: &str) {
+        self.pairs.push((key.to_owned(), clean(value, MAX_VALUE)));
+    }
+
+    /// The result.
+    pub fn result(&self) -> Outcome {
+        self.result
+    }
+
+    /// The text in parentheses; empty if there is none.
+    pub fn comment(&self) -> &str {
+        &self.comment
+    }
+
+    /// The value of a key such as `client-ip`, in any case; the first one of several.
+    pub fn value(&self, key: &str) -> Option<&str> {
+        self.pairs.iter().find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value.as_str())
+    }
+
+    /// All keys with their values, in order.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pairs.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+}
+
+/// The result in words, as the examples of RFC 7208 §9.1 have it.
+fn comment(query: &Query<'_>, evaluation: &Evaluation) -> String {
+    let ip = query.ip;
+    let mut text = String::new();
+    let mut say = |part: std::fmt::Arguments<'_>| {
+        let written = text.write_fmt(part);
+        debug_assert!(written.is_ok(), "a String takes everything");
+    };
+    if let Some(receiver) = query.receiver {
+        say(format_args!("{receiver}: "));
+    }
+    let Some(sender) = evaluation.identity.and_then(|identity| query.sender(identity)) else {
+        say(format_args!("no domain to check, MAIL FROM is empty and EHLO gives no name"));
+        return text;
+    };
+    let who = format_args!("{}@{}", sender.localpart, sender.domain);
+    match evaluation.result {
+        Outcome::Pass => say(format_args!("domain of {who} designates {ip} as permitted sender")),
+        Outcome::Fail => say(format_args!("domain of {who} does not designate {ip} as permitted sender")),
+        Outcome::Softfail => {
+            say(format_args!("domain of {who} does not designate {ip} as permitted sender, but is not sure of it"));
+        }
+        Outcome::Neutral => say(format_args!("domain of {who} neither permits nor denies {ip}")),
+        Outcome::None => say(format_args!("domain of {who} does not designate permitted senders")),
+        Outcome::Temperror => say(format_args!("error in DNS while checking {ip} for domain of {who}")),
+        Outcome::Permerror => say(format_args!("error in the SPF records for domain of {who}")),
+    }
+    if evaluation.identity == Some(Identity::Helo) && query.mail_from.is_none() {
+        say(format_args!(", from EHLO because MAIL FROM is empty"));
+    }
+    text
+}
+
+/// RFC 7208 §9.1: no invalid characters, no excessive length, nothing malicious that the sender provided.
+fn clean(text: &str, longest: usize) -> String {
+    let mut clean: String = text.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+    clean.truncate(clean.floor_char_boundary(longest));
+    clean
+}
+
+impl Error {
+    pub(crate) fn received_spf() -> Self {
+        Self::new(crate::ErrorKind::BadReceivedSpf)
+    }
+}
