@@ -2,6 +2,7 @@
 
 use crate::lex::{Cursor, is_atext, text};
 use dns::{Domain, Host};
+use smtp_parser::{Localpart, Mailbox};
 
 /// Entries and group members of one list that are read. RFC 5321 §4.5.3.1.8 asks for 100 recipients at the least.
 pub const MAX_ADDRESSES: usize = 1000;
@@ -60,6 +61,12 @@ impl Address {
             Site::Host(host) => host.domain(),
             Site::Invalid(_) | Site::Missing => None,
         }
+    }
+
+    /// The address as SMTP has it, if it can stand there.
+    pub fn mailbox(&self) -> Option<Mailbox> {
+        let domain = self.domain()?.clone();
+        Localpart::new(&self.localpart).ok().map(|localpart| Mailbox::new(localpart, domain))
     }
 }
 

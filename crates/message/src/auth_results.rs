@@ -7,6 +7,7 @@ pub use claims::{claims, without_claims};
 
 use crate::fold::{comment, folded, plain};
 use dns::Domain;
+use smtp_parser::Mailbox;
 use std::fmt;
 
 /// Characters of a reason, comment or property value that are written; longer ones are cut. It keeps a value that
@@ -192,6 +193,22 @@ impl MethodResult {
         utf8: bool,
     ) -> Self {
         let (value, comment) = spelled(domain, utf8);
+        self.properties.push(Property { ptype: ptype.into(), name: name.into(), value, comment });
+        self
+    }
+
+    /// With one more property whose value is an address. `utf8` as in [`AuthResults::of_host`].
+    #[must_use]
+    pub fn mailbox(
+        mut self,
+        ptype: impl Into<String>,
+        name: impl Into<String>,
+        mailbox: &Mailbox,
+        utf8: bool,
+    ) -> Self {
+        let ascii = mailbox.to_string();
+        let value = if utf8 { mailbox.unicode() } else { ascii.clone() };
+        let comment = Some(ascii).filter(|ascii| *ascii != value);
         self.properties.push(Property { ptype: ptype.into(), name: name.into(), value, comment });
         self
     }

@@ -42,6 +42,24 @@ pub enum FindingKind {
     HeaderTooLarge,
     /// The header has more than [`crate::MAX_FIELDS`] fields; what is beyond was not read.
     TooManyFields,
+    /// A Content-Type without type and subtype; the part is taken for plain text (RFC 2045 §5.2).
+    BadContentType,
+    /// Content-Type, Content-Transfer-Encoding or Content-Disposition more than once; the first counts.
+    RepeatedContentField,
+    /// A transfer encoding that is not known (RFC 2045 §6.4).
+    UnknownEncoding,
+    /// A multipart that says it is encoded (RFC 2045 §6.4); it was taken as it stands.
+    EncodedMultipart,
+    /// A multipart without a boundary; it was not taken apart.
+    NoBoundary,
+    /// A boundary of more than 70 characters.
+    BoundaryTooLong,
+    /// A multipart without its closing delimiter.
+    UnclosedMultipart,
+    /// Parts nested deeper than the limit; the deepest was not taken apart.
+    TooDeep,
+    /// More parts than the limit; the rest was not taken apart.
+    TooManyParts,
 }
 
 impl FindingKind {
@@ -59,6 +77,15 @@ impl FindingKind {
             Self::Unterminated => "message.unterminated",
             Self::HeaderTooLarge => "message.header-too-large",
             Self::TooManyFields => "message.too-many-fields",
+            Self::BadContentType => "message.bad-content-type",
+            Self::RepeatedContentField => "message.repeated-content-field",
+            Self::UnknownEncoding => "message.unknown-encoding",
+            Self::EncodedMultipart => "message.encoded-multipart",
+            Self::NoBoundary => "message.no-boundary",
+            Self::BoundaryTooLong => "message.boundary-too-long",
+            Self::UnclosedMultipart => "message.unclosed-multipart",
+            Self::TooDeep => "message.too-deep",
+            Self::TooManyParts => "message.too-many-parts",
         }
     }
 
@@ -90,6 +117,15 @@ impl fmt::Display for FindingKind {
             Self::Unterminated => "last header line has no line end",
             Self::HeaderTooLarge => "header too large",
             Self::TooManyFields => "too many header fields",
+            Self::BadContentType => "Content-Type cannot be read",
+            Self::RepeatedContentField => "MIME header field given twice",
+            Self::UnknownEncoding => "unknown transfer encoding",
+            Self::EncodedMultipart => "multipart with a transfer encoding",
+            Self::NoBoundary => "multipart without a boundary",
+            Self::BoundaryTooLong => "boundary of more than 70 characters",
+            Self::UnclosedMultipart => "multipart without its end",
+            Self::TooDeep => "parts nested too deep",
+            Self::TooManyParts => "too many parts",
         })
     }
 }

@@ -22,22 +22,33 @@
 mod address;
 mod auth_results;
 mod author;
+mod charset;
+pub mod compose;
 mod date;
+mod encoding;
 mod error;
 mod finding;
 mod fold;
 mod headers;
 mod lex;
+mod params;
+mod part;
 mod received;
+mod thread;
 
 pub use address::{Address, AddressList, Entry, MAX_ADDRESSES, Site, addresses};
 pub use auth_results::{AuthResults, MAX_VALUE, MethodResult, Property, claims, without_claims};
 pub use author::{author, from_domain};
+pub use charset::{decode_words, to_utf8};
 pub use date::Date;
+pub use encoding::{Decoded, Encoding, decode_base64, decode_quoted_printable, encode_base64};
 pub use error::{Error, ErrorKind, FromError, FromErrorKind};
 pub use finding::{Finding, FindingKind};
 pub use fold::{FOLD_AT, Fold};
 pub use headers::{
     Header, HeaderScan, Headers, MAX_FIELDS, MAX_HEADER_SIZE, MAX_LINE, Scanned, header_end, headers,
 };
+pub use params::{ContentType, Disposition, MAX_PARAMS, Params};
+pub use part::{Limits, Part};
 pub use received::{Protocol, Received, hops};
+pub use thread::{MAX_REFERENCES, MAX_SUBJECT, base_subject, canonical_message_id, references};

@@ -1,9 +1,11 @@
 //! The Received field: what we saw of whoever handed us the message (RFC 5321 §4.4).
 
 use crate::auth_results::spelled;
+use crate::compose::path;
 use crate::fold::{comment, folded, plain};
 use crate::{Date, Headers};
 use dns::{Domain, Host, Name};
+use smtp_parser::Path;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -29,8 +31,8 @@ pub struct Received {
     pub require_tls: bool,
     /// Our identifier of the request.
     pub id: String,
-    /// The recipient, if it is to be told, as in `for <a@example.org>`; without brackets.
-    pub recipient: Option<String>,
+    /// The recipient, if it is to be told.
+    pub recipient: Option<Path>,
     /// When.
     pub date: Date,
 }
@@ -113,8 +115,7 @@ impl Received {
         words.extend(["id".to_owned(), self.id.chars().map(plain).collect()]);
         words.extend(self.tls.as_deref().map(comment));
         if let Some(recipient) = &self.recipient {
-            let recipient: String = recipient.chars().map(plain).collect();
-            words.extend(["for".to_owned(), format!("<{recipient}>")]);
+            words.extend(["for".to_owned(), path(recipient, utf8)]);
         }
         if let Some(last) = words.last_mut() {
             last.push(';');
