@@ -1,0 +1,172 @@
+//! A no, as a value.
+
+use std::borrow::Cow;
+use std::fmt::{self, Display};
+use std::time::Duration;
+
+use smtp_parser::{Code, EnhancedCode};
+
+use crate::replies::{self, Wording};
+
+/// Most octets of text that does not come from [`crate::replies`].
+const MAX_TEXT: usize = 2000;
+/// Most lines of such a text.
+const MAX_LINES: usize = 20;
+
+/// A no, as a value: what is said, and how.
+///
+/// It is made from a line of [`crate::replies`]. Text that comes from elsewhere goes through [`clean`] first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    code: Code,
+    status: EnhancedCode,
+    text: Cow<'static, str>,
+    slow: bool,
+    close: bool,
+    delay: Duration,
+}
+
+impl Refusal {
+    /// Says `wording`, which has a code of 4xx or 5xx; of any other makes [`replies::INTERNAL_ERROR`].
+    pub fn new(wording: Wording) -> Self {
+        match wording.enhanced() {
+            Some(status) if !wording.code.is_success() => Self::of(wording.code, status, wording.text.into()),
+            _ => Self::internal(),
+        }
+    }
+
+    /// Says `wording` with `detail` in its place, cleaned.
+    pub fn with(wording: Wording, detail: impl Display) -> Self {
+        let mut refusal = Self::new(wording);
+        refusal.text = clean(&fill(wording.text, &detail.to_string())).into();
+        refusal
+    }
+
+    /// Says what an operator has configured, cleaned. A code below 400 makes [`replies::INTERNAL_ERROR`].
+    pub fn configured(code: Code, subject: u16, detail: u16, text: &str) -> Self {
+        match EnhancedCode::for_code(code, subject, detail) {
+            Some(status) if !code.is_success() => Self::of(code, status, clean(text).into()),
+            _ => Self::internal(),
+        }
+    }
+
+    /// One answer for a message that every recipient refused.
+    ///
+    /// Refusals of one code are told together, one line each. Others are told with their codes, and the answer is
+    /// temporary if any of them is: the sender must try again for those.
+    pub fn all(refusals: &[Refusal]) -> Self {
+        let Some(first) = refusals.first() else { return Self::internal() };
+        let mut lines: Vec<String> = Vec::new();
+        let same = refusals.iter().all(|r| (r.code, r.status) == (first.code, first.status));
+        for refusal in refusals {
+            let line = if same {
+                refusal.text.clone().into_owned()
+            } else {
+                format!("{refusal}").replace('\n', " ")
+            };
+            if !lines.contains(&line) && lines.len() + 1 < MAX_LINES {
+                lines.push(line);
+            }
+        }
+        let mut whole = if same {
+            first.clone()
+        } else {
+            let temporary = refusals.iter().any(|r| r.code.is_temporary());
+            let wording = if temporary { replies::MULTIPLE_ERRORS_FOR_NOW } else { replies::MULTIPLE_ERRORS };
+            lines.push(wording.text.to_owned());
+            Self::new(wording)
+        };
+        whole.text = lines.join("\n").into();
+        whole.slow = refusals.iter().any(|r| r.slow);
+        whole.close = refusals.iter().any(|r| r.close);
+        whole.delay = refusals.iter().map(|r| r.delay).max().unwrap_or_default();
+        whole
+    }
+
+    /// From now on the client is served slowly (spec of slow mode: [`crate::Delays::bad_client`]).
+    #[must_use]
+    pub fn slowly(mut self) -> Self {
+        self.slow = true;
+        self
+    }
+
+    /// The connection is closed after it.
+    #[must_use]
+    pub fn closing(mut self) -> Self {
+        self.close = true;
+        self
+    }
+
+    /// It is held back for this long first; less when the server stops.
+    #[must_use]
+    pub fn after(mut self, delay: Duration) -> Self {
+        self.delay = delay;
+        self
+    }
+
+    /// The reply code: 4xx or 5xx.
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// The enhanced code; its class is that of the code.
+    pub fn status(&self) -> EnhancedCode {
+        self.status
+    }
+
+    /// The text: printable ASCII, lines separated by LF.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Is the client served slowly from now on?
+    pub fn is_slow(&self) -> bool {
+        self.slow
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.close
+    }
+
+    pub(crate) fn delay(&self) -> Duration {
+        self.delay
+    }
+
+    pub(crate) fn of(code: Code, status: EnhancedCode, text: Cow<'static, str>) -> Self {
+        Self { code, status, text, slow: false, close: false, delay: Duration::ZERO }
+    }
+
+    fn internal() -> Self {
+        let Wording { code, text, .. } = replies::INTERNAL_ERROR;
+        Self::of(code, EnhancedCode::temporary(3, 0), text.into())
+    }
+}
+
+impl Display for Refusal {
+    /// `550 5.1.1 no such user`, as logs and reports have it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.code, self.status, self.text)
+    }
+}
+
+/// `text` with `detail` in place of `{}`.
+pub(crate) fn fill(text: &str, detail: &str) -> String {
+    match text.split_once("{}") {
+        Some((before, after)) => [before, detail, after].concat(),
+        None => text.to_owned(),
+    }
+}
+
+/// `text` as it may stand in a reply: printable ASCII (RFC 5321 §4.2: textstring), few lines, none of them empty,
+/// `?` for everything else.
+pub fn clean(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len().min(MAX_TEXT));
+    for line in text.split('\n').map(str::trim).filter(|line| !line.is_empty()).take(MAX_LINES) {
+        if !clean.is_empty() {
+            clean.push('\n');
+        }
+        let room = MAX_TEXT.saturating_sub(clean.len());
+        clean.extend(line.chars().take(room).map(|c| if matches!(c, ' '..='~') { c } else { '?' }));
+    }
+    clean
+}
