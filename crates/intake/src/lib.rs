@@ -1,1 +1,29 @@
-//! What becomes of a message offered to moxd (house crate of moxd).
+//! What becomes of a message that is offered to moxd (house crate of moxd): who may log in and send, who receives,
+//! what is found out about a message while it arrives, and the one transaction that makes it ours.
+//!
+//! [`Intake`] implements [`smtpserver::Backend`] with a handful of handles. What belongs to one message lives in the
+//! transaction that the SMTP driver holds for it.
+//!
+//! It does not know the wire (texts come from `smtpserver::replies`), nor how the store keeps what it is given, nor
+//! where its settings come from.
+
+mod backend;
+mod body;
+mod delivery;
+mod directory;
+mod login;
+mod metrics;
+mod password;
+mod prefix;
+mod recipients;
+mod record;
+mod settings;
+mod special;
+mod submission;
+
+pub use backend::{Incoming, Intake, Link, World};
+pub use directory::{AccountRules, Destination, Directory, LocalDomain, NotHere};
+pub use login::credentials;
+pub use password::{MAX_REMEMBERED, MAX_WAITING, MEMORY_KIB, PASSES, REMEMBERED_FOR, SLOTS};
+pub use record::described;
+pub use settings::{Mode, Settings};

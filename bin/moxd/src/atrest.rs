@@ -1,0 +1,343 @@
+//! The verbs about mail at rest. They run where the store is open: in this process, or in the server, which then has
+//! the client's terminal and files at the other end of its console.
+
+use crate::cli::MailFormat;
+use crate::console::{Console, ImportReader, Incoming};
+use crate::mailfiles::{FromQuoter, flag_letters, from_line};
+use crate::request::Request;
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::{Value, json};
+use std::io::Read;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use store::{AccountId, Facts, Flags, Mailbox, Message, MessageId, NewMessage, Row, Store, Uid};
+
+/// The largest message that is imported, in octets.
+const MAX_IMPORT: u64 = 1 << 30;
+/// Octets of a message's header that are looked at on import.
+const IMPORT_HEADER: usize = 1 << 20;
+
+/// Does what is asked, if it is about mail at rest.
+pub(crate) fn run(store: &Store, request: Request, now: SystemTime, console: &mut dyn Console) -> Result<()> {
+    match request {
+        Request::MailboxList { account, json } => mailbox_list(store, &account, json, console),
+        Request::MessageList { account, mailbox, json } => {
+            message_list(store, &account, mailbox.as_deref(), json, console)
+        }
+        Request::MessageShow { account, id } => message_show(store, &account, id, console),
+        Request::MessageDelete { account, ids } => message_delete(store, &account, &ids, now),
+        Request::Export { format, account, name } => export(store, format, &account, &name, console),
+        Request::Import { account, mailbox } => import(store, &account, &mailbox, now, console),
+        Request::Verify { json } => verify(store, json, console),
+        Request::Backup { dir } => store.backup(&dir).with_context(|| format!("back up to {}", dir.display())),
+        Request::SetCredentials { account, secrets } => {
+            let account = store.open_account(&account, store::INITIAL_MAILBOXES, now).wait()?;
+            let mut transaction = store.transaction(now);
+            transaction.set_credentials(account, Some(secrets.into()));
+            store.commit(transaction).wait()?;
+            Ok(())
+        }
+        Request::Reload | Request::Stop | Request::Status { .. } => {
+            bail!("the server does not run: there is no control socket in the data directory")
+        }
+    }
+}
+
+fn account(store: &Store, name: &str) -> Result<AccountId> {
+    store.account(name)?.with_context(|| format!("there is no account {name:?} in the store"))
+}
+
+fn print_json(console: &mut dyn Console, value: &Value) -> Result<()> {
+    console.write(format!("{value:#}\n").as_bytes())
+}
+
+fn mailbox_list(store: &Store, name: &str, json: bool, console: &mut dyn Console) -> Result<()> {
+    let mailboxes = store.mailboxes(account(store, name)?)?;
+    if json {
+        let rows: Vec<Value> = mailboxes.iter().map(mailbox_json).collect();
+        return print_json(console, &Value::Array(rows));
+    }
+    let mut text = format!("{:<24} {:>9} {:>9} {:>14}\n", "MAILBOX", "MESSAGES", "UNSEEN", "OCTETS");
+    for mailbox in &mailboxes {
+        let (all, counts) = (total(mailbox), mailbox.counts);
+        text.push_str(&format!("{:<24} {all:>9} {:>9} {:>14}\n", mailbox.name, counts.unseen, counts.size));
+    }
+    console.write(text.as_bytes())
+}
+
+/// All messages, those marked deleted too.
+fn total(mailbox: &Mailbox) -> u64 {
+    mailbox.counts.messages + mailbox.counts.deleted
+}
+
+fn mailbox_json(mailbox: &Mailbox) -> Value {
+    let counts = mailbox.counts;
+    json!({ "mailbox": mailbox.name, "messages": total(mailbox), "unseen": counts.unseen, "bytes": counts.size })
+}
+
+/// Calls `each` for the messages of a mailbox, oldest first.
+fn each_message(
+    store: &Store,
+    account: AccountId,
+    mailbox: &Mailbox,
+    mut each: impl FnMut(Message) -> Result<()>,
+) -> Result<()> {
+    let mut after: Option<Uid> = None;
+    loop {
+        let rows = store.messages(account, mailbox.id, after, store::MAX_PAGE)?;
+        let full = rows.len() == store::MAX_PAGE;
+        for row in rows {
+            match row {
+                Row::Message(message) => {
+                    after = Some(message.uid);
+                    each(message)?;
+                }
+                Row::Expunged(expunged) => after = Some(expunged.uid),
+            }
+        }
+        if !full {
+            return Ok(());
+        }
+    }
+}
+
+/// The mailboxes that were asked for: one by name, or all.
+fn chosen(store: &Store, account: AccountId, name: Option<&str>) -> Result<Vec<Mailbox>> {
+    match name {
+        None => Ok(store.mailboxes(account)?),
+        Some(name) => {
+            let found = store.mailbox(account, name)?;
+            Ok(vec![found.with_context(|| format!("there is no mailbox {name:?}"))?])
+        }
+    }
+}
+
+fn message_list(
+    store: &Store,
+    name: &str,
+    mailbox: Option<&str>,
+    json: bool,
+    console: &mut dyn Console,
+) -> Result<()> {
+    let id = account(store, name)?;
+    let mut rows = Vec::new();
+    for mailbox in chosen(store, id, mailbox)? {
+        each_message(store, id, &mailbox, |message| {
+            rows.push((message.id, message_json(&mailbox, &message)));
+            Ok(())
+        })?;
+    }
+    rows.sort_by_key(|(id, _)| *id);
+    if json {
+        return print_json(console, &Value::Array(rows.into_iter().map(|(_, row)| row).collect()));
+    }
+    let mut text = format!("{:>6} {:<12} {:<20} {:>9} {:<30} SUBJECT\n", "ID", "MAILBOX", "RECEIVED", "OCTETS", "FROM");
+    for (_, row) in &rows {
+        let word = |key: &str| row.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let number = |key: &str| row.get(key).and_then(Value::as_u64).unwrap_or_default();
+        text.push_str(&format!(
+            "{:>6} {:<12} {:<20} {:>9} {:<30} {}\n",
+            number("id"),
+            printable(&word("mailbox")),
+            word("received"),
+            number("size"),
+            printable(&word("from")),
+            printable(&word("subject")),
+        ));
+    }
+    console.write(text.as_bytes())
+}
+
+/// A stranger's text for a terminal: no control characters.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+fn rfc3339(time: SystemTime) -> String {
+    let time = jiff::Timestamp::try_from(time).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+fn address(localpart: &str, domain: &str) -> String {
+    if domain.is_empty() { localpart.to_owned() } else { format!("{localpart}@{domain}") }
+}
+
+fn message_json(mailbox: &Mailbox, message: &Message) -> Value {
+    let Facts { origin, validations, .. } = &message.facts;
+    json!({
+        "id": message.id.get(),
+        "mailbox": mailbox.name,
+        "received": rfc3339(message.facts.received),
+        "size": message.size(),
+        "from": address(&origin.from_localpart, &origin.from_domain),
+        "subject": message.facts.subject,
+        "message_id": message.facts.message_id,
+        "remote_ip": origin.remote_ip.map(|ip| ip.to_string()).unwrap_or_default(),
+        "mail_from": origin.mail_from,
+        "rcpt_to": address(&origin.rcpt_to_localpart, &origin.rcpt_to_domain),
+        "flags": message.facts.flags.names().collect::<Vec<_>>(),
+        "validation": {
+            "ehlo": validations.ehlo.token(),
+            "mailfrom": validations.mail_from.token(),
+            "msgfrom": validations.from.token(),
+        },
+        "reason": message.facts.reason,
+    })
+}
+
+fn message_of(store: &Store, account: AccountId, id: u64) -> Result<Message> {
+    store.message(account, MessageId::from_u64(id))?.with_context(|| format!("there is no message {id}"))
+}
+
+fn message_show(store: &Store, name: &str, id: u64, console: &mut dyn Console) -> Result<()> {
+    let message = message_of(store, account(store, name)?, id)?;
+    let mut content = store.content(&message)?;
+    while let Some(piece) = content.next_piece()? {
+        console.write(&piece)?;
+    }
+    Ok(())
+}
+
+fn message_delete(store: &Store, name: &str, ids: &[u64], now: SystemTime) -> Result<()> {
+    let account = account(store, name)?;
+    let mut transaction = store.transaction(now);
+    for id in ids {
+        transaction.remove(account, message_of(store, account, *id)?.id);
+    }
+    store.commit(transaction).wait()?;
+    Ok(())
+}
+
+fn verify(store: &Store, json: bool, console: &mut dyn Console) -> Result<()> {
+    let findings = store.check();
+    if json {
+        let rows = findings.iter().map(|f| json!({ "kind": f.kind().token(), "place": f.place(), "text": f.to_string() }));
+        print_json(console, &Value::Array(rows.collect()))?;
+    } else {
+        for finding in &findings {
+            console.write(format!("{finding}\n").as_bytes())?;
+        }
+    }
+    match findings.len() {
+        0 => Ok(()),
+        n => bail!("{n} inconsistencies found"),
+    }
+}
+
+fn unix(time: SystemTime) -> i64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX))
+}
+
+fn export(store: &Store, format: MailFormat, name: &str, to: &str, console: &mut dyn Console) -> Result<()> {
+    let id = account(store, name)?;
+    let mailboxes = store.mailboxes(id)?;
+    let all: u64 = mailboxes.iter().map(total).sum();
+    let mut done = 0;
+    if format == MailFormat::Mbox {
+        console.file(to)?;
+    }
+    for mailbox in &mailboxes {
+        if format == MailFormat::Maildir {
+            for part in ["cur/", "new/", "tmp/"] {
+                console.file(&format!("{}/{part}", mailbox.name))?;
+            }
+        }
+        each_message(store, id, mailbox, |message| {
+            match format {
+                MailFormat::Maildir => export_maildir(store, mailbox, &message, console)?,
+                MailFormat::Mbox => export_mbox(store, &message, console)?,
+            }
+            done += 1;
+            console.progress(done, all)
+        })?;
+    }
+    console.file("")
+}
+
+fn export_maildir(store: &Store, mailbox: &Mailbox, message: &Message, console: &mut dyn Console) -> Result<()> {
+    let flags: Vec<&str> = message.facts.flags.names().collect();
+    let time = unix(message.facts.received);
+    let letters = flag_letters(&flags);
+    console.file(&format!("{}/cur/{time}.M{}.moxd:2,{letters}", mailbox.name, message.id.get()))?;
+    let mut content = store.content(message)?;
+    while let Some(piece) = content.next_piece()? {
+        console.write_file(&piece)?;
+    }
+    Ok(())
+}
+
+fn export_mbox(store: &Store, message: &Message, console: &mut dyn Console) -> Result<()> {
+    let mut out = from_line(&message.facts.origin.mail_from, unix(message.facts.received)).into_bytes();
+    let mut quoter = FromQuoter::new();
+    let mut content = store.content(message)?;
+    let mut last = 0;
+    while let Some(piece) = content.next_piece()? {
+        quoter.push(&piece, &mut out);
+        last = piece.last().copied().unwrap_or(last);
+        console.write_file(&out)?;
+        out.clear();
+    }
+    quoter.finish(&mut out);
+    // The form wants an empty line after each message, which has to end its last line first.
+    out.extend_from_slice(if last == b'\n' { b"\r\n" } else { b"\r\n\r\n" });
+    console.write_file(&out)
+}
+
+fn import(store: &Store, name: &str, mailbox: &str, now: SystemTime, console: &mut dyn Console) -> Result<()> {
+    let account = store.open_account(name, store::INITIAL_MAILBOXES, now).wait()?;
+    let mailbox = store::mailbox_name(mailbox)?;
+    let mut pending = std::collections::VecDeque::new();
+    let mut count = 0_u64;
+    while let Some(incoming) = console.next()? {
+        let mut writer = store.body_writer();
+        let mut header = Vec::new();
+        let mut buffer = vec![0; 1 << 16];
+        let mut reader = ImportReader(console).take(MAX_IMPORT + 1);
+        loop {
+            let read = reader.read(&mut buffer)?;
+            let piece = buffer.get(..read).unwrap_or_default();
+            if piece.is_empty() {
+                break;
+            }
+            let room = IMPORT_HEADER.saturating_sub(header.len());
+            header.extend_from_slice(piece.get(..room).unwrap_or(piece));
+            writer.write(piece)?;
+        }
+        ensure!(writer.len() <= MAX_IMPORT, "message {} is larger than {MAX_IMPORT} octets", count + 1);
+        let message = NewMessage::new(imported(&incoming, &header, now));
+        let mut transaction = store.transaction(now);
+        transaction.deliver(account, &mailbox, message, &writer.finish());
+        // Let commits overlap: the store syncs many at once.
+        pending.push_back(store.commit(transaction));
+        if pending.len() > 256
+            && let Some(oldest) = pending.pop_front()
+        {
+            oldest.wait()?;
+        }
+        count += 1;
+    }
+    for commit in pending {
+        commit.wait()?;
+    }
+    console.write(format!("{count} messages imported into {mailbox}\n").as_bytes())
+}
+
+/// The record of an imported message: what its header says; who sent it to us is not known.
+fn imported(incoming: &Incoming, header: &[u8], now: SystemTime) -> Facts {
+    let parsed = message::headers(header);
+    let text = |name: &str| {
+        let field = parsed.first(name);
+        field.map(|field| String::from_utf8_lossy(&field.unfolded()).into_owned()).unwrap_or_default()
+    };
+    let received = u64::try_from(incoming.received).ok().filter(|seconds| *seconds > 0);
+    let mut facts = Facts::new(received.map_or(now, |seconds| UNIX_EPOCH + Duration::from_secs(seconds)));
+    if let Ok(author) = message::author(&parsed) {
+        facts.origin.from_domain = author.domain().map(dns::Domain::unicode).unwrap_or_default();
+        facts.origin.from_localpart = author.localpart;
+    }
+    let flag = |name: &String| Flags::NAMES.into_iter().find(|(_, known)| known == name).map(|(flag, _)| flag);
+    facts.flags = incoming.flags.iter().filter_map(flag).fold(Flags::default(), |all, flag| all | flag);
+    facts.subject = message::decoded(&text("Subject"));
+    facts.base_subject = message::base_subject(&facts.subject);
+    facts.message_id = message::canonical_message_id(&text("Message-ID")).unwrap_or_default();
+    facts
+}

@@ -1,0 +1,119 @@
+//! The control socket: how a verb reaches the server that has the data directory open.
+//!
+//! Whoever can open the socket may do everything, so only the owner of the data directory can (mode 0600).
+
+use crate::console::Console;
+use crate::frames::{self, Remote};
+use crate::request::{Envelope, Request, VERSION};
+use anyhow::{Context, Result, ensure};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The longest request.
+const MAX_REQUEST: u64 = 1 << 20;
+/// How long the server waits for a client that says nothing. Long work of the server's own does not count.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// The socket's place.
+fn path(data: &Path) -> PathBuf {
+    data.join("ctl")
+}
+
+/// Binds the socket. One that is left over from a server that was killed is replaced: the caller has the data directory
+/// locked, so nobody listens there.
+pub(crate) fn bind(data: &Path) -> Result<UnixListener> {
+    let path = path(data);
+    if path.exists() {
+        std::fs::remove_file(&path).with_context(|| format!("remove the old {}", path.display()))?;
+    }
+    let listener = UnixListener::bind(&path).with_context(|| format!("bind {}", path.display()))?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))
+        .with_context(|| format!("restrict {}", path.display()))?;
+    Ok(listener)
+}
+
+/// Removes the socket at the end.
+pub(crate) fn unbind(data: &Path) {
+    let _ = std::fs::remove_file(path(data));
+}
+
+/// Asks the running server. None if there is none.
+pub(crate) fn ask(data: &Path, request: &Request, console: &mut dyn Console) -> Result<Option<()>> {
+    let path = path(data);
+    let mut stream = match UnixStream::connect(&path) {
+        Ok(stream) => stream,
+        Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused) => {
+            return Ok(None);
+        }
+        Err(e) => return Err(e).with_context(|| format!("connect to the running server at {}", path.display())),
+    };
+    let line = serde_json::json!({ "version": VERSION, "request": request });
+    stream.write_all(format!("{line}\n").as_bytes()).context("write to the control socket")?;
+    frames::relay(&mut stream, console).map(Some)
+}
+
+/// Serves one client with `handle`, which runs where it may block.
+pub(crate) fn serve(stream: UnixStream, handle: impl FnOnce(Request, &mut dyn Console) -> Result<()>) -> Result<()> {
+    stream.set_read_timeout(Some(IDLE))?;
+    stream.set_write_timeout(Some(IDLE))?;
+    // The request is read octet by octet past its buffer: what follows it belongs to the frames.
+    let mut reader = BufReader::with_capacity(1, stream.try_clone()?);
+    let mut line = Vec::new();
+    reader.by_ref().take(MAX_REQUEST).read_until(b'\n', &mut line).context("read the request")?;
+    let mut remote = Remote::new(stream);
+    let result = parse(&line).and_then(|request| handle(request, &mut remote));
+    remote.finish(result)
+}
+
+fn parse(line: &[u8]) -> Result<Request> {
+    // The version first: the request of another version may not be readable.
+    let value: serde_json::Value = serde_json::from_slice(line).context("the request is not JSON")?;
+    let version = value.get("version").and_then(serde_json::Value::as_u64);
+    ensure!(
+        version == Some(u64::from(VERSION)),
+        "the running server speaks version {VERSION} of the control protocol: use its own moxd"
+    );
+    let envelope: Envelope = serde_json::from_value(value).context("the request is not known to this server")?;
+    Ok(envelope.request)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::console::{Local, NoSource};
+
+    fn answer(line: &[u8]) -> Result<Request, String> {
+        parse(line).map_err(|e| format!("{e:#}"))
+    }
+
+    #[test]
+    fn requests_of_another_version_are_refused() {
+        assert!(answer(b"{\"version\":1,\"request\":\"reload\"}\n").is_ok());
+        assert!(answer(b"{\"version\":2,\"request\":\"reload\"}\n").unwrap_err().contains("version 1"));
+        assert!(answer(b"{\"version\":1,\"request\":\"fly\"}\n").unwrap_err().contains("not known"));
+        assert!(answer(b"hello\n").unwrap_err().contains("not JSON"));
+    }
+
+    #[test]
+    fn a_request_travels_and_its_failure_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut console = Local::new(dir.path(), NoSource);
+        assert!(ask(dir.path(), &Request::Reload, &mut console).unwrap().is_none(), "nobody listens");
+        let listener = bind(dir.path()).unwrap();
+        let mode = std::fs::metadata(dir.path().join("ctl")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let server = std::thread::spawn(move || {
+            let (stream, _) = listener.accept().unwrap();
+            serve(stream, |request, _| {
+                assert!(matches!(request, Request::Stop));
+                anyhow::bail!("not now")
+            })
+        });
+        let error = ask(dir.path(), &Request::Stop, &mut console).unwrap_err();
+        assert_eq!(error.to_string(), "not now");
+        server.join().unwrap().unwrap();
+    }
+}

@@ -1,0 +1,182 @@
+//! [`Intake`]: the answers to what an SMTP session asks.
+
+use crate::body::{Arriving, Piece};
+use crate::password::Passwords;
+use crate::recipients::{self, Recipient};
+use crate::{Mode, Settings, metrics};
+use dns::Resolver;
+use sasl::{Identity, Need, Verifier};
+use smtp_parser::Path;
+use smtpserver::{Backend, Client, Login, Received, Refusal, Sender};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::SystemTime;
+use store::Store;
+
+/// The outside world as functions, so that a test can replay anything.
+#[derive(Debug, Clone, Copy)]
+pub struct World {
+    /// The time.
+    pub now: fn() -> SystemTime,
+    /// Fills with octets of a cryptographic generator.
+    pub random: fn(&mut [u8]),
+}
+
+impl World {
+    /// So many random octets.
+    pub(crate) fn octets<const N: usize>(self) -> [u8; N] {
+        let mut octets = [0; N];
+        (self.random)(&mut octets);
+        octets
+    }
+}
+
+/// The backend of moxd's SMTP listeners: handles, and nothing about any message.
+pub struct Intake {
+    pub(crate) store: Store,
+    pub(crate) dns: Option<Arc<dyn Resolver>>,
+    settings: RwLock<Arc<Settings>>,
+    pub(crate) passwords: Passwords,
+    pub(crate) decoy_seed: [u8; sasl::SEED_OCTETS],
+    pub(crate) world: World,
+}
+
+/// What is kept of a connection.
+#[derive(Debug)]
+pub struct Link;
+
+/// A message on its way in.
+#[derive(Debug)]
+pub struct Incoming {
+    /// As they were at MAIL, to the end of the message.
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) sender: Path,
+    pub(crate) utf8: bool,
+    pub(crate) require_tls: bool,
+    pub(crate) recipients: Vec<Recipient>,
+    pub(crate) arriving: Arriving,
+    submission: bool,
+}
+
+impl Intake {
+    /// A backend over an open store. `dns` is none where nothing may be asked: what would need it comes out as `none`.
+    ///
+    /// # Errors
+    /// The store cannot be read or written.
+    pub fn new(
+        store: Store,
+        dns: Option<Arc<dyn Resolver>>,
+        settings: Settings,
+        world: World,
+    ) -> Result<Self, store::Error> {
+        metrics::describe();
+        let seed = store.secret("sasl-decoy-seed", &world.octets::<{ sasl::SEED_OCTETS }>()).wait()?;
+        let decoy_seed = seed.try_into().unwrap_or_else(|_| world.octets());
+        Ok(Self {
+            store,
+            dns,
+            settings: RwLock::new(Arc::new(settings)),
+            passwords: Passwords::new(&world.octets()),
+            decoy_seed,
+            world,
+        })
+    }
+
+    /// The settings as they are now.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Replaces the settings; messages that have begun keep the old ones.
+    pub fn set_settings(&self, settings: Settings) {
+        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+    }
+
+    /// The header has ended: writes it on without what must not stay.
+    fn header_ends(&self, message: &mut Incoming) -> Result<(), Refusal> {
+        let host = &message.settings.hostname;
+        let submission = message.submission;
+        let strip_return_path = submission && !message.settings.pedantic;
+        message.arriving.write_header(|name, value| {
+            // RFC 8601 §5: results that claim to be ours and are not.
+            (name.eq_ignore_ascii_case(b"Authentication-Results") && message::claims(value, host))
+                // RFC 5321 §4.4: added at final delivery; a client that sends one resends what it received.
+                || (strip_return_path && name.eq_ignore_ascii_case(b"Return-Path"))
+                // RFC 5322 §3.6.3: blind copies stay blind.
+                || (submission && name.eq_ignore_ascii_case(b"Bcc"))
+        })
+    }
+}
+
+impl Backend for Intake {
+    type Connection = Link;
+    type Transaction = Incoming;
+
+    fn connect(&self, _client: &Client) -> Link {
+        Link
+    }
+
+    async fn secret(&self, _link: &mut Link, _client: &Client, need: Need) -> Result<Verifier, Refusal> {
+        self.verifier(need).await
+    }
+
+    async fn login(&self, _link: &mut Link, _client: &Client, identity: &Identity) -> Result<Login, Refusal> {
+        self.account(identity)
+    }
+
+    async fn sender(&self, _link: &mut Link, client: &Client, sender: &Sender) -> Result<Incoming, Refusal> {
+        let settings = self.settings();
+        recipients::sender(&settings, client, &sender.path)?;
+        let keep_sample = settings.mode == Mode::Develop;
+        Ok(Incoming {
+            settings,
+            sender: sender.path.clone(),
+            utf8: sender.smtputf8,
+            require_tls: sender.require_tls,
+            recipients: Vec::new(),
+            arriving: Arriving::new(self.store.body_writer(), keep_sample),
+            submission: client.kind.is_submission(),
+        })
+    }
+
+    async fn recipient(
+        &self,
+        _link: &mut Link,
+        client: &Client,
+        message: &mut Incoming,
+        path: &Path,
+    ) -> Result<(), Refusal> {
+        let taken = &message.recipients;
+        let recipient = recipients::recipient(&message.settings, client, &message.sender, taken, path)?;
+        // The same address twice is one recipient.
+        if !message.recipients.contains(&recipient) {
+            message.recipients.push(recipient);
+        }
+        Ok(())
+    }
+
+    async fn content(&self, message: &mut Incoming, content: &[u8]) -> Result<(), Refusal> {
+        if let Piece::HeaderEnds(body) = message.arriving.push(content)? {
+            self.header_ends(message)?;
+            let start = content.len() - body;
+            message.arriving.write_body(content.get(start..).unwrap_or_default())?;
+        }
+        Ok(())
+    }
+
+    async fn message(
+        &self,
+        _link: &mut Link,
+        client: &Client,
+        mut message: Incoming,
+        received: &Received,
+    ) -> Result<(), Refusal> {
+        if !message.arriving.is_complete() {
+            self.header_ends(&mut message)?;
+        }
+        if let Some(login) = &client.login {
+            self.submit(client, login, message, received).await
+        } else {
+            self.deliver(client, message, received).await
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The octets of a message on their way from the session to the store: the header is kept in memory until it is whole,
+//! relieved of fields that must not stay, and written on; the body passes through.
+
+use message::{HeaderScan, MAX_HEADER_SIZE, Scanned};
+use smtpserver::{Refusal, replies};
+use store::{Body, BodyWriter};
+
+/// How much of a message developer mode keeps at hand to look at its MIME structure.
+const SAMPLE: usize = 256 * 1024;
+
+/// A message that is arriving.
+#[derive(Debug)]
+pub(crate) struct Arriving {
+    scan: HeaderScan,
+    header: Vec<u8>,
+    complete: bool,
+    writer: BodyWriter,
+    /// The first octets of the whole message; kept in developer mode alone.
+    sample: Option<Vec<u8>>,
+}
+
+/// What a piece of the message led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Piece {
+    /// The header goes on, or the whole piece is body.
+    Passed,
+    /// The header ended in this piece; so many octets at its end are body.
+    HeaderEnds(usize),
+}
+
+impl Arriving {
+    pub(crate) fn new(writer: BodyWriter, keep_sample: bool) -> Self {
+        Self {
+            scan: HeaderScan::new(MAX_HEADER_SIZE),
+            header: Vec::new(),
+            complete: false,
+            writer,
+            sample: keep_sample.then(Vec::new),
+        }
+    }
+
+    /// Takes the next octets. When the header ends in them, the caller has [`Arriving::write_header`] to call, and then
+    /// [`Arriving::write_body`] with the rest.
+    pub(crate) fn push(&mut self, piece: &[u8]) -> Result<Piece, Refusal> {
+        if let Some(sample) = &mut self.sample {
+            let room = SAMPLE.saturating_sub(sample.len());
+            sample.extend_from_slice(piece.get(..room).unwrap_or(piece));
+        }
+        if self.complete {
+            self.write_body(piece)?;
+            return Ok(Piece::Passed);
+        }
+        match self.scan.push(piece) {
+            Scanned::More => {
+                self.header.extend_from_slice(piece);
+                Ok(Piece::Passed)
+            }
+            Scanned::End(at) => {
+                let (head, rest) = piece.split_at_checked(at).unwrap_or((piece, &[]));
+                self.header.extend_from_slice(head);
+                self.complete = true;
+                Ok(Piece::HeaderEnds(rest.len()))
+            }
+            Scanned::TooLarge(_) => {
+                self.header = Vec::new();
+                Err(Refusal::with(replies::BAD_AUTHOR, "header too large"))
+            }
+        }
+    }
+
+    /// The header as it came, with its empty line once it is complete.
+    pub(crate) fn header(&self) -> &[u8] {
+        &self.header
+    }
+
+    /// The start of the message, where it is kept.
+    pub(crate) fn sample(&self) -> Option<&[u8]> {
+        self.sample.as_deref()
+    }
+
+    /// Writes the header, but for the fields that `drop` says.
+    pub(crate) fn write_header(&mut self, drop: impl FnMut(&[u8], &[u8]) -> bool) -> Result<(), Refusal> {
+        for range in message::without_fields(&self.header, drop) {
+            let kept = self.header.get(range).unwrap_or_default();
+            self.writer.write(kept).map_err(|e| not_kept(&e))?;
+        }
+        Ok(())
+    }
+
+    /// Writes octets of the body.
+    pub(crate) fn write_body(&mut self, piece: &[u8]) -> Result<(), Refusal> {
+        self.writer.write(piece).map_err(|e| not_kept(&e))
+    }
+
+    /// The message is whole.
+    pub(crate) fn finish(self) -> Body {
+        self.writer.finish()
+    }
+
+    /// Did the header end? If not, the message has no body.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.complete
+    }
+}
+
+/// What the client is told when the store says no. The reason is for the log.
+pub(crate) fn not_kept(error: &store::Error) -> Refusal {
+    use store::ErrorKind;
+    match error.kind() {
+        ErrorKind::Full => Refusal::new(replies::SYSTEM_FULL),
+        ErrorKind::OverQuota => Refusal::new(replies::QUOTA),
+        _ => Refusal::new(replies::NOT_DELIVERED),
+    }
+}

@@ -1,0 +1,201 @@
+//! The slow hash behind PLAIN and LOGIN: strong against whoever steals the store, cheap for whoever logs in often, and
+//! no lever for denial of service.
+//!
+//! Three bounds: so many hashes at a time ([`SLOTS`]), so many waiting for them ([`MAX_WAITING`]), and a success is
+//! remembered for a while under a keyed hash, so that a client that logs in for every message costs one slow hash a
+//! quarter of an hour. The password itself is nowhere kept.
+
+use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier, Version};
+use ring::hmac;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+use zeroize::Zeroizing;
+
+/// Hashes computed at the same time; each needs [`MEMORY_KIB`] of memory.
+pub const SLOTS: usize = 2;
+/// Logins waiting for a slot; more are told to come back.
+pub const MAX_WAITING: usize = 100;
+/// How long a success is remembered.
+pub const REMEMBERED_FOR: Duration = Duration::from_secs(15 * 60);
+/// Successes remembered at most; beyond that the memory starts afresh.
+pub const MAX_REMEMBERED: usize = 10_000;
+/// Memory of one Argon2id hash in KiB (the second choice of RFC 9106 §4 scaled to a small machine, as OWASP has it).
+pub const MEMORY_KIB: u32 = 19 * 1024;
+/// Passes over that memory.
+pub const PASSES: u32 = 2;
+
+/// Octets of a salt (RFC 9106 §3.1 recommends 16).
+pub const SALT_OCTETS: usize = 16;
+
+/// What checking a password came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Checked {
+    /// It is the password.
+    Right,
+    /// It is not, or there is no such account, or the account has no password.
+    Wrong,
+    /// Too many are waiting; ask again later.
+    Busy,
+}
+
+/// Checks passwords, with bounds.
+#[derive(Debug)]
+pub struct Passwords {
+    slots: Arc<Semaphore>,
+    waiting: AtomicUsize,
+    key: hmac::Key,
+    remembered: Mutex<HashMap<[u8; 32], Instant>>,
+    /// Verified against for accounts that are not there, so that both cases take the same time.
+    decoy: String,
+}
+
+fn hasher() -> Argon2<'static> {
+    let params =
+        Params::new(MEMORY_KIB, PASSES, 1, None).expect("constant parameters are within Argon2's ranges");
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+}
+
+/// The hash of a prepared password as a PHC string, to be stored.
+pub fn hash(password: &str, salt: &[u8; SALT_OCTETS]) -> String {
+    let salt = argon2::password_hash::SaltString::encode_b64(salt).expect("16 octets make a valid salt");
+    let hash = hasher().hash_password(password.as_bytes(), &salt);
+    hash.expect("a bounded password and a valid salt can be hashed").to_string()
+}
+
+fn verify(password: &str, phc: &str) -> bool {
+    let Ok(parsed) = PasswordHash::new(phc) else { return false };
+    hasher().verify_password(password.as_bytes(), &parsed).is_ok()
+}
+
+impl Passwords {
+    /// `key` is random and lives as long as the process.
+    pub fn new(key: &[u8; 32]) -> Self {
+        let salt: [u8; SALT_OCTETS] = *key.first_chunk().expect("the key is longer than the salt");
+        Self {
+            slots: Arc::new(Semaphore::new(SLOTS)),
+            waiting: AtomicUsize::new(0),
+            key: hmac::Key::new(hmac::HMAC_SHA256, key),
+            remembered: Mutex::new(HashMap::new()),
+            decoy: hash("no password hashes to this by design", &salt),
+        }
+    }
+
+    /// Is this the password whose hash is stored? `stored` is none where there is no account or no password: that
+    /// takes as long as a wrong password.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "remembering is about elapsed time of the running process alone"
+    )]
+    pub async fn check(&self, account: &str, stored: Option<&str>, password: Zeroizing<String>) -> Checked {
+        let tag = self.tag(account, stored.unwrap_or_default(), &password);
+        if stored.is_some() && self.is_remembered(&tag, Instant::now()) {
+            return Checked::Right;
+        }
+        let phc = stored.unwrap_or(&self.decoy).to_owned();
+        let Some(right) = self.slow(phc, password).await else { return Checked::Busy };
+        if !right || stored.is_none() {
+            return Checked::Wrong;
+        }
+        self.remember(tag, Instant::now());
+        Checked::Right
+    }
+
+    async fn slow(&self, phc: String, password: Zeroizing<String>) -> Option<bool> {
+        let _waiting = Waiting::enter(&self.waiting)?;
+        let slot = self.slots.clone().acquire_owned().await.ok()?;
+        let work = tokio::task::spawn_blocking(move || {
+            let right = verify(&password, &phc);
+            drop(slot);
+            right
+        });
+        work.await.ok()
+    }
+
+    fn tag(&self, account: &str, stored: &str, password: &str) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&self.key);
+        for part in [account, stored, password] {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part.as_bytes());
+        }
+        let tag = context.sign();
+        *tag.as_ref().first_chunk().expect("HMAC-SHA-256 gives 32 octets")
+    }
+
+    fn is_remembered(&self, tag: &[u8; 32], now: Instant) -> bool {
+        let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        remembered.get(tag).is_some_and(|since| now.saturating_duration_since(*since) < REMEMBERED_FOR)
+    }
+
+    fn remember(&self, tag: [u8; 32], now: Instant) {
+        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        if remembered.len() >= MAX_REMEMBERED {
+            remembered.clear();
+        }
+        remembered.insert(tag, now);
+    }
+}
+
+/// A place among those who wait, given back when dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn enter(count: &'a AtomicUsize) -> Option<Self> {
+        let place = Self(count);
+        (count.fetch_add(1, Ordering::Relaxed) < MAX_WAITING).then_some(place)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn password(text: &str) -> Zeroizing<String> {
+        Zeroizing::new(text.to_owned())
+    }
+
+    #[tokio::test]
+    async fn right_wrong_and_unknown() {
+        let passwords = Passwords::new(&[7; 32]);
+        let stored = hash("moxmoxmox", &[1; 16]);
+        assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
+        assert_eq!(passwords.check("mox", Some(&stored), password("moxmoxmox")).await, Checked::Right);
+        assert_eq!(passwords.check("mox", Some(&stored), password("moxmoxmoy")).await, Checked::Wrong);
+        assert_eq!(passwords.check("eve", None, password("moxmoxmox")).await, Checked::Wrong);
+        let decoy = passwords.decoy.clone();
+        let text = password("no password hashes to this by design");
+        assert_eq!(passwords.check("eve", None, text).await, Checked::Wrong, "{decoy}");
+        assert_eq!(passwords.check("mox", Some("not a hash"), password("x")).await, Checked::Wrong);
+    }
+
+    #[tokio::test]
+    async fn a_success_is_remembered_until_the_password_changes() {
+        let passwords = Passwords::new(&[7; 32]);
+        let stored = hash("moxmoxmox", &[1; 16]);
+        let now = Instant::now();
+        passwords.remember(passwords.tag("mox", &stored, "moxmoxmox"), now);
+        let known =
+            |stored: &str, text: &str, at| passwords.is_remembered(&passwords.tag("mox", stored, text), at);
+        assert!(known(&stored, "moxmoxmox", now));
+        assert!(!known(&stored, "moxmoxmo", now));
+        assert!(!known("other", "moxmoxmox", now));
+        assert!(!known(&stored, "moxmoxmox", now + REMEMBERED_FOR));
+    }
+
+    #[test]
+    fn only_so_many_wait() {
+        let count = AtomicUsize::new(0);
+        let places: Vec<_> = (0..MAX_WAITING).map(|_| Waiting::enter(&count).unwrap()).collect();
+        assert!(Waiting::enter(&count).is_none());
+        drop(places);
+        assert_eq!(count.load(Ordering::Relaxed), 0);
+    }
+}

@@ -1,0 +1,170 @@
+//! Mail from users: what is demanded of it, what is added to it, and the limits of an account.
+
+use crate::backend::{Incoming, Intake};
+use crate::body::not_kept;
+use crate::delivery::{check_structure, wishes};
+use crate::metrics;
+use crate::prefix::{Trace, delivered_to, return_path};
+use crate::record::{described, sent_by, sent_to};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use message::{AuthResults, Date, Headers, MethodResult};
+use smtp_parser::Mailbox;
+use smtpserver::{Client, Login, Received, Refusal, replies};
+use std::time::SystemTime;
+use store::{ErrorKind, SubmissionLimits};
+
+impl Intake {
+    /// Takes a message from a user.
+    pub(crate) async fn submit(
+        &self,
+        client: &Client,
+        login: &Login,
+        message: Incoming,
+        received: &Received,
+    ) -> Result<(), Refusal> {
+        let now = (self.world.now)();
+        let parsed = message::headers(message.arriving.header());
+        check(&message, login, &parsed, received)?;
+        check_structure(&message)?;
+        wishes(&message)?;
+        let mut record = described(&parsed, now);
+        sent_by(&mut record.facts.origin, client, &message.sender);
+        let added = self.missing_fields(&message, &parsed, now);
+        if let Some(id) = added.message_id {
+            record.facts.message_id = id;
+        }
+        let fields = [added.fields, results(&message).field()].concat();
+
+        let trace = Trace {
+            hostname: &message.settings.hostname,
+            client,
+            utf8: message.utf8,
+            require_tls: message.require_tls,
+            reverse: None,
+            now,
+        };
+        let sender = self.open_account(&login.account, now).await?;
+        let rules = message.settings.directory.account(&login.account).unwrap_or_default();
+        let limits = SubmissionLimits {
+            messages: rules.messages_per_day,
+            first_time_recipients: rules.first_time_recipients_per_day,
+        };
+        let mut transaction = self.store.transaction(now);
+        let addresses: Vec<String> =
+            message.recipients.iter().map(|r| recorded(r.path.mailbox(), r.address())).collect();
+        transaction.submission(sender, &addresses, Some(limits));
+        let body = message.arriving.finish();
+        for recipient in &message.recipients {
+            let Some(to) = &recipient.to else { continue };
+            let account = self.open_account(&to.account, now).await?;
+            let address = recipient.address();
+            let mut copy = record.clone();
+            sent_to(&mut copy.facts.origin, &recipient.path);
+            let prefix = [
+                delivered_to(&address),
+                return_path(&message.sender),
+                trace.received(&recipient.path),
+                fields.clone(),
+            ];
+            copy.prefix = prefix.concat().into_bytes();
+            transaction.deliver(account, &to.mailbox, copy, &body);
+        }
+        let count = message.recipients.len() as u64;
+        match self.store.commit(transaction).await {
+            Ok(_) => {
+                metrics::submission("ok", count);
+                tracing::info!(recipients = count, "submitted message taken");
+                Ok(())
+            }
+            Err(error) => Err(refused(&error, limits)),
+        }
+    }
+
+    /// The fields that every message has, where this one has not.
+    fn missing_fields(&self, message: &Incoming, parsed: &Headers<'_>, now: SystemTime) -> Added {
+        let mut added = Added::default();
+        if parsed.first("Message-ID").is_none() {
+            let host = &message.settings.hostname;
+            let host = if message.utf8 { host.unicode() } else { host.to_string() };
+            let id = format!("{}@{host}", BASE64URL.encode(self.world.octets::<16>()));
+            added.fields.push_str(&format!("Message-ID: <{id}>\r\n"));
+            added.message_id = Some(id.to_lowercase());
+        }
+        if parsed.first("Date").is_none() {
+            added.fields.push_str(&format!("Date: {}\r\n", Date::from(now)));
+        }
+        added
+    }
+}
+
+/// Fields that were added to a submission.
+#[derive(Debug, Default)]
+struct Added {
+    fields: String,
+    message_id: Option<String>,
+}
+
+/// RFC 6409 §8: what a submitted message has to be.
+fn check(
+    message: &Incoming,
+    login: &Login,
+    parsed: &Headers<'_>,
+    received: &Received,
+) -> Result<(), Refusal> {
+    let settings = &message.settings;
+    let bad = |result, refusal| {
+        metrics::submission(result, 1);
+        Err(refusal)
+    };
+    if !received.separator {
+        return bad("badmessage", Refusal::new(replies::NO_BODY));
+    }
+    if let Some(finding) = parsed.malformed() {
+        return bad("badmessage", Refusal::with(replies::BAD_AUTHOR, finding.kind.token()));
+    }
+    // RFC 5322 §3.6.2: exactly one author, whose address is the user's.
+    let author = match message::author(parsed) {
+        Ok(author) => author,
+        Err(error) => return bad("badmessage", Refusal::with(replies::BAD_AUTHOR, error)),
+    };
+    let owner = settings.directory.find(&author.localpart, author.domain(), true);
+    if !owner.is_ok_and(|owner| owner.account == login.account) {
+        return bad("badfrom", Refusal::new(replies::SENDER_NOT_YOURS));
+    }
+    if settings.pedantic && parsed.first("Return-Path").is_some() {
+        return bad("badheader", Refusal::new(replies::HAS_RETURN_PATH));
+    }
+    Ok(())
+}
+
+/// RFC 8601 §2.7.4: that the sender has logged in.
+fn results(message: &Incoming) -> AuthResults {
+    let mut results = AuthResults::of_host(&message.settings.hostname, message.utf8);
+    let sender = message.sender.mailbox().map(ToString::to_string).unwrap_or_default();
+    results.methods.push(MethodResult::new("auth", "pass").property("smtp", "mailfrom", sender));
+    results
+}
+
+/// The form of a recipient under which it is remembered.
+fn recorded(mailbox: Option<&Mailbox>, address: String) -> String {
+    mailbox.map_or(address, Mailbox::unicode)
+}
+
+fn refused(error: &store::Error, limits: SubmissionLimits) -> Refusal {
+    let (result, refusal) = match error.kind() {
+        ErrorKind::MessageLimit => {
+            ("messagelimiterror", Refusal::with(replies::TOO_MANY_MESSAGES, limits.messages))
+        }
+        ErrorKind::RecipientLimit => (
+            "recipientlimiterror",
+            Refusal::with(replies::TOO_MANY_NEW_RECIPIENTS, limits.first_time_recipients),
+        ),
+        _ => {
+            tracing::error!(%error, "cannot keep a submitted message");
+            ("queueerror", not_kept(error))
+        }
+    };
+    metrics::submission(result, 1);
+    refusal
+}

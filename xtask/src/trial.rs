@@ -1,0 +1,299 @@
+//! What the trials share: a moxd under test in a folder of its own, a plain SMTP client, and numbers that repeat.
+
+use anyhow::{Context, Result, bail, ensure};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// How long a server may take to say `ready`.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+/// How long the client waits for any reply.
+const REPLY_WITHIN: Duration = Duration::from_secs(60);
+
+/// Numbers that look random and are the same for the same seed (splitmix64).
+#[derive(Debug, Clone)]
+pub struct Dice(u64);
+
+impl Dice {
+    /// Dice that repeat for the same seed.
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The next number.
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number in `low..high`.
+    pub fn between(&mut self, low: u64, high: u64) -> u64 {
+        low + self.next() % (high - low).max(1)
+    }
+}
+
+/// A moxd in developer mode, in a folder of its own.
+#[derive(Debug)]
+pub struct Server {
+    moxd: PathBuf,
+    dir: PathBuf,
+    offset: u16,
+    child: Option<Child>,
+    stderr: Option<std::thread::JoinHandle<String>>,
+}
+
+/// A number that can be added to every port of developer mode so that all of them are free now.
+fn free_offset() -> Result<u16> {
+    for _ in 0..100 {
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let Some(offset) = port.checked_sub(1025).filter(|n| *n > 0 && *n < 60_000) else { continue };
+        let free = |base: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, base + offset)).is_ok();
+        if [1025, 1081, 1465, 1587].into_iter().all(free) {
+            return Ok(offset);
+        }
+    }
+    bail!("no free ports on loopback")
+}
+
+impl Server {
+    /// A server that is not started yet. `dir` is made by the server.
+    ///
+    /// # Errors
+    /// There are no free ports.
+    pub fn new(moxd: &Path, dir: &Path) -> Result<Self> {
+        let offset = free_offset()?;
+        Ok(Self { moxd: moxd.to_owned(), dir: dir.to_owned(), offset, child: None, stderr: None })
+    }
+
+    /// Starts it and waits until it is ready.
+    ///
+    /// # Errors
+    /// It ends, or is not ready in time; what it said on standard error is in the message.
+    pub fn start(&mut self) -> Result<()> {
+        let mut command = Command::new(&self.moxd);
+        command.args([
+            "--log-level",
+            "info",
+            "localserve",
+            "--port-offset",
+            &self.offset.to_string(),
+            "--dir",
+        ]);
+        command.arg(&self.dir).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().with_context(|| format!("start {}", self.moxd.display()))?;
+        let stderr = child.stderr.take().context("standard error is a pipe")?;
+        let (ready, is_ready) = mpsc::channel();
+        self.child = Some(child);
+        self.stderr = Some(std::thread::spawn(move || {
+            let mut kept = String::new();
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                if line.contains("ready") {
+                    let _ = ready.send(());
+                }
+                // Enough to say what went wrong, not a log of millions of connections.
+                if kept.len() < 100_000 {
+                    kept.push_str(&line);
+                    kept.push('\n');
+                }
+            }
+            kept
+        }));
+        if is_ready.recv_timeout(READY_WITHIN).is_err() {
+            let said = self.kill();
+            bail!("the server did not become ready; it said:\n{said}");
+        }
+        Ok(())
+    }
+
+    /// SIGKILL. Returns what it said on standard error.
+    pub fn kill(&mut self) -> String {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        self.stderr.take().and_then(|thread| thread.join().ok()).unwrap_or_default()
+    }
+
+    /// SIGTERM, and waits for the end.
+    ///
+    /// # Errors
+    /// It does not end with status 0.
+    pub fn stop(&mut self) -> Result<String> {
+        if let Some(mut child) = self.child.take() {
+            signal(child.id(), "TERM")?;
+            let status = child.wait()?;
+            ensure!(status.success(), "the server ended with {status}");
+        }
+        Ok(self.stderr.take().and_then(|thread| thread.join().ok()).unwrap_or_default())
+    }
+
+    /// The process id while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    /// Where a port of developer mode listens.
+    pub fn address(&self, port: u16) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, port + self.offset))
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> PathBuf {
+        self.dir.join("data")
+    }
+
+    /// Runs another verb of moxd on the same configuration.
+    ///
+    /// # Errors
+    /// It cannot be run.
+    pub fn verb(&self, arguments: &[&str]) -> Result<Output> {
+        let mut command = Command::new(&self.moxd);
+        command.arg("--config").arg(self.dir.join("config/moxd.toml")).args(arguments);
+        Ok(command.stdin(Stdio::null()).output()?)
+    }
+
+    /// Resident memory in octets, now and at the highest.
+    ///
+    /// # Errors
+    /// It does not run, or the system does not tell.
+    pub fn memory(&self) -> Result<(u64, u64)> {
+        let pid = self.pid().context("the server does not run")?;
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let field = |name: &str| -> Option<u64> {
+            let line = status.lines().find(|line| line.starts_with(name))?;
+            Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
+        };
+        Ok((field("VmRSS:").context("VmRSS")?, field("VmHWM:").context("VmHWM")?))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Sends a signal by name.
+///
+/// # Errors
+/// There is no such process.
+pub fn signal(pid: u32, name: &str) -> Result<()> {
+    let status = Command::new("kill").args([format!("-{name}"), pid.to_string()]).status()?;
+    ensure!(status.success(), "kill -{name} {pid}: {status}");
+    Ok(())
+}
+
+/// A plain SMTP client that sends what it is told and reads one reply.
+#[derive(Debug)]
+pub struct Client {
+    stream: BufReader<TcpStream>,
+}
+
+impl Client {
+    /// Connects and reads the greeting.
+    ///
+    /// # Errors
+    /// No connection, or no 220.
+    pub fn connect(to: SocketAddr) -> Result<Self> {
+        let stream = TcpStream::connect(to)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(REPLY_WITHIN))?;
+        let mut client = Self { stream: BufReader::new(stream) };
+        client.expect(220)?;
+        Ok(client)
+    }
+
+    /// Reads one reply, all of its lines.
+    ///
+    /// # Errors
+    /// The connection ended.
+    pub fn reply(&mut self) -> Result<(u16, String)> {
+        let mut text = String::new();
+        loop {
+            let start = text.len();
+            ensure!(self.stream.read_line(&mut text)? > 0, "the server closed the connection");
+            let line = text.get(start..).unwrap_or_default();
+            if line.as_bytes().get(3) != Some(&b'-') {
+                let code = line.get(..3).and_then(|c| c.parse().ok()).context("a reply code")?;
+                return Ok((code, text));
+            }
+        }
+    }
+
+    /// Reads a reply that must have this code.
+    ///
+    /// # Errors
+    /// It has another.
+    pub fn expect(&mut self, code: u16) -> Result<()> {
+        let (got, text) = self.reply()?;
+        ensure!(got == code, "expected {code}, got {text}");
+        Ok(())
+    }
+
+    /// Writes octets as they are.
+    ///
+    /// # Errors
+    /// The connection is gone.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        Ok(self.stream.get_mut().write_all(bytes)?)
+    }
+
+    /// Sends one message in a transaction of its own, envelope commands in one go. `data` is as on the wire, with its
+    /// final dot.
+    ///
+    /// # Errors
+    /// Any reply but the wanted one.
+    pub fn send(&mut self, from: &str, to: &str, data: &[u8]) -> Result<()> {
+        self.write(format!("MAIL FROM:<{from}>\r\nRCPT TO:<{to}>\r\nDATA\r\n").as_bytes())?;
+        self.expect(250)?;
+        self.expect(250)?;
+        self.expect(354)?;
+        self.write(data)?;
+        self.expect(250)
+    }
+
+    /// Says EHLO.
+    ///
+    /// # Errors
+    /// No 250.
+    pub fn hello(&mut self) -> Result<()> {
+        self.write(b"EHLO client.example\r\n")?;
+        self.expect(250)
+    }
+
+    /// The socket itself.
+    pub fn into_stream(self) -> TcpStream {
+        self.stream.into_inner()
+    }
+
+    /// Reads what has come, at most a buffer full.
+    ///
+    /// # Errors
+    /// The connection is gone.
+    pub fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        Ok(self.stream.read(buffer)?)
+    }
+}
+
+/// The release build of moxd, built now.
+///
+/// # Errors
+/// It does not build.
+pub fn build_release() -> Result<PathBuf> {
+    let cargo = option_env!("CARGO").unwrap_or("cargo");
+    let args = ["build", "--release", "--package", "moxd", "--message-format", "json-render-diagnostics"];
+    let output = Command::new(cargo).args(args).stderr(Stdio::inherit()).output()?;
+    ensure!(output.status.success(), "moxd does not build");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let executable = text.lines().rev().find_map(|line| {
+        let (_, rest) = line.split_once("\"executable\":\"")?;
+        rest.split_once('"').map(|(path, _)| PathBuf::from(path))
+    });
+    executable.context("cargo names no executable")
+}
