@@ -1,1 +1,56 @@
-//! DKIM and ARC: which names vouch for these bytes?.
+//! DKIM and ARC: which names vouch for these bytes, and signing so that others can tell.
+//!
+//! Verification is one pass over a message that may still be arriving: [`Verifier`] takes the header, then the body in
+//! pieces, then the keys that [`KeyLookups`] found meanwhile. Signing ([`sign`]) and sealing ([`arc::seal`]) make header
+//! fields from a header and the hashes of a body ([`BodyHasher`]).
+//!
+//! It does not know the clock: time is an argument, in Unix seconds. It does not know sockets, files or a runtime; DNS is
+//! behind [`dns::Resolver`](https://docs.rs/moxd-dns). It does not decide what becomes of a message: a signature of a
+//! stranger ends in a [`Status`], never in an `Err`, and whether its domain is the author's is for DMARC to say. It does
+//! not generate keys, and never shows one.
+//!
+//! ```
+//! use dns::zone::{ready, Zone};
+//! use moxd_dkim::{Policy, Status, verify};
+//!
+//! let message = b"DKIM-Signature: v=1; a=rsa-sha256; d=example.test; s=a; h=from:subject; bh=; b=\r\n\
+//!     From: a@example.test\r\n\r\nhello\r\n";
+//! let evaluation = ready(verify(&Zone::default(), message, &Policy::default(), 1_700_000_000));
+//! let [verification] = &evaluation.signatures[..] else { panic!("one result for one signature") };
+//! assert_eq!(verification.status, Status::PermError);
+//! assert_eq!(verification.error.as_ref().map(|e| e.to_string()).as_deref(), Some("bad value of tag: bh"));
+//! assert_eq!(verification.claims().domain.unwrap().as_str(), "example.test");
+//! ```
+
+#![warn(clippy::indexing_slicing)]
+
+mod algorithm;
+pub mod arc;
+mod block;
+mod canonical;
+mod der;
+mod error;
+mod field;
+mod names;
+mod public_key;
+mod record;
+mod sign;
+mod signature;
+mod signing_key;
+mod tags;
+mod verify;
+
+pub use algorithm::{Algorithm, Canonicalization, KeyType, Status};
+pub use canonical::{BodyHasher, BodyHashes};
+pub use error::{Error, ErrorKind};
+pub use names::{FieldNames, Identity, Selector};
+pub use public_key::{MAX_RSA_BITS, MIN_RSA_BITS, PublicKey};
+pub use record::Record;
+pub use sign::{DEFAULT_FIELDS, Signing, sign};
+pub use signature::{Claims, Signature};
+pub use signing_key::SigningKey;
+pub use tags::MAX_TAGS;
+pub use verify::{
+    CLOCK_SKEW, Evaluation, KeyLookups, Keys, MAX_KEY_RECORDS, MAX_SIGNATURES, Policy, Verification,
+    Verifier, verify,
+};

@@ -1,0 +1,86 @@
+//! Writes a header field of tags, folded.
+
+/// RFC 5322 §2.1.1: lines should have at most 78 characters.
+const WIDTH: usize = 78;
+
+/// A header field that is being written.
+pub(crate) struct FieldWriter {
+    text: String,
+    /// Octets in the last line.
+    column: usize,
+}
+
+impl FieldWriter {
+    /// Begins a field: `name:`.
+    pub(crate) fn new(name: &str) -> Self {
+        Self { text: format!("{name}:"), column: name.len() + 1 }
+    }
+
+    /// Adds a word after a space, or on a line of its own if it does not fit.
+    pub(crate) fn word(&mut self, word: &str) {
+        if self.column + 1 + word.len() > WIDTH {
+            self.fold();
+        } else {
+            self.text.push(' ');
+            self.column += 1;
+        }
+        self.push(word);
+    }
+
+    /// Adds a part right after what is there, or on a line of its own if it does not fit. For places where white
+    /// space means nothing.
+    pub(crate) fn part(&mut self, part: &str) {
+        if self.column + part.len() > WIDTH {
+            self.fold();
+        }
+        self.push(part);
+    }
+
+    /// Adds ASCII text that may be broken anywhere.
+    pub(crate) fn breakable(&mut self, text: &str) {
+        let mut rest = text;
+        while !rest.is_empty() {
+            if self.column >= WIDTH {
+                self.fold();
+            }
+            let (line, more) = rest.split_at_checked(WIDTH - self.column).unwrap_or((rest, ""));
+            self.push(line);
+            rest = more;
+        }
+    }
+
+    /// The field without a line end after it.
+    pub(crate) fn finish(self) -> String {
+        self.text
+    }
+
+    fn fold(&mut self) {
+        self.text.push_str("\r\n\t");
+        self.column = 1;
+    }
+
+    fn push(&mut self, text: &str) {
+        self.text.push_str(text);
+        self.column += text.len();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_end_at_78() {
+        let mut field = FieldWriter::new("Name");
+        field.word("a=1;");
+        field.word(&"b".repeat(68));
+        field.word("c;");
+        field.part(&"d".repeat(75));
+        field.part("e");
+        field.word("b=");
+        field.breakable(&"f".repeat(200));
+        let text = field.finish();
+        let lengths: Vec<usize> = text.split("\r\n").map(str::len).collect();
+        assert_eq!(lengths, [78, 78, 78, 78, 51]);
+    }
+}

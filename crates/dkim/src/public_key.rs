@@ -1,0 +1,123 @@
+//! Public keys, and the check of a signature with one.
+
+use crate::{Algorithm, Error, ErrorKind, KeyType, der};
+use ring::signature::{
+    ED25519, RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY, RsaPublicKeyComponents, UnparsedPublicKey,
+};
+use std::fmt;
+
+/// RFC 8301 §3.2: verifiers must not consider signatures of RSA keys below 1024 bits valid.
+pub const MIN_RSA_BITS: usize = 1024;
+/// The largest RSA keys that are evaluated; RFC 8301 §3.2 asks for at least 4096 bits.
+pub const MAX_RSA_BITS: usize = 8192;
+
+/// RFC 8032 §5.1.5: octets of an Ed25519 public key.
+const ED25519_LENGTH: usize = 32;
+
+/// The public key of a record.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PublicKey {
+    /// As `p=` has it.
+    octets: Vec<u8>,
+    material: Material,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+enum Material {
+    Rsa { modulus: Vec<u8>, exponent: Vec<u8> },
+    Ed25519([u8; ED25519_LENGTH]),
+}
+
+impl PublicKey {
+    /// Reads the octets of `p=`.
+    ///
+    /// RSA: a SubjectPublicKeyInfo, as RFC 6376 §3.6.1 means and everyone does, or a bare RSAPublicKey, as it says.
+    /// Ed25519: the 32 octets of the key (RFC 8463 §4), or a SubjectPublicKeyInfo, which some publish.
+    ///
+    /// # Errors
+    /// [`ErrorKind::PublicKey`]: it is neither of them.
+    pub fn parse(key_type: KeyType, octets: &[u8]) -> Result<Self, Error> {
+        let material = match key_type {
+            KeyType::Rsa => rsa(octets),
+            KeyType::Ed25519 => ed25519(octets),
+        };
+        let material = material.ok_or(ErrorKind::PublicKey)?;
+        Ok(Self { octets: octets.to_vec(), material })
+    }
+
+    /// What kind of key it is.
+    pub fn key_type(&self) -> KeyType {
+        match self.material {
+            Material::Rsa { .. } => KeyType::Rsa,
+            Material::Ed25519(_) => KeyType::Ed25519,
+        }
+    }
+
+    /// The size in bits: of the modulus for RSA, 256 for Ed25519.
+    pub fn bits(&self) -> usize {
+        match &self.material {
+            Material::Rsa { modulus, .. } => {
+                let zeros = modulus.first().map_or(0, |octet| octet.leading_zeros() as usize);
+                modulus.len() * 8 - zeros
+            }
+            Material::Ed25519(_) => 256,
+        }
+    }
+
+    /// The octets of `p=`.
+    pub fn as_octets(&self) -> &[u8] {
+        &self.octets
+    }
+
+    /// May signatures of a key of this size count?
+    pub(crate) fn check_size(&self) -> Result<(), Error> {
+        let kind = match self.bits() {
+            _ if self.key_type() == KeyType::Ed25519 => return Ok(()),
+            bits if bits < MIN_RSA_BITS => ErrorKind::KeyTooSmall,
+            bits if bits > MAX_RSA_BITS => ErrorKind::KeyTooLarge,
+            _ => return Ok(()),
+        };
+        Err(Error::about(kind, format!("{} bits", self.bits()).as_bytes()))
+    }
+
+    /// Is this the signature of `data`? The kinds of key and algorithm must agree.
+    pub(crate) fn verify(&self, algorithm: Algorithm, data: &[u8], signature: &[u8]) -> bool {
+        match (&self.material, algorithm) {
+            (Material::Rsa { modulus, exponent }, Algorithm::RsaSha256) => {
+                let key = RsaPublicKeyComponents { n: modulus, e: exponent };
+                key.verify(&RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY, data, signature).is_ok()
+            }
+            (Material::Ed25519(key), Algorithm::Ed25519Sha256) => {
+                // RFC 8463 §3: the hash of the header is what PureEdDSA signs.
+                let hash = ring::digest::digest(&ring::digest::SHA256, data);
+                UnparsedPublicKey::new(&ED25519, key).verify(hash.as_ref(), signature).is_ok()
+            }
+            _ => false,
+        }
+    }
+}
+
+fn rsa(octets: &[u8]) -> Option<Material> {
+    let key = match der::subject_public_key(octets) {
+        Some((der::RSA, key)) => key,
+        Some(_) => return None,
+        None => octets,
+    };
+    let (modulus, exponent) = der::rsa_public_key(key)?;
+    Some(Material::Rsa { modulus: modulus.to_vec(), exponent: exponent.to_vec() })
+}
+
+fn ed25519(octets: &[u8]) -> Option<Material> {
+    let key = match der::subject_public_key(octets) {
+        Some((der::ED25519, key)) => key,
+        Some(_) => return None,
+        None => octets,
+    };
+    key.try_into().ok().map(Material::Ed25519)
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicKey({} bit {})", self.bits(), self.key_type())
+    }
+}

@@ -1,0 +1,145 @@
+//! Signing (RFC 6376 §5).
+
+use crate::block::{Block, Index};
+use crate::{
+    BodyHashes, Canonicalization, Error, ErrorKind, FieldNames, Identity, Selector, Signature, SigningKey,
+};
+use dns::Domain;
+
+/// What is signed unless something else is asked for: what a reader sees, and what makes mail answerable.
+pub const DEFAULT_FIELDS: &str =
+    "From:To:Cc:Bcc:Reply-To:References:In-Reply-To:Subject:Date:Message-Id:Content-Type";
+
+/// How to sign.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Signing {
+    /// Who vouches: `d=`.
+    pub domain: Domain,
+    /// The name of the key: `s=`.
+    pub selector: Selector,
+    /// For whom: `i=`. Its domain must be `domain` or below.
+    pub identity: Option<Identity>,
+    /// Canonicalisation of the header.
+    pub header: Canonicalization,
+    /// Canonicalisation of the body.
+    pub body: Canonicalization,
+    /// The fields to cover, each named once; From is required.
+    pub fields: FieldNames,
+    /// Name every field once more than the message has it, so that none can be added (RFC 6376 §8.15).
+    pub oversign: bool,
+    /// Seconds for which the signature is to hold; none for ever.
+    pub expiration: Option<u64>,
+}
+
+impl Signing {
+    /// Relaxed in header and body, [`DEFAULT_FIELDS`] over-signed, for ever: what survives ordinary transport, and
+    /// leaves no room for additions.
+    pub fn new(domain: Domain, selector: Selector) -> Self {
+        Self {
+            domain,
+            selector,
+            identity: None,
+            header: Canonicalization::Relaxed,
+            body: Canonicalization::Relaxed,
+            fields: FieldNames::known(DEFAULT_FIELDS),
+            oversign: true,
+            expiration: None,
+        }
+    }
+}
+
+/// Signs a message. `header` is the header block, `bodies` the hashes of its body, `now` the time in Unix seconds.
+///
+/// Put [`Signature::header_field`] before the message. Several keys sign the same header, without each other's fields.
+///
+/// ```
+/// use moxd_dkim::{BodyHasher, Canonicalization, Signing, SigningKey, sign};
+/// # let pem = include_str!("../testdata/keys/ed25519.pem");
+/// let header = b"From: a@example.org\r\nSubject: hello\r\n\r\n";
+/// let mut body = BodyHasher::new([Canonicalization::Relaxed]);
+/// body.update(b"hello\r\n");
+///
+/// let key = SigningKey::from_pem(pem)?;
+/// let signing = Signing::new("example.org".parse()?, "mail".parse()?);
+/// let signature = sign(header, &body.finish(), &key, &signing, 1_700_000_000)?;
+/// assert!(signature.header_field().starts_with("DKIM-Signature: v=1; d=example.org; s=mail; a=ed25519-sha256;"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// The header is malformed or has not exactly one From field, From is not to be signed, the identity is outside of the
+/// domain, or the body was not hashed for the canonicalisation.
+pub fn sign(
+    header: &[u8],
+    bodies: &BodyHashes,
+    key: &SigningKey,
+    signing: &Signing,
+    now: u64,
+) -> Result<Signature, Error> {
+    // RFC 6376 §3.5: the domain of i= must be d= or below.
+    if signing.identity.as_ref().is_some_and(|identity| !identity.domain().is_at_or_below(&signing.domain)) {
+        return Err(ErrorKind::IdentityOutsideDomain.into());
+    }
+    complete(header, bodies, key, signing, now, &|signature| signature.header_field())
+}
+
+/// Makes a signature whose field `write` prints.
+pub(crate) fn complete(
+    header: &[u8],
+    bodies: &BodyHashes,
+    key: &SigningKey,
+    signing: &Signing,
+    now: u64,
+    write: &dyn Fn(&Signature) -> String,
+) -> Result<Signature, Error> {
+    let headers = message::headers(header);
+    if let Some(finding) = headers.malformed() {
+        return Err(Error::about(ErrorKind::MalformedHeader, finding.kind.token().as_bytes()));
+    }
+    let index = Index::new(&headers);
+    let block = index.over(header);
+    // RFC 6376 §5.4: From must be signed. RFC 5322 §3.6: and there is one.
+    if !signing.fields.contains("from") {
+        return Err(ErrorKind::FromNotSigned.into());
+    }
+    if block.count("from") != 1 {
+        return Err(ErrorKind::FromField.into());
+    }
+    let mut signature = Signature {
+        algorithm: key.algorithm(),
+        signature: Vec::new(),
+        body_hash: bodies.get(signing.body).ok_or(ErrorKind::BodyNotHashed)?.to_vec(),
+        header_canonicalization: signing.header,
+        body_canonicalization: signing.body,
+        domain: signing.domain.clone(),
+        selector: signing.selector.clone(),
+        identity: signing.identity.clone(),
+        fields: covered(block, signing),
+        body_length: None,
+        timestamp: Some(now),
+        expiration: signing.expiration.map(|seconds| now.saturating_add(seconds)),
+        copied_fields: Vec::new(),
+    };
+    let mut data = Vec::new();
+    block.append_fields(&signature.fields, signing.header, &mut data);
+    let unsigned = write(&signature);
+    let field = message::headers(unsigned.as_bytes());
+    // RFC 6376 §3.7: the signature's own field comes last, with an empty b=, which is the end of what was written.
+    let end = unsigned.trim_end().len();
+    Index::new(&field).over(unsigned.as_bytes()).append_signature(
+        0,
+        end..unsigned.len(),
+        signing.header,
+        &mut data,
+    );
+    signature.signature = key.sign(&data)?;
+    Ok(signature)
+}
+
+/// The names for `h=`: each as often as the message has the field, and once more if it is to be over-signed.
+fn covered(block: Block<'_>, signing: &Signing) -> FieldNames {
+    let more = usize::from(signing.oversign);
+    let names = signing.fields.iter().flat_map(|name| std::iter::repeat_n(name, block.count(name) + more));
+    FieldNames::known(&names.collect::<Vec<_>>().join(":"))
+}

@@ -1,0 +1,183 @@
+//! One signature on its way to a result; DKIM-Signature and ARC-Message-Signature alike.
+
+use crate::block::Block;
+use crate::canonical::{BodyHash, Canonicalizer};
+use crate::verify::keys::Key;
+use crate::{Algorithm, Canonicalization, Error, ErrorKind, Identity, Keys, Record, Signature};
+use dns::{Domain, Name, Security};
+use std::ops::Range;
+
+/// The body in every form that some signature needs, each hashed once.
+#[derive(Clone, Default)]
+pub(crate) struct Bodies(Vec<(Canonicalization, Option<u64>, Canonicalizer)>);
+
+impl Bodies {
+    /// The place of a form; it is added if it is new.
+    fn place(&mut self, kind: Canonicalization, limit: Option<u64>) -> usize {
+        let known = self.0.iter().position(|(k, l, _)| (*k, *l) == (kind, limit));
+        known.unwrap_or_else(|| {
+            self.0.push((kind, limit, Canonicalizer::new(kind, limit)));
+            self.0.len() - 1
+        })
+    }
+
+    pub(crate) fn push(&mut self, piece: &[u8]) {
+        for (_, _, body) in &mut self.0 {
+            body.push(piece);
+        }
+    }
+
+    pub(crate) fn finish(self) -> Vec<BodyHash> {
+        self.0.into_iter().map(|(_, _, body)| body.finish()).collect()
+    }
+}
+
+/// A signature that nothing speaks against yet.
+#[derive(Debug, Clone)]
+pub(crate) struct Candidate {
+    pub(crate) signature: Signature,
+    /// The name of its key.
+    pub(crate) key: Name,
+    /// The header field it stands in.
+    field: usize,
+    /// The value of `b=` in the field.
+    removed: Range<usize>,
+    /// Which form of the body it signs.
+    body: usize,
+}
+
+impl Candidate {
+    pub(crate) fn new(
+        signature: Signature,
+        field: usize,
+        removed: Range<usize>,
+        bodies: &mut Bodies,
+    ) -> Result<Self, (Signature, Error)> {
+        match signature.selector.key_name(&signature.domain) {
+            Ok(key) => {
+                let body = bodies.place(signature.body_canonicalization, signature.body_length);
+                Ok(Self { signature, key, field, removed, body })
+            }
+            Err(error) => Err((signature, error)),
+        }
+    }
+
+    /// Checks the signature, and the body against it. `data` is room to work in.
+    pub(crate) fn evaluate(
+        &self,
+        block: Block<'_>,
+        bodies: &[BodyHash],
+        keys: &Keys,
+        data: &mut Vec<u8>,
+    ) -> Outcome {
+        data.clear();
+        let (signature, kind) = (&self.signature, self.signature.header_canonicalization);
+        block.append_fields(&signature.fields, kind, data);
+        block.append_signature(self.field, self.removed.clone(), kind, data);
+        let signed = Signed {
+            algorithm: signature.algorithm,
+            domain: &signature.domain,
+            identity: signature.identity.as_ref(),
+            data,
+            signature: &signature.signature,
+        };
+        let mut outcome = signed.verify(&self.key, keys);
+        if outcome.error.is_none() {
+            outcome.error = self.check_body(bodies).err();
+        }
+        outcome
+    }
+
+    fn check_body(&self, bodies: &[BodyHash]) -> Result<(), Error> {
+        let body = bodies.get(self.body).ok_or(ErrorKind::BodyHashMismatch)?;
+        // RFC 6376 §3.5: l= must not be larger than the body.
+        if !body.complete {
+            return Err(ErrorKind::BodyTooShort.into());
+        }
+        // RFC 6376 §6.1.3: the hash of the canonical body must be that of bh=.
+        if body.digest.as_ref() != self.signature.body_hash {
+            return Err(ErrorKind::BodyHashMismatch.into());
+        }
+        Ok(())
+    }
+}
+
+/// What became of a signature: which record decided, and what was wrong.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) record: Option<Record>,
+    pub(crate) error: Option<Error>,
+    pub(crate) security: Security,
+}
+
+/// Canonical data with the signature over it.
+pub(crate) struct Signed<'a> {
+    pub(crate) algorithm: Algorithm,
+    pub(crate) domain: &'a Domain,
+    pub(crate) identity: Option<&'a Identity>,
+    pub(crate) data: &'a [u8],
+    pub(crate) signature: &'a [u8],
+}
+
+impl Signed<'_> {
+    /// Verifies with the key of this name.
+    pub(crate) fn verify(&self, name: &Name, keys: &Keys) -> Outcome {
+        let missing = || Outcome {
+            record: None,
+            error: Some(Error::about(ErrorKind::KeyLookup, b"not asked for")),
+            security: Security::Unknown,
+        };
+        let Some(Key { records, security }) = keys.get(name) else { return missing() };
+        let records = match records {
+            Ok(records) => records,
+            Err(error) => {
+                return Outcome { record: None, error: Some(error.clone()), security: *security };
+            }
+        };
+        // RFC 6376 §6.1.2: of several key records, each may be tried until one verifies.
+        let mut refused: Option<(&Record, Error)> = None;
+        for record in records {
+            match self.verify_with(record) {
+                Ok(()) => return Outcome { record: Some(record.clone()), error: None, security: *security },
+                // A key that fits and does not verify tells more than one that does not fit.
+                Err(error) if refused.is_none() || error.kind() == ErrorKind::SignatureMismatch => {
+                    refused = Some((record, error));
+                }
+                Err(_) => {}
+            }
+        }
+        match refused {
+            Some((record, error)) => {
+                Outcome { record: Some(record.clone()), error: Some(error), security: *security }
+            }
+            None => missing(),
+        }
+    }
+
+    /// RFC 6376 §6.1.2, steps 5 to 9, and §6.1.3.
+    fn verify_with(&self, record: &Record) -> Result<(), Error> {
+        // RFC 6376 §6.1.2: the hash must be among those of the record.
+        if !record.allows_hash(self.algorithm.hash()) {
+            return Err(ErrorKind::HashNotAllowed.into());
+        }
+        // RFC 6376 §6.1.2: the key must fit the algorithm.
+        if record.key_type != self.algorithm.key_type() {
+            return Err(ErrorKind::KeyTypeMismatch.into());
+        }
+        // RFC 6376 §6.1.2: an empty p= means that the key was revoked.
+        let key = record.key.as_ref().ok_or(ErrorKind::KeyRevoked)?;
+        key.check_size()?;
+        // RFC 6376 §3.6.1: a key for other services alone is not for mail.
+        if !record.allows_email() {
+            return Err(ErrorKind::ServiceNotAllowed.into());
+        }
+        // RFC 6376 §3.6.1: with t=s the domain of i= must be that of d=.
+        if record.strict && self.identity.is_some_and(|identity| identity.domain() != self.domain) {
+            return Err(ErrorKind::SubdomainNotAllowed.into());
+        }
+        if !key.verify(self.algorithm, self.data, self.signature) {
+            return Err(ErrorKind::SignatureMismatch.into());
+        }
+        Ok(())
+    }
+}

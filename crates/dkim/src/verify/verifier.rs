@@ -1,0 +1,202 @@
+//! The verifier of one message.
+
+use crate::arc::{Chain, Sets};
+use crate::block::Index;
+use crate::signature::{Claims, FIELD};
+use crate::tags::Tags;
+use crate::verify::candidate::{Bodies, Candidate};
+use crate::{Error, ErrorKind, KeyLookups, Keys, Policy, Record, Signature, Status};
+use dns::{Resolver, Security};
+use message::{Header, headers};
+
+/// Verifies the signatures of one message while it arrives.
+///
+/// Begun with the header, it has refused what can be refused by then, and knows which keys to ask for. Fed with the
+/// body, it hashes it once for each form that a signature left needs. Ended with the keys, it has every result.
+#[derive(Clone)]
+pub struct Verifier {
+    header: Vec<u8>,
+    index: Index,
+    entries: Vec<Entry>,
+    chain: Sets,
+    bodies: Bodies,
+}
+
+/// One DKIM-Signature field.
+#[derive(Clone)]
+enum Entry {
+    Refused(Box<Verification>),
+    Open(Box<Candidate>),
+}
+
+/// What became of one DKIM-Signature field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Verification {
+    /// The result.
+    pub status: Status,
+    /// The signature; none if its field could not be read.
+    pub signature: Option<Signature>,
+    /// The key record that decided.
+    pub record: Option<Record>,
+    /// What was wrong, for every status but pass.
+    pub error: Option<Error>,
+    /// What DNSSEC says of the key record, or of its absence.
+    pub security: Security,
+    salvaged: Claims,
+}
+
+/// What a message proves by signatures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Evaluation {
+    /// One result for each DKIM-Signature field, in the order of the header.
+    pub signatures: Vec<Verification>,
+    /// The Authenticated Received Chain.
+    pub chain: Chain,
+}
+
+impl Verification {
+    fn refused(claims: Claims, signature: Option<Signature>, error: Error) -> Self {
+        Self {
+            status: error.kind().status(),
+            signature,
+            record: None,
+            error: Some(error),
+            security: Security::Unknown,
+            salvaged: claims,
+        }
+    }
+
+    /// What the signature says of itself, as far as it could be read, whatever the status.
+    pub fn claims(&self) -> Claims {
+        self.signature.as_ref().map_or_else(|| self.salvaged.clone(), Claims::from)
+    }
+}
+
+impl Verifier {
+    /// Begins with the header of a message, up to the empty line or beyond. `now` is the time in Unix seconds.
+    pub fn new(header: &[u8], policy: &Policy, now: u64) -> Self {
+        let fields = headers(header);
+        let mut bodies = Bodies::default();
+        let malformed = fields
+            .malformed()
+            .map(|finding| Error::about(ErrorKind::MalformedHeader, finding.kind.token().as_bytes()));
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut open = 0;
+        for (place, field) in fields.iter().enumerate().filter(|(_, field)| field.is(FIELD)) {
+            let entry = match &malformed {
+                Some(error) => refuse(field, None, error.clone()),
+                None if open < policy.max_signatures => consider(field, place, policy, now, &mut bodies),
+                None => refuse(field, None, ErrorKind::TooManySignatures.into()),
+            };
+            open += usize::from(matches!(entry, Entry::Open(_)));
+            entries.push(entry);
+        }
+        let chain = Sets::collect(&fields, malformed, policy, now, &mut bodies);
+        let needed = open > 0 || chain.is_open();
+        let (index, header) = if needed {
+            (
+                Index::new(&fields),
+                header.get(..fields.body_offset().unwrap_or(header.len())).unwrap_or(header),
+            )
+        } else {
+            Default::default()
+        };
+        Self { header: header.to_vec(), index, entries, chain, bodies }
+    }
+
+    /// The keys that are needed; may be asked for while the body arrives.
+    pub fn lookups(&self) -> KeyLookups {
+        let open = self.entries.iter().filter_map(|entry| match entry {
+            Entry::Open(candidate) => Some(candidate.key.clone()),
+            Entry::Refused(_) => None,
+        });
+        KeyLookups::new(open.chain(self.chain.key_names()).collect())
+    }
+
+    /// Takes the next piece of the body: what follows the empty line. Lines end in CRLF.
+    pub fn body(&mut self, piece: &[u8]) {
+        self.bodies.push(piece);
+    }
+
+    /// Ends the message.
+    pub fn finish(self, keys: &Keys) -> Evaluation {
+        let bodies = self.bodies.finish();
+        let block = self.index.over(&self.header);
+        let mut data = Vec::new();
+        let mut signatures = Vec::with_capacity(self.entries.len());
+        for entry in self.entries {
+            signatures.push(match entry {
+                Entry::Refused(verification) => *verification,
+                Entry::Open(candidate) => {
+                    let outcome = candidate.evaluate(block, &bodies, keys, &mut data);
+                    // RFC 6376 §3.6.1: mail of testing signers is not treated worse than unsigned mail.
+                    let testing = outcome.record.as_ref().is_some_and(|record| record.testing);
+                    let status = match &outcome.error {
+                        None => Status::Pass,
+                        Some(_) if testing => Status::None,
+                        Some(error) => error.kind().status(),
+                    };
+                    Verification {
+                        status,
+                        signature: Some(candidate.signature),
+                        record: outcome.record,
+                        error: outcome.error,
+                        security: outcome.security,
+                        salvaged: Claims::default(),
+                    }
+                }
+            });
+        }
+        let chain = self.chain.evaluate(block, &bodies, keys, &mut data);
+        Evaluation { signatures, chain }
+    }
+}
+
+impl std::fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Verifier").field("signatures", &self.entries.len()).finish_non_exhaustive()
+    }
+}
+
+fn refuse(field: &Header<'_>, signature: Option<Signature>, error: Error) -> Entry {
+    let claims = if signature.is_some() { Claims::default() } else { Claims::salvage(field.value) };
+    Entry::Refused(Box::new(Verification::refused(claims, signature, error)))
+}
+
+/// Reads one signature and refuses it if no key can make it good.
+fn consider(field: &Header<'_>, place: usize, policy: &Policy, now: u64, bodies: &mut Bodies) -> Entry {
+    let parsed = Tags::parse(field.value).and_then(|tags| {
+        // Counted from the start of the field, for that is what is canonicalised.
+        let removed = removed(field, &tags);
+        Ok((Signature::from_tags(&tags)?, removed))
+    });
+    let (signature, removed) = match parsed {
+        Ok(parsed) => parsed,
+        Err(error) => return refuse(field, None, error),
+    };
+    if let Err(error) = policy.check(&signature, now) {
+        return refuse(field, Some(signature), error);
+    }
+    match Candidate::new(signature, place, removed, bodies) {
+        Ok(candidate) => Entry::Open(Box::new(candidate)),
+        Err((signature, error)) => refuse(field, Some(signature), error),
+    }
+}
+
+/// Where the value of `b=` stands in the field.
+pub(crate) fn removed(field: &Header<'_>, tags: &Tags<'_>) -> std::ops::Range<usize> {
+    let start = field.raw.len() - field.value.len();
+    tags.tag("b").map_or(0..0, |tag| start + tag.start..start + tag.end)
+}
+
+/// Verifies a whole message that is at hand: looks up the keys, then reads the body. `now` is in Unix seconds.
+pub async fn verify(dns: &dyn Resolver, message: &[u8], policy: &Policy, now: u64) -> Evaluation {
+    let mut verifier = Verifier::new(message, policy, now);
+    let keys = verifier.lookups().run(dns).await;
+    if let Some(body) = message::header_end(message).and_then(|end| message.get(end..)) {
+        verifier.body(body);
+    }
+    verifier.finish(&keys)
+}
