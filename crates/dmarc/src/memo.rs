@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 type Outcome = Result<Answer<Record>, LookupError>;
+type Places<'d> = BTreeMap<Name, Vec<(Kind, Arc<Shared<'d>>)>>;
 
 /// A resolver over another that asks each question once: who asks it again gets the same answer, and waits for it
 /// together with the first if it is still open.
@@ -16,7 +17,7 @@ type Outcome = Result<Answer<Record>, LookupError>;
 /// It forgets nothing: made for the questions of one message, and dropped with it.
 pub struct Memo<'d> {
     dns: Source<'d>,
-    asked: Mutex<BTreeMap<Name, Vec<(Kind, Arc<Shared<'d>>)>>>,
+    asked: Mutex<Places<'d>>,
 }
 
 #[derive(Clone)]

@@ -1,0 +1,160 @@
+//! What a DNS message says about one question.
+
+use crate::convert;
+use dns::{Kind, LookupErrorKind, Record, Security};
+use hickory_net::{DnsError, NetError};
+use hickory_proto::dnssec::Proof;
+use hickory_proto::op::{Message, ResponseCode};
+use hickory_proto::rr::{self, RData, RecordType};
+use std::time::Duration;
+
+/// Aliases followed for one question, as in [`dns::zone`]; a longer chain is a malformed answer.
+pub(crate) const MAX_ALIASES: usize = dns::zone::MAX_ALIASES;
+
+/// The outcome of one exchange.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) what: What,
+    pub(crate) security: Security,
+    /// How long it may be cached.
+    pub(crate) lifetime: Duration,
+}
+
+#[derive(Debug)]
+pub(crate) enum What {
+    /// Records of the type.
+    Records(Vec<Record>),
+    /// The name is an alias, and the message does not say more.
+    Alias(rr::Name),
+    /// Nothing, or nothing usable.
+    Error(LookupErrorKind),
+}
+
+/// Reads the result of an exchange. `validated`: the proofs in it mean something.
+pub(crate) fn read(result: Result<Message, NetError>, name: &rr::Name, kind: Kind, validated: bool) -> Said {
+    match result {
+        Ok(message) => positive(&message, name, kind, validated),
+        Err(NetError::Dns(DnsError::NoRecordsFound(absent))) => {
+            // Only an exchange that is not validated ends so: the validator takes denials as messages.
+            let lifetime = Duration::from_secs(absent.negative_ttl.unwrap_or(0).into());
+            Said { what: denied(absent.response_code), security: Security::Unknown, lifetime }
+        }
+        Err(NetError::Dns(DnsError::Nsec { response, proof, .. })) => match security(proof) {
+            Some(security) => Said { security, ..negative(&response, validated) },
+            None => failed(LookupErrorKind::Bogus),
+        },
+        Err(error) => failed(failure(&error)),
+    }
+}
+
+fn failed(kind: LookupErrorKind) -> Said {
+    Said { what: What::Error(kind), security: Security::Unknown, lifetime: Duration::ZERO }
+}
+
+fn positive(message: &Message, asked: &rr::Name, kind: Kind, validated: bool) -> Said {
+    let Some(record_type) = convert::record_type(kind) else { return failed(LookupErrorKind::Malformed) };
+    let mut name = asked;
+    let mut security = if validated { Security::Secure } else { Security::Unknown };
+    let mut ttl = u32::MAX;
+    for _ in 0..=MAX_ALIASES {
+        let here = || message.answers.iter().filter(|record| record.name == *name);
+        let mut wanted = here().filter(|record| record.record_type() == record_type).peekable();
+        let alias = here().find(|record| record.record_type() == RecordType::CNAME);
+        // RFC 1034 §3.6.2: an alias has no other data, so whoever asks for a type follows it.
+        let used: Vec<&rr::Record> = match (wanted.peek(), alias) {
+            (Some(_), _) => wanted.collect(),
+            (None, Some(alias)) => vec![alias],
+            (None, None) if name == asked => return negative(message, validated),
+            (None, None) => return end_of_chain(message, name, security, ttl),
+        };
+        for record in &used {
+            match (validated, self::security(record.proof)) {
+                (false, _) => {}
+                (true, Some(proof)) => security = security.min(proof),
+                (true, None) => return failed(LookupErrorKind::Bogus),
+            }
+            ttl = ttl.min(record.ttl);
+        }
+        match used.as_slice() {
+            [rr::Record { data: RData::CNAME(to), .. }] if kind != Kind::Cname => name = &to.0,
+            found => {
+                let records: Vec<Record> = found.iter().filter_map(|r| convert::record(&r.data)).collect();
+                // Of several records the readable ones count; if none is, somebody put nonsense there.
+                if records.is_empty() {
+                    return failed(LookupErrorKind::Malformed);
+                }
+                return Said { what: What::Records(records), security, lifetime: seconds(ttl) };
+            }
+        }
+    }
+    failed(LookupErrorKind::Malformed)
+}
+
+/// A chain of aliases that leads to a name the message has no data for.
+fn end_of_chain(message: &Message, name: &rr::Name, security: Security, ttl: u32) -> Said {
+    // RFC 6604 §3: the response code is about the last name. RFC 2308 §2.2: an SOA says that nothing is there.
+    let denial = negative(message, false);
+    if message.response_code == ResponseCode::NXDomain || soa_ttl(message).is_some() {
+        return Said { security, lifetime: denial.lifetime.min(seconds(ttl)), ..denial };
+    }
+    Said { what: What::Alias(name.clone()), security, lifetime: seconds(ttl) }
+}
+
+fn negative(message: &Message, validated: bool) -> Said {
+    // The validator lets a denial through when its zone is insecure, or when NSEC or NSEC3 records prove it.
+    let proven = message.authorities.iter().any(|record| {
+        matches!(record.record_type(), RecordType::NSEC | RecordType::NSEC3) && record.proof == Proof::Secure
+    });
+    let security = match (validated, proven) {
+        (false, _) => Security::Unknown,
+        (true, true) => Security::Secure,
+        (true, false) => Security::Insecure,
+    };
+    // RFC 2308 §5: without an SOA, a negative answer is not cached.
+    let lifetime = seconds(soa_ttl(message).unwrap_or(0));
+    Said { what: denied(message.response_code), security, lifetime }
+}
+
+/// RFC 2308 §5: the smaller of the SOA's TTL and its minimum field.
+pub(crate) fn soa_ttl(message: &Message) -> Option<u32> {
+    message.authorities.iter().find_map(|record| match &record.data {
+        RData::SOA(soa) => Some(record.ttl.min(soa.minimum)),
+        _ => None,
+    })
+}
+
+fn denied(code: ResponseCode) -> What {
+    What::Error(match code {
+        ResponseCode::NXDomain => LookupErrorKind::NoName,
+        ResponseCode::NoError => LookupErrorKind::NoData,
+        _ => LookupErrorKind::Malformed,
+    })
+}
+
+/// None for bogus.
+fn security(proof: Proof) -> Option<Security> {
+    match proof {
+        Proof::Secure => Some(Security::Secure),
+        Proof::Insecure => Some(Security::Insecure),
+        Proof::Indeterminate => Some(Security::Unknown),
+        Proof::Bogus => None,
+    }
+}
+
+/// RFC 2181 §8: a TTL with its highest bit set counts as 0.
+fn seconds(ttl: u32) -> Duration {
+    Duration::from_secs(if ttl > i32::MAX as u32 { 0 } else { ttl.into() })
+}
+
+/// What a failed exchange means.
+pub(crate) fn failure(error: &NetError) -> LookupErrorKind {
+    match error {
+        NetError::Timeout => LookupErrorKind::Timeout,
+        NetError::Dns(DnsError::DnssecBogus) => LookupErrorKind::Bogus,
+        NetError::Dns(DnsError::ResponseCode(ResponseCode::Refused)) => LookupErrorKind::Refused,
+        NetError::Proto(_) | NetError::ForeignClassRecord { .. } | NetError::Truncated => {
+            LookupErrorKind::Malformed
+        }
+        _ => LookupErrorKind::Temporary,
+    }
+}

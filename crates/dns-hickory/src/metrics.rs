@@ -1,0 +1,55 @@
+//! What the resolver counts.
+
+use dns::{Answer, Kind, LookupError, LookupErrorKind, Record};
+use metrics::{Unit, describe_histogram, histogram};
+use tokio::time::Instant;
+
+const LOOKUP_DURATION: &str = "mox_dns_lookup_duration_seconds";
+
+/// Describes the metrics of this crate to the recorder that is installed; called once, after that.
+pub fn describe_metrics() {
+    describe_histogram!(
+        LOOKUP_DURATION,
+        Unit::Seconds,
+        "DNS lookups by type and result, cached answers included."
+    );
+}
+
+/// Times one lookup; one that is dropped before its end counts as canceled.
+pub(crate) struct Timer {
+    started: Instant,
+    kind: Kind,
+    result: &'static str,
+}
+
+impl Timer {
+    pub(crate) fn start(kind: Kind) -> Self {
+        Self { started: Instant::now(), kind, result: "canceled" }
+    }
+
+    pub(crate) fn finish(mut self, outcome: &Result<Answer<Record>, LookupError>) {
+        self.result = match outcome.as_ref().map_err(LookupError::kind) {
+            Ok(_) => "ok",
+            Err(LookupErrorKind::NoName | LookupErrorKind::NoData) => "nxdomain",
+            Err(LookupErrorKind::Temporary) => "temporary",
+            Err(LookupErrorKind::Timeout) => "timeout",
+            Err(_) => "error",
+        };
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        let kind = match self.kind {
+            Kind::A | Kind::Aaaa => "ip",
+            Kind::Ptr => "addr",
+            Kind::Mx => "mx",
+            Kind::Txt => "txt",
+            Kind::Tlsa => "tlsa",
+            Kind::Cname => "cname",
+            _ => "other",
+        };
+        let seconds = self.started.elapsed().as_secs_f64();
+        histogram!(LOOKUP_DURATION, "type" => kind, "result" => self.result).record(seconds);
+    }
+}

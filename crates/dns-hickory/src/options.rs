@@ -1,0 +1,53 @@
+//! [`Options`]: times, sizes and trust.
+
+use std::time::Duration;
+
+/// Is DNSSEC validated?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Dnssec {
+    /// When the servers pass signatures on, which a probe finds out.
+    #[default]
+    Probe,
+    /// Always: servers that do not pass signatures on make every answer bogus.
+    Always,
+    /// Never: no answer is more than unknown.
+    Never,
+}
+
+/// How a resolver behaves. The defaults suit a mail server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Options {
+    /// How long one server may take for one answer before the next is asked. A lost datagram is sent again within it.
+    pub server_timeout: Duration,
+    /// How often all servers are gone through when none answers in time, at least 1.
+    pub rounds: u32,
+    /// How long one question may take in all, with aliases and the chain of trust.
+    pub question_timeout: Duration,
+    /// Octets that cached answers may take, as an estimate. 0: no cache.
+    pub cache_size: usize,
+    /// The longest that an answer is cached, whatever its TTL.
+    pub max_ttl: Duration,
+    /// The longest that absence is cached, whatever the zone says (RFC 2308 §5).
+    pub max_negative_ttl: Duration,
+    /// Is DNSSEC validated?
+    pub dnssec: Dnssec,
+    /// Trusted keys, as lines of DNSKEY records in the format of zone files; the root's built-in ones if there is none.
+    pub trust_anchors: Option<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            server_timeout: Duration::from_secs(2),
+            rounds: 2,
+            question_timeout: Duration::from_secs(10),
+            cache_size: 16 << 20,
+            max_ttl: Duration::from_secs(24 * 3600),
+            max_negative_ttl: Duration::from_secs(3600),
+            dnssec: Dnssec::Probe,
+            trust_anchors: None,
+        }
+    }
+}

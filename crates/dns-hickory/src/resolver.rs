@@ -1,0 +1,272 @@
+//! [`Hickory`]: the resolver itself.
+
+use crate::answer::{self, MAX_ALIASES, Said, What};
+use crate::cache::Cache;
+use crate::metrics::Timer;
+use crate::upstream::Upstream;
+use crate::{Dnssec, Error, ErrorKind, Finding, Options, convert};
+use dns::{Answer, Kind, Lookup, LookupError, LookupErrorKind, Name, Question, Record, Resolver, Security};
+use hickory_net::dnssec::DnssecDnsHandle;
+use hickory_net::xfer::{DnsHandle, FirstAnswer};
+use hickory_net::{DnsError, NetError};
+use hickory_proto::dnssec::{Proof, TrustAnchors};
+use hickory_proto::op::{DnsRequestOptions, Message, Query};
+use hickory_proto::rr::{self, RecordType};
+use hickory_resolver::system_conf;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
+
+/// RFC 9520 §3.2: a failure is cached for at least a second.
+const FAILURE_LIFETIME: Duration = Duration::from_secs(1);
+/// How long a probe may take; a question that is asked while the first one is under way waits for it no longer.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Servers that strip signatures are probed again after this time,
+const REPROBE_STRIPPED: Duration = Duration::from_secs(600);
+/// and servers that did not answer after this.
+const REPROBE_UNREACHABLE: Duration = Duration::from_secs(30);
+
+/// A resolver over given servers. Clones share cache and connections.
+///
+/// It must be used within a tokio runtime with I/O and time.
+#[derive(Clone)]
+pub struct Hickory(Arc<Inner>);
+
+struct Inner {
+    upstream: Upstream,
+    validator: DnssecDnsHandle<Upstream>,
+    /// The name whose keys are trusted, asked for by the probe.
+    anchor: rr::Name,
+    cache: Cache<(Name, Kind), Result<Answer<Record>, LookupError>>,
+    servers: Vec<SocketAddr>,
+    options: Options,
+    validating: AtomicBool,
+    finding: watch::Sender<Option<Finding>>,
+    probed: Mutex<Option<Instant>>,
+}
+
+impl Hickory {
+    /// Asks the servers that the system's configuration names (`/etc/resolv.conf`), on port 53, with the default
+    /// options. Search lists and options in it are ignored.
+    ///
+    /// # Errors
+    /// It cannot be read, or names no server.
+    pub fn from_system() -> Result<Self, Error> {
+        let (config, _) = system_conf::read_system_conf()
+            .map_err(|error| Error::new(ErrorKind::SystemConfiguration, error))?;
+        let addresses: Vec<SocketAddr> = config.name_servers().iter().map(|s| (s.ip, 53).into()).collect();
+        Self::with_servers(&addresses, Options::default())
+    }
+
+    /// Asks the given servers.
+    ///
+    /// # Errors
+    /// There is none, or a trust anchor cannot be read.
+    pub fn with_servers(addresses: &[SocketAddr], options: Options) -> Result<Self, Error> {
+        let upstream = Upstream::new(addresses, &options)?;
+        let (anchor, anchors) = anchors(options.trust_anchors.as_deref())?;
+        let validator = DnssecDnsHandle::with_trust_anchor(upstream.clone(), Arc::new(anchors));
+        Ok(Self(Arc::new(Inner {
+            upstream,
+            validator,
+            anchor,
+            cache: Cache::new(options.cache_size),
+            servers: addresses.to_vec(),
+            validating: AtomicBool::new(options.dnssec == Dnssec::Always),
+            options,
+            finding: watch::Sender::new(None),
+            probed: Mutex::new(None),
+        })))
+    }
+
+    /// The servers that are asked.
+    pub fn servers(&self) -> &[SocketAddr] {
+        &self.0.servers
+    }
+
+    /// Finds out whether answers can be validated, and switches validation on if they can (see the crate's
+    /// documentation). Meant for the start of a program, which shows a finding that is a warning.
+    pub async fn probe(&self) -> Finding {
+        if self.0.options.dnssec == Dnssec::Never {
+            return Finding::SwitchedOff;
+        }
+        let mut finding = self.0.finding.subscribe();
+        finding.mark_unchanged();
+        self.start_probe();
+        // The probe has its own time limit, and its sender lives as long as `self`.
+        match finding.changed().await {
+            Ok(()) => finding.borrow().unwrap_or(Finding::Unreachable(LookupErrorKind::Timeout)),
+            Err(_) => Finding::Unreachable(LookupErrorKind::Temporary),
+        }
+    }
+
+    /// Probes in a task of its own, so that nobody's impatience ends it half way.
+    fn start_probe(&self) {
+        *self.0.probed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        let inner = Arc::clone(&self.0);
+        tokio::spawn(async move {
+            let late = Finding::Unreachable(LookupErrorKind::Timeout);
+            let finding = timeout(PROBE_TIMEOUT, inner.examine()).await.unwrap_or(late);
+            if finding == Finding::Validating && !inner.validating.swap(true, Ordering::Relaxed) {
+                // What was answered without validation must not outlive it.
+                inner.cache.clear();
+            }
+            if inner.finding.borrow().is_none_or(|before| before != finding) {
+                tracing::debug!(finding = finding.token(), "probed the DNS servers");
+            }
+            inner.finding.send_replace(Some(finding));
+        });
+    }
+
+    /// Shall this question be validated? Waits for the first probe.
+    async fn validates(&self) -> bool {
+        let inner = &self.0;
+        if inner.options.dnssec == Dnssec::Never {
+            return false;
+        }
+        if inner.validating.load(Ordering::Relaxed) {
+            return true;
+        }
+        let before = *inner.finding.borrow();
+        let patience = match before {
+            Some(Finding::Unreachable(_)) => REPROBE_UNREACHABLE,
+            _ => REPROBE_STRIPPED,
+        };
+        let last = *inner.probed.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_none_or(|last| last.elapsed() > patience) {
+            self.start_probe();
+        }
+        if before.is_none() {
+            let mut finding = inner.finding.subscribe();
+            let _ = timeout(PROBE_TIMEOUT, finding.wait_for(Option::is_some)).await;
+        }
+        inner.validating.load(Ordering::Relaxed)
+    }
+
+    async fn answer(&self, question: Question<'_>) -> Result<Answer<Record>, LookupError> {
+        let key = (question.name.clone(), question.kind);
+        if let Some(known) = self.0.cache.get(&key) {
+            return known;
+        }
+        let limit = self.0.options.question_timeout;
+        let said = match timeout(limit, async { self.0.chase(question, self.validates().await).await }).await
+        {
+            Ok(said) => said,
+            Err(_) => Said {
+                what: What::Error(LookupErrorKind::Timeout),
+                security: Security::Unknown,
+                lifetime: Duration::ZERO,
+            },
+        };
+        let fail = |kind| {
+            Err(LookupError::new(kind, question.name.clone(), question.kind).with_security(said.security))
+        };
+        let options = &self.0.options;
+        let (outcome, longest) = match said.what {
+            What::Records(records) => (Ok(Answer { records, security: said.security }), options.max_ttl),
+            What::Error(kind) => (fail(kind), options.max_negative_ttl),
+            What::Alias(_) => (fail(LookupErrorKind::Malformed), Duration::ZERO),
+        };
+        let lifetime = match &outcome {
+            Err(error) if !error.is_absent() => FAILURE_LIFETIME,
+            _ => said.lifetime.min(longest),
+        };
+        let records = outcome.iter().flat_map(|answer| &answer.records);
+        let size = key.0.as_str().len() + records.map(convert::size).sum::<usize>();
+        self.0.cache.put(key, outcome.clone(), size, lifetime);
+        outcome
+    }
+}
+
+impl Inner {
+    /// Follows aliases to an end.
+    async fn chase(&self, question: Question<'_>, validates: bool) -> Said {
+        let malformed = Said {
+            what: What::Error(LookupErrorKind::Malformed),
+            security: Security::Unknown,
+            lifetime: Duration::ZERO,
+        };
+        let (Some(mut name), Some(record_type)) =
+            (convert::to_hickory(question.name), convert::record_type(question.kind))
+        else {
+            return malformed;
+        };
+        let (mut security, mut lifetime) = (Security::Secure, Duration::MAX);
+        for _ in 0..=MAX_ALIASES {
+            let query = Query::query(name.clone(), record_type);
+            let result = if validates { self.validated(query).await } else { self.upstream.ask(query).await };
+            let said = answer::read(result, &name, question.kind, validates);
+            security = security.min(said.security);
+            lifetime = lifetime.min(said.lifetime);
+            match said.what {
+                What::Alias(target) => name = target,
+                what => return Said { what, security, lifetime },
+            }
+        }
+        malformed
+    }
+
+    async fn validated(&self, query: Query) -> Result<Message, NetError> {
+        let mut options = DnsRequestOptions::default();
+        options.edns_set_dnssec_ok = true;
+        Ok(self.validator.lookup(query, options).first_answer().await?.into_message())
+    }
+
+    /// The probe itself: the keys at the anchor, and then a denial at the same place.
+    async fn examine(&self) -> Finding {
+        let keys = match self.validated(Query::query(self.anchor.clone(), RecordType::DNSKEY)).await {
+            Ok(message) => message,
+            Err(error @ (NetError::Timeout | NetError::Io(_) | NetError::NoConnections | NetError::Busy)) => {
+                return Finding::Unreachable(answer::failure(&error));
+            }
+            Err(_) => return Finding::SignaturesStripped,
+        };
+        let of_type = |t| keys.answers.iter().filter(move |record| record.record_type() == t);
+        if of_type(RecordType::DNSKEY).count() == 0 || of_type(RecordType::RRSIG).count() == 0 {
+            return Finding::SignaturesStripped;
+        }
+        if !of_type(RecordType::DNSKEY).all(|record| record.proof == Proof::Secure) {
+            return Finding::NotTrusted;
+        }
+        // No apex has TLSA records, so the answer is a denial; if one has, they are signed.
+        match self.validated(Query::query(self.anchor.clone(), RecordType::TLSA)).await {
+            Ok(_) => Finding::Validating,
+            Err(NetError::Dns(DnsError::Nsec { proof, .. })) if proof != Proof::Bogus => Finding::Validating,
+            Err(_) => Finding::DenialsStripped,
+        }
+    }
+}
+
+impl Resolver for Hickory {
+    fn lookup<'a>(&'a self, question: Question<'a>) -> Lookup<'a> {
+        Box::pin(async move {
+            let timer = Timer::start(question.kind);
+            let outcome = self.answer(question).await;
+            timer.finish(&outcome);
+            outcome
+        })
+    }
+}
+
+impl fmt::Debug for Hickory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hickory").field("servers", &self.0.servers).finish_non_exhaustive()
+    }
+}
+
+/// The trusted keys, and the first name that has one.
+fn anchors(text: Option<&str>) -> Result<(rr::Name, TrustAnchors), Error> {
+    let Some(text) = text else { return Ok((rr::Name::root(), TrustAnchors::default())) };
+    let bad = |detail: &dyn fmt::Display| Error::new(ErrorKind::TrustAnchor, detail);
+    let anchors: TrustAnchors = text.parse().map_err(|error| bad(&error))?;
+    let lines = text.lines().filter(|line| !line.starts_with(';'));
+    let owner =
+        lines.filter_map(|line| line.split_whitespace().next()).next().ok_or_else(|| bad(&"no key"))?;
+    let mut name = rr::Name::from_ascii(owner).map_err(|error| bad(&error))?;
+    name.set_fqdn(true);
+    Ok((name, anchors))
+}

@@ -1,0 +1,235 @@
+//! The servers that are asked: one after the other until one answers.
+
+use crate::cache::Cache;
+use crate::{Error, ErrorKind, Options, answer};
+use hickory_net::runtime::TokioRuntimeProvider;
+use hickory_net::xfer::{DnsHandle, DnsResponseStream, FirstAnswer};
+use hickory_net::{DnsError, NetError, NoRecords};
+use hickory_proto::dnssec::rdata::DNSSECRData;
+use hickory_proto::op::{DnsRequest, DnsRequestOptions, DnsResponse, Message, Query, ResponseCode};
+use hickory_proto::rr::{Name, RData, Record, RecordType};
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverOpts};
+use hickory_resolver::{NameServerPool, PoolContext, TlsConfig};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// The part of the cache that holds keys and delegations for the chain of trust.
+const CHAIN_SHARE: usize = 4;
+
+/// What hickory's validator asks, and what asks it plainly.
+#[derive(Clone)]
+pub(crate) struct Upstream(Arc<Servers>);
+
+struct Servers {
+    servers: Vec<Server>,
+    /// The server that answered last is asked first.
+    preferred: AtomicUsize,
+    rounds: u32,
+    /// Answers about keys and delegations: every name of a zone needs the same.
+    chain: Cache<(Name, RecordType), Result<DnsResponse, NetError>>,
+    max_ttl: Duration,
+}
+
+/// One server: UDP with a fresh port for each question, TCP when an answer is truncated, equal questions at one time
+/// asked once. A pool of its own, since a pool of several takes the first refusal for an answer.
+struct Server {
+    pool: NameServerPool<TokioRuntimeProvider>,
+    /// It refuses EDNS (RFC 6891 §7).
+    plain: AtomicBool,
+}
+
+impl Upstream {
+    pub(crate) fn new(addresses: &[SocketAddr], options: &Options) -> Result<Self, Error> {
+        if addresses.is_empty() {
+            return Err(Error::new(ErrorKind::NoServers, ""));
+        }
+        let servers = addresses.iter().map(|address| Server::new(*address, options));
+        Ok(Self(Arc::new(Servers {
+            servers: servers.collect::<Result<_, _>>()?,
+            preferred: AtomicUsize::new(0),
+            rounds: options.rounds.max(1),
+            chain: Cache::new(options.cache_size / CHAIN_SHARE),
+            max_ttl: options.max_ttl,
+        })))
+    }
+
+    /// Asks one question without validation.
+    pub(crate) async fn ask(&self, query: Query) -> Result<Message, NetError> {
+        let request = DnsRequest::from_query(query, DnsRequestOptions::default());
+        Ok(self.0.exchange(&request).await?.into_message())
+    }
+}
+
+impl DnsHandle for Upstream {
+    type Response = DnsResponseStream;
+    type Runtime = TokioRuntimeProvider;
+
+    /// Asks one question of the validator.
+    fn send(&self, mut request: DnsRequest) -> DnsResponseStream {
+        let servers = Arc::clone(&self.0);
+        // RFC 6840 §5.9: whoever validates asks with CD set, so that no other's verdict stands between.
+        request.metadata.checking_disabled = true;
+        let future = async move { servers.validatable(&request).await };
+        Box::pin(future).into()
+    }
+}
+
+impl Server {
+    fn new(address: SocketAddr, options: &Options) -> Result<Self, Error> {
+        let connection = |mut config: ConnectionConfig| {
+            config.port = address.port();
+            config
+        };
+        let connections = vec![connection(ConnectionConfig::udp()), connection(ConnectionConfig::tcp())];
+        let mut pool_options = ResolverOpts::default();
+        pool_options.timeout = options.server_timeout;
+        let tls = TlsConfig::new().map_err(|error| Error::new(ErrorKind::NoServers, error))?;
+        let context = Arc::new(PoolContext::new(pool_options, tls));
+        let server = NameServerConfig::new(address.ip(), true, connections);
+        let pool = NameServerPool::from_config([server], context, TokioRuntimeProvider::default());
+        Ok(Self { pool, plain: AtomicBool::new(false) })
+    }
+
+    async fn exchange(&self, request: &DnsRequest) -> Result<DnsResponse, NetError> {
+        let mut request = request.clone();
+        if self.plain.load(Ordering::Relaxed) {
+            request.edns = None;
+        }
+        let result = self.pool.send(request.clone()).first_answer().await;
+        match result {
+            // RFC 6891 §7: a server that knows no EDNS answers so, and is asked again without.
+            Err(NetError::Dns(DnsError::ResponseCode(
+                ResponseCode::FormErr | ResponseCode::NotImp | ResponseCode::BADVERS,
+            ))) if request.edns.is_some() => {
+                request.edns = None;
+                let result = self.pool.send(request).first_answer().await;
+                self.plain.store(result.as_ref().is_ok_and(|_| true), Ordering::Relaxed);
+                result
+            }
+            // RFC 8499 §7 (lame delegation): nothing but a hint whom else to ask, which we do not follow.
+            Err(NetError::Dns(DnsError::NoRecordsFound(absent))) if is_referral(&absent) => {
+                Err(NetError::Dns(DnsError::ResponseCode(ResponseCode::ServFail)))
+            }
+            result => result,
+        }
+    }
+}
+
+fn is_referral(absent: &NoRecords) -> bool {
+    absent.response_code == ResponseCode::NoError && absent.soa.is_none() && absent.ns.is_some()
+}
+
+impl Servers {
+    /// The first answer, or the last failure. Absence is an answer.
+    async fn exchange(&self, request: &DnsRequest) -> Result<DnsResponse, NetError> {
+        let mut failure = NetError::NoConnections;
+        for _ in 0..self.rounds {
+            let first = self.preferred.load(Ordering::Relaxed);
+            for n in 0..self.servers.len() {
+                let index = (first + n) % self.servers.len();
+                let Some(server) = self.servers.get(index) else { continue };
+                match server.exchange(request).await {
+                    Err(error) if !error.is_no_records_found() => failure = error,
+                    answer => {
+                        self.preferred.store(index, Ordering::Relaxed);
+                        return answer;
+                    }
+                }
+            }
+            // A server that has answered will say the same again; one that has not may have missed the question.
+            if !matches!(failure, NetError::Timeout | NetError::Io(_) | NetError::Busy) {
+                break;
+            }
+        }
+        Err(failure)
+    }
+
+    /// An exchange for the validator, cut down to what it has to validate.
+    async fn validatable(&self, request: &DnsRequest) -> Result<DnsResponse, NetError> {
+        let Some(query) = request.queries.first() else { return self.exchange(request).await };
+        let chain = matches!(query.query_type(), RecordType::DS | RecordType::DNSKEY | RecordType::NS);
+        let key = (query.name().clone(), query.query_type());
+        if chain && let Some(known) = self.chain.get(&key) {
+            return known;
+        }
+        let answer = match self.exchange(request).await {
+            Ok(response) => {
+                let mut message = response.into_message();
+                trim(&mut message, query);
+                DnsResponse::from_message(message).map_err(NetError::from)
+            }
+            Err(NetError::Dns(DnsError::NoRecordsFound(mut absent))) => {
+                let authorities = absent.authorities.take().unwrap_or_default();
+                absent.authorities = Some(authorities.iter().filter(|r| is_denial(r)).cloned().collect());
+                absent.ns = None;
+                Err(absent.into())
+            }
+            failure => failure,
+        };
+        if chain {
+            let (lifetime, size) = match &answer {
+                Ok(response) => (lifetime(response), response.as_buffer().len()),
+                Err(NetError::Dns(DnsError::NoRecordsFound(absent))) => {
+                    (absent.negative_ttl.unwrap_or(0), 1024)
+                }
+                Err(_) => (0, 0),
+            };
+            let lifetime = Duration::from_secs(lifetime.into()).min(self.max_ttl);
+            self.chain.put(key, answer.clone(), size, lifetime);
+        }
+        answer
+    }
+}
+
+fn lifetime(message: &Message) -> u32 {
+    let ttl = message.answers.iter().map(|record| record.ttl).min();
+    ttl.or_else(|| answer::soa_ttl(message)).unwrap_or(0)
+}
+
+/// Leaves of an answer what is about the name asked for. The validator takes a message for one statement about one
+/// name: an alias is validated alone and its target asked for by itself, and data that nobody asked for would only make
+/// it ask more.
+fn trim(message: &mut Message, query: &Query) {
+    // Zone cuts are looked for in all sections.
+    if query.query_type() == RecordType::NS {
+        return;
+    }
+    let name = query.name();
+    // RFC 6672 §5.3.1: the unsigned alias that a DNAME implies is proven by the DNAME.
+    message.answers.retain(|record| record.name == *name || covers(record, RecordType::DNAME));
+    message.additionals.clear();
+    let expanded = message.answers.iter().any(is_wildcard_signature);
+    if message.answers.is_empty() || expanded {
+        // RFC 4035 §5.3.4: a wildcard's answer needs the proof that there is no closer match.
+        message.authorities.retain(is_denial);
+    } else {
+        message.authorities.clear();
+    }
+    if !message.answers.is_empty() {
+        // RFC 6604 §3: with an alias, the code was about the target.
+        message.metadata.response_code = ResponseCode::NoError;
+    }
+}
+
+/// Of this type, or a signature over it.
+fn covers(record: &Record, record_type: RecordType) -> bool {
+    match &record.data {
+        RData::DNSSEC(DNSSECRData::RRSIG(rrsig)) => rrsig.input().type_covered == record_type,
+        _ => record.record_type() == record_type,
+    }
+}
+
+/// Belongs to a proof that something is not there.
+fn is_denial(record: &Record) -> bool {
+    [RecordType::SOA, RecordType::NSEC, RecordType::NSEC3].iter().any(|t| covers(record, *t))
+}
+
+/// RFC 4035 §5.3.4: fewer labels signed than the name has.
+fn is_wildcard_signature(record: &Record) -> bool {
+    match &record.data {
+        RData::DNSSEC(DNSSECRData::RRSIG(rrsig)) => rrsig.input().num_labels < record.name.num_labels(),
+        _ => false,
+    }
+}
