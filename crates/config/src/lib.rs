@@ -1,1 +1,113 @@
-//! Configuration text to typed settings (house crate of moxd).
+//! Configuration text to typed settings, with everything that is wrong found at once: which file, which line, which
+//! setting, and what to do about it. House crate of moxd.
+//!
+//! What it does not know:
+//! - files: text comes in, and a path comes out as a path, not as what is in the file;
+//! - the environment, the command line, the clock;
+//! - the other crates' settings: the binary converts, and no other library depends on this one;
+//! - who may receive or send what: it says whose an address is, `intake` acts on it.
+//!
+//! There are two files. `moxd.toml` ([`Server`]) is read at the start, `domains.toml` ([`Domains`]) again on reload. One
+//! table of settings gives the reader its defaults and the annotated examples their text.
+//!
+//! ```
+//! let server = r#"
+//!     hostname = "localhost"
+//!     postmaster.account = "mox"
+//!     [listeners.local]
+//!     ips = ["127.0.0.1"]
+//!     smtp = { port = 1025, no_starttls = true }
+//! "#;
+//! let domains = r#"
+//!     [domains.localhost]
+//!     [accounts.mox.destinations."mox@localhost"]
+//! "#;
+//! let config = moxd_config::parse((server, "moxd.toml"), (domains, "domains.toml")).unwrap();
+//! assert_eq!(config.server.listeners[0].smtp.as_ref().unwrap().port, 1025);
+//!
+//! let problems = moxd_config::parse_domains("[domain.localhost]", "domains.toml").unwrap_err();
+//! assert_eq!(
+//!     problems[0].to_string(),
+//!     "domains.toml:1: domain: no such setting; did you mean domains? [config.unknown-key]",
+//! );
+//! ```
+
+#![warn(clippy::indexing_slicing)]
+
+mod domains;
+mod example;
+mod hint;
+mod problem;
+mod read;
+mod schema;
+mod server;
+mod values;
+
+#[doc(hidden)]
+pub mod fuzzing;
+
+pub use domains::{
+    Account, Address, Algorithm, Canonicalization, Destination, Dkim, Domains, JunkFlags, LocalDomain,
+    MAX_ACCOUNT_NAME, Selector,
+};
+pub use example::{example_domains, example_server};
+pub use problem::{Problem, ProblemKind};
+pub use read::MAX_FILE;
+pub use server::{
+    Limits, Listener, Log, LogFormat, Postmaster, Server, Smtp, Submission, Submissions, Timeouts, TlsFiles,
+};
+
+/// Both files.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `moxd.toml`.
+    pub server: Server,
+    /// `domains.toml`.
+    pub domains: Domains,
+}
+
+/// Reads both files, each given as its text and its path, and checks that they agree.
+///
+/// # Errors
+/// All problems of both, by file and line.
+pub fn parse(server: (&str, &str), domains: (&str, &str)) -> Result<Config, Vec<Problem>> {
+    match (parse_server(server.0, server.1), parse_domains(domains.0, domains.1)) {
+        (Ok(server), Ok(domains)) => match disagreements(&server, &domains) {
+            problems if problems.is_empty() => Ok(Config { server, domains }),
+            problems => Err(problems),
+        },
+        (server, domains) => Err([server.err(), domains.err()].into_iter().flatten().flatten().collect()),
+    }
+}
+
+/// Reads `moxd.toml`. `origin` is its path: relative paths in it start at its folder.
+///
+/// # Errors
+/// All problems in it, by line.
+pub fn parse_server(text: &str, origin: &str) -> Result<Server, Vec<Problem>> {
+    read::Report::of(text, origin, &server::SECTION, server::read)
+}
+
+/// Reads `domains.toml`. `origin` is its path: relative paths in it start at its folder.
+///
+/// # Errors
+/// All problems in it, by line.
+pub fn parse_domains(text: &str, origin: &str) -> Result<Domains, Vec<Problem>> {
+    read::Report::of(text, origin, &domains::SECTION, domains::read)
+}
+
+/// What is wrong only when both files are seen together; after a reload of one of them, too.
+pub fn disagreements(server: &Server, domains: &Domains) -> Vec<Problem> {
+    let account = &server.postmaster.account;
+    if domains.accounts.contains_key(account) {
+        return Vec::new();
+    }
+    let what = format!("there is no account \"{}\" in domains.toml", account.escape_default());
+    let known = domains.accounts.keys().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let mend = if known.is_empty() {
+        "add it there".to_owned()
+    } else {
+        format!("add it there, or name one of: {known}")
+    };
+    vec![Problem::new(ProblemKind::UnknownName, server.postmaster.place.clone(), what, mend)]
+}

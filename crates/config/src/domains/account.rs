@@ -1,0 +1,239 @@
+//! `[accounts.NAME]` and its addresses.
+
+use std::collections::BTreeMap;
+
+use dns::Domain;
+use toml::de::DeValue;
+
+use crate::domains::{Address, LocalDomain};
+use crate::problem::ProblemKind;
+use crate::read::{Table, Wrong};
+use crate::schema::{Child, Key, Sample, Section, Shape};
+use crate::values;
+
+/// Most octets of an account name. It becomes part of keys in the store.
+pub const MAX_ACCOUNT_NAME: usize = 64;
+
+/// Somebody's mail.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The name of the person.
+    pub full_name: Option<String>,
+    /// For people.
+    pub description: Option<String>,
+    /// Recipients of submitted messages in 24 hours.
+    pub max_messages_per_day: u32,
+    /// Recipients never written to before, in 24 hours.
+    pub max_first_time_recipients_per_day: u32,
+    /// Where refused mail is kept for a while; nowhere if nothing is said.
+    pub rejects_mailbox: Option<String>,
+    /// Keep refused mail for good?
+    pub keep_rejects: bool,
+    /// Which mailboxes tell what is junk.
+    pub junk_flags: Option<JunkFlags>,
+    /// The addresses, in order.
+    pub destinations: Vec<Destination>,
+}
+
+/// Where mail for one address goes.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Destination {
+    /// The address.
+    pub address: Address,
+    /// The mailbox.
+    pub mailbox: String,
+}
+
+/// Which mailboxes tell what is junk: what is delivered or moved into one is marked accordingly.
+///
+/// Each is a list of beginnings, lower-case. The first list with one that the mailbox begins with decides, in the order
+/// junk, neutral, not junk; of a mailbox in none of them nothing is said. An empty text is the beginning of every name.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JunkFlags {
+    /// Junk.
+    pub junk: Vec<String>,
+    /// Neither.
+    pub neutral: Vec<String>,
+    /// Not junk.
+    pub not_junk: Vec<String>,
+}
+
+pub(crate) static SECTION: Section = Section {
+    doc: &[
+        "Somebody's mail. `moxd setaccountpassword NAME` sets the password; until then nobody can log in.",
+    ],
+    keys: &[
+        Key {
+            name: "full_name",
+            sample: Sample::Optional("\"Alice Example\""),
+            doc: &["The name of the person."],
+        },
+        Key {
+            name: "description",
+            sample: Sample::Optional("\"The one who runs this server\""),
+            doc: &["For people. Nothing depends on it."],
+        },
+        Key {
+            name: "max_messages_per_day",
+            sample: Sample::Default("1000"),
+            doc: &["Recipients that may be written to in any 24 hours: a stolen password does less harm."],
+        },
+        Key {
+            name: "max_first_time_recipients_per_day",
+            sample: Sample::Default("200"),
+            doc: &["Recipients never written to before that may be written to in any 24 hours."],
+        },
+        Key {
+            name: "rejects_mailbox",
+            sample: Sample::Optional("\"Rejects\""),
+            doc: &["Keep refused mail here for two weeks, to look at what was refused."],
+        },
+        Key {
+            name: "keep_rejects",
+            sample: Sample::Default("false"),
+            doc: &["true: do not remove refused mail after two weeks."],
+        },
+    ],
+    children: &[
+        Child { name: "junk_flags", shape: Shape::One, section: &JUNK_FLAGS },
+        Child {
+            name: "destinations",
+            shape: Shape::Named(&["alice@example.org", "@example.org"]),
+            section: &DESTINATION,
+        },
+    ],
+};
+
+static JUNK_FLAGS: Section = Section {
+    doc: &[
+        "Mark mail as junk or not junk when it is delivered or moved to a mailbox that begins with one of these, in lower",
+        "case. The first list that fits decides; \"\" fits every mailbox. Without this section nothing is marked.",
+    ],
+    keys: &[
+        Key { name: "junk", sample: Sample::Default("[\"junk\", \"spam\"]"), doc: &["Junk."] },
+        Key {
+            name: "neutral",
+            sample: Sample::Default(
+                "[\"inbox\", \"neutral\", \"postmaster\", \"dmarc\", \"tlsrpt\", \"rejects\"]",
+            ),
+            doc: &["Neither: nothing is marked."],
+        },
+        Key { name: "not_junk", sample: Sample::Default("[\"\"]"), doc: &["Not junk."] },
+    ],
+    children: &[],
+};
+
+static DESTINATION: Section = Section {
+    doc: &[
+        "An address of the account, or all that is left over of a domain. Each can be used to log in and to write from.",
+    ],
+    keys: &[Key {
+        name: "mailbox",
+        sample: Sample::Default("\"Inbox\""),
+        doc: &["The mailbox, made when the first message comes."],
+    }],
+    children: &[],
+};
+
+pub(crate) fn read_all(
+    root: &Table<'_>,
+    domains: Option<&BTreeMap<Domain, LocalDomain>>,
+) -> Option<BTreeMap<String, Account>> {
+    let tables = root.named("accounts");
+    let count = tables.len();
+    let mut owners = BTreeMap::new();
+    let mut accounts = BTreeMap::new();
+    for (name, table) in tables {
+        check_name(name, &table);
+        let destinations = read_destinations(name, &table, domains, &mut owners);
+        if let Some(account) = read(&table, destinations) {
+            accounts.insert(name.to_owned(), account);
+        }
+    }
+    (accounts.len() == count).then_some(accounts)
+}
+
+/// The name is part of commands, logs and keys of the store.
+fn check_name(name: &str, table: &Table<'_>) {
+    let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+    if name.is_empty() || name.len() > MAX_ACCOUNT_NAME || name.starts_with(['.', '-']) || !plain {
+        let mend = "use at most 64 letters, digits, hyphens, underscores and dots, and begin with none of the last three";
+        table.problem(ProblemKind::BadValue, "", "is no name for an account", mend);
+    }
+}
+
+fn read(table: &Table<'_>, destinations: Option<Vec<Destination>>) -> Option<Account> {
+    let full_name = table.get("full_name", values::line);
+    let description = table.get("description", values::line);
+    let max_messages_per_day = table.get("max_messages_per_day", values::number(1));
+    let max_first_time = table.get("max_first_time_recipients_per_day", values::number(1));
+    let rejects_mailbox = table.get("rejects_mailbox", values::mailbox);
+    let keep_rejects = table.get("keep_rejects", values::boolean);
+    let junk_flags = table.child("junk_flags").and_then(|table| read_junk_flags(&table));
+    if rejects_mailbox.as_deref() == Some("Inbox") {
+        let mend = "name another mailbox, such as \"Rejects\"";
+        table.problem(
+            ProblemKind::Conflict,
+            "rejects_mailbox",
+            "puts refused mail with all other mail",
+            mend,
+        );
+    }
+    Some(Account {
+        full_name,
+        description,
+        max_messages_per_day: max_messages_per_day?,
+        max_first_time_recipients_per_day: max_first_time?,
+        rejects_mailbox,
+        keep_rejects: keep_rejects?,
+        junk_flags,
+        destinations: destinations?,
+    })
+}
+
+fn read_junk_flags(table: &Table<'_>) -> Option<JunkFlags> {
+    let (junk, neutral) = (table.list("junk", beginning), table.list("neutral", beginning));
+    let not_junk = table.list("not_junk", beginning);
+    Some(JunkFlags { junk: junk?, neutral: neutral?, not_junk: not_junk? })
+}
+
+/// The beginning of mailbox names, compared with the name in lower case.
+fn beginning(value: &DeValue<'_>) -> Result<String, Wrong> {
+    let given = values::text(value)?;
+    let lower = given.to_lowercase();
+    if given != lower {
+        let mend = format!("write \"{}\"", lower.escape_default());
+        return Err(Wrong::value("has capital letters, and so no mailbox begins with it", mend));
+    }
+    Ok(given)
+}
+
+fn read_destinations(
+    account: &str,
+    table: &Table<'_>,
+    domains: Option<&BTreeMap<Domain, LocalDomain>>,
+    owners: &mut BTreeMap<Address, String>,
+) -> Option<Vec<Destination>> {
+    let tables = table.named("destinations");
+    let count = tables.len();
+    let mut destinations = Vec::new();
+    for (text, table) in tables {
+        let mailbox = table.get("mailbox", values::mailbox);
+        // With a domain that cannot be read, its addresses would all be reported as unknown, which helps nobody.
+        let Some(domains) = domains else { continue };
+        match Address::parse(text, |domain| domains.get(domain)) {
+            Err(no) => table.problem(no.kind, "", no.what, no.mend),
+            Ok(address) => {
+                if let Some(owner) = owners.insert(address.clone(), account.to_owned()) {
+                    let what = format!("is an address of account \"{owner}\" already");
+                    table.problem(ProblemKind::Duplicate, "", what, "leave it to one of them");
+                }
+                destinations.extend(mailbox.map(|mailbox| Destination { address, mailbox }));
+            }
+        }
+    }
+    (destinations.len() == count).then_some(destinations)
+}

@@ -1,0 +1,270 @@
+//! `[domains.NAME]` and its DKIM keys.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use dns::Domain;
+
+use crate::problem::ProblemKind;
+use crate::read::{Table, Wrong};
+use crate::schema::{Child, Key, Sample, Section, Shape};
+use crate::values;
+use toml::de::DeValue;
+
+/// A domain that mail is taken for.
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+pub struct LocalDomain {
+    /// For people.
+    pub description: Option<String>,
+    /// What follows the first of these in a local part does not count.
+    pub catchall_separators: Vec<char>,
+    /// Are `User` and `user` different people?
+    pub case_sensitive: bool,
+    /// Signatures under mail from this domain.
+    pub dkim: Dkim,
+}
+
+impl LocalDomain {
+    /// A local part in the case in which it is compared.
+    pub(crate) fn fold(&self, localpart: &str) -> String {
+        if self.case_sensitive { localpart.to_owned() } else { localpart.to_lowercase() }
+    }
+}
+
+/// Signatures under mail from a domain.
+#[non_exhaustive]
+#[derive(Clone, Debug, Default)]
+pub struct Dkim {
+    /// The selectors to sign with, in this order. Each is in [`Dkim::selectors`].
+    pub sign: Vec<String>,
+    /// The keys.
+    pub selectors: BTreeMap<String, Selector>,
+}
+
+/// A DKIM key and how it signs.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selector {
+    /// PEM file with the private key (PKCS#8).
+    pub key: PathBuf,
+    /// What the key must be for; any if nothing is said.
+    pub algorithm: Option<Algorithm>,
+    /// The header fields to sign.
+    pub headers: Vec<String>,
+    /// Also sign that there are no more of these fields?
+    pub seal: bool,
+    /// How the header is made comparable.
+    pub header_canonicalization: Canonicalization,
+    /// How the body is made comparable.
+    pub body_canonicalization: Canonicalization,
+    /// How long a signature holds.
+    pub expiration: Duration,
+}
+
+/// Signature algorithms (RFC 8301, RFC 8463).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Algorithm {
+    /// `ed25519-sha256`.
+    Ed25519Sha256,
+    /// `rsa-sha256`.
+    RsaSha256,
+}
+
+/// How much may change under way (RFC 6376 §3.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Canonicalization {
+    /// Next to nothing.
+    Simple,
+    /// White space and the case of field names.
+    Relaxed,
+}
+
+pub(crate) static SECTION: Section = Section {
+    doc: &["A domain that mail is taken for. International names may be written as they are."],
+    keys: &[
+        Key {
+            name: "description",
+            sample: Sample::Optional("\"The family\""),
+            doc: &["For people. Nothing depends on it."],
+        },
+        Key {
+            name: "catchall_separators",
+            sample: Sample::Default("[\"+\"]"),
+            doc: &["What follows the first of these does not count: alice+shop@ is alice@. [] for none."],
+        },
+        Key {
+            name: "case_sensitive",
+            sample: Sample::Default("false"),
+            doc: &["true: Alice@ and alice@ are different people."],
+        },
+    ],
+    children: &[Child { name: "dkim", shape: Shape::One, section: &DKIM }],
+};
+
+static DKIM: Section = Section {
+    doc: &["Signatures under mail from this domain."],
+    keys: &[Key {
+        name: "sign",
+        sample: Sample::Default("[]"),
+        doc: &["The selectors to sign with, such as [\"2026a\", \"2026b\"]. Others are kept ready."],
+    }],
+    children: &[Child { name: "selectors", shape: Shape::Named(&["2026a"]), section: &SELECTOR }],
+};
+
+static SELECTOR: Section = Section {
+    doc: &["A key. `moxd dkim keygen` makes one, `moxd dkim txt` prints the DNS record for it."],
+    keys: &[
+        Key {
+            name: "key",
+            sample: Sample::Required("\"dkim/2026a.example.org.pem\""),
+            doc: &["PEM file with the private key."],
+        },
+        Key {
+            name: "algorithm",
+            sample: Sample::Optional("\"ed25519-sha256\""),
+            doc: &["Refuse a key that is for another: \"ed25519-sha256\" or \"rsa-sha256\"."],
+        },
+        Key {
+            name: "headers",
+            sample: Sample::Default(
+                "[\"From\", \"To\", \"Cc\", \"Bcc\", \"Reply-To\", \"References\", \"In-Reply-To\", \"Subject\", \"Date\", \"Message-Id\", \"Content-Type\"]",
+            ),
+            doc: &["The header fields to sign. From has to be among them."],
+        },
+        Key {
+            name: "seal",
+            sample: Sample::Default("true"),
+            doc: &["Also sign that there are no more of these fields, so that none can be added."],
+        },
+        Key {
+            name: "canonicalization",
+            sample: Sample::Default("\"relaxed/relaxed\""),
+            doc: &[
+                "What may change under way, in header/body: \"simple\" (nothing) or \"relaxed\" (white space).",
+            ],
+        },
+        Key { name: "expiration", sample: Sample::Default("\"72h\""), doc: &["How long a signature holds."] },
+    ],
+    children: &[],
+};
+
+pub(crate) fn read_all(root: &Table<'_>) -> Option<BTreeMap<Domain, LocalDomain>> {
+    let tables = root.named("domains");
+    let count = tables.len();
+    let mut domains = BTreeMap::new();
+    for (name, table) in tables {
+        let rules = read(&table);
+        match name.parse::<Domain>() {
+            Ok(domain) if domains.contains_key(&domain) => {
+                let what = format!("is {} once more", domain.unicode());
+                table.problem(ProblemKind::Duplicate, "", what, "keep one of the two");
+            }
+            Ok(domain) => drop(rules.map(|rules| domains.insert(domain, rules))),
+            Err(error) => table.problem(ProblemKind::BadValue, "", error.to_string(), "write a domain name"),
+        }
+    }
+    (domains.len() == count).then_some(domains)
+}
+
+fn read(table: &Table<'_>) -> Option<LocalDomain> {
+    let description = table.get("description", values::line);
+    let catchall_separators = table.list("catchall_separators", separator);
+    let case_sensitive = table.get("case_sensitive", values::boolean);
+    let dkim = match table.child("dkim") {
+        Some(table) => read_dkim(&table),
+        None => Some(Dkim::default()),
+    };
+    Some(LocalDomain {
+        description,
+        catchall_separators: catchall_separators?,
+        case_sensitive: case_sensitive?,
+        dkim: dkim?,
+    })
+}
+
+/// One character that may stand within a local part and is no letter, digit or dot.
+fn separator(value: &DeValue<'_>) -> Result<char, Wrong> {
+    let given = values::text(value)?;
+    let mut characters = given.chars();
+    match (characters.next(), characters.next()) {
+        // RFC 5321 §4.1.2: what can stand in a Dot-string without quotes, but for letters, digits and the dot.
+        (Some(separator), None) if "!#$%&'*+-/=?^_`{|}~".contains(separator) => Ok(separator),
+        _ => Err(Wrong::value(
+            format!("\"{}\" is no separator", given.escape_default()),
+            "give one character, such as \"+\"",
+        )),
+    }
+}
+
+fn read_dkim(table: &Table<'_>) -> Option<Dkim> {
+    let sign = table.list("sign", values::line);
+    let named = table.named("selectors");
+    let count = named.len();
+    let mut selectors = BTreeMap::new();
+    for (name, table) in named {
+        // RFC 6376 §3.1: selector = sub-domain *( "." sub-domain ).
+        if name.parse::<Domain>().is_err() {
+            table.problem(ProblemKind::BadValue, "", "is no selector", "use letters, digits and hyphens");
+        }
+        if let Some(selector) = read_selector(&table) {
+            selectors.insert(name.to_owned(), selector);
+        }
+    }
+    for selector in sign.iter().flatten().filter(|name| !selectors.contains_key(*name)) {
+        let mend = format!("add a section for it under selectors, or take \"{selector}\" out");
+        table.problem(ProblemKind::UnknownName, "sign", format!("there is no selector \"{selector}\""), mend);
+    }
+    (selectors.len() == count).then_some(Dkim { sign: sign?, selectors })
+}
+
+fn read_selector(table: &Table<'_>) -> Option<Selector> {
+    use Canonicalization::{Relaxed, Simple};
+    let key = table.file("key");
+    let algorithms = &[("ed25519-sha256", Algorithm::Ed25519Sha256), ("rsa-sha256", Algorithm::RsaSha256)];
+    let algorithm = table.get("algorithm", values::choice(algorithms));
+    let headers = table.list("headers", field_name);
+    let seal = table.get("seal", values::boolean);
+    let canonicalizations = &[
+        ("relaxed/relaxed", (Relaxed, Relaxed)),
+        ("relaxed/simple", (Relaxed, Simple)),
+        ("simple/relaxed", (Simple, Relaxed)),
+        ("simple/simple", (Simple, Simple)),
+    ];
+    let canonicalization = table.get("canonicalization", values::choice(canonicalizations));
+    let expiration = table.get("expiration", values::duration);
+    // RFC 6376 §5.4: the From field must be signed.
+    if headers.as_ref().is_some_and(|names| !names.iter().any(|name| name.eq_ignore_ascii_case("from"))) {
+        table.problem(ProblemKind::BadValue, "headers", "does not sign the From field", "add \"From\"");
+    }
+    if expiration.is_some_and(|time| time.is_zero()) {
+        table.problem(
+            ProblemKind::BadValue,
+            "expiration",
+            "lets every signature be too old",
+            "give at least \"1h\"",
+        );
+    }
+    let (header_canonicalization, body_canonicalization) = canonicalization?;
+    Some(Selector {
+        key: key?,
+        algorithm,
+        headers: headers?,
+        seal: seal?,
+        header_canonicalization,
+        body_canonicalization,
+        expiration: expiration?,
+    })
+}
+
+/// The name of a header field.
+fn field_name(value: &DeValue<'_>) -> Result<String, Wrong> {
+    let name = values::text(value)?;
+    // RFC 5322 §3.6.8: ftext is printable ASCII but ":"; RFC 6376 §3.5 separates names in h= by ":" and ends it at ";".
+    if name.is_empty() || !name.bytes().all(|b| b.is_ascii_graphic() && b != b':' && b != b';') {
+        let what = format!("\"{}\" is no name of a header field", name.escape_default());
+        return Err(Wrong::value(what, "give a name such as \"Subject\""));
+    }
+    Ok(name)
+}

@@ -1,0 +1,47 @@
+//! `domains.toml`: domains and accounts. It is read again on reload.
+
+mod account;
+mod address;
+mod domain;
+
+pub use account::{Account, Destination, JunkFlags, MAX_ACCOUNT_NAME};
+pub use address::Address;
+pub use domain::{Algorithm, Canonicalization, Dkim, LocalDomain, Selector};
+
+use std::collections::BTreeMap;
+
+use dns::Domain;
+
+use crate::read::Table;
+use crate::schema::{Child, Section, Shape};
+
+/// Everything in `domains.toml`.
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+pub struct Domains {
+    /// The domains that mail is taken for.
+    pub domains: BTreeMap<Domain, LocalDomain>,
+    /// The accounts, by name.
+    pub accounts: BTreeMap<String, Account>,
+}
+
+pub(crate) static SECTION: Section = Section {
+    doc: &[
+        "domains.toml: domains and accounts. A running server reads it again on SIGHUP or `moxd ctl reload`; if",
+        "something in it is wrong, everything stays as it was.",
+    ],
+    keys: &[],
+    children: &[
+        Child { name: "domains", shape: Shape::Named(&["example.org"]), section: &domain::SECTION },
+        Child { name: "accounts", shape: Shape::Named(&["alice"]), section: &account::SECTION },
+    ],
+};
+
+pub(crate) fn read(root: &Table<'_>) -> Option<Domains> {
+    let domains = domain::read_all(root);
+    let accounts = account::read_all(root, domains.as_ref());
+    Some(Domains { domains: domains?, accounts: accounts? })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,89 @@
+use super::*;
+use crate::{Problem, parse_domains};
+use std::path::Path;
+use std::time::Duration;
+
+#[track_caller]
+fn domains(text: &str) -> Domains {
+    match parse_domains(text, "config/domains.toml") {
+        Ok(domains) => domains,
+        Err(problems) => panic!("{}", problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n")),
+    }
+}
+
+#[test]
+fn two_lines_are_enough() {
+    let domains = domains("[domains.localhost]\n[accounts.mox.destinations.\"mox@localhost\"]\n");
+    let account = &domains.accounts["mox"];
+    let [destination] = account.destinations.as_slice() else { panic!("one destination") };
+    assert_eq!(
+        (destination.address.to_string().as_str(), destination.mailbox.as_str()),
+        ("mox@localhost", "Inbox")
+    );
+    assert_eq!((account.max_messages_per_day, account.max_first_time_recipients_per_day), (1000, 200));
+    assert_eq!((&account.junk_flags, &account.rejects_mailbox), (&None, &None));
+}
+
+#[test]
+fn addresses_are_canonical() {
+    let domains = domains(
+        r#"
+[domains."bücher.example"]
+[domains."case.example"]
+case_sensitive = true
+catchall_separators = []
+[accounts.a.destinations]
+"Alice@BÜCHER.example" = {}
+"@xn--bcher-kva.example" = { mailbox = "Rest" }
+"Bob@case.example" = {}
+"bob@case.example" = {}
+"a+b@case.example" = {}
+"with space@case.example" = {}
+"#,
+    );
+    let mut got: Vec<_> = domains.accounts["a"].destinations.iter().map(|d| d.address.to_string()).collect();
+    got.sort();
+    let expected = [
+        "@bücher.example",
+        "Bob@case.example",
+        "a+b@case.example",
+        "alice@bücher.example",
+        "bob@case.example",
+        "with space@case.example",
+    ];
+    assert_eq!(got, expected);
+}
+
+#[test]
+fn dkim_selectors() {
+    let domains = domains(
+        r#"
+[domains."example.org".dkim]
+sign = ["b", "a"]
+[domains."example.org".dkim.selectors.a]
+key = "dkim/a.pem"
+[domains."example.org".dkim.selectors.b]
+key = "/keys/b.pem"
+algorithm = "rsa-sha256"
+headers = ["from", "Subject"]
+seal = false
+canonicalization = "simple/relaxed"
+expiration = "7d"
+"#,
+    );
+    let dkim = &domains.domains[&"example.org".parse().unwrap()].dkim;
+    assert_eq!(dkim.sign, ["b", "a"]);
+    assert_eq!(dkim.selectors["a"].key, Path::new("config/dkim/a.pem"));
+    assert_eq!(dkim.selectors["a"].header_canonicalization, Canonicalization::Relaxed);
+    assert_eq!(dkim.selectors["a"].headers.len(), 11);
+    let expected = Selector {
+        key: "/keys/b.pem".into(),
+        algorithm: Some(Algorithm::RsaSha256),
+        headers: vec!["from".to_owned(), "Subject".to_owned()],
+        seal: false,
+        header_canonicalization: Canonicalization::Simple,
+        body_canonicalization: Canonicalization::Relaxed,
+        expiration: Duration::from_secs(7 * 86_400),
+    };
+    assert_eq!(dkim.selectors["b"], expected);
+}

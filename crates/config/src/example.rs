@@ -1,0 +1,148 @@
+//! Prints annotated examples from the table of settings.
+
+use std::fmt::Write as _;
+
+use crate::schema::{Child, Key, Sample, Section, Shape};
+use crate::{domains, server};
+
+/// Widest line of a printed example.
+const WIDTH: usize = 110;
+
+/// An annotated `moxd.toml` with every setting. It is a valid file.
+pub fn example_server() -> String {
+    print(&server::SECTION)
+}
+
+/// An annotated `domains.toml` with every setting. It is a valid file.
+pub fn example_domains() -> String {
+    print(&domains::SECTION)
+}
+
+fn print(root: &Section) -> String {
+    let mut out = String::new();
+    comment(&mut out, root.doc);
+    keys(&mut out, root.keys);
+    children(&mut out, "", root.children);
+    out
+}
+
+fn comment(out: &mut String, lines: &[&str]) {
+    for line in lines {
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{}", format!("## {line}").trim_end());
+    }
+}
+
+fn keys(out: &mut String, keys: &[Key]) {
+    for Key { name, sample, doc } in keys {
+        out.push('\n');
+        comment(out, doc);
+        match sample {
+            Sample::Required(value) => assign(out, "", name, value),
+            Sample::Default(value) | Sample::Optional(value) => assign(out, "#", name, value),
+        }
+    }
+}
+
+/// One setting; a list too wide for a line has one element a line.
+fn assign(out: &mut String, prefix: &str, name: &str, value: &str) {
+    let line = format!("{prefix}{name} = {value}");
+    if line.len() <= WIDTH {
+        out.push_str(&line);
+    } else {
+        out.push_str(
+            &line.replace("[\"", &format!("[\n{prefix}    \"")).replace(", ", &format!(",\n{prefix}    ")),
+        );
+    }
+    out.push('\n');
+}
+
+fn children(out: &mut String, path: &str, children: &[Child]) {
+    for Child { name, shape, section } in children {
+        let path = if path.is_empty() { (*name).to_owned() } else { format!("{path}.{name}") };
+        let headers = match shape {
+            Shape::One => vec![(format!("[{path}]"), path)],
+            Shape::List => vec![(format!("[[{path}]]"), path)],
+            Shape::Named(names) => names
+                .iter()
+                .map(|name| format!("{path}.{}", quoted(name)))
+                .map(|path| (format!("[{path}]"), path))
+                .collect(),
+        };
+        for (i, (header, path)) in headers.iter().enumerate() {
+            out.push('\n');
+            // What is said once about a kind of section is not repeated for its second example.
+            comment(out, if i == 0 { section.doc } else { &[] });
+            out.push_str(header);
+            out.push('\n');
+            if i == 0 {
+                keys(out, section.keys);
+                children_of(out, path, section);
+            }
+        }
+    }
+}
+
+fn children_of(out: &mut String, path: &str, section: &Section) {
+    children(out, path, section.children);
+}
+
+/// A name as TOML wants it.
+fn quoted(name: &str) -> String {
+    let bare = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    if bare { name.to_owned() } else { format!("\"{name}\"") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Config, parse};
+
+    /// The example with every setting that may be left out written out.
+    fn all_written(example: &str) -> String {
+        let uncomment = |line: &str| match line.strip_prefix('#') {
+            Some(setting) if !setting.starts_with('#') => format!("{setting}\n"),
+            _ => format!("{line}\n"),
+        };
+        example.lines().map(uncomment).collect()
+    }
+
+    #[track_caller]
+    fn check(server: &str, domains: &str) -> Config {
+        match parse((server, "moxd.toml"), (domains, "domains.toml")) {
+            Ok(config) => config,
+            Err(problems) => panic!("{problems:#?}\n{server}\n{domains}"),
+        }
+    }
+
+    #[test]
+    fn examples_are_valid_as_they_stand() {
+        let config = check(&example_server(), &example_domains());
+        assert_eq!(config.server.hostname.as_str(), "mail.example.org");
+        assert_eq!(config.server.listeners.len(), 1);
+        assert_eq!(config.domains.accounts["alice"].destinations.len(), 2);
+    }
+
+    #[test]
+    fn every_default_is_valid_and_what_is_taken_without_it() {
+        let short = check(&example_server(), &example_domains());
+        let all = check(&all_written(&example_server()), &all_written(&example_domains()));
+        assert_eq!(short.server.limits, all.server.limits);
+        assert_eq!(short.server.timeouts, all.server.timeouts);
+        assert_eq!(short.server.log, all.server.log);
+        assert_eq!(short.server.data_dir, all.server.data_dir);
+        assert_eq!(short.server.max_message_size, all.server.max_message_size);
+        // And what has no default is there when it is written.
+        assert_eq!((short.server.user, all.server.user.as_deref()), (None, Some("moxd")));
+        let account = &all.domains.accounts["alice"];
+        assert_eq!(account.full_name.as_deref(), Some("Alice Example"));
+        assert_eq!(short.domains.accounts["alice"].max_messages_per_day, account.max_messages_per_day);
+    }
+
+    #[test]
+    fn lines_are_not_too_wide() {
+        for line in (example_server() + &example_domains()).lines() {
+            assert!(line.chars().count() <= WIDTH + 10, "{line}");
+        }
+    }
+}

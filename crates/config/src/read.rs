@@ -1,0 +1,285 @@
+//! Reads TOML by the schema, and collects every problem instead of stopping at the first.
+
+use std::cell::RefCell;
+use std::path::{Component, Path, PathBuf};
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::hint;
+use crate::problem::{Place, Problem, ProblemKind};
+use crate::schema::{Sample, Section};
+use crate::values;
+
+/// Most octets of a configuration file: some hundred thousand accounts.
+pub const MAX_FILE: usize = 64 << 20;
+
+/// One file and what was found wrong with it.
+pub(crate) struct Report<'a> {
+    origin: &'a str,
+    line_starts: Vec<usize>,
+    problems: RefCell<Vec<Problem>>,
+    empty: DeTable<'static>,
+}
+
+/// Why a value is not what it should be.
+#[derive(Debug)]
+pub(crate) struct Wrong {
+    pub(crate) kind: ProblemKind,
+    pub(crate) what: String,
+    pub(crate) mend: String,
+}
+
+impl Wrong {
+    pub(crate) fn value(what: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self { kind: ProblemKind::BadValue, what: what.into(), mend: mend.into() }
+    }
+
+    pub(crate) fn kind_of_value(value: &DeValue<'_>, wanted: &str) -> Self {
+        let what = format!("is {} {}, should be {wanted}", article(value.type_str()), value.type_str());
+        Self { kind: ProblemKind::WrongType, what, mend: format!("give {wanted}") }
+    }
+}
+
+fn article(noun: &str) -> &'static str {
+    if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
+}
+
+impl<'a> Report<'a> {
+    /// Parses `text` and reads it with `read`. The value, or all that is wrong, by line.
+    pub(crate) fn of<T>(
+        text: &str,
+        origin: &'a str,
+        section: &'static Section,
+        read: impl FnOnce(&Table<'_>) -> Option<T>,
+    ) -> Result<T, Vec<Problem>> {
+        let line_starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        let report = Report { origin, line_starts, problems: RefCell::default(), empty: DeTable::new() };
+        let place = |line| Place { origin: origin.to_owned(), line, key: String::new() };
+        if text.len() > MAX_FILE {
+            let mend = "split it, or name the right file";
+            return Err(vec![Problem::new(ProblemKind::TooLarge, place(1), "is larger than 64 MiB", mend)]);
+        }
+        let (table, errors) = DeTable::parse_recoverable(text);
+        if !errors.is_empty() {
+            let problem = |error: &toml::de::Error| {
+                let line = report.line(error.span().map_or(0, |span| span.start));
+                let what = error.message().lines().collect::<Vec<_>>().join(", ");
+                Problem::new(ProblemKind::Syntax, place(line), what, "write TOML, see https://toml.io")
+            };
+            return Err(errors.iter().map(problem).collect());
+        }
+        let root = Table { report: &report, section, table: table.get_ref(), path: String::new(), at: 0 };
+        root.check_names();
+        let value = read(&root);
+        let mut problems = report.problems.take();
+        problems.sort_by_key(Problem::line);
+        match value {
+            Some(value) if problems.is_empty() => Ok(value),
+            _ => Err(problems),
+        }
+    }
+
+    /// The line of an offset; the first is 1.
+    fn line(&self, at: usize) -> usize {
+        self.line_starts.partition_point(|&start| start <= at)
+    }
+
+    fn push(&self, at: usize, key: String, wrong: Wrong) {
+        let place = Place { origin: self.origin.to_owned(), line: self.line(at), key };
+        self.problems.borrow_mut().push(Problem::new(wrong.kind, place, wrong.what, wrong.mend));
+    }
+}
+
+/// A table in the file, and what may stand in it.
+pub(crate) struct Table<'a> {
+    report: &'a Report<'a>,
+    section: &'static Section,
+    table: &'a DeTable<'a>,
+    path: String,
+    at: usize,
+}
+
+impl<'a> Table<'a> {
+    /// The value of a setting, or its default. `None`: an optional one that is not there, or a problem was noted.
+    pub(crate) fn get<T>(&self, name: &str, read: impl Fn(&DeValue<'_>) -> Result<T, Wrong>) -> Option<T> {
+        let Some(value) = self.table.get(name) else { return self.default(name, &read) };
+        read(value.get_ref())
+            .map_err(|wrong| self.report.push(value.span().start, self.path_of(name), wrong))
+            .ok()
+    }
+
+    /// As [`Table::get`] for a list, in which every element that is wrong is a problem of its own.
+    pub(crate) fn list<T>(
+        &self,
+        name: &str,
+        read: impl Fn(&DeValue<'_>) -> Result<T, Wrong>,
+    ) -> Option<Vec<T>> {
+        let all = |value: &DeValue<'_>| match value {
+            DeValue::Array(elements) => elements.iter().map(|element| read(element.get_ref())).collect(),
+            other => Err(Wrong::kind_of_value(other, "a list")),
+        };
+        let Some(DeValue::Array(elements)) = self.table.get(name).map(Spanned::get_ref) else {
+            return self.get(name, all);
+        };
+        let mut values = Vec::new();
+        for (i, element) in elements.iter().enumerate() {
+            match read(element.get_ref()) {
+                Ok(value) => values.push(value),
+                Err(wrong) => {
+                    self.report.push(element.span().start, format!("{}[{i}]", self.path_of(name)), wrong)
+                }
+            }
+        }
+        (values.len() == elements.len()).then_some(values)
+    }
+
+    /// A file or folder. What is not absolute is meant from the folder of the configuration file.
+    pub(crate) fn file(&self, name: &str) -> Option<PathBuf> {
+        let given = self.get(name, values::line)?;
+        let mut path = Path::new(self.report.origin).parent().map(Path::to_owned).unwrap_or_default();
+        for component in Path::new(&given).components() {
+            match component {
+                // By name and not by the file system: `../data` is the neighbour of the folder as it was called.
+                Component::ParentDir
+                    if matches!(path.components().next_back(), Some(Component::Normal(_))) =>
+                {
+                    path.pop();
+                }
+                Component::CurDir => {}
+                other => path.push(other),
+            }
+        }
+        Some(path)
+    }
+
+    /// A table within this one; `None` where it is not there.
+    pub(crate) fn child(&self, name: &str) -> Option<Table<'a>> {
+        let section = self.section.child(name)?.section;
+        let (key, value) = self.table.get_key_value(name)?;
+        self.enter(section, self.path_of(name), key.span().start, value)
+    }
+
+    /// A table within this one; an empty one where it is not there, so that all settings in it have their defaults.
+    pub(crate) fn child_or_defaults(&self, name: &str) -> Option<Table<'a>> {
+        let section = self.section.child(name)?.section;
+        match self.table.contains_key(name) {
+            true => self.child(name),
+            false => Some(Table {
+                report: self.report,
+                section,
+                table: &self.report.empty,
+                path: self.path_of(name),
+                at: self.at,
+            }),
+        }
+    }
+
+    /// The tables under names that the operator has given, in order of their names.
+    pub(crate) fn named(&self, name: &str) -> Vec<(&'a str, Table<'a>)> {
+        let Some(section) = self.section.child(name).map(|child| child.section) else { return Vec::new() };
+        let Some(value) = self.table.get(name) else { return Vec::new() };
+        let DeValue::Table(tables) = value.get_ref() else {
+            let wrong = Wrong::kind_of_value(value.get_ref(), "a table of named tables");
+            self.report.push(value.span().start, self.path_of(name), wrong);
+            return Vec::new();
+        };
+        let enter = |(key, value): (&'a Spanned<_>, &'a Spanned<_>)| {
+            let given: &'a std::borrow::Cow<'a, str> = key.get_ref();
+            let path = join(&self.path_of(name), given);
+            Some((given.as_ref(), self.enter(section, path, key.span().start, value)?))
+        };
+        tables.iter().filter_map(enter).collect()
+    }
+
+    /// The tables of a list, in their order.
+    pub(crate) fn tables(&self, name: &str) -> Vec<Table<'a>> {
+        let Some(section) = self.section.child(name).map(|child| child.section) else { return Vec::new() };
+        let Some(value) = self.table.get(name) else { return Vec::new() };
+        let DeValue::Array(elements) = value.get_ref() else {
+            let wrong = Wrong::kind_of_value(value.get_ref(), "a list of tables");
+            self.report.push(value.span().start, self.path_of(name), wrong);
+            return Vec::new();
+        };
+        let enter = |(i, value): (usize, &'a Spanned<_>)| {
+            self.enter(section, format!("{}[{i}]", self.path_of(name)), value.span().start, value)
+        };
+        elements.iter().enumerate().filter_map(enter).collect()
+    }
+
+    /// Notes a problem with a setting, or with the whole table where it is not there.
+    pub(crate) fn problem(
+        &self,
+        kind: ProblemKind,
+        name: &str,
+        what: impl Into<String>,
+        mend: impl Into<String>,
+    ) {
+        let at = self.table.get(name).map_or(self.at, |value| value.span().start);
+        let key = if name.is_empty() { self.path.clone() } else { self.path_of(name) };
+        self.report.push(at, key, Wrong { kind, what: what.into(), mend: mend.into() });
+    }
+
+    /// Where this table begins, for problems that are found only when another file is known.
+    pub(crate) fn place(&self, name: &str) -> Place {
+        let at = self.table.get(name).map_or(self.at, |value| value.span().start);
+        Place { origin: self.report.origin.to_owned(), line: self.report.line(at), key: self.path_of(name) }
+    }
+
+    fn default<T>(&self, name: &str, read: &impl Fn(&DeValue<'_>) -> Result<T, Wrong>) -> Option<T> {
+        match self.section.key(name)?.sample {
+            Sample::Default(text) => DeValue::parse(text).ok().and_then(|value| read(value.get_ref()).ok()),
+            Sample::Optional(_) => None,
+            Sample::Required(example) => {
+                let mend = format!("add a line such as: {name} = {example}");
+                self.problem(ProblemKind::MissingKey, name, "is not set and has no default", mend);
+                None
+            }
+        }
+    }
+
+    fn enter(
+        &self,
+        section: &'static Section,
+        path: String,
+        at: usize,
+        value: &'a Spanned<DeValue<'a>>,
+    ) -> Option<Table<'a>> {
+        match value.get_ref() {
+            DeValue::Table(table) => {
+                let table = Table { report: self.report, section, table, path, at };
+                table.check_names();
+                Some(table)
+            }
+            other => {
+                self.report.push(value.span().start, path, Wrong::kind_of_value(other, "a table"));
+                None
+            }
+        }
+    }
+
+    fn check_names(&self) {
+        for key in self.table.keys() {
+            let name = key.get_ref().as_ref();
+            if !self.section.names().any(|known| known == name) {
+                let mend = match hint::nearest(name, self.section.names()) {
+                    Some(nearest) => format!("did you mean {nearest}?"),
+                    None => format!("known here: {}", self.section.names().collect::<Vec<_>>().join(", ")),
+                };
+                let wrong = Wrong { kind: ProblemKind::UnknownKey, what: "no such setting".to_owned(), mend };
+                self.report.push(key.span().start, self.path_of(name), wrong);
+            }
+        }
+    }
+
+    fn path_of(&self, name: &str) -> String {
+        join(&self.path, name)
+    }
+}
+
+/// A dotted path, with quotes where TOML wants them.
+fn join(path: &str, name: &str) -> String {
+    let bare = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    let name = if bare { name.to_owned() } else { format!("\"{}\"", name.escape_default()) };
+    if path.is_empty() { name } else { format!("{path}.{name}") }
+}

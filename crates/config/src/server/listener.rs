@@ -1,0 +1,276 @@
+//! `[listeners.NAME]` and the services in it.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use dns::Domain;
+
+use crate::problem::ProblemKind;
+use crate::read::Table;
+use crate::schema::{Child, Key, Sample, Section, Shape};
+use crate::values;
+
+/// Addresses, and the services on them.
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// Its name in the file.
+    pub name: String,
+    /// The addresses to listen on.
+    pub ips: Vec<IpAddr>,
+    /// The name in greetings, where it is not that of the server.
+    pub hostname: Option<Domain>,
+    /// Largest message in octets, where it is not that of the server.
+    pub max_message_size: Option<u64>,
+    /// Certificates. The one whose names fit what the client asks for is used, else the first.
+    pub tls: Vec<TlsFiles>,
+    /// Mail from other servers.
+    pub smtp: Option<Smtp>,
+    /// Mail from users, with STARTTLS.
+    pub submission: Option<Submission>,
+    /// Mail from users, with TLS from the start.
+    pub submissions: Option<Submissions>,
+}
+
+/// A certificate and its key.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// PEM: the certificate, then those that lead to a root.
+    pub certificate: PathBuf,
+    /// PEM: the private key.
+    pub key: PathBuf,
+}
+
+/// Mail from other servers.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Smtp {
+    /// The port.
+    pub port: u16,
+    /// Offer STARTTLS?
+    pub starttls: bool,
+    /// Refuse mail without TLS?
+    pub require_starttls: bool,
+}
+
+/// Mail from users, with STARTTLS.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Submission {
+    /// The port.
+    pub port: u16,
+    /// Refuse logins and mail without TLS?
+    pub require_starttls: bool,
+}
+
+/// Mail from users, with TLS from the start.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Submissions {
+    /// The port.
+    pub port: u16,
+}
+
+pub(crate) static SECTION: Section = Section {
+    doc: &["Addresses, and the services on them. The name is free, and there may be several."],
+    keys: &[
+        Key {
+            name: "ips",
+            sample: Sample::Required("[\"0.0.0.0\", \"::\"]"),
+            doc: &["The addresses to listen on. 0.0.0.0 and :: are all there are."],
+        },
+        Key {
+            name: "hostname",
+            sample: Sample::Optional("\"mx1.example.org\""),
+            doc: &["The name in greetings, if it is not that of the server."],
+        },
+        Key {
+            name: "max_message_size",
+            sample: Sample::Optional("\"50 MiB\""),
+            doc: &["The largest message taken here, if it is not that of the server."],
+        },
+    ],
+    children: &[
+        Child { name: "tls", shape: Shape::List, section: &TLS },
+        Child { name: "smtp", shape: Shape::One, section: &SMTP },
+        Child { name: "submission", shape: Shape::One, section: &SUBMISSION },
+        Child { name: "submissions", shape: Shape::One, section: &SUBMISSIONS },
+    ],
+};
+
+static TLS: Section = Section {
+    doc: &[
+        "A certificate, read again on SIGHUP. There may be several: the one that has the name the client asks for is",
+        "used, else the first.",
+    ],
+    keys: &[
+        Key {
+            name: "certificate",
+            sample: Sample::Required("\"mail.example.org.crt\""),
+            doc: &["PEM file with the certificate, followed by those between it and its root."],
+        },
+        Key {
+            name: "key",
+            sample: Sample::Required("\"mail.example.org.key\""),
+            doc: &["PEM file with its private key."],
+        },
+    ],
+    children: &[],
+};
+
+/// Every service has it: a way to switch it off without losing what is set.
+const ENABLED: Key = Key {
+    name: "enabled",
+    sample: Sample::Default("true"),
+    doc: &["false: as if this section were not here."],
+};
+
+static SMTP: Section = Section {
+    doc: &["Mail from other servers."],
+    keys: &[
+        ENABLED,
+        Key { name: "port", sample: Sample::Default("25"), doc: &["The port."] },
+        Key {
+            name: "no_starttls",
+            sample: Sample::Default("false"),
+            doc: &["true: do not offer TLS. Needed where the listener has no certificate."],
+        },
+        Key {
+            name: "require_starttls",
+            sample: Sample::Default("false"),
+            doc: &["true: take no mail without TLS. Many servers still send without."],
+        },
+    ],
+    children: &[],
+};
+
+static SUBMISSION: Section = Section {
+    doc: &["Mail from users, who have to log in; TLS by STARTTLS."],
+    keys: &[
+        ENABLED,
+        Key { name: "port", sample: Sample::Default("587"), doc: &["The port."] },
+        Key {
+            name: "no_require_starttls",
+            sample: Sample::Default("false"),
+            doc: &["true: take passwords and mail without TLS too. For tests and closed networks."],
+        },
+    ],
+    children: &[],
+};
+
+static SUBMISSIONS: Section = Section {
+    doc: &["Mail from users, who have to log in; TLS from the first octet."],
+    keys: &[ENABLED, Key { name: "port", sample: Sample::Default("465"), doc: &["The port."] }],
+    children: &[],
+};
+
+pub(crate) fn read_all(root: &Table<'_>) -> Option<Vec<Listener>> {
+    let tables = root.named("listeners");
+    if tables.is_empty() {
+        let mend = "add a section such as [listeners.public], with ips and services";
+        root.problem(ProblemKind::MissingKey, "listeners", "nothing is listened on", mend);
+    }
+    let mut taken = BTreeMap::new();
+    let count = tables.len();
+    let read = |(name, table): (&str, Table<'_>)| {
+        let listener = read(name, &table)?;
+        check_tls(&listener, &table);
+        check_sockets(&listener, &table, &mut taken);
+        Some(listener)
+    };
+    let listeners: Vec<_> = tables.into_iter().filter_map(read).collect();
+    (listeners.len() == count).then_some(listeners)
+}
+
+fn read(name: &str, table: &Table<'_>) -> Option<Listener> {
+    let ips = table.list("ips", values::ip);
+    let hostname = table.get("hostname", values::domain);
+    let max_message_size = table.get("max_message_size", values::size);
+    let tls: Vec<_> = table.tables("tls").iter().map(read_tls).collect();
+    let smtp = service(table, "smtp", |service, port| {
+        let no_starttls = service.get("no_starttls", values::boolean);
+        let require_starttls = service.get("require_starttls", values::boolean);
+        Some(Smtp { port, starttls: !no_starttls?, require_starttls: require_starttls? })
+    });
+    let submission = service(table, "submission", |service, port| {
+        Some(Submission { port, require_starttls: !service.get("no_require_starttls", values::boolean)? })
+    });
+    let submissions = service(table, "submissions", |_, port| Some(Submissions { port }));
+    Some(Listener {
+        name: name.to_owned(),
+        ips: ips?,
+        hostname,
+        max_message_size,
+        tls: tls.into_iter().collect::<Option<_>>()?,
+        smtp,
+        submission,
+        submissions,
+    })
+}
+
+fn read_tls(table: &Table<'_>) -> Option<TlsFiles> {
+    let (certificate, key) = (table.file("certificate"), table.file("key"));
+    Some(TlsFiles { certificate: certificate?, key: key? })
+}
+
+/// A service that is there and not switched off.
+fn service<T>(table: &Table<'_>, name: &str, read: impl Fn(&Table<'_>, u16) -> Option<T>) -> Option<T> {
+    let service = table.child(name)?;
+    let enabled = service.get("enabled", values::boolean);
+    let port = service.get("port", values::port);
+    let read = read(&service, port?);
+    read.filter(|_| enabled == Some(true))
+}
+
+/// Without a certificate only what asks for none can be served.
+fn check_tls(listener: &Listener, table: &Table<'_>) {
+    let conflict = |name, what, mend| table.problem(ProblemKind::Conflict, name, what, mend);
+    let certificate = !listener.tls.is_empty();
+    const ADD: &str = "add a section [[listeners.NAME.tls]] with certificate and key";
+    if let Some(smtp) = &listener.smtp {
+        if smtp.starttls && !certificate {
+            conflict("smtp", "offers TLS without a certificate", format!("{ADD}, or set no_starttls = true"));
+        }
+        if smtp.require_starttls && !smtp.starttls {
+            conflict(
+                "smtp",
+                "requires TLS and does not offer it",
+                "leave out no_starttls or require_starttls".to_owned(),
+            );
+        }
+    }
+    if listener.submission.as_ref().is_some_and(|submission| submission.require_starttls && !certificate) {
+        let mend = format!("{ADD}, or set no_require_starttls = true");
+        conflict("submission", "requires TLS without a certificate", mend);
+    }
+    if listener.submissions.is_some() && !certificate {
+        conflict("submissions", "is TLS without a certificate", ADD.to_owned());
+    }
+    if listener.ips.is_empty() {
+        table.problem(ProblemKind::BadValue, "ips", "listens on no address", "give at least one address");
+    }
+    if listener.smtp.is_none() && listener.submission.is_none() && listener.submissions.is_none() {
+        conflict("", "has no service", "add a section such as [listeners.NAME.smtp]".to_owned());
+    }
+}
+
+/// Every address and port has one owner.
+fn check_sockets(listener: &Listener, table: &Table<'_>, taken: &mut BTreeMap<SocketAddr, String>) {
+    let services = [
+        ("smtp", listener.smtp.as_ref().map(|smtp| smtp.port)),
+        ("submission", listener.submission.as_ref().map(|submission| submission.port)),
+        ("submissions", listener.submissions.as_ref().map(|submissions| submissions.port)),
+    ];
+    for (service, port) in services.iter().filter_map(|(service, port)| Some((service, (*port)?))) {
+        for ip in &listener.ips {
+            let socket = SocketAddr::new(*ip, port);
+            let owner = format!("listeners.{}.{service}", listener.name);
+            if let Some(other) = taken.insert(socket, owner) {
+                let what = format!("wants {socket}, which {other} has already");
+                table.problem(ProblemKind::Duplicate, service, what, "give it another port or address");
+            }
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! `moxd.toml`: what is read once, at the start.
+
+mod limits;
+mod listener;
+mod log;
+mod timeouts;
+
+pub use limits::Limits;
+pub use listener::{Listener, Smtp, Submission, Submissions, TlsFiles};
+pub use log::{Log, LogFormat};
+pub use timeouts::Timeouts;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use dns::Domain;
+
+use crate::problem::{Place, ProblemKind};
+use crate::read::Table;
+use crate::schema::{Child, Key, Sample, Section, Shape};
+use crate::values;
+
+/// Everything in `moxd.toml`.
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// The name of this host, in greetings and in the fields that are added to messages.
+    pub hostname: Domain,
+    /// Where all mail and state is.
+    pub data_dir: PathBuf,
+    /// The user to become once all sockets are open.
+    pub user: Option<String>,
+    /// Refuse what is merely bad style.
+    pub pedantic: bool,
+    /// Largest message in octets, where a listener says nothing else.
+    pub max_message_size: u64,
+    /// Offer CRAM-MD5?
+    pub cram_md5: bool,
+    /// Where `/metrics` is served; not at all without it.
+    pub metrics: Option<SocketAddr>,
+    /// DNS servers to ask; those of the system if there are none.
+    pub dns_servers: Vec<SocketAddr>,
+    /// What is logged, and how.
+    pub log: Log,
+    /// Who reads mail for `postmaster`.
+    pub postmaster: Postmaster,
+    /// How much is taken from one address.
+    pub limits: Limits,
+    /// How long is waited for what.
+    pub timeouts: Timeouts,
+    /// What is listened on, by name.
+    pub listeners: Vec<Listener>,
+}
+
+/// Who reads mail for `postmaster` at the names of this host.
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+pub struct Postmaster {
+    /// The account.
+    pub account: String,
+    /// Its mailbox.
+    pub mailbox: String,
+    pub(crate) place: Place,
+}
+
+pub(crate) static SECTION: Section = Section {
+    doc: &[
+        "moxd.toml: the server. It is read at the start; a change needs a restart.",
+        "",
+        "A line that begins with # and a name is a setting that may be left out, with the value it has then, or with",
+        "an example where it has none. Relative paths start at the folder of this file. Domains and accounts are in",
+        "domains.toml beside it. `moxd config test` checks both.",
+    ],
+    keys: &[
+        Key {
+            name: "hostname",
+            sample: Sample::Required("\"mail.example.org\""),
+            doc: &["The name of this host in DNS: for greetings, and in the fields added to messages."],
+        },
+        Key {
+            name: "data_dir",
+            sample: Sample::Default("\"../data\""),
+            doc: &["The folder of all mail and state."],
+        },
+        Key {
+            name: "user",
+            sample: Sample::Optional("\"moxd\""),
+            doc: &["The user to become once all ports are open, if started as root."],
+        },
+        Key {
+            name: "max_message_size",
+            sample: Sample::Default("\"100 MiB\""),
+            doc: &["The largest message taken: octets, or with KiB, MiB or GiB."],
+        },
+        Key {
+            name: "pedantic",
+            sample: Sample::Default("false"),
+            doc: &["Refuse what breaks a rule but does no harm. For testing other programs."],
+        },
+        Key {
+            name: "cram_md5",
+            sample: Sample::Default("false"),
+            doc: &[
+                "Offer the login mechanism CRAM-MD5, for old clients. What is stored for it is as good as the password.",
+            ],
+        },
+        Key {
+            name: "metrics",
+            sample: Sample::Optional("\"127.0.0.1:8010\""),
+            doc: &["Serve metrics in Prometheus form at this address under /metrics."],
+        },
+        Key {
+            name: "dns_servers",
+            sample: Sample::Default("[]"),
+            doc: &["Ask these DNS servers (address:port) instead of those of the system."],
+        },
+    ],
+    children: &[
+        Child { name: "log", shape: Shape::One, section: &log::SECTION },
+        Child { name: "postmaster", shape: Shape::One, section: &POSTMASTER },
+        Child { name: "listeners", shape: Shape::Named(&["public"]), section: &listener::SECTION },
+        Child { name: "limits", shape: Shape::One, section: &limits::SECTION },
+        Child { name: "timeouts", shape: Shape::One, section: &timeouts::SECTION },
+    ],
+};
+
+static POSTMASTER: Section = Section {
+    doc: &[
+        "Who reads mail for postmaster at the names of this host (RFC 5321 §4.5.1 demands that somebody does).",
+    ],
+    keys: &[
+        Key { name: "account", sample: Sample::Required("\"alice\""), doc: &["An account of domains.toml."] },
+        Key {
+            name: "mailbox",
+            sample: Sample::Default("\"Postmaster\""),
+            doc: &["The mailbox in it, made when the first message comes."],
+        },
+    ],
+    children: &[],
+};
+
+pub(crate) fn read(root: &Table<'_>) -> Option<Server> {
+    let hostname = root.get("hostname", values::domain);
+    let data_dir = root.file("data_dir");
+    let user = root.get("user", values::line);
+    let pedantic = root.get("pedantic", values::boolean);
+    let max_message_size = root.get("max_message_size", values::size);
+    let cram_md5 = root.get("cram_md5", values::boolean);
+    let metrics = root.get("metrics", values::socket);
+    let dns_servers = root.list("dns_servers", values::socket);
+    let log = root.child_or_defaults("log").and_then(|table| log::read(&table));
+    let postmaster = read_postmaster(root);
+    let limits = root.child_or_defaults("limits").and_then(|table| limits::read(&table));
+    let timeouts = root.child_or_defaults("timeouts").and_then(|table| timeouts::read(&table));
+    let listeners = listener::read_all(root);
+    Some(Server {
+        hostname: hostname?,
+        data_dir: data_dir?,
+        user,
+        pedantic: pedantic?,
+        max_message_size: max_message_size?,
+        cram_md5: cram_md5?,
+        metrics,
+        dns_servers: dns_servers?,
+        log: log?,
+        postmaster: postmaster?,
+        limits: limits?,
+        timeouts: timeouts?,
+        listeners: listeners?,
+    })
+}
+
+fn read_postmaster(root: &Table<'_>) -> Option<Postmaster> {
+    let Some(table) = root.child("postmaster") else {
+        let mend = "add a section [postmaster] with: account = \"the account that reads such mail\"";
+        root.problem(ProblemKind::MissingKey, "postmaster", "nobody reads mail for postmaster", mend);
+        return None;
+    };
+    let account = table.get("account", values::line);
+    let mailbox = table.get("mailbox", values::mailbox);
+    Some(Postmaster { account: account?, mailbox: mailbox?, place: table.place("account") })
+}
+
+#[cfg(test)]
+mod tests;

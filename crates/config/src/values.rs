@@ -1,0 +1,255 @@
+//! Values of settings: what is text in the file and more than text in the program.
+
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+use std::time::Duration;
+
+use dns::Domain;
+use toml::de::DeValue;
+
+use crate::read::Wrong;
+
+type Read<T> = Result<T, Wrong>;
+
+pub(crate) fn boolean(value: &DeValue<'_>) -> Read<bool> {
+    value.as_bool().ok_or_else(|| Wrong::kind_of_value(value, "true or false"))
+}
+
+pub(crate) fn text(value: &DeValue<'_>) -> Read<String> {
+    string(value, "text in quotes").map(str::to_owned)
+}
+
+fn string<'v>(value: &'v DeValue<'_>, wanted: &str) -> Read<&'v str> {
+    value.as_str().ok_or_else(|| Wrong::kind_of_value(value, wanted))
+}
+
+fn integer(value: &DeValue<'_>, wanted: &str) -> Read<i128> {
+    let integer = value.as_integer().ok_or_else(|| Wrong::kind_of_value(value, wanted))?;
+    i128::from_str_radix(integer.as_str(), integer.radix())
+        .map_err(|_| Wrong::value("is a number that no setting has", format!("give {wanted}")))
+}
+
+/// A number of at least `least`.
+pub(crate) fn number(least: u32) -> impl Fn(&DeValue<'_>) -> Read<u32> {
+    move |value| {
+        let number = integer(value, "a whole number")?;
+        u32::try_from(number).ok().filter(|number| *number >= least).ok_or_else(|| {
+            Wrong::value(
+                format!("{number} is out of range"),
+                format!("give a number from {least} to {}", u32::MAX),
+            )
+        })
+    }
+}
+
+/// A TCP port.
+pub(crate) fn port(value: &DeValue<'_>) -> Read<u16> {
+    let number = integer(value, "a port number")?;
+    u16::try_from(number)
+        .ok()
+        .filter(|port| *port != 0)
+        .ok_or_else(|| Wrong::value(format!("{number} is not a port"), "give a number from 1 to 65535"))
+}
+
+/// One of a few words.
+pub(crate) fn choice<T: Copy>(words: &'static [(&'static str, T)]) -> impl Fn(&DeValue<'_>) -> Read<T> {
+    move |value| {
+        let list = || words.iter().map(|(word, _)| format!("\"{word}\"")).collect::<Vec<_>>().join(", ");
+        let given = string(value, "text in quotes")?;
+        let found = words.iter().find(|(word, _)| *word == given);
+        found.map(|(_, meaning)| *meaning).ok_or_else(|| {
+            Wrong::value(
+                format!("\"{}\" is not known here", given.escape_default()),
+                format!("use one of {}", list()),
+            )
+        })
+    }
+}
+
+/// Anything that reads itself from text.
+fn parsed<T: FromStr>(value: &DeValue<'_>, wanted: &str) -> Read<T> {
+    let given = string(value, wanted)?;
+    given.parse().map_err(|_| {
+        Wrong::value(format!("\"{}\" is not one", given.escape_default()), format!("give {wanted}"))
+    })
+}
+
+pub(crate) fn ip(value: &DeValue<'_>) -> Read<IpAddr> {
+    parsed(value, "an IP address such as \"192.0.2.1\" or \"::1\"")
+}
+
+pub(crate) fn socket(value: &DeValue<'_>) -> Read<SocketAddr> {
+    parsed(value, "an address with port such as \"127.0.0.1:8010\" or \"[::1]:8010\"")
+}
+
+pub(crate) fn domain(value: &DeValue<'_>) -> Read<Domain> {
+    parsed(value, "a domain name such as \"mail.example.org\"")
+}
+
+/// An address and the number of bits that count, such as `192.0.2.0/24`.
+pub(crate) fn network(value: &DeValue<'_>) -> Read<(IpAddr, u8)> {
+    const WANTED: &str = "an address or network such as \"192.0.2.0/24\"";
+    let given = string(value, WANTED)?;
+    let (address, length) =
+        given.split_once('/').map_or((given, None), |(address, length)| (address, Some(length)));
+    let read = || {
+        let address: IpAddr = address.parse().ok()?;
+        let bits = if address.is_ipv4() { 32 } else { 128 };
+        let length = length.map_or(Some(bits), |length| length.parse().ok())?;
+        (length <= bits).then_some((address, length))
+    };
+    read().ok_or_else(|| {
+        Wrong::value(format!("\"{}\" is not one", given.escape_default()), format!("give {WANTED}"))
+    })
+}
+
+/// A span of time such as `30s`, `5m`, `72h`, `7d`.
+pub(crate) fn duration(value: &DeValue<'_>) -> Read<Duration> {
+    const WANTED: &str = "a time such as \"30s\", \"5m\", \"2h\" or \"7d\"";
+    const UNITS: [(char, u64); 4] = [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400)];
+    let given = string(value, WANTED)?;
+    let read = || {
+        let (count, seconds) = UNITS.iter().find_map(|(unit, s)| Some((given.strip_suffix(*unit)?, *s)))?;
+        let digits = !count.is_empty() && count.bytes().all(|b| b.is_ascii_digit());
+        count
+            .parse::<u32>()
+            .ok()
+            .filter(|_| digits)
+            .map(|count| Duration::from_secs(u64::from(count) * seconds))
+    };
+    read().ok_or_else(|| {
+        Wrong::value(format!("\"{}\" is not a time", given.escape_default()), format!("give {WANTED}"))
+    })
+}
+
+/// A number of octets: a number, or such as `100 MiB`. At least 1.
+pub(crate) fn size(value: &DeValue<'_>) -> Read<u64> {
+    const WANTED: &str = "a size such as 65536 or \"100 MiB\"";
+    const UNITS: [(&str, u64); 4] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("", 1)];
+    let (count, unit, shown) = match value {
+        DeValue::Integer(_) => {
+            let count = integer(value, WANTED)?;
+            (u64::try_from(count).ok(), 1, count.to_string())
+        }
+        _ => {
+            let given = string(value, WANTED)?;
+            let found = UNITS.iter().find_map(|(unit, octets)| Some((given.strip_suffix(*unit)?, *octets)));
+            let (digits, unit) = found.unwrap_or((given, 1));
+            let digits = digits.trim_end();
+            let count = digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok()).flatten();
+            (count, unit, given.escape_default().to_string())
+        }
+    };
+    count
+        .and_then(|count| count.checked_mul(unit))
+        .filter(|octets| *octets > 0 && *octets < i64::MAX as u64)
+        .ok_or_else(|| Wrong::value(format!("\"{shown}\" is not a size"), format!("give {WANTED}")))
+}
+
+/// Text without control characters and not empty.
+pub(crate) fn line(value: &DeValue<'_>) -> Read<String> {
+    let given = string(value, "text in quotes")?;
+    if given.is_empty() || given.chars().any(char::is_control) {
+        return Err(Wrong::value("is empty or has control characters", "give one line of text"));
+    }
+    Ok(given.to_owned())
+}
+
+/// The name of a mailbox, with `/` between levels.
+pub(crate) fn mailbox(value: &DeValue<'_>) -> Read<String> {
+    let name = line(value)?;
+    let levels = name.split('/').all(|level| !level.is_empty());
+    if !levels || name.contains(['%', '*', '#', '&']) {
+        return Err(Wrong::value(
+            format!("\"{}\" is no name for a mailbox", name.escape_default()),
+            "leave out %, *, # and &, and do not begin, end or double the /",
+        ));
+    }
+    if name.eq_ignore_ascii_case("inbox") && name != "Inbox" {
+        return Err(Wrong::value(
+            format!("\"{name}\" is the inbox, which is written differently"),
+            "write \"Inbox\"",
+        ));
+    }
+    Ok(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check<T: PartialEq + std::fmt::Debug>(
+        read: impl Fn(&DeValue<'_>) -> Read<T>,
+        text: &str,
+        expected: Option<T>,
+    ) {
+        let value = DeValue::parse(text).unwrap();
+        assert_eq!(read(value.get_ref()).ok(), expected, "{text}");
+    }
+
+    #[test]
+    fn durations() {
+        for (text, seconds) in
+            [("\"0s\"", 0), ("\"30s\"", 30), ("\"5m\"", 300), ("\"2h\"", 7200), ("\"7d\"", 604_800)]
+        {
+            check(duration, text, Some(Duration::from_secs(seconds)));
+        }
+        for bad in
+            ["30", "\"\"", "\"s\"", "\"30\"", "\"+3s\"", "\"3 s\"", "\"1.5h\"", "\"99999999999d\"", "\"3w\""]
+        {
+            check(duration, bad, None);
+        }
+    }
+
+    #[test]
+    fn sizes() {
+        for (text, octets) in [
+            ("1", 1),
+            ("0x10", 16),
+            ("\"65536\"", 65_536),
+            ("\"1 KiB\"", 1024),
+            ("\"100MiB\"", 100 << 20),
+            ("\"2 GiB\"", 2 << 30),
+        ] {
+            check(size, text, Some(octets));
+        }
+        for bad in
+            ["0", "-1", "1.5", "\"\"", "\"MiB\"", "\"1 MB\"", "\"-1 KiB\"", "\"99999999999999 GiB\"", "true"]
+        {
+            check(size, bad, None);
+        }
+    }
+
+    #[test]
+    fn numbers_and_ports() {
+        check(number(1), "1", Some(1));
+        check(number(1), "4294967295", Some(u32::MAX));
+        for bad in ["0", "-1", "4294967296", "99999999999999999999999999999999999999999999", "1.0", "\"1\""] {
+            check(number(1), bad, None);
+        }
+        check(port, "25", Some(25));
+        for bad in ["0", "65536", "-25", "\"25\""] {
+            check(port, bad, None);
+        }
+    }
+
+    #[test]
+    fn mailboxes() {
+        for good in ["\"Inbox\"", "\"Lists/Rust\"", "\"Entwürfe\"", "\"Inbox/Sub\""] {
+            assert!(mailbox(DeValue::parse(good).unwrap().get_ref()).is_ok(), "{good}");
+        }
+        for bad in ["\"\"", "\"INBOX\"", "\"/a\"", "\"a/\"", "\"a//b\"", "\"a%\"", "\"a\\u0007\"", "1"] {
+            check(mailbox, bad, None);
+        }
+    }
+
+    #[test]
+    fn networks() {
+        check(network, "\"192.0.2.0/24\"", Some(("192.0.2.0".parse().unwrap(), 24)));
+        check(network, "\"::1\"", Some(("::1".parse().unwrap(), 128)));
+        for bad in ["\"192.0.2.0/33\"", "\"192.0.2.0/\"", "\"/24\"", "\"host\"", "24"] {
+            check(network, bad, None);
+        }
+    }
+}
