@@ -3,7 +3,7 @@
 mod claims;
 mod parse;
 
-pub use claims::{claims, without_claims};
+pub use claims::{claims, without_claims, without_fields};
 
 use crate::fold::{comment, folded, plain};
 use dns::Domain;

@@ -92,6 +92,8 @@ pub enum ErrorKind {
     BadDate,
     /// Not an Authentication-Results value (RFC 8601 §2.2).
     BadAuthResults,
+    /// A report that tells of no recipient (RFC 3464 §2.1).
+    NoRecipient,
 }
 
 impl ErrorKind {
@@ -100,6 +102,7 @@ impl ErrorKind {
         match self {
             Self::BadDate => "message.bad-date",
             Self::BadAuthResults => "message.bad-auth-results",
+            Self::NoRecipient => "message.no-recipient",
         }
     }
 }
@@ -120,6 +123,7 @@ impl fmt::Display for Error {
         f.write_str(match self.kind {
             ErrorKind::BadDate => "not a date",
             ErrorKind::BadAuthResults => "not an Authentication-Results value",
+            ErrorKind::NoRecipient => "report without a recipient",
         })
     }
 }

@@ -25,6 +25,7 @@ mod author;
 mod charset;
 pub mod compose;
 mod date;
+pub mod dsn;
 mod encoding;
 mod error;
 mod finding;
@@ -37,7 +38,9 @@ mod received;
 mod thread;
 
 pub use address::{Address, AddressList, Entry, MAX_ADDRESSES, Site, addresses};
-pub use auth_results::{AuthResults, MAX_VALUE, MethodResult, Property, claims, without_claims};
+pub use auth_results::{
+    AuthResults, MAX_VALUE, MethodResult, Property, claims, without_claims, without_fields,
+};
 pub use author::{author, from_domain};
 pub use charset::{decode_words, to_utf8};
 pub use date::Date;
@@ -52,3 +55,6 @@ pub use params::{ContentType, Disposition, MAX_PARAMS, Params};
 pub use part::{Limits, Part};
 pub use received::{Protocol, Received, hops};
 pub use thread::{MAX_REFERENCES, MAX_SUBJECT, base_subject, canonical_message_id, references};
+
+#[doc(hidden)]
+pub mod fuzzing;

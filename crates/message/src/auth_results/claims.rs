@@ -40,13 +40,19 @@ pub fn claims(value: &[u8], host: &Domain) -> bool {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn without_claims(block: &[u8], host: &Domain) -> Vec<Range<usize>> {
+    without_fields(block, |name, value| {
+        name.eq_ignore_ascii_case(b"Authentication-Results") && claims(value, host)
+    })
+}
+
+/// The parts of a header block that stay when the fields go of which `goes` says so, by name and value.
+///
+/// As [`without_claims`]: neighbouring parts are joined, and the number of fields is not limited.
+pub fn without_fields(block: &[u8], mut goes: impl FnMut(&[u8], &[u8]) -> bool) -> Vec<Range<usize>> {
     let mut kept = Vec::new();
     let mut from = 0;
     for (at, raw) in RawFields::new(block) {
-        let forged = field_name(raw).is_some_and(|(name, value)| {
-            name.eq_ignore_ascii_case(b"Authentication-Results") && claims(value, host)
-        });
-        if forged {
+        if field_name(raw).is_some_and(|(name, value)| goes(name, value)) {
             if from < at {
                 kept.push(from..at);
             }
