@@ -71,6 +71,11 @@ impl RequestId {
         text.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')).then_some(Self(text))
     }
 
+    /// An id for tests and for where ids are of no use.
+    pub fn zero() -> Self {
+        Self([b'0'; Self::LEN])
+    }
+
     /// The characters.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()

@@ -12,7 +12,10 @@
 
 mod backend;
 mod client;
+pub mod developer;
+mod driver;
 mod envelope;
+mod error;
 mod refusal;
 pub mod replies;
 mod rules;
@@ -20,7 +23,12 @@ mod session;
 
 pub use backend::{Backend, LoginFailure, LoginFailureReason};
 pub use client::{Client, Hello, Login, Peer, RequestId, TlsFacts};
+pub use driver::{
+    COMMAND_BUCKETS, Certificate, GateRules, RequestKey, Reveal, Server, Settings, Stop, Tls, TlsRules,
+    Transport,
+};
 pub use envelope::{Received, Sender};
+pub use error::{Error, ErrorKind};
 pub use refusal::{Refusal, clean};
 pub use rules::{Delays, Kind, Limits, Rules, Timeouts};
 pub use session::{

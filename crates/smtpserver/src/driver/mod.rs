@@ -1,0 +1,229 @@
+//! Sockets, TLS and time for sessions.
+
+mod answers;
+mod buffers;
+mod connection;
+mod gate;
+mod handshake;
+mod metrics;
+mod request;
+mod stop;
+mod tls;
+mod trace;
+mod wire;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use ring::rand::SystemRandom;
+use socket2::SockRef;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::{JoinError, JoinSet};
+use tracing::{Instrument as _, error, info, info_span, warn};
+
+use crate::backend::Backend;
+use crate::client::Peer;
+use crate::rules::Rules;
+
+use buffers::Buffers;
+use connection::Connection;
+use gate::Gate;
+use metrics::Metrics;
+use wire::Wire;
+
+pub use gate::GateRules;
+pub use metrics::COMMAND_BUCKETS;
+pub use request::RequestKey;
+pub use stop::Stop;
+pub use tls::{Certificate, Tls, TlsRules};
+pub use trace::Reveal;
+pub use wire::Transport;
+
+/// How long no connection is accepted after the system had no room for one.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What all listeners of a server share.
+#[derive(Debug)]
+pub struct Settings {
+    /// Makes request ids.
+    pub request_key: RequestKey,
+    /// The number of the first connection. The Unix time in milliseconds keeps numbers increasing over restarts.
+    pub first_cid: u64,
+    /// Limits on connections and failed logins.
+    pub gate: GateRules,
+    /// Which secrets may stand in a trace.
+    pub reveal: Reveal,
+    /// Asks the server to stop.
+    pub stop: Stop,
+}
+
+/// A server: serves any number of listeners with one backend. Clones are one.
+pub struct Server<B>(Arc<Shared<B>>);
+
+/// What all connections share.
+struct Shared<B> {
+    backend: Arc<B>,
+    gate: Arc<Gate>,
+    buffers: Buffers,
+    metrics: Metrics,
+    random: SystemRandom,
+    request_key: RequestKey,
+    reveal: Reveal,
+    stop: Stop,
+    next_cid: AtomicU64,
+    /// Places for those who sign in a handshake.
+    signers: Semaphore,
+}
+
+/// One listener: what its connections go by.
+struct Listener {
+    rules: Arc<Rules>,
+    tls: Option<Tls>,
+    /// Open connections.
+    open: ::metrics::Gauge,
+}
+
+impl<B> Clone for Server<B> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<B: Backend> Server<B> {
+    /// A server without listeners. Metrics go to the recorder that is installed by now.
+    pub fn new(backend: Arc<B>, settings: Settings) -> Self {
+        let Settings { request_key, first_cid, gate, reveal, stop } = settings;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self(Arc::new(Shared {
+            backend,
+            gate: Arc::new(Gate::new(&gate)),
+            buffers: Buffers::default(),
+            metrics: Metrics::new(),
+            random: SystemRandom::new(),
+            request_key,
+            reveal,
+            stop,
+            next_cid: AtomicU64::new(first_cid),
+            // Half of the cores are left to those who are connected already.
+            signers: Semaphore::new((cores / 2).max(1)),
+        }))
+    }
+
+    /// Serves a listener until the server is asked to stop and its connections have ended, or were ended. `tls` is
+    /// needed where `rules` offer it or begin with it.
+    ///
+    /// # Errors
+    /// The socket is not fit to be served.
+    pub async fn serve(&self, listener: TcpListener, rules: Arc<Rules>, tls: Option<Tls>) -> io::Result<()> {
+        // Inherited by what is accepted. Replies are written whole, so there is nothing to wait for.
+        SockRef::from(&listener).set_tcp_nodelay(true)?;
+        let address = listener.local_addr()?;
+        let grace = rules.timeouts.stop;
+        let served = self.listener(rules, tls);
+        let mut connections = JoinSet::new();
+        let stopped = self.0.stop.stopped();
+        let mut stopped = std::pin::pin!(stopped);
+        loop {
+            tokio::select! {
+                () = &mut stopped => break,
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, remote)) => {
+                        let local = local_address(&stream, address);
+                        connections.spawn(self.clone().connection(stream, remote, local, Arc::clone(&served)));
+                    }
+                    Err(error) => self.accept_failed(&error).await,
+                },
+                Some(ended) = connections.join_next() => self.ended(ended),
+            }
+        }
+        drop(listener);
+        let wind_up = async {
+            while let Some(ended) = connections.join_next().await {
+                self.ended(ended);
+            }
+        };
+        if tokio::time::timeout(grace, wind_up).await.is_err() {
+            connections.shutdown().await;
+        }
+        Ok(())
+    }
+
+    /// Holds one conversation over `stream`, which has no TLS yet.
+    pub async fn converse<T: Transport>(
+        &self,
+        stream: T,
+        [remote, local]: [SocketAddr; 2],
+        rules: Arc<Rules>,
+        tls: Option<Tls>,
+    ) {
+        self.clone().connection(stream, remote, local, self.listener(rules, tls)).await;
+    }
+
+    fn listener(&self, rules: Arc<Rules>, tls: Option<Tls>) -> Arc<Listener> {
+        let open = Metrics::open(&rules.listener);
+        Arc::new(Listener { rules, tls, open })
+    }
+
+    async fn connection<T: Transport>(
+        self,
+        stream: T,
+        remote: SocketAddr,
+        local: SocketAddr,
+        listener: Arc<Listener>,
+    ) {
+        let cid = self.0.next_cid.fetch_add(1, Ordering::Relaxed);
+        let peer = Peer { cid, id: self.0.request_key.id(cid), remote, local };
+        let span = info_span!(
+            target: "smtpserver", "smtp",
+            cid = format_args!("{cid:x}"), id = %peer.id, username = tracing::field::Empty,
+        );
+        Connection::new(self.0, listener, Wire::Plain(stream), peer).run().instrument(span).await;
+    }
+
+    /// No room for another connection, as a rule: those that are there go on.
+    async fn accept_failed(&self, error: &io::Error) {
+        // A client that has gone away again is no trouble.
+        if error.kind() == io::ErrorKind::ConnectionAborted {
+            return;
+        }
+        warn!(target: "smtpserver", %error, "accepting a connection failed");
+        self.0.stop.sleep(ACCEPT_PAUSE).await;
+    }
+
+    fn ended(&self, ended: Result<(), JoinError>) {
+        if ended.is_err_and(|error| error.is_panic()) {
+            self.0.metrics.panics.increment(1);
+            error!(target: "smtpserver", "unexpected fault in a connection, which is closed");
+        }
+    }
+}
+
+/// Our end of a connection; the system is asked only where the listener does not know.
+fn local_address(stream: &TcpStream, listener: SocketAddr) -> SocketAddr {
+    if listener.ip().is_unspecified() { stream.local_addr().unwrap_or(listener) } else { listener }
+}
+
+/// The time, which sessions and limits are given.
+#[allow(clippy::disallowed_methods, reason = "the driver is where time comes from")]
+fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+/// The time to measure with.
+#[allow(clippy::disallowed_methods, reason = "the driver is where time comes from")]
+fn instant() -> Instant {
+    Instant::now()
+}
+
+/// One line for a connection that has come.
+fn log_connected(peer: &Peer, rules: &Rules) {
+    info!(
+        target: "smtpserver",
+        remote = %peer.remote, local = %peer.local, listener = &*rules.listener, kind = rules.kind.label(),
+        "new connection"
+    );
+}

@@ -1,0 +1,193 @@
+//! Certificates, and what TLS is spoken with.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rustls::client::verify_server_name;
+use rustls::crypto::ring as provider;
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{ClientHello, NoServerSessionStorage, ParsedCertificate, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::{DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme};
+
+use crate::error::{Error, ErrorKind};
+use crate::rules::Kind;
+
+/// A certificate with its chain and key.
+#[derive(Clone)]
+pub struct Certificate(Arc<CertifiedKey>);
+
+impl Certificate {
+    /// From PEM: the chain, its own certificate first, and the private key.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BadPem`], [`ErrorKind::NoCertificate`], or [`ErrorKind::BadKey`] where the two do not belong together.
+    pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, Error> {
+        let chain: Vec<_> = CertificateDer::pem_slice_iter(chain)
+            .collect::<Result<_, _>>()
+            .map_err(|error| Error::of(ErrorKind::BadPem, error))?;
+        if chain.is_empty() {
+            return Err(Error::new(ErrorKind::NoCertificate));
+        }
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| Error::of(ErrorKind::BadPem, error))?;
+        let key = CertifiedKey::from_der(chain, key, &provider::default_provider())
+            .map_err(|error| Error::of(ErrorKind::BadKey, error))?;
+        Ok(Self(Arc::new(key)))
+    }
+
+    /// Is it for this name? Wildcards count.
+    fn is_for(&self, name: &ServerName<'_>) -> bool {
+        let certificate = self.0.cert.first().map(ParsedCertificate::try_from);
+        certificate.and_then(Result::ok).is_some_and(|parsed| verify_server_name(&parsed, name).is_ok())
+    }
+}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Certificate(..)")
+    }
+}
+
+/// TLS of a listener: 1.2 and 1.3. Clones are one, and take new certificates together.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    config: Arc<ServerConfig>,
+    certificates: Arc<Certificates>,
+}
+
+/// What may differ between listeners.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TlsRules {
+    /// May clients come back with a ticket instead of a whole handshake? Off for mail from other servers, some of which
+    /// stumble over it.
+    pub tickets: bool,
+    /// Are clients asked for a certificate? Whoever has one may log in with it.
+    pub client_certificates: bool,
+}
+
+impl TlsRules {
+    /// The usual rules of a kind of listener.
+    pub fn new(kind: Kind) -> Self {
+        Self { tickets: kind.is_submission(), client_certificates: kind.is_submission() }
+    }
+}
+
+impl Tls {
+    /// TLS with these certificates. The first is the default: clients that ask for no name, or for none that we have,
+    /// get it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoCertificate`], [`ErrorKind::Tls`].
+    pub fn new(certificates: Vec<Certificate>, rules: TlsRules) -> Result<Self, Error> {
+        let provider = Arc::new(provider::default_provider());
+        let algorithms = provider.signature_verification_algorithms;
+        let certificates = Arc::new(Certificates::new(certificates)?);
+        let builder = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+            .map_err(|error| Error::of(ErrorKind::Tls, error))?;
+        let builder = if rules.client_certificates {
+            builder.with_client_cert_verifier(Arc::new(AnyClient(algorithms)))
+        } else {
+            builder.with_no_client_auth()
+        };
+        let mut config = builder.with_cert_resolver(Arc::clone(&certificates) as Arc<dyn ResolvesServerCert>);
+        if rules.tickets {
+            // Its keys are changed every few hours, and are kept in memory alone.
+            config.ticketer = provider::Ticketer::new().map_err(|error| Error::of(ErrorKind::Tls, error))?;
+            config.send_tls13_tickets = 1;
+        } else {
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+        }
+        Ok(Self { config: Arc::new(config), certificates })
+    }
+
+    /// Takes new certificates, as [`Tls::new`] does. Connections that have their handshake behind them go on.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoCertificate`]: the old ones stay.
+    pub fn replace(&self, certificates: Vec<Certificate>) -> Result<(), Error> {
+        let new = Certificates::new(certificates)?;
+        self.certificates.0.store(new.0.load_full());
+        Ok(())
+    }
+
+    pub(super) fn config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.config)
+    }
+}
+
+/// The certificates of a listener, the default first.
+#[derive(Debug)]
+struct Certificates(ArcSwap<Vec<Certificate>>);
+
+impl Certificates {
+    fn new(certificates: Vec<Certificate>) -> Result<Self, Error> {
+        if certificates.is_empty() {
+            return Err(Error::new(ErrorKind::NoCertificate));
+        }
+        Ok(Self(ArcSwap::from_pointee(certificates)))
+    }
+}
+
+impl ResolvesServerCert for Certificates {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let certificates = self.0.load();
+        let wanted = match (hello.server_name().map(ServerName::try_from), certificates.as_slice()) {
+            // With one certificate there is nothing to choose.
+            (Some(Ok(name)), [_, _, ..]) => certificates.iter().find(|certificate| certificate.is_for(&name)),
+            _ => None,
+        };
+        wanted.or(certificates.first()).map(|certificate| Arc::clone(&certificate.0))
+    }
+}
+
+/// Takes any certificate of a client, or none. That the client owns its key is proved in the handshake; what the key
+/// stands for is looked up by whoever knows the accounts.
+#[derive(Debug)]
+struct AnyClient(WebPkiSupportedAlgorithms);
+
+impl ClientCertVerifier for AnyClient {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, dss, &self.0)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, dss, &self.0)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_schemes()
+    }
+}

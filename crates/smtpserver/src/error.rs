@@ -1,0 +1,81 @@
+//! What can keep a server from starting.
+
+use std::fmt;
+
+/// What keeps a server from starting, or from taking new certificates.
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind) -> Self {
+        Self { kind, source: None }
+    }
+
+    pub(crate) fn of(kind: ErrorKind, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self { kind, source: Some(Box::new(source)) }
+    }
+
+    /// What went wrong, to decide on.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind.text())?;
+        self.source.as_ref().map_or(Ok(()), |source| write!(f, ": {source}"))
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_ref().map(|source| &**source as _)
+    }
+}
+
+/// The kinds of [`Error`]. Texts may change, kinds and tokens may not.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// There is no certificate at all.
+    NoCertificate,
+    /// A certificate or key is not PEM, or not what it should be.
+    BadPem,
+    /// A key does not belong to its certificate, or is of a kind we cannot use.
+    BadKey,
+    /// TLS cannot be set up.
+    Tls,
+    /// No random octets.
+    Random,
+}
+
+impl ErrorKind {
+    /// Every kind, for documents and tests.
+    pub const ALL: [ErrorKind; 5] =
+        [Self::NoCertificate, Self::BadPem, Self::BadKey, Self::Tls, Self::Random];
+
+    /// The stable name: for logs and tests.
+    pub fn token(self) -> &'static str {
+        match self {
+            Self::NoCertificate => "smtpserver.no-certificate",
+            Self::BadPem => "smtpserver.bad-pem",
+            Self::BadKey => "smtpserver.bad-key",
+            Self::Tls => "smtpserver.tls",
+            Self::Random => "smtpserver.random",
+        }
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::NoCertificate => "no certificate",
+            Self::BadPem => "certificate or key is not valid PEM",
+            Self::BadKey => "private key cannot be used with the certificate",
+            Self::Tls => "TLS cannot be set up",
+            Self::Random => "no random octets from the system",
+        }
+    }
+}
