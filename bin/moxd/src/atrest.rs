@@ -303,7 +303,7 @@ fn import(store: &Store, name: &str, mailbox: &str, now: SystemTime, console: &m
             writer.write(piece)?;
         }
         ensure!(writer.len() <= MAX_IMPORT, "message {} is larger than {MAX_IMPORT} octets", count + 1);
-        let message = NewMessage::new(imported(&incoming, &header, now));
+        let message = imported(&incoming, &header, now);
         let mut transaction = store.transaction(now);
         transaction.deliver(account, &mailbox, message, &writer.finish());
         // Let commits overlap: the store syncs many at once.
@@ -322,22 +322,11 @@ fn import(store: &Store, name: &str, mailbox: &str, now: SystemTime, console: &m
 }
 
 /// The record of an imported message: what its header says; who sent it to us is not known.
-fn imported(incoming: &Incoming, header: &[u8], now: SystemTime) -> Facts {
-    let parsed = message::headers(header);
-    let text = |name: &str| {
-        let field = parsed.first(name);
-        field.map(|field| String::from_utf8_lossy(&field.unfolded()).into_owned()).unwrap_or_default()
-    };
+fn imported(incoming: &Incoming, header: &[u8], now: SystemTime) -> NewMessage {
     let received = u64::try_from(incoming.received).ok().filter(|seconds| *seconds > 0);
-    let mut facts = Facts::new(received.map_or(now, |seconds| UNIX_EPOCH + Duration::from_secs(seconds)));
-    if let Ok(author) = message::author(&parsed) {
-        facts.origin.from_domain = author.domain().map(dns::Domain::unicode).unwrap_or_default();
-        facts.origin.from_localpart = author.localpart;
-    }
+    let received = received.map_or(now, |seconds| UNIX_EPOCH + Duration::from_secs(seconds));
+    let mut message = intake::described(&message::headers(header), received);
     let flag = |name: &String| Flags::NAMES.into_iter().find(|(_, known)| known == name).map(|(flag, _)| flag);
-    facts.flags = incoming.flags.iter().filter_map(flag).fold(Flags::default(), |all, flag| all | flag);
-    facts.subject = message::decoded(&text("Subject"));
-    facts.base_subject = message::base_subject(&facts.subject);
-    facts.message_id = message::canonical_message_id(&text("Message-ID")).unwrap_or_default();
-    facts
+    message.facts.flags = incoming.flags.iter().filter_map(flag).fold(Flags::default(), |all, flag| all | flag);
+    message
 }

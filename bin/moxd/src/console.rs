@@ -122,14 +122,14 @@ fn below(folder: &Path, name: &str) -> Result<PathBuf> {
 }
 
 /// A progress bar on standard error, where that is a terminal.
-struct Bar(Option<indicatif::ProgressBar>);
+pub(crate) struct Bar(Option<indicatif::ProgressBar>);
 
 impl Bar {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(None)
     }
 
-    fn show(&mut self, done: u64, total: u64) {
+    pub(crate) fn show(&mut self, done: u64, total: u64) {
         if !std::io::stderr().is_terminal() {
             return;
         }

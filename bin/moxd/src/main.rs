@@ -1,2 +1,96 @@
-//! moxd
-fn main() {}
+//! moxd, a mail server for people who run their own mail: arguments, dispatch, exit code.
+
+mod atrest;
+mod cli;
+mod client;
+mod console;
+mod ctl;
+mod frames;
+mod localserve;
+mod logging;
+mod mailfiles;
+mod monitoring;
+mod request;
+mod serve;
+mod system;
+mod tls;
+mod wiring;
+
+use anyhow::Result;
+use clap::{CommandFactory, Parser};
+use cli::{Cli, ConfigVerb, CtlVerb, MailboxVerb, MessageVerb, Verb};
+use request::Request;
+use std::io::Write;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing can be done if standard error is gone too.
+            let _ = writeln!(std::io::stderr(), "moxd: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<()> {
+    match &cli.verb {
+        Verb::Serve => {
+            let path = wiring::config_path(cli.config.as_deref())?;
+            let config = wiring::load(&path)?;
+            serve::serve(&cli, &path, config, intake::Mode::Serve)
+        }
+        Verb::Localserve(arguments) => {
+            let path = localserve::prepare(arguments, wiring::now())?;
+            let config = wiring::load(&path)?;
+            serve::serve(&cli, &path, config, intake::Mode::Develop)
+        }
+        Verb::Config(verb) => config_verb(&cli, verb),
+        Verb::Setaccountpassword { account } => client::set_password(&cli, account),
+        Verb::Ctl { verb, output } => client::ctl(&cli, match verb {
+            CtlVerb::Reload => Request::Reload,
+            CtlVerb::Stop => Request::Stop,
+            CtlVerb::Status => Request::Status { json: output.json },
+        }),
+        Verb::Mailbox(MailboxVerb::List { account, output }) => {
+            client::ask(&cli, Request::MailboxList { account: account.clone(), json: output.json })
+        }
+        Verb::Message(verb) => client::ask(&cli, message_request(verb)),
+        Verb::Export { format, account, path } => client::export(&cli, *format, account, path),
+        Verb::Import { format, account, mailbox, path } => client::import(&cli, *format, account, mailbox, path),
+        Verb::Verifydata { dir, output } => client::ask_in(dir, Request::Verify { json: output.json }),
+        Verb::Backup { dir } => client::backup(&cli, dir),
+        Verb::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Cli::command(), "moxd", &mut std::io::stdout());
+            Ok(())
+        }
+        Verb::Manpages { dir } => {
+            std::fs::create_dir_all(dir)?;
+            Ok(clap_mangen::generate_to(Cli::command(), dir)?)
+        }
+    }
+}
+
+fn message_request(verb: &MessageVerb) -> Request {
+    match verb.clone() {
+        MessageVerb::List { account, mailbox, output } => Request::MessageList { account, mailbox, json: output.json },
+        MessageVerb::Show { account, id } => Request::MessageShow { account, id },
+        MessageVerb::Delete { account, ids } => Request::MessageDelete { account, ids },
+    }
+}
+
+fn config_verb(cli: &Cli, verb: &ConfigVerb) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match verb {
+        ConfigVerb::Test => {
+            let path = wiring::config_path(cli.config.as_deref())?;
+            wiring::load(&path)?;
+            writeln!(out, "{} is valid", path.display())?;
+        }
+        ConfigVerb::Example => writeln!(out, "{}\n{}", config::example_server(), config::example_domains())?,
+        ConfigVerb::DescribeStatic => write!(out, "{}", config::example_server())?,
+        ConfigVerb::DescribeDomains => write!(out, "{}", config::example_domains())?,
+    }
+    Ok(())
+}

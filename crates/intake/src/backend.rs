@@ -1,7 +1,9 @@
 //! [`Intake`]: the answers to what an SMTP session asks.
 
 use crate::body::{Arriving, Piece};
+use crate::evidence::{Gathering, Origin, Reverse};
 use crate::password::Passwords;
+use crate::signing::Hashing;
 use crate::recipients::{self, Recipient};
 use crate::{Mode, Settings, metrics};
 use dns::Resolver;
@@ -9,7 +11,7 @@ use sasl::{Identity, Need, Verifier};
 use smtp_parser::Path;
 use smtpserver::{Backend, Client, Login, Received, Refusal, Sender};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 use store::Store;
 
 /// The outside world as functions, so that a test can replay anything.
@@ -42,7 +44,9 @@ pub struct Intake {
 
 /// What is kept of a connection.
 #[derive(Debug)]
-pub struct Link;
+pub struct Link {
+    pub(crate) reverse: Reverse,
+}
 
 /// A message on its way in.
 #[derive(Debug)]
@@ -54,7 +58,46 @@ pub struct Incoming {
     pub(crate) require_tls: bool,
     pub(crate) recipients: Vec<Recipient>,
     pub(crate) arriving: Arriving,
+    /// What is found out about it; nothing is asked about what users submit.
+    pub(crate) gathering: Option<Gathering>,
+    /// For the signatures of what users submit.
+    pub(crate) hashing: Option<Hashing>,
     submission: bool,
+}
+
+impl Incoming {
+    fn judge_body(&mut self, piece: &[u8]) {
+        if let Some(gathering) = &mut self.gathering {
+            gathering.body(piece);
+        }
+        if let Some(hashing) = &mut self.hashing {
+            hashing.body(piece);
+        }
+    }
+}
+
+/// What signs a submission with this header: the selectors of its author's domain.
+fn hashing(settings: &Settings, header: &[u8]) -> Option<Hashing> {
+    let author = message::author(&message::headers(header)).ok()?;
+    let domain = author.domain()?;
+    let signers = settings.signers.get(domain)?.clone();
+    let localpart = settings.directory.canonical(&author.localpart, domain);
+    Some(Hashing::new(signers, header.to_vec(), localpart.as_deref(), domain))
+}
+
+/// Who sends, by what the session says.
+fn origin(settings: &Settings, client: &Client, sender: &Sender) -> Origin {
+    Origin {
+        ip: client.ip(),
+        helo: client.hello.as_ref().map(|hello| hello.name.clone()),
+        mail_from: sender.path.mailbox().cloned(),
+        receiver: settings.hostname.clone(),
+    }
+}
+
+/// Seconds since 1970.
+pub(crate) fn unix(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 impl Intake {
@@ -96,14 +139,21 @@ impl Intake {
         let host = &message.settings.hostname;
         let submission = message.submission;
         let strip_return_path = submission && !message.settings.pedantic;
-        message.arriving.write_header(|name, value| {
+        if let Some(gathering) = &mut message.gathering {
+            gathering.header(message.arriving.header(), unix((self.world.now)()));
+        }
+        let kept = message.arriving.write_header(|name, value| {
             // RFC 8601 §5: results that claim to be ours and are not.
             (name.eq_ignore_ascii_case(b"Authentication-Results") && message::claims(value, host))
                 // RFC 5321 §4.4: added at final delivery; a client that sends one resends what it received.
                 || (strip_return_path && name.eq_ignore_ascii_case(b"Return-Path"))
                 // RFC 5322 §3.6.3: blind copies stay blind.
                 || (submission && name.eq_ignore_ascii_case(b"Bcc"))
-        })
+        })?;
+        if submission {
+            message.hashing = hashing(&message.settings, &kept);
+        }
+        Ok(())
     }
 }
 
@@ -111,8 +161,9 @@ impl Backend for Intake {
     type Connection = Link;
     type Transaction = Incoming;
 
-    fn connect(&self, _client: &Client) -> Link {
-        Link
+    fn connect(&self, client: &Client) -> Link {
+        let dns = self.dns.as_ref().filter(|_| !client.kind.is_submission());
+        Link { reverse: Reverse::start(dns, client.ip()) }
     }
 
     async fn secret(&self, _link: &mut Link, _client: &Client, need: Need) -> Result<Verifier, Refusal> {
@@ -127,6 +178,8 @@ impl Backend for Intake {
         let settings = self.settings();
         recipients::sender(&settings, client, &sender.path)?;
         let keep_sample = settings.mode == Mode::Develop;
+        let submission = client.kind.is_submission();
+        let gathering = (!submission).then(|| Gathering::start(self.dns.clone(), origin(&settings, client, sender)));
         Ok(Incoming {
             settings,
             sender: sender.path.clone(),
@@ -134,7 +187,9 @@ impl Backend for Intake {
             require_tls: sender.require_tls,
             recipients: Vec::new(),
             arriving: Arriving::new(self.store.body_writer(), keep_sample),
-            submission: client.kind.is_submission(),
+            gathering,
+            hashing: None,
+            submission,
         })
     }
 
@@ -158,14 +213,18 @@ impl Backend for Intake {
         if let Piece::HeaderEnds(body) = message.arriving.push(content)? {
             self.header_ends(message)?;
             let start = content.len() - body;
-            message.arriving.write_body(content.get(start..).unwrap_or_default())?;
+            let body = content.get(start..).unwrap_or_default();
+            message.arriving.write_body(body)?;
+            message.judge_body(body);
+        } else if message.arriving.is_complete() {
+            message.judge_body(content);
         }
         Ok(())
     }
 
     async fn message(
         &self,
-        _link: &mut Link,
+        link: &mut Link,
         client: &Client,
         mut message: Incoming,
         received: &Received,
@@ -176,7 +235,7 @@ impl Backend for Intake {
         if let Some(login) = &client.login {
             self.submit(client, login, message, received).await
         } else {
-            self.deliver(client, message, received).await
+            self.deliver(link, client, message, received).await
         }
     }
 }

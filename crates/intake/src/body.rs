@@ -1,6 +1,8 @@
 //! The octets of a message on their way from the session to the store: the header is kept in memory until it is whole,
 //! relieved of fields that must not stay, and written on; the body passes through.
 
+use std::borrow::Cow;
+
 use message::{HeaderScan, MAX_HEADER_SIZE, Scanned};
 use smtpserver::{Refusal, replies};
 use store::{Body, BodyWriter};
@@ -78,13 +80,18 @@ impl Arriving {
         self.sample.as_deref()
     }
 
-    /// Writes the header, but for the fields that `drop` says.
-    pub(crate) fn write_header(&mut self, drop: impl FnMut(&[u8], &[u8]) -> bool) -> Result<(), Refusal> {
-        for range in message::without_fields(&self.header, drop) {
-            let kept = self.header.get(range).unwrap_or_default();
-            self.writer.write(kept).map_err(|e| not_kept(&e))?;
-        }
-        Ok(())
+    /// Writes the header, but for the fields that `goes` says. Returns what was written.
+    pub(crate) fn write_header(&mut self, goes: impl FnMut(&[u8], &[u8]) -> bool) -> Result<Cow<'_, [u8]>, Refusal> {
+        let kept = message::without_fields(&self.header, goes);
+        let kept = match kept.as_slice() {
+            [all] if all.len() == self.header.len() => Cow::Borrowed(&*self.header),
+            parts => {
+                let parts = parts.iter().filter_map(|range| self.header.get(range.clone()));
+                Cow::Owned(parts.collect::<Vec<_>>().concat())
+            }
+        };
+        self.writer.write(&kept).map_err(|e| not_kept(&e))?;
+        Ok(kept)
     }
 
     /// Writes octets of the body.

@@ -1,12 +1,12 @@
 //! Mail from elsewhere, complete: what is checked last, and the one transaction that makes it ours.
 
-use crate::backend::{Incoming, Intake};
+use crate::backend::{Incoming, Intake, Link};
 use crate::body::not_kept;
 use crate::prefix::{Trace, delivered_to, return_path};
 use crate::recipients::wish_after_data;
 use crate::record::{described, sent_by, sent_to};
 use crate::{metrics, special};
-use message::AuthResults;
+use dns::Name;
 use smtpserver::{Client, Received, Refusal, replies};
 use std::time::{Duration, SystemTime};
 use store::NewMessage;
@@ -20,8 +20,9 @@ impl Intake {
     /// Takes a message from another server.
     pub(crate) async fn deliver(
         &self,
+        link: &mut Link,
         client: &Client,
-        message: Incoming,
+        mut message: Incoming,
         _received: &Received,
     ) -> Result<(), Refusal> {
         let now = (self.world.now)();
@@ -36,11 +37,20 @@ impl Intake {
         check_structure(&message)?;
         wishes(&message)?;
 
-        let results = AuthResults::of_host(&message.settings.hostname, message.utf8);
         let mut record = described(&parsed, now);
         sent_by(&mut record.facts.origin, client, &message.sender);
-        let fields = results.field();
-        self.keep(client, message, &record, &fields, now).await
+        let mut fields = String::new();
+        let mut reverse = None;
+        if let Some(gathering) = message.gathering.take() {
+            let iprev = link.reverse.answer().await.cloned();
+            let evidence = gathering.finish(iprev).await;
+            reverse = evidence.iprev.as_ref().and_then(|iprev| iprev.name.clone());
+            record.facts.validations = evidence.validations();
+            record.facts.origin.dkim_domains = evidence.dkim_passed().iter().map(dns::Domain::unicode).collect();
+            let results = evidence.authentication_results(&message.settings.hostname, message.utf8);
+            fields = [results.field(), evidence.received_spf()].concat();
+        }
+        self.keep(client, message, &record, Prefix { fields, reverse }, now).await
     }
 
     /// One copy for each recipient, all in one transaction.
@@ -49,7 +59,7 @@ impl Intake {
         client: &Client,
         message: Incoming,
         record: &NewMessage,
-        fields: &str,
+        prefix: Prefix,
         now: SystemTime,
     ) -> Result<(), Refusal> {
         let trace = Trace {
@@ -57,7 +67,7 @@ impl Intake {
             client,
             utf8: message.utf8,
             require_tls: message.require_tls,
-            reverse: None,
+            reverse: prefix.reverse,
             now,
         };
         let mut transaction = self.store.transaction(now);
@@ -71,7 +81,7 @@ impl Intake {
             copy.prefix = [
                 delivered_to(&address),
                 return_path(&message.sender),
-                fields.to_owned(),
+                prefix.fields.clone(),
                 trace.received(&recipient.path),
             ]
             .concat()
@@ -106,6 +116,14 @@ impl Intake {
             not_kept(&error)
         })
     }
+}
+
+/// What stands before a message, whoever the recipient is.
+pub(crate) struct Prefix {
+    /// Header fields with what was found out.
+    fields: String,
+    /// The name that the client's address resolves to.
+    reverse: Option<Name>,
 }
 
 /// Developer mode: fails as a recipient's local part asks.

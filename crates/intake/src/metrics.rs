@@ -21,6 +21,21 @@ pub(crate) fn describe() {
     }
 }
 
+/// An error of our own that did not fail the message.
+pub(crate) fn error(error: &'static str) {
+    counter!(ERRORS, "error" => error).increment(1);
+}
+
+/// A signature that was made.
+pub(crate) fn signed(key: &'static str) {
+    counter!("mox_dkim_sign_total", "key" => key).increment(1);
+}
+
+/// A judge that broke; the message goes on without it.
+pub(crate) fn panicked(judge: &'static str) {
+    counter!("mox_panic_total", "pkg" => judge).increment(1);
+}
+
 /// One recipient of an incoming message.
 pub(crate) fn delivery(result: &'static str, reason: &'static str) {
     counter!(DELIVERY, "result" => result, "reason" => reason).increment(1);

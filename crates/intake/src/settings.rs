@@ -1,7 +1,9 @@
 //! What the operator has decided. Replaced whole on reload.
 
-use crate::Directory;
+use crate::{Directory, Signer};
 use dns::Domain;
+use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Is this a real server, or one for development?
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -20,6 +22,8 @@ pub struct Settings {
     pub hostname: Domain,
     /// Domains, accounts and addresses.
     pub directory: Directory,
+    /// Who signs for which author's domain, in the order of the signatures.
+    pub signers: HashMap<Domain, Arc<[Signer]>>,
     /// A real server, or one for development.
     pub mode: Mode,
     /// Refuse what is merely bad style in submissions.

@@ -1,6 +1,6 @@
 //! Mail from users: what is demanded of it, what is added to it, and the limits of an account.
 
-use crate::backend::{Incoming, Intake};
+use crate::backend::{Incoming, Intake, unix};
 use crate::body::not_kept;
 use crate::delivery::{check_structure, wishes};
 use crate::metrics;
@@ -20,7 +20,7 @@ impl Intake {
         &self,
         client: &Client,
         login: &Login,
-        message: Incoming,
+        mut message: Incoming,
         received: &Received,
     ) -> Result<(), Refusal> {
         let now = (self.world.now)();
@@ -34,7 +34,8 @@ impl Intake {
         if let Some(id) = added.message_id {
             record.facts.message_id = id;
         }
-        let fields = [added.fields, results(&message).field()].concat();
+        let signatures = message.hashing.take().map(|hashing| hashing.finish(&added.fields, unix(now)));
+        let fields = [added.fields, signatures.unwrap_or_default(), results(&message).field()].concat();
 
         let trace = Trace {
             hostname: &message.settings.hostname,

@@ -1,0 +1,139 @@
+//! Verbs about mail at rest, as the command line sees them: they ask the running server through its control socket, or
+//! open the data directory themselves where no server runs.
+
+use crate::cli::{Cli, MailFormat};
+use crate::console::{Console, Local, NoSource, Source};
+use crate::mailfiles::{Maildir, Mbox};
+use crate::request::Request;
+use crate::{atrest, ctl, wiring};
+use anyhow::{Context, Result, bail, ensure};
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use store::Store;
+use zeroize::Zeroizing;
+
+/// The data directory that the configuration names.
+fn data_dir(cli: &Cli) -> Result<PathBuf> {
+    Ok(wiring::load(&wiring::config_path(cli.config.as_deref())?)?.server.data_dir)
+}
+
+/// Does what is asked in a data directory, by whoever has it.
+fn carry_out(data: &Path, request: Request, console: &mut dyn Console) -> Result<()> {
+    if ctl::ask(data, &request, console)?.is_some() {
+        return Ok(());
+    }
+    if matches!(request, Request::Reload | Request::Stop | Request::Status { .. }) {
+        bail!("no server runs on {}", data.display());
+    }
+    ensure!(data.is_dir(), "there is no data directory {}", data.display());
+    let store = Store::open(data, store::Options::default())
+        .with_context(|| format!("open the data directory {}", data.display()))?;
+    let result = atrest::run(&store, request, wiring::now(), console);
+    store.close();
+    result
+}
+
+/// Asks and prints the answer.
+pub(crate) fn ask(cli: &Cli, request: Request) -> Result<()> {
+    ask_in(&data_dir(cli)?, request)
+}
+
+/// Asks whoever has this data directory.
+pub(crate) fn ask_in(data: &Path, request: Request) -> Result<()> {
+    carry_out(data, request, &mut Local::new(Path::new("."), NoSource))
+}
+
+/// Talks to the running server.
+pub(crate) fn ctl(cli: &Cli, request: Request) -> Result<()> {
+    ask(cli, request)
+}
+
+/// Makes a copy of the data directory. The path is made absolute here: the server may run elsewhere.
+pub(crate) fn backup(cli: &Cli, dir: &Path) -> Result<()> {
+    let dir = std::path::absolute(dir)?;
+    ask(cli, Request::Backup { dir })
+}
+
+/// Writes the mail of an account below a folder, or to a file.
+pub(crate) fn export(cli: &Cli, format: MailFormat, account: &str, path: &Path) -> Result<()> {
+    let (folder, name) = match format {
+        MailFormat::Maildir => (path, String::new()),
+        MailFormat::Mbox => {
+            let name = path.file_name().with_context(|| format!("{} names no file", path.display()))?;
+            (path.parent().unwrap_or(Path::new(".")), name.to_string_lossy().into_owned())
+        }
+    };
+    let request = Request::Export { format, account: account.to_owned(), name };
+    carry_out(&data_dir(cli)?, request, &mut Local::new(folder, NoSource))
+}
+
+/// Reads mail into a mailbox.
+pub(crate) fn import(cli: &Cli, format: MailFormat, account: &str, mailbox: &str, path: &Path) -> Result<()> {
+    let source: Box<dyn Source> = match format {
+        MailFormat::Maildir => Box::new(Maildir::open(path)?),
+        MailFormat::Mbox => Box::new(Mbox::open(path)?),
+    };
+    let request = Request::Import { account: account.to_owned(), mailbox: mailbox.to_owned() };
+    carry_out(&data_dir(cli)?, request, &mut Local::new(Path::new("."), source))
+}
+
+/// Reads a new password, and has its derived secrets kept.
+pub(crate) fn set_password(cli: &Cli, account: &str) -> Result<()> {
+    let config = wiring::load(&wiring::config_path(cli.config.as_deref())?)?;
+    ensure!(config.domains.accounts.contains_key(account), "there is no account {account:?} in domains.toml");
+    let text = read_password()?;
+    let password = sasl::Password::chosen(&text).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let secrets = intake::credentials(&password, wiring::random).into();
+    let request = Request::SetCredentials { account: account.to_owned(), secrets };
+    let data = config.server.data_dir;
+    std::fs::create_dir_all(&data).with_context(|| format!("make {}", data.display()))?;
+    carry_out(&data, request, &mut Local::new(Path::new("."), NoSource))
+}
+
+/// The first line of standard input; at a terminal asked for twice, without showing it.
+fn read_password() -> Result<Zeroizing<String>> {
+    let input = std::io::stdin();
+    if !input.is_terminal() {
+        return read_line(&mut input.lock());
+    }
+    let _quiet = Quiet::on()?;
+    let mut ask = |question: &str| {
+        let mut error = std::io::stderr();
+        write!(error, "{question}")?;
+        let line = read_line(&mut input.lock());
+        writeln!(error)?;
+        line
+    };
+    let (first, second) = (ask("New password: ")?, ask("The same again: ")?);
+    ensure!(first == second, "the two passwords differ; nothing was changed");
+    Ok(first)
+}
+
+fn read_line(input: &mut impl BufRead) -> Result<Zeroizing<String>> {
+    let mut line = Zeroizing::new(String::new());
+    input.read_line(&mut line).context("read the password")?;
+    let end = line.trim_end_matches(['\r', '\n']).len();
+    line.truncate(end);
+    Ok(line)
+}
+
+/// A terminal that does not show what is typed, until dropped.
+struct Quiet(nix::sys::termios::Termios);
+
+impl Quiet {
+    fn on() -> Result<Self> {
+        use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
+        let before = tcgetattr(std::io::stdin())?;
+        let mut quiet = before.clone();
+        quiet.local_flags.remove(LocalFlags::ECHO);
+        tcsetattr(std::io::stdin(), SetArg::TCSANOW, &quiet)?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        use nix::sys::termios::{SetArg, tcsetattr};
+        let _ = tcsetattr(std::io::stdin(), SetArg::TCSANOW, &self.0);
+    }
+}

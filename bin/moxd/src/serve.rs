@@ -1,0 +1,313 @@
+//! The running server: everything is opened in order, then one loop over all that can wake it.
+
+use crate::cli::{Cli, LogFormat};
+use crate::console::Console;
+use crate::request::Request;
+use crate::system::{self, Sockets};
+use crate::{atrest, ctl, localserve, logging, monitoring, tls, wiring};
+use anyhow::{Context, Result};
+use config::{Config, Server};
+use dns_hickory::Hickory;
+use intake::{Intake, Mode};
+use serde_json::json;
+use smtpserver::{RequestKey, Reveal, Rules, Stop};
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+use store::Store;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+/// Everything that can wake the server.
+enum Event {
+    /// SIGTERM or SIGINT, or `moxd ctl stop`.
+    Stop,
+    /// SIGHUP.
+    Reload,
+    /// Somebody connected to the control socket.
+    Control(UnixStream),
+    /// A listener has ended, which it does not by itself.
+    ListenerEnded(Result<()>),
+}
+
+/// What requests of the control socket need.
+struct Control {
+    store: Store,
+    intake: Arc<Intake>,
+    certificates: tls::Listeners,
+    server: Server,
+    path: PathBuf,
+    mode: Mode,
+    started: SystemTime,
+    listening: Vec<(String, SocketAddr)>,
+    stop: mpsc::Sender<()>,
+}
+
+/// Runs the server until it is told to stop.
+pub(crate) fn serve(cli: &Cli, path: &Path, config: Config, mode: Mode) -> Result<()> {
+    let level = cli.log_level.as_deref().unwrap_or(&config.server.log.level);
+    let json = cli.log_format == LogFormat::Json || config.server.log.format == config::LogFormat::Json;
+    logging::start(level, if json { LogFormat::Json } else { LogFormat::Text })?;
+    system::raise_open_files();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
+    runtime.block_on(run(path, config, mode))
+}
+
+/// A listener of the configuration with its open socket.
+struct Opened {
+    rules: Arc<Rules>,
+    socket: TcpListener,
+    tls: Option<smtpserver::Tls>,
+}
+
+async fn run(path: &Path, config: Config, mode: Mode) -> Result<()> {
+    let Config { server, domains } = config;
+    // Ports below 1024 and keys need root; nothing after this does.
+    let (opened, certificates) = open(&server, mode)?;
+    monitoring::start(server.metrics).await?;
+    std::fs::create_dir_all(&server.data_dir).with_context(|| format!("make {}", server.data_dir.display()))?;
+    let settings = wiring::settings(&server, &domains, mode)?;
+    if let Some(user) = &server.user {
+        system::become_user(user, &server.data_dir)?;
+    }
+
+    let store = open_store(&server.data_dir)?;
+    if mode == Mode::Develop {
+        give_password(&store)?;
+    }
+    let dns = resolver(&server, mode).await?;
+    let intake = Arc::new(Intake::new(store.clone(), dns, settings, wiring::WORLD)?);
+    let stop = Stop::new();
+    let smtp = smtpserver::Server::new(intake.clone(), driver_settings(&server, &store, stop.clone())?);
+    let socket = ctl::bind(&server.data_dir)?;
+
+    let mut listeners = JoinSet::new();
+    let mut listening = Vec::new();
+    for Opened { rules, socket, tls } in opened {
+        listening.push((rules.kind.label().to_owned(), socket.local_addr()?));
+        let (smtp, socket) = (smtp.clone(), tokio::net::TcpListener::from_std(socket)?);
+        listeners.spawn(async move { smtp.serve(socket, rules, tls).await });
+    }
+    let (stopper, mut stop_wanted) = mpsc::channel(1);
+    let control = Arc::new(Control {
+        store: store.clone(),
+        intake,
+        certificates,
+        server,
+        path: path.to_owned(),
+        mode,
+        started: wiring::now(),
+        listening,
+        stop: stopper,
+    });
+    welcome(&control);
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    socket.set_nonblocking(true)?;
+    let socket = tokio::net::UnixListener::from_std(socket)?;
+    system::notify(sd_notify::NotifyState::Ready);
+    tracing::info!("ready");
+
+    loop {
+        let event = tokio::select! {
+            _ = terminate.recv() => Event::Stop,
+            _ = interrupt.recv() => Event::Stop,
+            _ = stop_wanted.recv() => Event::Stop,
+            _ = hangup.recv() => Event::Reload,
+            Ok((stream, _)) = socket.accept() => Event::Control(stream.into_std()?),
+            Some(ended) = listeners.join_next() => Event::ListenerEnded(ended.map_err(Into::into).and_then(|r| Ok(r?))),
+        };
+        match event {
+            Event::Stop => break,
+            Event::Reload => {
+                if let Err(error) = control.reload() {
+                    tracing::error!("not reloaded: {error:#}");
+                }
+            }
+            Event::Control(stream) => control.clone().answer(stream),
+            Event::ListenerEnded(result) => {
+                result.context("a listener ended")?;
+                anyhow::bail!("a listener ended");
+            }
+        }
+    }
+    system::notify(sd_notify::NotifyState::Stopping);
+    tracing::info!("stopping");
+    stop.stop();
+    while let Some(ended) = listeners.join_next().await {
+        ended??;
+    }
+    ctl::unbind(&control.server.data_dir);
+    tokio::task::spawn_blocking(move || store.close()).await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Opens all sockets and reads all certificates.
+fn open(server: &Server, mode: Mode) -> Result<(Vec<Opened>, tls::Listeners)> {
+    let mut sockets = Sockets::inherited();
+    let mut certificates = tls::Listeners::default();
+    let mut opened = Vec::new();
+    for listener in &server.listeners {
+        for rules in wiring::rules(server, listener, mode) {
+            let tls = certificates.open(listener, rules.kind)?;
+            let rules = Arc::new(wiring::with_tls(rules, tls.is_some()));
+            for ip in &listener.ips {
+                let address = SocketAddr::new(*ip, wiring::port(listener, rules.kind));
+                let socket = sockets.listen(address)?;
+                tracing::info!(listener = listener.name, %address, kind = rules.kind.label(), "listening");
+                opened.push(Opened { rules: rules.clone(), socket, tls: tls.clone() });
+            }
+        }
+    }
+    for address in sockets.left_over() {
+        tracing::warn!(%address, "a socket was handed over that no listener asks for");
+    }
+    Ok((opened, certificates))
+}
+
+fn open_store(data: &Path) -> Result<Store> {
+    let mut bar = crate::console::Bar::new();
+    let progress = move |progress: store::Progress| bar.show(progress.done, progress.total);
+    let progress = std::sync::Mutex::new(progress);
+    let options = store::Options {
+        progress: Some(Box::new(move |now| {
+            let mut show = progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            show(now);
+        })),
+        ..store::Options::default()
+    };
+    Store::open(data, options).with_context(|| format!("open the data directory {}", data.display()))
+}
+
+/// Developer mode: the account has its well-known password from the start.
+fn give_password(store: &Store) -> Result<()> {
+    let now = wiring::now();
+    let account = store.open_account(localserve::ACCOUNT, store::INITIAL_MAILBOXES, now).wait()?;
+    if store.credentials(account)?.is_none() {
+        let password = sasl::Password::new(localserve::PASSWORD).map_err(|error| anyhow::anyhow!("{error}"))?;
+        let mut transaction = store.transaction(now);
+        transaction.set_credentials(account, Some(intake::credentials(&password, wiring::random)));
+        store.commit(transaction).wait()?;
+    }
+    Ok(())
+}
+
+/// Who is asked about names: the configured servers, else the system's; in developer mode nobody but those given.
+async fn resolver(server: &Server, mode: Mode) -> Result<Option<Arc<dyn dns::Resolver>>> {
+    let hickory = match (server.dns_servers.as_slice(), mode) {
+        ([], Mode::Develop) => return Ok(None),
+        ([], Mode::Serve) => Hickory::from_system(),
+        (servers, _) => Hickory::with_servers(servers, dns_hickory::Options::default()),
+    };
+    let hickory = hickory.context("set up DNS")?;
+    dns_hickory::describe_metrics();
+    let probe = hickory.clone();
+    tokio::spawn(async move {
+        let finding = probe.probe().await;
+        if finding.is_warning() {
+            tracing::warn!("DNS: {finding}");
+        } else {
+            tracing::info!("DNS: {finding}");
+        }
+    });
+    Ok(Some(Arc::new(hickory)))
+}
+
+fn driver_settings(server: &Server, store: &Store, stop: Stop) -> Result<smtpserver::Settings> {
+    let mut candidate = [0; RequestKey::OCTETS];
+    wiring::random(&mut candidate);
+    let key = store.secret("request-id-key", &candidate).wait()?;
+    let key: [u8; RequestKey::OCTETS] = key.as_slice().try_into().context("the stored key for request ids")?;
+    let since = wiring::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Ok(smtpserver::Settings {
+        request_key: RequestKey::new(&key),
+        first_cid: since.as_millis() as u64,
+        gate: wiring::gate(server),
+        reveal: Reveal::default(),
+        stop,
+    })
+}
+
+/// Tells a developer what to do next.
+fn welcome(control: &Control) {
+    if control.mode != Mode::Develop {
+        return;
+    }
+    let config = control.path.display();
+    let address = |at: usize| control.listening.get(at).map(|(_, address)| address.to_string()).unwrap_or_default();
+    let text = format!(
+        "moxd runs for development, on loopback alone.\n\
+         \n\
+         SMTP         {smtp}   takes mail for any recipient\n\
+         submission   {submission}   user mox@localhost, password moxmoxmox\n\
+         submissions  {submissions}   the same, TLS from the start\n\
+         metrics      {metrics}\n\
+         \n\
+         Send a message:   swaks --server {smtp} --from you@example.org --to mox@localhost\n\
+         List messages:    moxd --config {config} message list mox\n\
+         Read the first:   moxd --config {config} message show mox 1\n\
+         Stop:             Ctrl-C\n",
+        smtp = address(0),
+        submission = address(1),
+        submissions = address(2),
+        metrics = control.server.metrics.map(|a| format!("http://{a}/metrics")).unwrap_or_default(),
+    );
+    use std::io::Write;
+    // Nobody may be reading; the server runs all the same.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+impl Control {
+    /// Serves one client of the control socket, where it may block.
+    fn answer(self: Arc<Self>, stream: UnixStream) {
+        tokio::task::spawn_blocking(move || {
+            let served = stream
+                .set_nonblocking(false)
+                .map_err(Into::into)
+                .and_then(|()| ctl::serve(stream, |request, console| self.handle(request, console)));
+            if let Err(error) = served {
+                tracing::warn!("control socket: {error:#}");
+            }
+        });
+    }
+
+    fn handle(&self, request: Request, console: &mut dyn Console) -> Result<()> {
+        match request {
+            Request::Reload => self.reload(),
+            Request::Stop => self.stop.try_send(()).context("the server is stopping already"),
+            Request::Status { json } => self.status(json, console),
+            request => atrest::run(&self.store, request, wiring::now(), console),
+        }
+    }
+
+    /// Reads domains.toml and the certificates again. If anything is wrong, all stays as it was.
+    fn reload(&self) -> Result<()> {
+        let domains = wiring::reload(&self.path, &self.server)?;
+        let settings = wiring::settings(&self.server, &domains, self.mode)?;
+        self.certificates.reload()?;
+        self.intake.set_settings(settings);
+        tracing::info!("reloaded");
+        Ok(())
+    }
+
+    fn status(&self, json: bool, console: &mut dyn Console) -> Result<()> {
+        let up = wiring::now().duration_since(self.started).unwrap_or_default().as_secs();
+        let listeners: Vec<_> = self.listening.iter().map(|(kind, address)| format!("{kind} {address}")).collect();
+        let text = if json {
+            let status = json!({
+                "version": env!("CARGO_PKG_VERSION"),
+                "uptime_seconds": up,
+                "listeners": listeners,
+            });
+            format!("{status:#}\n")
+        } else {
+            format!("moxd {} runs for {up} s\n{}\n", env!("CARGO_PKG_VERSION"), listeners.join("\n"))
+        };
+        console.write(text.as_bytes())
+    }
+}

@@ -1,0 +1,85 @@
+//! What the operating system is asked for: sockets, limits, another user, and telling the service manager.
+
+use anyhow::{Context, Result, ensure};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::unistd::{User, chown, geteuid, initgroups, setresgid, setresuid};
+use socket2::{Domain, Protocol, Socket, Type};
+use std::ffi::CString;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 1024;
+
+/// Opens listening sockets, or takes those that the service manager has opened already.
+pub(crate) struct Sockets(Vec<TcpListener>);
+
+impl Sockets {
+    /// Takes what the service manager gives.
+    pub(crate) fn inherited() -> Self {
+        let mut given = listenfd::ListenFd::from_env();
+        let sockets = (0..given.len()).filter_map(|at| given.take_tcp_listener(at).ok().flatten());
+        Self(sockets.collect())
+    }
+
+    /// The socket for an address.
+    pub(crate) fn listen(&mut self, address: SocketAddr) -> Result<TcpListener> {
+        let given = self.0.iter().position(|socket| socket.local_addr().is_ok_and(|local| local == address));
+        let listener = match given {
+            Some(at) => self.0.swap_remove(at),
+            None => bind(address).with_context(|| format!("listen on {address}"))?,
+        };
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    }
+
+    /// Inherited sockets that nothing in the configuration asks for.
+    pub(crate) fn left_over(&self) -> Vec<SocketAddr> {
+        self.0.iter().filter_map(|socket| socket.local_addr().ok()).collect()
+    }
+}
+
+fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        // So that `0.0.0.0` and `::` can have the same port.
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Raises the limit on open files as far as it goes: a connection is a file.
+pub(crate) fn raise_open_files() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        tracing::warn!(%error, "cannot raise the limit on open files");
+    }
+}
+
+/// Becomes another user for good, who then owns the data directory.
+pub(crate) fn become_user(name: &str, data: &Path) -> Result<()> {
+    let user = match name.parse() {
+        Ok(number) => User::from_uid(nix::unistd::Uid::from_raw(number))?,
+        Err(_) => User::from_name(name)?,
+    };
+    let user = user.with_context(|| format!("there is no user {name:?}"))?;
+    if geteuid() == user.uid {
+        return Ok(());
+    }
+    ensure!(geteuid().is_root(), "only root can become user {name:?}: start as root or as that user");
+    chown(data, Some(user.uid), Some(user.gid)).with_context(|| format!("give {} to {name}", data.display()))?;
+    initgroups(&CString::new(user.name.clone())?, user.gid)?;
+    setresgid(user.gid, user.gid, user.gid)?;
+    setresuid(user.uid, user.uid, user.uid)?;
+    Ok(())
+}
+
+/// Tells the service manager, if there is one.
+pub(crate) fn notify(state: sd_notify::NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!(%error, "cannot notify the service manager");
+    }
+}

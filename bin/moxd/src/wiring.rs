@@ -1,0 +1,229 @@
+//! From configuration to services. Nothing else knows both.
+
+use anyhow::{Context, Result, bail};
+use config::{Address, Config, Domains, Server};
+use dkim::{Signing, SigningKey};
+use dns::Domain;
+use intake::{AccountRules, Destination, Directory, LocalDomain, Mode, Settings, Signer, World};
+use ratelimit::{Addresses, Failures, Network, Prefixes};
+use ring::rand::{SecureRandom, SystemRandom};
+use sasl::Mechanism;
+use smtp_parser::Dialect;
+use smtpserver::{Delays, GateRules, Kind, Rules, Timeouts};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
+use zeroize::Zeroizing;
+
+/// The clock.
+#[expect(clippy::disallowed_methods, reason = "the binary reads the clock")]
+pub(crate) fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+/// Fills with octets of the system's generator.
+pub(crate) fn random(octets: &mut [u8]) {
+    SystemRandom::new().fill(octets).expect("the system gives random numbers");
+}
+
+/// The real world.
+pub(crate) const WORLD: World = World { now, random };
+
+/// The configuration file to use: the one given, or the first of the usual ones that is there.
+pub(crate) fn config_path(given: Option<&Path>) -> Result<PathBuf> {
+    if let Some(path) = given {
+        return Ok(path.to_owned());
+    }
+    let usual = ["config/moxd.toml", "/etc/moxd/moxd.toml"];
+    let found = usual.iter().map(Path::new).find(|path| path.exists());
+    found.map(Path::to_owned).with_context(|| {
+        format!("no configuration: neither {} is there; name the file with --config FILE", usual.join(" nor "))
+    })
+}
+
+/// Reads both files. Every problem goes into the error, a line each.
+pub(crate) fn load(path: &Path) -> Result<Config> {
+    let domains_path = domains_path(path);
+    let (server, domains) = (read(path)?, read(&domains_path)?);
+    let origins = (path.to_string_lossy(), domains_path.to_string_lossy());
+    config::parse((&server, &origins.0), (&domains, &origins.1)).or_else(|problems| failed(&problems))
+}
+
+/// Reads domains.toml again, and checks it against what the server runs with.
+pub(crate) fn reload(path: &Path, server: &Server) -> Result<Domains> {
+    let path = domains_path(path);
+    let domains = config::parse_domains(&read(&path)?, &path.to_string_lossy()).or_else(|problems| failed(&problems))?;
+    match config::disagreements(server, &domains) {
+        problems if problems.is_empty() => Ok(domains),
+        problems => failed(&problems),
+    }
+}
+
+fn failed<T>(problems: &[config::Problem]) -> Result<T> {
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    bail!("the configuration has errors:\n{}", lines.join("\n"))
+}
+
+fn domains_path(path: &Path) -> PathBuf {
+    path.with_file_name("domains.toml")
+}
+
+fn read(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))
+}
+
+/// What intake goes by.
+pub(crate) fn settings(server: &Server, domains: &Domains, mode: Mode) -> Result<Settings> {
+    let mut directory = Directory::new();
+    for (domain, rules) in &domains.domains {
+        let separators = rules.catchall_separators.clone();
+        directory.add_domain(domain.clone(), LocalDomain { separators, case_sensitive: rules.case_sensitive });
+    }
+    for (name, account) in &domains.accounts {
+        let rules = AccountRules {
+            messages_per_day: account.max_messages_per_day,
+            first_time_recipients_per_day: account.max_first_time_recipients_per_day,
+        };
+        directory.add_account(name, rules);
+        for destination in &account.destinations {
+            let to = Destination { account: name.as_str().into(), mailbox: destination.mailbox.as_str().into() };
+            match &destination.address {
+                Address::Exact { localpart, domain } => directory.add_address(localpart, domain.clone(), to),
+                Address::CatchAll(domain) => directory.add_catch_all(domain.clone(), to),
+            }
+        }
+    }
+    let postmaster = Destination {
+        account: server.postmaster.account.as_str().into(),
+        mailbox: server.postmaster.mailbox.as_str().into(),
+    };
+    let receiving = server.listeners.iter().filter(|listener| listener.smtp.is_some());
+    let mut hosts: Vec<dns::Domain> = receiving.filter_map(|listener| listener.hostname.clone()).collect();
+    hosts.push(server.hostname.clone());
+    if mode == Mode::Develop {
+        directory.set_everything(Destination { account: postmaster.account.clone(), mailbox: "Inbox".into() });
+    }
+    directory.set_postmaster(hosts, postmaster);
+    let mut signers = HashMap::new();
+    for (domain, rules) in &domains.domains {
+        let of_domain: Vec<Signer> =
+            rules.dkim.sign.iter().map(|name| signer(domain, name, rules)).collect::<Result<_>>()?;
+        if !of_domain.is_empty() {
+            signers.insert(domain.clone(), Arc::from(of_domain));
+        }
+    }
+    Ok(Settings { hostname: server.hostname.clone(), directory, signers, mode, pedantic: server.pedantic })
+}
+
+/// A selector of a domain, with its key.
+fn signer(domain: &Domain, name: &str, rules: &config::LocalDomain) -> Result<Signer> {
+    let about = || format!("DKIM selector {name} of {domain}");
+    let selector = rules.dkim.selectors.get(name).with_context(about)?;
+    let pem = Zeroizing::new(read(&selector.key).with_context(about)?);
+    let key = SigningKey::from_pem(&pem).map_err(|error| anyhow::anyhow!("{error}")).with_context(about)?;
+    let mut signing = Signing::new(domain.clone(), name.parse().map_err(|_| anyhow::anyhow!("bad selector"))?);
+    signing.header = canonicalization(selector.header_canonicalization);
+    signing.body = canonicalization(selector.body_canonicalization);
+    signing.oversign = selector.seal;
+    signing.expiration = Some(selector.expiration.as_secs()).filter(|seconds| *seconds > 0);
+    if !selector.headers.is_empty() {
+        let names = selector.headers.join(":").parse().map_err(|error: dkim::Error| anyhow::anyhow!("{error}"));
+        signing.fields = names.with_context(about)?;
+    }
+    Ok(Signer { signing, key: Arc::new(key) })
+}
+
+fn canonicalization(from: config::Canonicalization) -> dkim::Canonicalization {
+    match from {
+        config::Canonicalization::Simple => dkim::Canonicalization::Simple,
+        config::Canonicalization::Relaxed => dkim::Canonicalization::Relaxed,
+    }
+}
+
+/// What the services of a listener go by.
+pub(crate) fn rules(server: &Server, listener: &config::Listener, mode: Mode) -> Vec<Rules> {
+    let hostname = listener.hostname.as_ref().unwrap_or(&server.hostname);
+    let mut all = Vec::new();
+    let mut add = |kind: Kind, needs_tls: bool, starttls: bool| {
+        let mut rules = Rules::new(kind, hostname.clone());
+        rules.listener = listener.name.as_str().into();
+        rules.auth_needs_tls = kind.is_submission() && needs_tls;
+        rules.mail_needs_tls = needs_tls;
+        rules.starttls = starttls;
+        rules.limits.message = listener.max_message_size.unwrap_or(server.max_message_size);
+        rules.limits.recipients = server.limits.recipients as usize;
+        rules.timeouts = timeouts(&server.timeouts);
+        if server.pedantic {
+            rules.dialect = Dialect::Strict;
+        }
+        if server.cram_md5 {
+            rules.mechanisms.push(Mechanism::CramMd5);
+        }
+        if mode == Mode::Develop {
+            rules.delays = Delays::NONE;
+        }
+        all.push(rules);
+    };
+    if let Some(smtp) = &listener.smtp {
+        add(Kind::Smtp, smtp.require_starttls, smtp.starttls);
+    }
+    if let Some(submission) = &listener.submission {
+        add(Kind::Submission, submission.require_starttls, true);
+    }
+    if listener.submissions.is_some() {
+        add(Kind::Submissions, true, false);
+    }
+    all
+}
+
+/// STARTTLS is on offer only where there is a certificate.
+pub(crate) fn with_tls(mut rules: Rules, available: bool) -> Rules {
+    rules.starttls &= available;
+    rules
+}
+
+/// The port of a service.
+pub(crate) fn port(listener: &config::Listener, kind: Kind) -> u16 {
+    let port = match kind {
+        Kind::Smtp => listener.smtp.as_ref().map(|s| s.port),
+        Kind::Submission => listener.submission.as_ref().map(|s| s.port),
+        Kind::Submissions => listener.submissions.as_ref().map(|s| s.port),
+    };
+    port.unwrap_or_default()
+}
+
+fn timeouts(from: &config::Timeouts) -> Timeouts {
+    let mut timeouts = Timeouts::default();
+    timeouts.handshake = from.handshake;
+    timeouts.first_command = from.first_command;
+    timeouts.command = from.command;
+    timeouts.data_block = from.data_block;
+    timeouts.message = from.message;
+    timeouts.write = from.write;
+    timeouts.unproductive = from.unproductive;
+    timeouts.stop = from.stop;
+    timeouts
+}
+
+/// Limits on connections and failed logins.
+pub(crate) fn gate(server: &Server) -> GateRules {
+    let limits = &server.limits;
+    if !limits.enabled {
+        return GateRules::open();
+    }
+    let exempt = limits.exempt.iter().map(|(ip, length)| Network::new(*ip, *length));
+    let addresses = Addresses::new(Prefixes::new(limits.ipv4_prefixes, limits.ipv6_prefixes), exempt.collect());
+    let [mut minute, mut day] = GateRules::FAILURE_WINDOWS;
+    minute.networks = limits.failed_logins_per_minute;
+    day.networks = limits.failed_logins_per_day;
+    day.account = limits.failed_logins_per_account_per_day;
+    let failures = Failures::new(&[minute, day], addresses.clone());
+    GateRules {
+        connection_rate: Some(limits.connections_per_minute),
+        open_connections: Some(limits.open_connections),
+        addresses,
+        failures: Arc::new(Mutex::new(failures)),
+        ..GateRules::default()
+    }
+}

@@ -1,0 +1,99 @@
+//! Do an address and its name point at each other? (RFC 8601 §3)
+
+use dns::{Answer, LookupError, Name, Resolver, Security, addresses, join_all, pointers};
+use std::fmt;
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+
+/// Names of one address that are looked up; the others are ignored.
+pub const MAX_NAMES: usize = 10;
+
+/// The words of RFC 8601 §2.7.3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// A name of the address resolves to it.
+    Pass,
+    /// None of its names resolves to it.
+    Fail,
+    /// DNS failed, and no name was found that resolves to it.
+    Temperror,
+    /// The address has no name.
+    Permerror,
+}
+
+impl Outcome {
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Temperror => "temperror",
+            Self::Permerror => "permerror",
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What was found out about an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Evaluation {
+    /// The result.
+    pub result: Outcome,
+    /// The name that resolves back, with pass.
+    pub name: Option<Name>,
+    /// All names that the address points to, in the order of the answer.
+    pub names: Vec<Name>,
+    /// The weakest DNSSEC verdict over the answers that the result rests on.
+    pub security: Security,
+    /// Why DNS did not answer, with temperror and permerror.
+    pub reason: Option<LookupError>,
+}
+
+/// Looks the address up, and then its names, all at the same time.
+pub async fn check(dns: &dyn Resolver, ip: IpAddr) -> Evaluation {
+    let ip = ip.to_canonical();
+    let answer = match pointers(dns, ip).await {
+        Ok(answer) => answer,
+        Err(error) => {
+            let result = if error.is_absent() { Outcome::Permerror } else { Outcome::Temperror };
+            let security = error.security();
+            return Evaluation { result, name: None, names: Vec::new(), security, reason: Some(error) };
+        }
+    };
+    let mut evaluation = Evaluation {
+        result: Outcome::Fail,
+        name: None,
+        names: answer.records,
+        security: answer.security,
+        reason: None,
+    };
+    type Lookup<'a> = Pin<Box<dyn Future<Output = Result<Answer<IpAddr>, LookupError>> + Send + 'a>>;
+    let lookups = evaluation.names.iter().take(MAX_NAMES).map(|name| -> Lookup<'_> { Box::pin(addresses(dns, name)) });
+    let answers = join_all(lookups.collect()).await;
+    let mut failed = None;
+    for (name, answer) in evaluation.names.iter().zip(answers) {
+        match answer {
+            Ok(answer) if answer.records.contains(&ip) => {
+                evaluation.result = Outcome::Pass;
+                evaluation.name = Some(name.clone());
+                evaluation.security = evaluation.security.min(answer.security);
+                return evaluation;
+            }
+            Ok(_) => {}
+            Err(error) if error.is_absent() => {}
+            Err(error) => failed = Some(error),
+        }
+    }
+    if let Some(error) = failed {
+        evaluation.result = Outcome::Temperror;
+        evaluation.reason = Some(error);
+    }
+    evaluation
+}
