@@ -101,6 +101,11 @@ pub(crate) struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
+    /// Does it stand in the file, right or wrong?
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.table.contains_key(name)
+    }
+
     /// The value of a setting, or its default. `None`: an optional one that is not there, or a problem was noted.
     pub(crate) fn get<T>(&self, name: &str, read: impl Fn(&DeValue<'_>) -> Result<T, Wrong>) -> Option<T> {
         let Some(value) = self.table.get(name) else { return self.default(name, &read) };
@@ -163,7 +168,7 @@ impl<'a> Table<'a> {
     /// A table within this one; an empty one where it is not there, so that all settings in it have their defaults.
     pub(crate) fn child_or_defaults(&self, name: &str) -> Option<Table<'a>> {
         let section = self.section.child(name)?.section;
-        match self.table.contains_key(name) {
+        match self.has(name) {
             true => self.child(name),
             false => Some(Table {
                 report: self.report,
@@ -175,7 +180,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// The tables under names that the operator has given, in order of their names.
+    /// The tables under names that the operator has given, as they stand in the file.
     pub(crate) fn named(&self, name: &str) -> Vec<(&'a str, Table<'a>)> {
         let Some(section) = self.section.child(name).map(|child| child.section) else { return Vec::new() };
         let Some(value) = self.table.get(name) else { return Vec::new() };
@@ -189,7 +194,9 @@ impl<'a> Table<'a> {
             let path = join(&self.path_of(name), given);
             Some((given.as_ref(), self.enter(section, path, key.span().start, value)?))
         };
-        tables.iter().filter_map(enter).collect()
+        let mut named: Vec<_> = tables.iter().filter_map(enter).collect();
+        named.sort_by_key(|(_, table)| table.at);
+        named
     }
 
     /// The tables of a list, in their order.

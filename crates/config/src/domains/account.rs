@@ -101,7 +101,7 @@ pub(crate) static SECTION: Section = Section {
         Child { name: "junk_flags", shape: Shape::One, section: &JUNK_FLAGS },
         Child {
             name: "destinations",
-            shape: Shape::Named(&["alice@example.org", "@example.org"]),
+            shape: Shape::Named(&["alice@example.org", "a.example@example.org"]),
             section: &DESTINATION,
         },
     ],

@@ -168,7 +168,7 @@ static SUBMISSIONS: Section = Section {
 
 pub(crate) fn read_all(root: &Table<'_>) -> Option<Vec<Listener>> {
     let tables = root.named("listeners");
-    if tables.is_empty() {
+    if !root.has("listeners") {
         let mend = "add a section such as [listeners.public], with ips and services";
         root.problem(ProblemKind::MissingKey, "listeners", "nothing is listened on", mend);
     }
@@ -176,6 +176,7 @@ pub(crate) fn read_all(root: &Table<'_>) -> Option<Vec<Listener>> {
     let count = tables.len();
     let read = |(name, table): (&str, Table<'_>)| {
         let listener = read(name, &table)?;
+        check_purpose(&listener, &table);
         check_tls(&listener, &table);
         check_sockets(&listener, &table, &mut taken);
         Some(listener)
@@ -188,7 +189,7 @@ fn read(name: &str, table: &Table<'_>) -> Option<Listener> {
     let ips = table.list("ips", values::ip);
     let hostname = table.get("hostname", values::domain);
     let max_message_size = table.get("max_message_size", values::size);
-    let tls: Vec<_> = table.tables("tls").iter().map(read_tls).collect();
+    let tls = read_tls(table);
     let smtp = service(table, "smtp", |service, port| {
         let no_starttls = service.get("no_starttls", values::boolean);
         let require_starttls = service.get("require_starttls", values::boolean);
@@ -203,16 +204,22 @@ fn read(name: &str, table: &Table<'_>) -> Option<Listener> {
         ips: ips?,
         hostname,
         max_message_size,
-        tls: tls.into_iter().collect::<Option<_>>()?,
+        tls: tls?,
         smtp,
         submission,
         submissions,
     })
 }
 
-fn read_tls(table: &Table<'_>) -> Option<TlsFiles> {
-    let (certificate, key) = (table.file("certificate"), table.file("key"));
-    Some(TlsFiles { certificate: certificate?, key: key? })
+fn read_tls(listener: &Table<'_>) -> Option<Vec<TlsFiles>> {
+    let tables = listener.tables("tls");
+    let read = |table: &Table<'_>| {
+        let (certificate, key) = (table.file("certificate"), table.file("key"));
+        Some(TlsFiles { certificate: certificate?, key: key? })
+    };
+    // All are read before it is asked whether all are right, so that every problem is found.
+    let files: Vec<_> = tables.iter().filter_map(read).collect();
+    (files.len() == tables.len()).then_some(files)
 }
 
 /// A service that is there and not switched off.
@@ -226,33 +233,35 @@ fn service<T>(table: &Table<'_>, name: &str, read: impl Fn(&Table<'_>, u16) -> O
 
 /// Without a certificate only what asks for none can be served.
 fn check_tls(listener: &Listener, table: &Table<'_>) {
-    let conflict = |name, what, mend| table.problem(ProblemKind::Conflict, name, what, mend);
+    let conflict = |name, what, mend: String| table.problem(ProblemKind::Conflict, name, what, mend);
     let certificate = !listener.tls.is_empty();
-    const ADD: &str = "add a section [[listeners.NAME.tls]] with certificate and key";
+    let add = format!("add a section [[listeners.{}.tls]] with certificate and key", listener.name);
     if let Some(smtp) = &listener.smtp {
         if smtp.starttls && !certificate {
-            conflict("smtp", "offers TLS without a certificate", format!("{ADD}, or set no_starttls = true"));
+            conflict("smtp", "offers TLS without a certificate", format!("{add}, or set no_starttls = true"));
         }
         if smtp.require_starttls && !smtp.starttls {
-            conflict(
-                "smtp",
-                "requires TLS and does not offer it",
-                "leave out no_starttls or require_starttls".to_owned(),
-            );
+            let mend = "leave out one of no_starttls and require_starttls";
+            conflict("smtp", "requires TLS and does not offer it", mend.to_owned());
         }
     }
     if listener.submission.as_ref().is_some_and(|submission| submission.require_starttls && !certificate) {
-        let mend = format!("{ADD}, or set no_require_starttls = true");
+        let mend = format!("{add}, or set no_require_starttls = true");
         conflict("submission", "requires TLS without a certificate", mend);
     }
     if listener.submissions.is_some() && !certificate {
-        conflict("submissions", "is TLS without a certificate", ADD.to_owned());
+        conflict("submissions", "is TLS without a certificate", add);
     }
+}
+
+/// A listener that listens for nothing is a mistake.
+fn check_purpose(listener: &Listener, table: &Table<'_>) {
     if listener.ips.is_empty() {
         table.problem(ProblemKind::BadValue, "ips", "listens on no address", "give at least one address");
     }
-    if listener.smtp.is_none() && listener.submission.is_none() && listener.submissions.is_none() {
-        conflict("", "has no service", "add a section such as [listeners.NAME.smtp]".to_owned());
+    if !["smtp", "submission", "submissions"].into_iter().any(|service| table.has(service)) {
+        let mend = format!("add a section such as [listeners.{}.smtp]", listener.name);
+        table.problem(ProblemKind::MissingKey, "", "has no service", mend);
     }
 }
 

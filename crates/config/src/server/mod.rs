@@ -67,7 +67,7 @@ pub(crate) static SECTION: Section = Section {
     doc: &[
         "moxd.toml: the server. It is read at the start; a change needs a restart.",
         "",
-        "A line that begins with # and a name is a setting that may be left out, with the value it has then, or with",
+        "Lines with ## explain. A line with one # is a setting that may be left out: with the value it has then, or with",
         "an example where it has none. Relative paths start at the folder of this file. Domains and accounts are in",
         "domains.toml beside it. `moxd config test` checks both.",
     ],
@@ -171,11 +171,11 @@ pub(crate) fn read(root: &Table<'_>) -> Option<Server> {
 }
 
 fn read_postmaster(root: &Table<'_>) -> Option<Postmaster> {
-    let Some(table) = root.child("postmaster") else {
+    if !root.has("postmaster") {
         let mend = "add a section [postmaster] with: account = \"the account that reads such mail\"";
         root.problem(ProblemKind::MissingKey, "postmaster", "nobody reads mail for postmaster", mend);
-        return None;
-    };
+    }
+    let table = root.child("postmaster")?;
     let account = table.get("account", values::line);
     let mailbox = table.get("mailbox", values::mailbox);
     Some(Postmaster { account: account?, mailbox: mailbox?, place: table.place("account") })
