@@ -213,3 +213,47 @@ impl FromStr for EnhancedCode {
         read().ok_or_else(|| SyntaxError::new(None, SyntaxErrorKind::BadEnhancedCode, 0, text.len()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_from_200_to_599() {
+        assert_eq!(Code::new(250), Some(Code::OK));
+        assert_eq!([199, 600, 0, u16::MAX].map(Code::new), [None; 4]);
+        assert!(Code::new(299).is_some_and(Code::is_success));
+        assert!(Code::new(400).is_some_and(Code::is_temporary));
+        assert!(Code::new(599).is_some_and(Code::is_permanent));
+    }
+
+    #[track_caller]
+    fn accepts(text: &str) {
+        assert_eq!(text.parse::<EnhancedCode>().unwrap().to_string(), text);
+    }
+
+    #[test]
+    fn accepts_enhanced_codes() {
+        accepts("2.0.0");
+        accepts("4.7.0");
+        accepts("5.999.999");
+    }
+
+    #[test]
+    fn refuses_what_is_no_enhanced_code() {
+        for text in
+            ["", "5", "5.1", "5.1.1.1", "3.0.0", "5.1000.0", "5.01.0", "5.1.+1", "5.1.", " 5.1.1", "55.1.1"]
+        {
+            assert!(text.parse::<EnhancedCode>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_class_follows_the_code() {
+        let of = |code| EnhancedCode::for_code(code, 1, 2).map(|enhanced| enhanced.to_string());
+        assert_eq!(of(Code::OK).as_deref(), Some("2.1.2"));
+        assert_eq!(of(Code::LOCAL_ERROR).as_deref(), Some("4.1.2"));
+        assert_eq!(of(Code::START_INPUT), None);
+        assert_eq!(EnhancedCode::permanent(1000, 4).to_string(), "5.999.4");
+    }
+}

@@ -69,6 +69,50 @@ impl Command<'_> {
             Self::Unknown(_) => Verb::Unknown,
         }
     }
+
+    /// Writes the command as it goes over the wire, with CRLF. Not a `Display`, so that no secret of AUTH gets into
+    /// a log by accident.
+    pub fn write_to(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Unknown(word) => out.extend_from_slice(word),
+            known => out.extend(known.verb().label().bytes().map(|octet| octet.to_ascii_uppercase())),
+        }
+        match self {
+            Self::Helo(hello) | Self::Ehlo(hello) => argument(out, hello.argument),
+            Self::Auth(auth) => {
+                argument(out, auth.mechanism);
+                if let Some(initial) = auth.initial {
+                    // RFC 4954 §4: a zero-length initial response is sent as a single equals sign.
+                    argument(out, if initial.is_empty() { b"=" } else { initial });
+                }
+            }
+            Self::Mail(mail) => {
+                out.extend_from_slice(format!(" FROM:{}", mail.path).as_bytes());
+                mail.params.write_to(out);
+            }
+            Self::Rcpt(rcpt) => {
+                out.extend_from_slice(format!(" TO:{}", rcpt.path).as_bytes());
+                rcpt.params.write_to(out);
+            }
+            Self::Bdat(Bdat { size, last }) => {
+                out.extend_from_slice(format!(" {size}{}", if *last { " LAST" } else { "" }).as_bytes());
+            }
+            Self::Vrfy(inquiry) | Self::Expn(inquiry) => {
+                argument(out, inquiry.text);
+                argument(out, if inquiry.smtputf8 { b"SMTPUTF8" } else { b"" });
+            }
+            Self::Help(topic) => argument(out, topic),
+            _ => {}
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+fn argument(out: &mut Vec<u8>, text: &[u8]) {
+    if !text.is_empty() {
+        out.push(b' ');
+        out.extend_from_slice(text);
+    }
 }
 
 /// The word a command begins with.
@@ -154,7 +198,7 @@ pub struct Hello<'a> {
 pub struct Auth<'a> {
     /// The name of the mechanism as it stood; names are compared without regard to case (RFC 4954 §4).
     pub mechanism: &'a BStr,
-    /// The initial response, still in base64. `=` stands for an empty one and is given as such.
+    /// The initial response, still in base64; the `=` that stands for an empty one is given as empty.
     pub initial: Option<&'a BStr>,
 }
 
@@ -180,8 +224,8 @@ pub struct Mail<'a> {
 pub struct Rcpt<'a> {
     /// The forward path; never [`Path::Null`].
     pub path: Path,
-    /// The path held octets outside ASCII. SMTPUTF8 is a parameter of MAIL (RFC 6531 §3.4), so whether they may
-    /// stand here is for the session to say. The domain in `path` does not show it: it is in A-labels.
+    /// The line held octets outside ASCII. SMTPUTF8 is a parameter of MAIL (RFC 6531 §3.4), so whether they may
+    /// stand here is for the session to say. `path` alone does not show it: its domain is in A-labels.
     pub utf8: bool,
     /// The parameters after it.
     pub params: RcptParams<'a>,
@@ -267,7 +311,8 @@ fn hello<'a>(verb: Verb, arguments: &'a [u8], line: &[u8], dialect: Dialect) -> 
             return Err(Fault::new(SyntaxErrorKind::MissingArgument, arguments));
         }
         if !argument.is_ascii() {
-            return Err(Fault::new(SyntaxErrorKind::NonAscii, argument));
+            // RFC 6531 §3.7.1: the client may not know yet that we take UTF-8, so it says A-labels here.
+            return Err(Fault::new(SyntaxErrorKind::BadDomain, argument));
         }
         let space = memchr::memchr(b' ', argument).unwrap_or(argument.len());
         let (name, rest) = argument.split_at_checked(space).unwrap_or((argument, b""));
@@ -332,7 +377,11 @@ fn mail(input: &[u8], dialect: Dialect) -> Arguments<'_, Mail<'_>> {
     let (rest, raw) = keyword_path("FROM:", input, dialect)?;
     let mut found = MailParams::default();
     params(rest, |keyword, value| found.set(keyword, value))?;
-    let path = if inside(raw).is_empty() { Path::Null } else { path(raw, found.smtputf8, dialect)? };
+    // RFC 6531 §3.4: UTF-8 only with the parameter that may stand behind it.
+    if !found.smtputf8 && !input.is_ascii() {
+        return Err(Fault::new(SyntaxErrorKind::NonAscii, raw).into());
+    }
+    let path = if inside(raw).is_empty() { Path::Null } else { path(raw, dialect)? };
     Ok(Mail { path, params: found })
 }
 
@@ -347,9 +396,9 @@ fn rcpt(input: &[u8], dialect: Dialect) -> Arguments<'_, Rcpt<'_>> {
     params(rest, |keyword, value| found.set(keyword, value))?;
     // RFC 5321 §4.5.1: the local part postmaster needs no domain, in any case of its letters.
     if inside(raw).eq_ignore_ascii_case(b"postmaster") {
-        return Ok(Rcpt { path: Path::Postmaster, utf8: false, params: found });
+        return Ok(Rcpt { path: Path::Postmaster, utf8: !input.is_ascii(), params: found });
     }
-    Ok(Rcpt { path: path(raw, true, dialect)?, utf8: !raw.is_ascii(), params: found })
+    Ok(Rcpt { path: path(raw, dialect)?, utf8: !input.is_ascii(), params: found })
 }
 
 /// RFC 3030 §2: "BDAT" SP chunk-size [SP "LAST"].
@@ -375,6 +424,9 @@ fn inquiry(input: &[u8]) -> Arguments<'_, Inquiry<'_>> {
     end(rest)?;
     if flag.is_none() && !text.is_ascii() {
         return Err(Fault::new(SyntaxErrorKind::NonAscii, text).into());
+    }
+    if std::str::from_utf8(text).is_err() {
+        return Err(Fault::new(SyntaxErrorKind::BadUtf8, text).into());
     }
     Ok(Inquiry { text: BStr::new(text), smtputf8: flag.is_some() })
 }

@@ -31,7 +31,7 @@ pub struct DataFacts {
     pub received: u64,
     /// Octets of the message as given out.
     pub content: u64,
-    /// Octets of its longest line, without the line end.
+    /// Octets of its longest line so far, without the line end.
     pub longest_line: u64,
     /// Lines that ended in LF alone and were given CRLF.
     pub completed_lines: u64,
@@ -87,6 +87,16 @@ enum State {
     Ended,
 }
 
+impl DataFault {
+    /// The stable token of this fault.
+    pub fn token(self) -> &'static str {
+        match self {
+            Self::BareCr => "smtp-parser.bare-cr",
+            Self::DotAtBareLf => "smtp-parser.dot-at-bare-lf",
+        }
+    }
+}
+
 impl DataDecoder {
     /// For what follows DATA.
     #[allow(clippy::new_without_default, reason = "three kinds of decoder, and none is the default")]
@@ -136,6 +146,7 @@ impl DataDecoder {
     }
 
     fn count<'i>(&mut self, data: Data<'i>) -> Data<'i> {
+        self.facts.longest_line = self.facts.longest_line.max(self.line);
         let Data::Content(octets) = data else { return data };
         if octets.is_empty() {
             return Data::NeedInput;

@@ -114,3 +114,82 @@ fn limits<'w>(words: impl Iterator<Item = &'w [u8]>) -> Option<PeerLimits> {
     }
     Some(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Code;
+
+    fn of(text: &str) -> Extensions {
+        Extensions::of(&Reply::new(Code::OK, None, text))
+    }
+
+    #[test]
+    fn reads_every_keyword() {
+        let found = of(
+            "mail.example.org\nPIPELINING\nSIZE 1000\nStartTLS\nAUTH PLAIN scram-sha-256\nENHANCEDSTATUSCODES\n\
+             8BITMIME\nSMTPUTF8\nCHUNKING\nBINARYMIME\nDSN\nREQUIRETLS\nLIMITS RCPTMAX=100\nFUTURERELEASE 3600 2026-12-31T00:00:00Z",
+        );
+        assert_eq!(
+            found,
+            Extensions {
+                pipelining: true,
+                size: Some(Some(1000)),
+                starttls: true,
+                auth: vec!["PLAIN".to_owned(), "SCRAM-SHA-256".to_owned()],
+                enhanced_status_codes: true,
+                eight_bit_mime: true,
+                smtputf8: true,
+                chunking: true,
+                binary_mime: true,
+                dsn: true,
+                require_tls: true,
+                limits: PeerLimits { rcpt: Some(100), ..PeerLimits::default() },
+                future_release: Some(3600),
+            }
+        );
+    }
+
+    #[test]
+    fn the_greeting_is_no_keyword() {
+        assert_eq!(of("STARTTLS"), Extensions::default());
+        assert_eq!(of("mail.example.org\nX-UNKNOWN 1\n\n "), Extensions::default());
+    }
+
+    #[test]
+    fn a_size_may_have_no_limit() {
+        assert_eq!(of("h\nSIZE").size, Some(None));
+        assert_eq!(of("h\nSIZE 0").size, Some(None));
+        assert_eq!(of("h\nSIZE much").size, Some(None));
+        assert_eq!(of("h").size, None);
+    }
+
+    #[test]
+    fn mechanisms_are_told_once_in_both_spellings() {
+        assert_eq!(of("h\nAUTH LOGIN PLAIN\nAUTH=LOGIN  CRAM-MD5").auth, ["LOGIN", "PLAIN", "CRAM-MD5"]);
+        assert_eq!(of("h\nAUTH").auth, [""; 0]);
+    }
+
+    #[test]
+    fn mechanisms_are_bounded() {
+        let many: String = (0..1000).map(|n| format!(" M{n}")).collect();
+        assert_eq!(of(&format!("h\nAUTH{many}")).auth.len(), MAX_MECHANISMS);
+    }
+
+    #[track_caller]
+    fn limits_are(text: &str, mail: Option<u32>, rcpt: Option<u32>, rcpt_domain: Option<u32>) {
+        assert_eq!(of(&format!("h\nLIMITS {text}")).limits, PeerLimits { mail, rcpt, rcpt_domain }, "{text}");
+    }
+
+    #[test]
+    fn limits_with_an_error_are_ignored_as_a_whole() {
+        limits_are("MAILMAX=10 rcptmax=999999 RCPTDOMAINMAX=1 OTHER=x", Some(10), Some(999_999), Some(1));
+        limits_are("RCPTMAX=10 MAILMAX=x", None, None, None);
+        limits_are("RCPTMAX=10 RCPTMAX=10", None, None, None);
+        limits_are("RCPTMAX=1000000", None, None, None);
+        limits_are("RCPTMAX=0", None, None, None);
+        limits_are("RCPTMAX=010", None, None, None);
+        limits_are("RCPTMAX=", None, None, None);
+        limits_are("RCPTMAX", None, None, None);
+    }
+}

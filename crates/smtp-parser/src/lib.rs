@@ -24,6 +24,7 @@
 mod code;
 mod command;
 mod data;
+mod date;
 mod dialect;
 mod error;
 mod extensions;
@@ -47,3 +48,8 @@ pub use xtext::{Xtext, xtext};
 
 #[doc(hidden)]
 pub mod fuzzing;
+
+/// The example of the README is run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,5 +1,6 @@
 //! The parameters of MAIL and RCPT.
 
+use crate::date::{utc, utc_text};
 use crate::grammar::{Fault, Parsed};
 use crate::limits::{MAX_ENVID, MAX_HOLDFOR_DIGITS, MAX_ORCPT, MAX_SIZE_DIGITS};
 use crate::{SyntaxErrorKind, Xtext};
@@ -102,6 +103,39 @@ pub struct OriginalRecipient<'a> {
 type Value<'a> = Option<&'a [u8]>;
 
 impl<'a> MailParams<'a> {
+    /// Writes ` KEYWORD=value` for each that is there.
+    pub(crate) fn write_to(&self, out: &mut Vec<u8>) {
+        let mut put = |keyword: &str, value: &[u8]| put(out, keyword, value);
+        if let Some(size) = self.size {
+            put("SIZE=", size.to_string().as_bytes());
+        }
+        if let Some(body) = self.body {
+            put("BODY=", body.name().as_bytes());
+        }
+        if let Some(submitter) = self.auth {
+            put("AUTH=", submitter.encoded());
+        }
+        if self.smtputf8 {
+            put("SMTPUTF8", b"");
+        }
+        if self.require_tls {
+            put("REQUIRETLS", b"");
+        }
+        match self.hold {
+            Some(Hold::For(time)) => put("HOLDFOR=", time.as_secs().to_string().as_bytes()),
+            Some(Hold::Until(moment)) => put("HOLDUNTIL=", utc_text(moment).as_bytes()),
+            None => {}
+        }
+        match self.ret {
+            Some(Return::Full) => put("RET=FULL", b""),
+            Some(Return::Headers) => put("RET=HDRS", b""),
+            None => {}
+        }
+        if let Some(envid) = self.envid {
+            put("ENVID=", envid.encoded());
+        }
+    }
+
     pub(crate) fn set(&mut self, keyword: &[u8], value: Value<'a>) -> Result<(), SyntaxErrorKind> {
         match keyword.to_ascii_uppercase().as_slice() {
             b"SIZE" => once(&mut self.size, size(required(value)?)?),
@@ -118,7 +152,41 @@ impl<'a> MailParams<'a> {
     }
 }
 
+impl Body {
+    /// The value of the parameter.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SevenBit => "7BIT",
+            Self::EightBitMime => "8BITMIME",
+            Self::BinaryMime => "BINARYMIME",
+        }
+    }
+}
+
+impl<'a> Submitter<'a> {
+    fn encoded(self) -> &'a [u8] {
+        match self {
+            Self::Unknown => b"<>",
+            Self::Named(address) => address.encoded(),
+        }
+    }
+}
+
 impl<'a> RcptParams<'a> {
+    /// Writes ` KEYWORD=value` for each that is there.
+    pub(crate) fn write_to(&self, out: &mut Vec<u8>) {
+        if let Some(notify) = self.notify {
+            let words = [(notify.success, "SUCCESS"), (notify.failure, "FAILURE"), (notify.delay, "DELAY")];
+            let words: Vec<&str> =
+                words.iter().filter(|(wanted, _)| *wanted).map(|(_, word)| *word).collect();
+            let list = if words.is_empty() { "NEVER".to_owned() } else { words.join(",") };
+            put(out, "NOTIFY=", list.as_bytes());
+        }
+        if let Some(orcpt) = self.orcpt {
+            put(out, "ORCPT=", &[orcpt.kind, b";".as_slice(), orcpt.address.encoded()].concat());
+        }
+    }
+
     pub(crate) fn set(&mut self, keyword: &[u8], value: Value<'a>) -> Result<(), SyntaxErrorKind> {
         match keyword.to_ascii_uppercase().as_slice() {
             b"NOTIFY" => once(&mut self.notify, notify(required(value)?)?),
@@ -126,6 +194,12 @@ impl<'a> RcptParams<'a> {
             _ => Err(SyntaxErrorKind::UnknownParameter),
         }
     }
+}
+
+fn put(out: &mut Vec<u8>, keyword: &str, value: &[u8]) {
+    out.push(b' ');
+    out.extend_from_slice(keyword.as_bytes());
+    out.extend_from_slice(value);
 }
 
 /// Reads ` KEYWORD[=value]` to the end of the input and hands each to `set`.
@@ -206,7 +280,7 @@ fn body(value: &[u8]) -> Result<Body, SyntaxErrorKind> {
 }
 
 fn submitter(value: &[u8]) -> Result<Submitter<'_>, SyntaxErrorKind> {
-    let text = Xtext::new(value)?;
+    let text = Xtext::checked(value)?;
     Ok(if value == b"<>" { Submitter::Unknown } else { Submitter::Named(text) })
 }
 
@@ -222,45 +296,6 @@ fn hold_for(value: &[u8]) -> Result<Hold, SyntaxErrorKind> {
 /// RFC 4865 §5: an RFC 3339 date and time in UTC.
 fn hold_until(value: &[u8]) -> Result<Hold, SyntaxErrorKind> {
     utc(value).map(Hold::Until).ok_or(SyntaxErrorKind::BadParameter)
-}
-
-/// `2026-01-31T23:59:59Z` (RFC 3339 §5.6), with a fraction that is dropped.
-fn utc(value: &[u8]) -> Option<SystemTime> {
-    let text = std::str::from_utf8(value).ok()?;
-    let text = text.strip_suffix(['Z', 'z'])?;
-    let (date, time) = text.split_once(['T', 't'])?;
-    let time = match time.split_once('.') {
-        Some((time, fraction)) => digits(fraction.as_bytes()).map(|_| time)?,
-        None => time,
-    };
-    let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
-    let [hour, minute, second] = numbers(time, ':', [2, 2, 2])?;
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let days_before = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365];
-    let month = usize::try_from(month).ok().filter(|month| (1..=12).contains(month))?;
-    let before = days_before.get(month - 1)?;
-    let length = days_before.get(month)? - before + u64::from(leap && month == 2);
-    // RFC 3339 §5.7: a leap second is 60.
-    if day == 0 || day > length || hour > 23 || minute > 59 || second > 60 {
-        return None;
-    }
-    // Days since year 0: 365 a year, and one for each leap year that has passed.
-    let leaps = |year: u64| year.div_ceil(4) - year.div_ceil(100) + year.div_ceil(400);
-    let days = |year: u64| 365 * year + leaps(year);
-    let since_epoch =
-        (days(year) + before + u64::from(leap && month > 2) + day - 1).saturating_sub(days(1970));
-    let seconds = since_epoch * 86_400 + hour * 3600 + minute * 60 + second;
-    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(if year < 1970 { 0 } else { seconds }))
-}
-
-fn numbers(text: &str, separator: char, widths: [usize; 3]) -> Option<[u64; 3]> {
-    let mut found = [0; 3];
-    let mut parts = text.split(separator);
-    for (slot, width) in found.iter_mut().zip(widths) {
-        let part = parts.next().filter(|part| part.len() == width)?;
-        *slot = digits(part.as_bytes())?.parse().ok()?;
-    }
-    parts.next().is_none().then_some(found)
 }
 
 fn ret(value: &[u8]) -> Result<Return, SyntaxErrorKind> {
@@ -296,12 +331,12 @@ fn orcpt(value: &[u8]) -> Result<OriginalRecipient<'_>, SyntaxErrorKind> {
     if value.len() > MAX_ORCPT || kind.is_empty() {
         return Err(SyntaxErrorKind::BadParameter);
     }
-    Ok(OriginalRecipient { kind: BStr::new(kind), address: Xtext::new(address)? })
+    Ok(OriginalRecipient { kind: BStr::new(kind), address: Xtext::checked(address)? })
 }
 
 fn bounded_xtext(value: &[u8], max: usize) -> Result<Xtext<'_>, SyntaxErrorKind> {
     if value.len() > max {
         return Err(SyntaxErrorKind::BadParameter);
     }
-    Xtext::new(value)
+    Xtext::checked(value)
 }

@@ -212,16 +212,10 @@ pub(crate) fn raw_path(input: &[u8]) -> Parsed<'_, &[u8]> {
 }
 
 /// The meaning of what [`raw_path`] found; the null path and postmaster are for the caller to look for.
-pub(crate) fn path(raw: &[u8], utf8: bool, dialect: Dialect) -> Result<Path, Fault<'_>> {
+pub(crate) fn path(raw: &[u8], dialect: Dialect) -> Result<Path, Fault<'_>> {
     let inner = inside(raw);
-    if !inner.is_ascii() {
-        // RFC 6531 §3.1: UTF-8 in an address only with the SMTPUTF8 parameter.
-        if !utf8 {
-            return Err(Fault::new(SyntaxErrorKind::NonAscii, raw));
-        }
-        if std::str::from_utf8(inner).is_err() {
-            return Err(Fault::new(SyntaxErrorKind::BadUtf8, raw));
-        }
+    if std::str::from_utf8(inner).is_err() {
+        return Err(Fault::new(SyntaxErrorKind::BadUtf8, raw));
     }
     address(without_route(inner)?, dialect)
 }
@@ -320,4 +314,70 @@ pub(crate) fn domain(input: &[u8]) -> Result<Domain, Fault<'_>> {
         };
         Fault::new(kind, input)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_local_part_has_one_meaning_however_quoted() {
+        let plain: Localpart = "a.b".parse().unwrap();
+        for text in [r#""a.b""#, r#""a\.b""#, r#""\a\.\b""#] {
+            assert_eq!(text.parse::<Localpart>().as_ref(), Ok(&plain), "{text}");
+        }
+        assert_ne!("A.b".parse::<Localpart>().as_ref(), Ok(&plain));
+        assert_eq!(Localpart::new("a.b").as_ref(), Ok(&plain));
+    }
+
+    #[test]
+    fn local_parts_are_quoted_where_needed() {
+        for (text, wire) in
+            [("", r#""""#), ("a b", r#""a b""#), ("a\"\\", r#""a\"\\""#), (".", r#"".""#), ("ü", "ü")]
+        {
+            assert_eq!(Localpart::new(text).unwrap().to_string(), wire);
+        }
+    }
+
+    #[test]
+    fn refuses_local_parts_nobody_can_have() {
+        let kind = |text: &str| Localpart::new(text).map_err(|error| error.kind());
+        assert_eq!(kind("a\r\nRCPT TO:<b@c.test>"), Err(SyntaxErrorKind::BadLocalpart));
+        assert_eq!(kind("\u{85}"), Err(SyntaxErrorKind::BadLocalpart));
+        assert_eq!(kind(&"ü".repeat(65)), Err(SyntaxErrorKind::LocalpartTooLong));
+        assert!(kind(&"ü".repeat(64)).is_ok());
+    }
+
+    #[track_caller]
+    fn refuses(address: &str, kind: SyntaxErrorKind, rest: &str) {
+        let error = address.parse::<Mailbox>().unwrap_err();
+        assert_eq!((error.kind(), error.rest(address.as_bytes())), (kind, rest.into()), "{address}");
+    }
+
+    #[test]
+    fn reads_addresses() {
+        let mailbox: Mailbox = r#""a@b"@BÜCHER.example"#.parse().unwrap();
+        assert_eq!(mailbox.localpart.as_str(), "a@b");
+        assert_eq!(mailbox.to_string(), r#""a@b"@xn--bcher-kva.example"#);
+        assert_eq!(mailbox.unicode(), r#""a@b"@bücher.example"#);
+    }
+
+    #[test]
+    fn refuses_what_is_no_address_and_says_where() {
+        refuses("", SyntaxErrorKind::BadLocalpart, "");
+        refuses("user", SyntaxErrorKind::BadPath, "");
+        refuses("user@", SyntaxErrorKind::BadDomain, "");
+        refuses("us er@example.org", SyntaxErrorKind::BadPath, " er@example.org");
+        refuses("user@example.org ", SyntaxErrorKind::BadDomain, "example.org ");
+        refuses("user@[192.0.2.1]", SyntaxErrorKind::BadDomain, "user@[192.0.2.1]");
+        refuses("<user@example.org>", SyntaxErrorKind::BadLocalpart, "<user@example.org>");
+    }
+
+    #[test]
+    fn paths_know_whether_they_are_ascii() {
+        let ascii = |address: &str| Path::from(address.parse::<Mailbox>().unwrap()).is_ascii();
+        assert!(ascii("user@bücher.example"));
+        assert!(!ascii("üser@example.org"));
+        assert!(Path::Null.is_ascii() && Path::Null.is_null());
+    }
 }

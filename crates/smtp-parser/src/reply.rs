@@ -2,7 +2,7 @@
 
 use crate::limits::{MAX_REPLY, MAX_REPLY_LINE, MAX_REPLY_LINE_LENIENT};
 use crate::{Code, EnhancedCode, SyntaxError, SyntaxErrorKind};
-use bstr::{BStr, ByteSlice};
+use bstr::BStr;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -71,7 +71,13 @@ impl fmt::Display for Reply<'_> {
             write!(f, " {enhanced}")?;
         }
         for (at, line) in self.lines().enumerate() {
-            write!(f, "{} {}", if at == 0 { "" } else { " /" }, line.escape_bytes())?;
+            f.write_str(if at == 0 { " " } else { " / " })?;
+            for octet in line.iter() {
+                match octet {
+                    b' '..=b'~' => write!(f, "{}", char::from(*octet))?,
+                    _ => write!(f, "\\x{octet:02x}")?,
+                }
+            }
         }
         Ok(())
     }
@@ -185,4 +191,64 @@ fn assemble<'a>(first: &Line<'a>, more: &[&'a [u8]]) -> Reply<'a> {
         joined.extend_from_slice(same.map_or(*line, |(_, rest)| rest));
     }
     Reply { code: first.code, enhanced, text: Cow::Owned(joined) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn writes(reply: &Reply<'_>, expected: &str) {
+        let mut out = Vec::new();
+        reply.write_to(&mut out);
+        assert_eq!(BStr::new(&out), BStr::new(expected));
+    }
+
+    fn not_found(text: &str) -> Reply<'_> {
+        Reply::new(Code::MAILBOX_UNAVAILABLE, Some(EnhancedCode::permanent(1, 1)), text)
+    }
+
+    #[test]
+    fn writes_the_codes_on_every_line() {
+        writes(&Reply::new(Code::START_INPUT, None, "go on"), "354 go on\r\n");
+        writes(&Reply::new(Code::CHALLENGE, None, ""), "334 \r\n");
+        writes(&not_found("no such user"), "550 5.1.1 no such user\r\n");
+        writes(&not_found("no\nsuch\nuser"), "550-5.1.1 no\r\n550-5.1.1 such\r\n550 5.1.1 user\r\n");
+        writes(&not_found("\n"), "550-5.1.1 \r\n550 5.1.1 \r\n");
+    }
+
+    #[test]
+    fn no_text_can_forge_a_line() {
+        writes(&not_found("a\r\n250 ok\r\n"), "550-5.1.1 a?\r\n550-5.1.1 250 ok?\r\n550 5.1.1 \r\n");
+        writes(&not_found("a\0\u{7f}\u{1b}[1mü"), "550 5.1.1 a???[1m??\r\n");
+    }
+
+    #[test]
+    fn wraps_at_the_last_space_behind_octet_400() {
+        let word = "a".repeat(450);
+        let rest = "b".repeat(60);
+        // 500 octets fit beside the codes: 512 less CRLF, less "550 5.1.1 ".
+        writes(&not_found(&"a".repeat(500)), &format!("550 5.1.1 {}\r\n", "a".repeat(500)));
+        writes(&not_found(&"a".repeat(501)), &format!("550-5.1.1 {}\r\n550 5.1.1 a\r\n", "a".repeat(500)));
+        writes(&not_found(&format!("{word} {rest}")), &format!("550-5.1.1 {word}\r\n550 5.1.1  {rest}\r\n"));
+        let early = format!("{} {}", "a".repeat(399), "b".repeat(200));
+        let (line, next) = early.split_at(500);
+        writes(&not_found(&early), &format!("550-5.1.1 {line}\r\n550 5.1.1 {next}\r\n"));
+    }
+
+    #[test]
+    fn wraps_as_often_as_needed() {
+        let mut out = Vec::new();
+        not_found(&"word ".repeat(1000)).write_to(&mut out);
+        let lines: Vec<&[u8]> = out.split_inclusive(|&octet| octet == b'\n').collect();
+        assert!(lines.iter().all(|line| line.len() <= MAX_REPLY_LINE));
+        let (last, others) = lines.split_last().unwrap();
+        assert!(last.starts_with(b"550 5.1.1 ") && others.iter().all(|line| line.starts_with(b"550-5.1.1 ")));
+        assert_eq!(reply(&out).unwrap().unwrap().1, out.len());
+    }
+
+    #[test]
+    fn prints_on_one_line_for_logs() {
+        assert_eq!(not_found("no\nuser\u{7}").to_string(), r"550 5.1.1 no / user\x07");
+    }
 }

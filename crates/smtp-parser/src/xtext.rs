@@ -1,6 +1,7 @@
 //! xtext, the encoding of free text in parameter values (RFC 3461 §4).
 
-use crate::SyntaxErrorKind;
+use crate::grammar::Fault;
+use crate::{SyntaxError, SyntaxErrorKind};
 use bstr::BStr;
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -10,9 +11,17 @@ use std::fmt::Write;
 pub struct Xtext<'a>(&'a BStr);
 
 impl<'a> Xtext<'a> {
-    /// RFC 3461 §4: printable ASCII without `+` and `=`, and `+` before two hexadecimal digits. Octets outside
-    /// ASCII stand for themselves, as RFC 6533 §3 lets addresses do under SMTPUTF8.
-    pub(crate) fn new(text: &'a [u8]) -> Result<Self, SyntaxErrorKind> {
+    /// Takes text that is xtext already; [`xtext`] makes it.
+    ///
+    /// # Errors
+    /// A `+` without two hexadecimal digits, or a character that must be encoded.
+    pub fn new(encoded: &'a [u8]) -> Result<Self, SyntaxError> {
+        Self::checked(encoded).map_err(|kind| Fault::new(kind, encoded).locate(encoded, None))
+    }
+
+    pub(crate) fn checked(text: &'a [u8]) -> Result<Self, SyntaxErrorKind> {
+        // RFC 3461 §4: printable ASCII without "+" and "=", and "+" before two hexadecimal digits. Octets outside
+        // ASCII stand for themselves, as RFC 6533 §3 lets addresses do under SMTPUTF8.
         let mut rest = text;
         while let [first, tail @ ..] = rest {
             rest = match first {
@@ -78,4 +87,31 @@ pub fn xtext(text: &[u8]) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn decodes(encoded: &str, text: &[u8]) {
+        assert_eq!(Xtext::new(encoded.as_bytes()).unwrap().decode(), text, "{encoded}");
+    }
+
+    #[test]
+    fn decodes_what_was_encoded() {
+        decodes("", b"");
+        decodes("user@example.org", b"user@example.org");
+        decodes("e+3Dmc2@example.com", b"e=mc2@example.com");
+        decodes("+2B+2b+00+FF", b"++\0\xff");
+        assert_eq!(xtext(b"a+b=c d\xff"), "a+2Bb+3Dc+20d+FF");
+    }
+
+    #[test]
+    fn refuses_broken_escapes_and_bare_specials() {
+        for text in ["+", "+4", "mox+4", "+GG", "+4G", "a=b", "a b", "a\tb", "\x7f"] {
+            let error = Xtext::new(text.as_bytes()).unwrap_err();
+            assert_eq!(error.kind(), SyntaxErrorKind::BadXtext, "{text:?}");
+        }
+    }
 }
