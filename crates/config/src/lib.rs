@@ -16,7 +16,7 @@
 //!     postmaster.account = "mox"
 //!     [listeners.local]
 //!     ips = ["127.0.0.1"]
-//!     smtp = { port = 1025, no_starttls = true }
+//!     smtp = { port = 1025, starttls = false }
 //! "#;
 //! let domains = r#"
 //!     [domains.localhost]

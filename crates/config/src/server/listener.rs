@@ -133,9 +133,9 @@ static SMTP: Section = Section {
         ENABLED,
         Key { name: "port", sample: Sample::Default("25"), doc: &["The port."] },
         Key {
-            name: "no_starttls",
-            sample: Sample::Default("false"),
-            doc: &["true: do not offer TLS. Needed where the listener has no certificate."],
+            name: "starttls",
+            sample: Sample::Default("true"),
+            doc: &["false: do not offer TLS. Needed where the listener has no certificate."],
         },
         Key {
             name: "require_starttls",
@@ -152,9 +152,9 @@ static SUBMISSION: Section = Section {
         ENABLED,
         Key { name: "port", sample: Sample::Default("587"), doc: &["The port."] },
         Key {
-            name: "no_require_starttls",
-            sample: Sample::Default("false"),
-            doc: &["true: take passwords and mail without TLS too. For tests and closed networks."],
+            name: "require_starttls",
+            sample: Sample::Default("true"),
+            doc: &["false: take passwords and mail without TLS too. For tests and closed networks."],
         },
     ],
     children: &[],
@@ -191,12 +191,12 @@ fn read(name: &str, table: &Table<'_>) -> Option<Listener> {
     let max_message_size = table.get("max_message_size", values::size);
     let tls = read_tls(table);
     let smtp = service(table, "smtp", |service, port| {
-        let no_starttls = service.get("no_starttls", values::boolean);
+        let starttls = service.get("starttls", values::boolean);
         let require_starttls = service.get("require_starttls", values::boolean);
-        Some(Smtp { port, starttls: !no_starttls?, require_starttls: require_starttls? })
+        Some(Smtp { port, starttls: starttls?, require_starttls: require_starttls? })
     });
     let submission = service(table, "submission", |service, port| {
-        Some(Submission { port, require_starttls: !service.get("no_require_starttls", values::boolean)? })
+        Some(Submission { port, require_starttls: service.get("require_starttls", values::boolean)? })
     });
     let submissions = service(table, "submissions", |_, port| Some(Submissions { port }));
     Some(Listener {
@@ -238,15 +238,15 @@ fn check_tls(listener: &Listener, table: &Table<'_>) {
     let add = format!("add a section [[listeners.{}.tls]] with certificate and key", listener.name);
     if let Some(smtp) = &listener.smtp {
         if smtp.starttls && !certificate {
-            conflict("smtp", "offers TLS without a certificate", format!("{add}, or set no_starttls = true"));
+            conflict("smtp", "offers TLS without a certificate", format!("{add}, or set starttls = false"));
         }
         if smtp.require_starttls && !smtp.starttls {
-            let mend = "leave out one of no_starttls and require_starttls";
+            let mend = "leave out one of starttls = false and require_starttls = true";
             conflict("smtp", "requires TLS and does not offer it", mend.to_owned());
         }
     }
     if listener.submission.as_ref().is_some_and(|submission| submission.require_starttls && !certificate) {
-        let mend = format!("{add}, or set no_require_starttls = true");
+        let mend = format!("{add}, or set require_starttls = false");
         conflict("submission", "requires TLS without a certificate", mend);
     }
     if listener.submissions.is_some() && !certificate {

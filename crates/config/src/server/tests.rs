@@ -9,7 +9,7 @@ hostname = "localhost"
 account = "mox"
 [listeners.local]
 ips = ["127.0.0.1"]
-smtp = { port = 2525, no_starttls = true }
+smtp = { port = 2525, starttls = false }
 "#;
 
 #[track_caller]
@@ -56,7 +56,7 @@ fn paths_start_at_the_folder_of_the_file() {
 #[test]
 fn services_can_be_switched_off() {
     let text =
-        SHORT.replace("port = 2525", "enabled = false") + "submission = { no_require_starttls = true }\n";
+        SHORT.replace("port = 2525", "enabled = false") + "submission = { require_starttls = false }\n";
     let listener = server("moxd.toml", &text).listeners.remove(0);
     assert_eq!(listener.smtp, None);
     assert_eq!(listener.submission, Some(Submission { port: 587, require_starttls: false }));
