@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn agrees_with_published_digests() {
-        // RFC 2195 §2, and RFC 2202 §2 test case 2.
+        // RFC 2195 §2: its example; the other is the second test case of RFC 2202.
         check(
             "tanstaaftanstaaf",
             "<1896.697170952@postoffice.reston.mci.net>",
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn hashes_a_key_longer_than_a_block() {
-        // HMAC-MD5 of RFC 2104 done by hand: the key is the digest of the password.
+        // RFC 2104 §2: done by hand, the key is the digest of the password.
         let long = "p".repeat(BLOCK + 1);
         let mut key = [0_u8; BLOCK];
         key[..DIGEST].copy_from_slice(&Md5::digest(&long));

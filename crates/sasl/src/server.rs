@@ -296,7 +296,7 @@ impl Server {
     }
 
     fn external(&mut self, client: &[u8]) -> Result<Step, Error> {
-        // RFC 4422 appendix A.1: an empty message asks for the user that the certificate stands for.
+        // RFC 4422 §A.1: an empty message asks for the user that the certificate stands for.
         let username = match text(client)? {
             "" => None,
             name => Some(known(prepare::username(name))?),
