@@ -1,7 +1,8 @@
 //! [`destination`]: may reports about one domain go to an address at another? (RFC 9990 §4, RFC 7489 §7.1)
 
-use crate::{Organization, Rules, Uri, organization, parse};
+use crate::{Organization, Record, Rules, Uri, organization};
 use dns::{Domain, Name, Resolver, Security, join_all, txt};
+use std::future::Future;
 use std::pin::Pin;
 
 /// What the owner of a report's destination says.
@@ -39,7 +40,7 @@ pub struct Destination {
 /// Asks the domain of a report address whether it takes reports about `policy`, the domain whose record names it.
 pub async fn destination(dns: &dyn Resolver, policy: &Domain, target: &Domain, rules: Rules) -> Destination {
     let answer = |consent, security| Destination { consent, instead: Vec::new(), security };
-    // RFC 9990 §4 step 2: with equal organizational domains there is nothing to ask.
+    // RFC 9990 §4: only a destination of another organization is asked.
     if policy == target {
         return answer(Consent::Same, Security::Unknown);
     }
@@ -53,33 +54,90 @@ pub async fn destination(dns: &dyn Resolver, policy: &Domain, target: &Domain, r
     {
         return answer(Consent::Same, ours.security.min(theirs.security));
     }
-    // RFC 9990 §4 step 5: a name too long for DNS cannot give consent.
+    // RFC 9990 §4 step 4: a name too long for DNS cannot give consent.
     let Ok(name) = Name::prefixed(&format!("{policy}._report._dmarc"), target.name()) else {
         return answer(Consent::Denied, Security::Unknown);
     };
     match txt(dns, &name).await {
-        Ok(found) => {
-            let texts: Vec<_> = found.records.iter().map(|text| String::from_utf8_lossy(text)).collect();
-            let mut bodies = texts.iter().filter_map(|text| body(text)).peekable();
-            // RFC 9990 §4 step 7: at least one record; `v` alone is enough.
-            let consent = if bodies.peek().is_some() { Consent::Granted } else { Consent::Denied };
-            Destination {
-                instead: bodies.flat_map(|body| addresses(body, target)).collect(),
-                ..answer(consent, found.security)
-            }
-        }
+        Ok(found) => Destination { security: found.security, ..read(&found.records, target) },
         Err(error) if error.is_absent() => answer(Consent::Denied, error.security()),
         Err(_) => answer(Consent::Temperror, Security::Unknown),
     }
 }
 
-/// What follows the version. The literal `v=DMARC1` is common, also under RFC 7489, which asks for a semicolon.
-fn body(text: &str) -> Option<&str> {
-    parse::body(text, Rules::Rfc9989)
+/// RFC 9990 §4 steps 6 to 9: one record is consent; its `rua` takes the place of the address, if it is at the same host.
+fn read(texts: &[Vec<u8>], target: &Domain) -> Destination {
+    let texts: Vec<_> = texts.iter().map(|text| String::from_utf8_lossy(text)).collect();
+    // The version alone is enough, with or without a semicolon, whatever rules are followed elsewhere.
+    let records: Vec<Record> =
+        texts.iter().filter_map(|text| Record::parse(text, Rules::Rfc9989).ok()).collect();
+    let instead: Vec<Uri> = records
+        .iter()
+        .flat_map(|record| &record.rua)
+        .filter(|uri| uri.mailbox().is_some())
+        .cloned()
+        .collect();
+    // Step 9: with an address elsewhere, neither that nor the first may get a report.
+    let elsewhere = instead.iter().any(|uri| uri.domain().as_ref() != Some(target));
+    if records.is_empty() || elsewhere {
+        return Destination { consent: Consent::Denied, instead: Vec::new(), security: Security::Unknown };
+    }
+    Destination { consent: Consent::Granted, instead, security: Security::Unknown }
 }
 
-/// RFC 9990 §4 step 8: a `rua` replaces the address, but only by others at the same domain.
-fn addresses(body: &str, target: &Domain) -> Vec<Uri> {
-    let record = parse::record(&format!("v=DMARC1;{body}"), Rules::Rfc9989).unwrap_or_default();
-    record.rua.into_iter().filter(|uri| uri.domain().as_ref() == Some(target)).collect()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dns::zone::{Zone, ready};
+
+    /// What `reports.test` says of reports about `example.com`.
+    #[track_caller]
+    fn check(zone: &str, target: &str, want: Consent, instead: &[&str]) {
+        let zone = Zone::parse(zone).unwrap();
+        let policy = "example.com".parse().unwrap();
+        for rules in [Rules::Rfc9989, Rules::Rfc7489] {
+            let got = ready(destination(&zone, &policy, &target.parse().unwrap(), rules));
+            assert_eq!(got.consent, want, "{rules:?}");
+            assert_eq!(got.instead.iter().map(Uri::as_str).collect::<Vec<_>>(), instead);
+            assert_eq!(want.is_given(), matches!(want, Consent::Same | Consent::Granted));
+        }
+    }
+
+    const NAME: &str = "example.com._report._dmarc.reports.test.";
+
+    #[test]
+    fn the_same_organization_is_not_asked() {
+        check("!servfail x.test.", "example.com", Consent::Same, &[]);
+        check("_dmarc.example.com. TXT v=DMARC1", "in.example.com", Consent::Same, &[]);
+    }
+
+    // RFC 9990 §4 steps 5 to 8
+    #[test]
+    fn another_gives_consent_by_a_record() {
+        for record in ["v=DMARC1", "v=DMARC1;", "v=DMARC1; p=none", "v=DMARC1; anything=at all"] {
+            check(&format!("{NAME} TXT \"{record}\""), "reports.test", Consent::Granted, &[]);
+        }
+        let several = format!("{NAME} TXT v=DMARC1\n{NAME} TXT v=DMARC1\n{NAME} TXT other");
+        check(&several, "reports.test", Consent::Granted, &[]);
+        let wildcard = "*._report._dmarc.reports.test. TXT v=DMARC1";
+        check(wildcard, "reports.test", Consent::Granted, &[]);
+    }
+
+    #[test]
+    fn or_denies_it() {
+        check("", "reports.test", Consent::Denied, &[]);
+        check(&format!("{NAME} TXT other"), "reports.test", Consent::Denied, &[]);
+        check(&format!("!timeout {NAME}"), "reports.test", Consent::Temperror, &[]);
+        let long = format!("{}test", "label.".repeat(40));
+        check("", &long, Consent::Denied, &[]);
+    }
+
+    // RFC 9990 §4 step 9
+    #[test]
+    fn or_names_another_address_of_its_own() {
+        let with = |rua: &str| format!("{NAME} TXT \"v=DMARC1; rua={rua}\"");
+        check(&with("mailto:b@reports.test"), "reports.test", Consent::Granted, &["mailto:b@reports.test"]);
+        check(&with("mailto:b@elsewhere.test"), "reports.test", Consent::Denied, &[]);
+        check(&with("mailto:b@reports.test,mailto:b@elsewhere.test"), "reports.test", Consent::Denied, &[]);
+    }
 }

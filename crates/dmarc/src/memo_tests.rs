@@ -1,1 +1,90 @@
+use super::*;
+use crate::{Rules, discover, organization};
+use dns::zone::{Zone, ready};
+use dns::{Domain, LookupErrorKind, join_all, txt};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+/// Counts the questions that reach it, and answers each at its second poll.
+struct Counting {
+    zone: Zone,
+    asked: AtomicUsize,
+}
+
+impl Resolver for Counting {
+    fn lookup<'a>(&'a self, question: Question<'a>) -> Lookup<'a> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let mut polled = false;
+        let mut answer = self.zone.lookup(question);
+        Box::pin(poll_fn(move |context| {
+            if std::mem::replace(&mut polled, true) {
+                answer.as_mut().poll(context)
+            } else {
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+        }))
+    }
+}
+
+fn counting(zone: &str) -> Counting {
+    Counting { zone: Zone::parse(zone).unwrap(), asked: AtomicUsize::new(0) }
+}
+
+/// Polls to the end; every poll that is not the last must have been followed by a wake-up.
+fn drive<F: Future>(future: F) -> F::Output {
+    struct Flag(AtomicUsize);
+    impl Wake for Flag {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    let flag = Arc::new(Flag(AtomicUsize::new(0)));
+    let waker = Waker::from(Arc::clone(&flag));
+    let mut future = std::pin::pin!(future);
+    for polls in 0..1000 {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return output;
+        }
+        assert!(flag.0.load(Ordering::Relaxed) > polls, "nobody was woken");
+    }
+    panic!("no end");
+}
+
+#[test]
+fn asks_each_question_once_whenever_it_comes() {
+    let dns = counting("_dmarc.example.com. TXT v=DMARC1");
+    let memo = Memo::new(&dns);
+    let name: Name = "_dmarc.example.com".parse().unwrap();
+    let both = drive(join_all(vec![Box::pin(txt(&memo, &name)) as _, Box::pin(txt(&memo, &name))]));
+    assert_eq!(both[0].as_ref().unwrap(), both[1].as_ref().unwrap());
+    assert_eq!(ready(txt(&memo, &name)).unwrap().records.len(), 1);
+    assert_eq!(dns.asked.load(Ordering::Relaxed), 1);
+    let other: Name = "_dmarc.com".parse().unwrap();
+    for _ in 0..2 {
+        assert_eq!(drive(txt(&memo, &other)).unwrap_err().kind(), LookupErrorKind::NoName, "failures too");
+    }
+    assert_eq!(dns.asked.load(Ordering::Relaxed), 2);
+}
+
+#[test]
+fn goes_on_when_the_one_that_asked_first_is_gone() {
+    let dns = counting("_dmarc.example.com. TXT v=DMARC1");
+    let memo = Memo::new(&dns);
+    let name: Name = "_dmarc.example.com".parse().unwrap();
+    let mut first = Box::pin(txt(&memo, &name));
+    assert!(first.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    drop(first);
+    assert!(drive(txt(&memo, &name)).is_ok());
+    assert_eq!(dns.asked.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn walks_of_one_message_share_their_answers() {
+    let dns = Arc::new(counting("_dmarc.example.com. TXT \"v=DMARC1; p=none\""));
+    let memo = Memo::shared(dns.clone());
+    let domain = |text: &str| text.parse::<Domain>().unwrap();
+    let author = drive(discover(&memo, &domain("example.com"), Rules::Rfc9989));
+    let signer = drive(organization(&memo, &domain("mail.example.com"), Rules::Rfc9989));
+    assert_eq!(author.organizational, signer.domain);
+    assert_eq!(dns.asked.load(Ordering::Relaxed), 3, "example.com, com and mail.example.com");
+}

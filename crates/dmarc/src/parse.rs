@@ -184,7 +184,3 @@ fn uris(value: &str, rules: Rules) -> Option<Vec<Uri>> {
     }
     (!uris.is_empty()).then_some(uris)
 }
-
-#[cfg(test)]
-#[path = "parse_tests.rs"]
-mod tests;

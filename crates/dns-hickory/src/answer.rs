@@ -6,6 +6,7 @@ use hickory_net::{DnsError, NetError};
 use hickory_proto::dnssec::Proof;
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::{self, RData, RecordType};
+use hickory_proto::serialize::binary::BinDecodable;
 use std::time::Duration;
 
 /// Aliases followed for one question, as in [`dns::zone`]; a longer chain is a malformed answer.
@@ -68,7 +69,8 @@ fn positive(message: &Message, asked: &rr::Name, kind: Kind, validated: bool) ->
             (None, None) => return end_of_chain(message, name, security, ttl),
         };
         for record in &used {
-            match (validated, self::security(record.proof)) {
+            let proof = if record.proof == Proof::Bogus { implied(message, record) } else { record.proof };
+            match (validated, self::security(proof)) {
                 (false, _) => {}
                 (true, Some(proof)) => security = security.min(proof),
                 (true, None) => return failed(LookupErrorKind::Bogus),
@@ -88,6 +90,21 @@ fn positive(message: &Message, asked: &rr::Name, kind: Kind, validated: bool) ->
         }
     }
     failed(LookupErrorKind::Malformed)
+}
+
+/// RFC 6672 §5.3.1: an alias that a DNAME implies is not signed itself; it is as good as the DNAME.
+fn implied(message: &Message, alias: &rr::Record) -> Proof {
+    let RData::CNAME(to) = &alias.data else { return alias.proof };
+    let implies = |record: &&rr::Record| {
+        let RData::Unknown { code: RecordType::DNAME, rdata } = &record.data else { return false };
+        let Ok(target) = rr::Name::from_bytes(&rdata.anything) else { return false };
+        let owner = &record.name;
+        let below = alias.name.num_labels().checked_sub(owner.num_labels()).filter(|labels| *labels > 0);
+        let Some(labels) = below.filter(|_| owner.zone_of(&alias.name)) else { return false };
+        let prefix = alias.name.iter().take(labels.into());
+        rr::Name::from_labels(prefix.chain(target.iter())).is_ok_and(|implied| implied == to.0)
+    };
+    message.answers.iter().find(implies).map_or(alias.proof, |dname| dname.proof)
 }
 
 /// A chain of aliases that leads to a name the message has no data for.
@@ -158,3 +175,7 @@ pub(crate) fn failure(error: &NetError) -> LookupErrorKind {
         _ => LookupErrorKind::Temporary,
     }
 }
+
+#[cfg(test)]
+#[path = "answer_tests.rs"]
+mod tests;

@@ -262,11 +262,18 @@ impl fmt::Debug for Hickory {
 fn anchors(text: Option<&str>) -> Result<(rr::Name, TrustAnchors), Error> {
     let Some(text) = text else { return Ok((rr::Name::root(), TrustAnchors::default())) };
     let bad = |detail: &dyn fmt::Display| Error::new(ErrorKind::TrustAnchor, detail);
+    let mut names = Vec::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(';')) {
+        let mut words = line.split_whitespace();
+        names.extend(words.next().map(rr::Name::from_ascii));
+        // The parser of the records passes over a line it does not know.
+        if !words.take(3).any(|word| word.eq_ignore_ascii_case("DNSKEY")) {
+            return Err(bad(&line));
+        }
+    }
     let anchors: TrustAnchors = text.parse().map_err(|error| bad(&error))?;
-    let lines = text.lines().filter(|line| !line.starts_with(';'));
-    let owner =
-        lines.filter_map(|line| line.split_whitespace().next()).next().ok_or_else(|| bad(&"no key"))?;
-    let mut name = rr::Name::from_ascii(owner).map_err(|error| bad(&error))?;
+    let name = names.into_iter().next().ok_or_else(|| bad(&"no key"))?;
+    let mut name = name.map_err(|error| bad(&error))?;
     name.set_fqdn(true);
     Ok((name, anchors))
 }
