@@ -81,6 +81,6 @@ mod tests {
         field.breakable(&"f".repeat(200));
         let text = field.finish();
         let lengths: Vec<usize> = text.split("\r\n").map(str::len).collect();
-        assert_eq!(lengths, [78, 78, 78, 78, 51]);
+        assert_eq!(lengths, [10, 72, 77, 78, 78, 49]);
     }
 }

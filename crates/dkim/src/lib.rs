@@ -54,3 +54,6 @@ pub use verify::{
     CLOCK_SKEW, Evaluation, KeyLookups, Keys, MAX_KEY_RECORDS, MAX_SIGNATURES, Policy, Verification,
     Verifier, verify,
 };
+
+#[doc(hidden)]
+pub mod fuzzing;

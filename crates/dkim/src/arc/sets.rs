@@ -4,11 +4,10 @@ use crate::arc::chain::{Chain, ChainStatus, Seal, Set, instance, instance_value}
 use crate::arc::{MAX_SETS, MESSAGE_SIGNATURE, RESULTS, SEAL};
 use crate::block::Block;
 use crate::canonical::BodyHash;
-use crate::tags::{Tags, trim};
-use crate::verify::{Bodies, Candidate, Signed, removed};
+use crate::tags::{Tags, is_fws, trim};
+use crate::verify::{Bodies, Candidate, Found, Outcome, Signed, removed};
 use crate::{Canonicalization, Error, ErrorKind, Keys, Policy, Signature};
 use dns::Name;
-use memchr::memchr;
 use message::{Header, Headers};
 use std::ops::Range;
 
@@ -45,7 +44,7 @@ struct MessageSignature {
 
 /// The fields of one instance, each with its place in the header.
 #[derive(Default)]
-pub(super) struct Found<'h, 'a> {
+pub(super) struct Gathered<'h, 'a> {
     pub(super) results: Option<(usize, &'h Header<'a>)>,
     pub(super) message: Option<(usize, &'h Header<'a>)>,
     pub(super) seal: Option<(usize, &'h Header<'a>)>,
@@ -139,6 +138,13 @@ impl Sets {
 fn verify_seals(sets: &[Open], block: Block<'_>, keys: &Keys, data: &mut Vec<u8>) -> Result<(), Fault> {
     data.clear();
     for set in sets {
+        let instance = Some(set.seal.instance);
+        // RFC 8617 §5.2.1: all failures are permanent, those of DNS too.
+        let blame = |outcome: Outcome| outcome.error.map_or(Ok(()), |error| Err((instance, error)));
+        let found = match Found::of(&set.key, keys) {
+            Ok(found) => found,
+            Err(outcome) => return blame(outcome),
+        };
         // RFC 8617 §5.1.1: relaxed header canonicalisation; results, message signature, seal of each set.
         block.append(set.results, Canonicalization::Relaxed, data);
         block.append(set.message.field, Canonicalization::Relaxed, data);
@@ -151,10 +157,7 @@ fn verify_seals(sets: &[Open], block: Block<'_>, keys: &Keys, data: &mut Vec<u8>
             data,
             signature: &set.seal.signature,
         };
-        // RFC 8617 §5.2.1: all failures are permanent, those of DNS too.
-        if let Some(error) = signed.verify(&set.key, keys).error {
-            return Err((Some(set.seal.instance), error));
-        }
+        blame(found.verify(&signed))?;
         data.truncate(before);
         block.append(set.seal_field, Canonicalization::Relaxed, data);
     }
@@ -162,8 +165,8 @@ fn verify_seals(sets: &[Open], block: Block<'_>, keys: &Keys, data: &mut Vec<u8>
 }
 
 /// Sorts the ARC fields by instance. Also the highest instance, and the first thing that is wrong.
-pub(super) fn gather<'h, 'a>(headers: &'h Headers<'a>) -> (Vec<Found<'h, 'a>>, u8, Option<Fault>) {
-    let mut found: Vec<Found<'h, 'a>> = Vec::new();
+pub(super) fn gather<'h, 'a>(headers: &'h Headers<'a>) -> (Vec<Gathered<'h, 'a>>, u8, Option<Fault>) {
+    let mut found: Vec<Gathered<'h, 'a>> = Vec::new();
     let mut fault: Option<Fault> = None;
     for (place, field) in headers.iter().enumerate() {
         let instance = if field.is(RESULTS) {
@@ -181,7 +184,7 @@ pub(super) fn gather<'h, 'a>(headers: &'h Headers<'a>) -> (Vec<Found<'h, 'a>>, u
             }
         };
         if found.len() < usize::from(instance) {
-            found.resize_with(usize::from(instance), Found::default);
+            found.resize_with(usize::from(instance), Gathered::default);
         }
         let Some(set) = found.get_mut(usize::from(instance) - 1) else { continue };
         let slot = match () {
@@ -201,7 +204,7 @@ pub(super) fn gather<'h, 'a>(headers: &'h Headers<'a>) -> (Vec<Found<'h, 'a>>, u
 
 /// RFC 8617 §5.2, steps 2 and 3.
 fn structure(
-    found: Vec<Found<'_, '_>>,
+    found: Vec<Gathered<'_, '_>>,
     policy: &Policy,
     now: u64,
     bodies: &mut Bodies,
@@ -223,7 +226,7 @@ fn structure(
 /// Reads one set.
 fn open(
     instance: u8,
-    set: &Found<'_, '_>,
+    set: &Gathered<'_, '_>,
     policy: &Policy,
     now: u64,
     bodies: &mut Bodies,
@@ -282,15 +285,35 @@ fn message_signature(
 
 /// The instance of an ARC-Authentication-Results field, and what follows it (RFC 8617 §4.1.1).
 fn results_instance(field: &Header<'_>) -> Result<(u8, String), Error> {
-    let bad = || Error::about(ErrorKind::ArcInstance, field.value);
     let text = field.unfolded();
-    let semicolon = memchr(b';', &text).ok_or_else(bad)?;
-    let (info, results) = text.split_at_checked(semicolon).ok_or_else(bad)?;
-    let (name, value) = info.split_at_checked(memchr(b'=', info).ok_or_else(bad)?).ok_or_else(bad)?;
-    if trim(name) != b"i" {
-        return Err(bad());
+    let info = |text| -> Option<(&[u8], &[u8])> {
+        let text = skip_comments(skip_comments(text).strip_prefix(b"i")?).strip_prefix(b"=")?;
+        let text = skip_comments(text);
+        let digits = text.iter().take_while(|b| b.is_ascii_digit()).count();
+        let (digits, text) = text.split_at_checked(digits)?;
+        Some((digits, skip_comments(text).strip_prefix(b";")?))
+    };
+    let (digits, results) = info(&text).ok_or_else(|| Error::about(ErrorKind::ArcInstance, &text))?;
+    Ok((instance_value(digits)?, String::from_utf8_lossy(trim(results)).into_owned()))
+}
+
+/// The text without leading white space and comments (RFC 5322 §3.2.2).
+fn skip_comments(text: &[u8]) -> &[u8] {
+    let mut depth = 0_usize;
+    let mut rest = text;
+    loop {
+        rest = match rest {
+            [b'\\', _, tail @ ..] if depth > 0 => tail,
+            [b'(', tail @ ..] => {
+                depth += 1;
+                tail
+            }
+            [b')', tail @ ..] if depth > 0 => {
+                depth -= 1;
+                tail
+            }
+            [first, tail @ ..] if depth > 0 || is_fws(first) => tail,
+            _ => return rest,
+        };
     }
-    let instance = instance_value(trim(value.get(1..).unwrap_or_default()))?;
-    let results = trim(results.get(1..).unwrap_or_default());
-    Ok((instance, String::from_utf8_lossy(results).into_owned()))
 }

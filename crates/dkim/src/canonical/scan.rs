@@ -5,7 +5,7 @@
 const BLOCK: usize = 64;
 
 /// The offset of the first octet that relaxed canonicalisation (RFC 6376 §3.4.2, §3.4.4) may change, judged by the
-/// octet after it: a tab, or a space before a space or a carriage return. With `FOLDS`, a carriage return too.
+/// octet after it: a tab, or a space before a space, a tab or a carriage return. With `FOLDS`, a carriage return too.
 /// A space or carriage return at the very end is not found: what follows it is not known.
 pub(super) fn first_change<const FOLDS: bool>(text: &[u8]) -> Option<usize> {
     let mut at = 0;
@@ -32,7 +32,7 @@ fn block(text: &[u8], at: usize) -> Option<(&[u8; BLOCK], &[u8; BLOCK])> {
 /// Not zero if the octet `a` may change when `b` follows. Without branches, so that it can be done to many at once.
 fn changes<const FOLDS: bool>(a: u8, b: u8) -> u8 {
     let tab = u8::from(a == b'\t');
-    let space = u8::from(a == b' ') & (u8::from(b == b' ') | u8::from(b == b'\r'));
+    let space = u8::from(a == b' ') & (u8::from(b == b' ') | u8::from(b == b'\t') | u8::from(b == b'\r'));
     let fold = u8::from(FOLDS) & u8::from(a == b'\r');
     tab | space | fold
 }
@@ -54,8 +54,8 @@ mod tests {
                 text[at] = b' ';
                 assert_eq!(first_change::<false>(&text), None);
                 if at + 1 < length {
-                    for next in [b' ', b'\r'] {
-                        text[at + 1] = next;
+                    for next in b" \t\r" {
+                        text[at + 1] = *next;
                         assert_eq!(first_change::<false>(&text), Some(at));
                     }
                 }

@@ -70,18 +70,21 @@ impl Candidate {
         keys: &Keys,
         data: &mut Vec<u8>,
     ) -> Outcome {
+        let found = match Found::of(&self.key, keys) {
+            Ok(found) => found,
+            Err(outcome) => return outcome,
+        };
         data.clear();
         let (signature, kind) = (&self.signature, self.signature.header_canonicalization);
         block.append_fields(&signature.fields, kind, data);
         block.append_signature(self.field, self.removed.clone(), kind, data);
-        let signed = Signed {
+        let mut outcome = found.verify(&Signed {
             algorithm: signature.algorithm,
             domain: &signature.domain,
             identity: signature.identity.as_ref(),
             data,
             signature: &signature.signature,
-        };
-        let mut outcome = signed.verify(&self.key, keys);
+        });
         if outcome.error.is_none() {
             outcome.error = self.check_body(bodies).err();
         }
@@ -119,53 +122,59 @@ pub(crate) struct Signed<'a> {
     pub(crate) signature: &'a [u8],
 }
 
-impl Signed<'_> {
-    /// Verifies with the key of this name.
-    pub(crate) fn verify(&self, name: &Name, keys: &Keys) -> Outcome {
-        let missing = || Outcome {
-            record: None,
-            error: Some(Error::about(ErrorKind::KeyLookup, b"not asked for")),
-            security: Security::Unknown,
-        };
-        let Some(Key { records, security }) = keys.get(name) else { return missing() };
-        let records = match records {
-            Ok(records) => records,
-            Err(error) => {
-                return Outcome { record: None, error: Some(error.clone()), security: *security };
-            }
-        };
-        // RFC 6376 §6.1.2: of several key records, each may be tried until one verifies.
-        let mut refused: Option<(&Record, Error)> = None;
-        for record in records {
-            match self.verify_with(record) {
-                Ok(()) => return Outcome { record: Some(record.clone()), error: None, security: *security },
-                // A key that fits and does not verify tells more than one that does not fit.
-                Err(error) if refused.is_none() || error.kind() == ErrorKind::SignatureMismatch => {
-                    refused = Some((record, error));
-                }
-                Err(_) => {}
-            }
-        }
-        match refused {
-            Some((record, error)) => {
-                Outcome { record: Some(record.clone()), error: Some(error), security: *security }
-            }
-            None => missing(),
+/// The records of one key, at least one.
+pub(crate) struct Found<'a> {
+    records: &'a [Record],
+    security: Security,
+}
+
+impl<'a> Found<'a> {
+    /// The records, or what became of everything that needs them.
+    pub(crate) fn of(name: &Name, keys: &'a Keys) -> Result<Self, Outcome> {
+        let failed = |error, security| Outcome { record: None, error: Some(error), security };
+        match keys.get(name) {
+            Some(Key { records: Ok(records), security }) => Ok(Self { records, security: *security }),
+            Some(Key { records: Err(error), security }) => Err(failed(error.clone(), *security)),
+            None => Err(failed(Error::about(ErrorKind::KeyLookup, b"not asked for"), Security::Unknown)),
         }
     }
 
+    /// RFC 6376 §6.1.2: of several key records, each may be tried until one verifies.
+    pub(crate) fn verify(&self, signed: &Signed<'_>) -> Outcome {
+        let mut outcome =
+            Outcome { record: None, error: Some(ErrorKind::NoKey.into()), security: self.security };
+        for record in self.records {
+            let error = match signed.verify_with(record) {
+                Ok(()) => None,
+                // A key that fits and does not verify tells more than one that does not fit.
+                Err(error) if outcome.record.is_none() || error.kind() == ErrorKind::SignatureMismatch => {
+                    Some(error)
+                }
+                Err(_) => continue,
+            };
+            outcome.record = Some(record.clone());
+            outcome.error = error;
+            if outcome.error.is_none() {
+                break;
+            }
+        }
+        outcome
+    }
+}
+
+impl Signed<'_> {
     /// RFC 6376 §6.1.2, steps 5 to 9, and §6.1.3.
     fn verify_with(&self, record: &Record) -> Result<(), Error> {
         // RFC 6376 §6.1.2: the hash must be among those of the record.
         if !record.allows_hash(self.algorithm.hash()) {
             return Err(ErrorKind::HashNotAllowed.into());
         }
+        // RFC 6376 §6.1.2: an empty p= means that the key was revoked.
+        let key = record.key.as_ref().ok_or(ErrorKind::KeyRevoked)?;
         // RFC 6376 §6.1.2: the key must fit the algorithm.
         if record.key_type != self.algorithm.key_type() {
             return Err(ErrorKind::KeyTypeMismatch.into());
         }
-        // RFC 6376 §6.1.2: an empty p= means that the key was revoked.
-        let key = record.key.as_ref().ok_or(ErrorKind::KeyRevoked)?;
         key.check_size()?;
         // RFC 6376 §3.6.1: a key for other services alone is not for mail.
         if !record.allows_email() {
