@@ -35,3 +35,6 @@ pub use session::{
     Answer, Ask, AskHello, AskLogin, AskMessage, AskNonce, AskRecipient, AskSecret, AskSender, CloseReason,
     Said, SecretReply, Session, Step, Waiting,
 };
+
+#[doc(hidden)]
+pub mod fuzzing;

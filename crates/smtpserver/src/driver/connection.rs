@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use smtp_parser::Verb;
 use tokio::time::Sleep;
 use tracing::{debug, info};
 
@@ -228,6 +229,7 @@ impl<B: Backend, T: Transport> Connection<B, T> {
     async fn work(&mut self, mut buffer: Buffer) -> Result<(), End> {
         let mut started = instant();
         let time = now();
+        let mut done = false;
         loop {
             let input = self.input();
             let (taken, step) = self.session.receive(buffer.input(), time, &mut self.out);
@@ -249,6 +251,7 @@ impl<B: Backend, T: Transport> Connection<B, T> {
                     self.act(step, &mut buffer).await?;
                 }
             }
+            done = true;
             if self.observe(started) {
                 started = instant();
             }
@@ -261,7 +264,7 @@ impl<B: Backend, T: Transport> Connection<B, T> {
         }
         self.carry = buffer.input().to_vec();
         self.shared.buffers.give(buffer);
-        self.keep_time(started);
+        self.keep_time(done);
         self.flush().await?;
         // An idle connection keeps no memory for replies.
         self.out = Vec::new();
@@ -277,12 +280,13 @@ impl<B: Backend, T: Transport> Connection<B, T> {
         }
     }
 
-    /// Notes for the deadlines what has happened by `time`.
-    fn keep_time(&mut self, time: Instant) {
+    /// Notes for the deadlines what has happened. A command that comes in pieces has one deadline for all of them; a
+    /// message may go on as long as pieces come.
+    fn keep_time(&mut self, done: bool) {
+        let time = instant();
         let clock = &mut self.clock;
         let data = self.session.waiting() == Waiting::Data;
-        // A command in pieces has one deadline; a message may go on as long as pieces come.
-        if self.carry.is_empty() || data {
+        if done {
             clock.waiting = time;
         }
         match clock.message {
@@ -366,12 +370,16 @@ impl<B: Backend, T: Transport> Connection<B, T> {
             self.login_failed(&failure);
         }
         let Some(said) = self.session.take_said() else { return false };
-        let time = started.elapsed();
+        let since = match (said.verb, self.clock.message) {
+            (Some(Verb::Data | Verb::Bdat), Some(since)) => since,
+            _ => started,
+        };
+        let time = since.elapsed();
         let kind = self.session.rules().kind;
         self.shared.metrics.said(kind, said, time);
         debug!(
             target: "smtpserver",
-            kind = kind.label(), cmd = said.verb.map_or("", smtp_parser::Verb::label), code = said.code.get(),
+            kind = kind.label(), cmd = said.verb.map_or("", Verb::label), code = said.code.get(),
             ecode = said.status.map(tracing::field::display), duration = ?time, "smtp command result"
         );
         true

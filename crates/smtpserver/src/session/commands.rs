@@ -203,6 +203,7 @@ impl Session {
         match (parsed, failing) {
             // The octets of a chunk come whatever is said to the command.
             (Ok(Command::Bdat(bdat)), Some(wording)) => self.skip_chunk(bdat, wording, out),
+            (Err(error), Some(_)) if verb == Verb::Bdat => self.syntax_error(&error, line, out),
             (_, Some(replies::TOO_MANY_FAILURES)) => {
                 self.close(replies::TOO_MANY_FAILURES, CloseReason::Refused, out)
             }

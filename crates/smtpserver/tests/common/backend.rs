@@ -1,0 +1,185 @@
+//! A backend that does what developer mode does: one user, any recipient, special local parts. It remembers everything.
+
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex};
+
+use moxd_smtpserver::developer::{Stage, failure};
+use moxd_smtpserver::{
+    Backend, Client, Hello, Kind, Login, LoginFailure, Received, Refusal, Sender, replies,
+};
+use sasl::{Absent, CramMd5Secret, Decoy, Hash, Identity, Need, Password, ScramSecret, Verifier};
+use smtp_parser::Path;
+use tokio::sync::Semaphore;
+
+pub const USER: &str = "mox@localhost";
+pub const PASSWORD: &str = "moxmoxmox";
+
+/// A message that was taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taken {
+    pub sender: String,
+    pub recipients: Vec<String>,
+    pub content: Vec<u8>,
+    pub received: Received,
+}
+
+/// What was asked and told, in short words, and the messages.
+#[derive(Default)]
+pub struct TestBackend {
+    pub events: Mutex<Vec<String>>,
+    pub messages: Mutex<Vec<Taken>>,
+    /// If there is one, a message is taken only with a permit of it.
+    pub commits: Option<Arc<Semaphore>>,
+    /// Panics at a recipient of this local part.
+    pub fragile: bool,
+    /// SHA-256 of the key of a client certificate that stands for the user.
+    pub client_key: Option<[u8; 32]>,
+    /// Octets of content after which it is refused.
+    pub full_after: Option<usize>,
+}
+
+pub struct Transaction {
+    sender: Path,
+    recipients: Vec<Path>,
+    content: Vec<u8>,
+}
+
+impl TestBackend {
+    fn tell(&self, event: impl Into<String>) {
+        self.events.lock().unwrap().push(event.into());
+    }
+
+    pub fn messages(&self) -> Vec<Taken> {
+        self.messages.lock().unwrap().clone()
+    }
+
+    pub fn events(&self) -> Vec<String> {
+        self.events.lock().unwrap().clone()
+    }
+}
+
+fn secret(hash: Hash) -> ScramSecret {
+    let iterations = NonZeroU32::new(4096).unwrap();
+    ScramSecret::derive(hash, &Password::new(PASSWORD).unwrap(), b"sixteen octets..", iterations)
+}
+
+impl Backend for TestBackend {
+    type Connection = ();
+    type Transaction = Transaction;
+
+    fn connect(&self, client: &Client) {
+        self.tell(format!("connect {}", client.ip()));
+    }
+
+    async fn hello(&self, (): &mut (), _: &Client, hello: &Hello) -> Result<(), Refusal> {
+        self.tell(format!("hello {} {}", hello.name, hello.extended));
+        match hello.name.to_string().as_str() {
+            "nonexistent.example" if !hello.extended => Err(Refusal::new(replies::HELLO_UNRESOLVABLE)),
+            _ => Ok(()),
+        }
+    }
+
+    async fn secret(&self, (): &mut (), client: &Client, need: Need) -> Result<Verifier, Refusal> {
+        Ok(match need {
+            Need::Password { username, password } => {
+                Verifier::Checked(username == USER && password.as_str() == PASSWORD)
+            }
+            Need::Scram { username, hash } if username == USER => Verifier::Scram(secret(hash)),
+            Need::Scram { username, hash } => {
+                let iterations = NonZeroU32::new(4096).unwrap();
+                Verifier::Scram(Decoy::new(&[7; 32], &username, Absent::User).scram(hash, iterations))
+            }
+            Need::CramMd5 { username } if username == USER => {
+                Verifier::CramMd5(CramMd5Secret::derive(&Password::new(PASSWORD).unwrap()))
+            }
+            Need::CramMd5 { username } => {
+                Verifier::CramMd5(Decoy::new(&[7; 32], &username, Absent::User).cram_md5())
+            }
+            Need::Certificate { .. } => {
+                let key = client.tls.as_ref().and_then(|tls| tls.client_key);
+                Verifier::Certificate(
+                    key.filter(|key| Some(*key) == self.client_key).map(|_| USER.to_owned()),
+                )
+            }
+        })
+    }
+
+    async fn login(&self, (): &mut (), _: &Client, identity: &Identity) -> Result<Login, Refusal> {
+        self.tell(format!("login {} {}", identity.username, identity.mechanism));
+        Ok(Login { account: "mox".into(), address: identity.username.parse().unwrap() })
+    }
+
+    fn login_failed(&self, (): &mut (), _: &Client, failure: &LoginFailure) {
+        let name = failure.username.as_deref().unwrap_or("-");
+        self.tell(format!("login failed {name} {:?}", failure.reason));
+    }
+
+    async fn sender(&self, (): &mut (), client: &Client, sender: &Sender) -> Result<Transaction, Refusal> {
+        self.tell(format!("sender {}", sender.path));
+        if let Path::Mailbox(mailbox) = &sender.path {
+            failure(&mailbox.localpart, Stage::Mail).map_or(Ok(()), Err)?;
+            if client.kind.is_submission() && !mailbox.localpart.as_str().starts_with("mox") {
+                return Err(Refusal::new(replies::SENDER_NOT_YOURS));
+            }
+        }
+        if let (Path::Literal(..), Kind::Smtp) = (&sender.path, client.kind) {
+            return Err(Refusal::new(replies::SENDER_DOMAIN_REQUIRED));
+        }
+        Ok(Transaction { sender: sender.path.clone(), recipients: Vec::new(), content: Vec::new() })
+    }
+
+    async fn recipient(
+        &self,
+        (): &mut (),
+        _: &Client,
+        transaction: &mut Transaction,
+        recipient: &Path,
+    ) -> Result<(), Refusal> {
+        self.tell(format!("recipient {recipient}"));
+        if let Path::Mailbox(mailbox) = recipient {
+            assert!(!self.fragile || mailbox.localpart.as_str() != "fragile", "a fault, on purpose");
+            failure(&mailbox.localpart, Stage::Recipient).map_or(Ok(()), Err)?;
+        }
+        transaction.recipients.push(recipient.clone());
+        Ok(())
+    }
+
+    async fn content(&self, transaction: &mut Transaction, content: &[u8]) -> Result<(), Refusal> {
+        transaction.content.extend_from_slice(content);
+        match self.full_after {
+            Some(most) if transaction.content.len() > most => Err(Refusal::new(replies::SYSTEM_FULL)),
+            _ => Ok(()),
+        }
+    }
+
+    async fn message(
+        &self,
+        (): &mut (),
+        _: &Client,
+        transaction: Transaction,
+        received: &Received,
+    ) -> Result<(), Refusal> {
+        let failures: Vec<_> = transaction
+            .recipients
+            .iter()
+            .filter_map(|path| match path {
+                Path::Mailbox(mailbox) => failure(&mailbox.localpart, Stage::Message),
+                _ => None,
+            })
+            .collect();
+        if failures.len() == transaction.recipients.len() {
+            return Err(Refusal::all(&failures));
+        }
+        if let Some(commits) = &self.commits {
+            commits.acquire().await.unwrap().forget();
+        }
+        self.tell("message");
+        self.messages.lock().unwrap().push(Taken {
+            sender: transaction.sender.to_string(),
+            recipients: transaction.recipients.iter().map(ToString::to_string).collect(),
+            content: transaction.content,
+            received: *received,
+        });
+        Ok(())
+    }
+}
