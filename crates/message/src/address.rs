@@ -217,6 +217,10 @@ fn entry(cursor: &mut Cursor<'_>, in_group: bool, comment: &mut Option<String>) 
         Some(b'@') if words.any && !words.gap => {
             cursor.next();
             let site = site(cursor, comment)?;
+            // Many write an address as its own display name without quotes. It is clear if both are one.
+            if cursor.peek() == Some(b'<') && angle(cursor)? != (words.joined.clone(), site.clone()) {
+                return None;
+            }
             Address { name: None, localpart: words.joined, site }
         }
         Some(b':') if !in_group => {
@@ -296,3 +300,6 @@ fn site(cursor: &mut Cursor<'_>, comment: &mut Option<String>) -> Option<Site> {
     let written = text(&written);
     Some(written.parse().map_or(Site::Invalid(written), Site::Host))
 }
+
+#[cfg(test)]
+mod tests;

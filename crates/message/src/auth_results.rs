@@ -14,6 +14,9 @@ use std::fmt;
 /// cannot be folded within the 998 octets of a line, whatever its escapes and its UTF-8 (RFC 5322 §2.1.1).
 pub const MAX_VALUE: usize = 200;
 
+/// Characters of a keyword that are written; the longest registered one has 18.
+const MAX_KEYWORD: usize = 64;
+
 /// One Authentication-Results field: who judged, and the results method by method.
 ///
 /// `Display` writes it on one line, for people; [`AuthResults::field`] writes it folded, for a message.
@@ -246,7 +249,8 @@ pub(crate) fn spelled(domain: &Domain, utf8: bool) -> (String, Option<String>) {
 /// RFC 8601 §2.2: a Keyword is letters, digits and hyphens. What is none of these is left out; an underscore stays, as
 /// registered names have it (`smtp.rcpt_to`).
 fn keyword(text: &str) -> String {
-    text.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).collect()
+    let word = text.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+    word.take(MAX_KEYWORD).collect()
 }
 
 fn cut(text: &str) -> &str {
@@ -261,17 +265,17 @@ fn value(text: &str) -> String {
     if is_quoted_address(text) {
         return text.to_owned();
     }
-    let text = cut(text);
-    let special = |c: char| c.is_control() || c.is_whitespace() || r#""\();,<>"#.contains(c);
+    let text: String = cut(text).chars().map(plain).collect();
+    let special = |c: char| c.is_whitespace() || r#""\();,<>"#.contains(c);
     if !text.is_empty() && !text.contains(special) {
-        return text.to_owned();
+        return text;
     }
     let mut out = String::from("\"");
     for c in text.chars() {
         if matches!(c, '"' | '\\') {
             out.push('\\');
         }
-        out.push(plain(c));
+        out.push(c);
     }
     out.push('"');
     out

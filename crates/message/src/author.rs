@@ -55,3 +55,43 @@ pub fn from_domain(headers: &Headers<'_>) -> Result<Domain, FromError> {
     let address = author(headers)?;
     address.domain().cloned().ok_or_else(|| FromError::new(FromErrorKind::NoDomain))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{MAX_FIELDS, headers};
+
+    #[track_caller]
+    fn check(block: &str, expected: Result<&str, FromErrorKind>) {
+        let found = from_domain(&headers(block.as_bytes()));
+        assert_eq!(found.as_ref().map(Domain::as_str).map_err(|e| e.kind()), expected, "{block}");
+    }
+
+    #[test]
+    fn accepts_one_author() {
+        check("From: a@Example.ORG\r\n", Ok("example.org"));
+        check("to: x@y\r\nFROM : \"b@evil.example\" <a@example.org> (c@evil.example)\r\n", Ok("example.org"));
+        check("From: ü@bücher.example\r\n", Ok("xn--bcher-kva.example"));
+        // RFC 6854 §2: a group may stand in From.
+        check("From: Team: a@example.org;\r\n", Ok("example.org"));
+    }
+
+    #[test]
+    fn refuses_everything_that_leaves_doubt() {
+        check("To: a@example.org\r\n", Err(FromErrorKind::NoField));
+        check("From: a@example.org\r\nfrom: a@example.org\r\n", Err(FromErrorKind::SeveralFields));
+        check("From:\r\n", Err(FromErrorKind::NoAuthor));
+        check("From: Nobody:;\r\n", Err(FromErrorKind::NoAuthor));
+        check("From: a@example.org, b@example.com\r\n", Err(FromErrorKind::SeveralAuthors));
+        check("From: g: a@example.org, a@example.org;\r\n", Err(FromErrorKind::SeveralAuthors));
+        check("From: a@example.org, <b@example.com\r\n", Err(FromErrorKind::Malformed));
+        check("From: <a@example.org> <b@example.com>\r\n", Err(FromErrorKind::Malformed));
+        check("From: a@example.org\rFrom: b@example.com\r\n", Err(FromErrorKind::Malformed));
+        check("From: root\r\n", Err(FromErrorKind::NoDomain));
+        check("From: a@exa_mple.org\r\n", Err(FromErrorKind::BadDomain));
+        check("From: a@[192.0.2.1]\r\n", Err(FromErrorKind::AddressLiteral));
+        let many = "A: b\r\n".repeat(MAX_FIELDS - 1);
+        check(&format!("{many}From: a@example.org\r\n"), Ok("example.org"));
+        check(&format!("{many}From: a@example.org\r\nA: b\r\n"), Err(FromErrorKind::Unread));
+    }
+}

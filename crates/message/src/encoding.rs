@@ -65,7 +65,7 @@ impl Decoded {
 const STANDARD: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const URL_SAFE: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 /// Marks what is no base64 digit in [`DIGITS`].
-const NONE: u8 = 0xff;
+const NONE: u32 = 0xff;
 
 /// The value of each octet as a base64 digit.
 #[allow(
@@ -73,7 +73,7 @@ const NONE: u8 = 0xff;
     reason = "evaluated by the compiler, which would refuse an index out of range"
 )]
 const DIGITS: [u8; 256] = {
-    let mut digits = [NONE; 256];
+    let mut digits = [0xff; 256];
     let mut value = 0;
     while value < 64 {
         digits[STANDARD[value as usize] as usize] = value;
@@ -90,10 +90,16 @@ pub fn decode_base64(input: &[u8], limit: usize) -> Decoded {
     let mut out = Decoded::default();
     out.bytes.reserve((input.len() / 4 * 3).min(limit));
     let (mut group, mut count) = (0_u32, 0);
-    for &octet in input {
-        let digit = DIGITS.get(usize::from(octet)).copied().unwrap_or(NONE);
+    let mut rest = input;
+    loop {
+        if count == 0 {
+            rest = whole_groups(rest, limit, &mut out);
+        }
+        let Some((octet, tail)) = rest.split_first() else { break };
+        rest = tail;
+        let digit = digit(*octet);
         if digit != NONE {
-            group = group << 6 | u32::from(digit);
+            group = group << 6 | digit;
             count += 1;
             if count == 4 {
                 let [_, bytes @ ..] = group.to_be_bytes();
@@ -102,7 +108,7 @@ pub fn decode_base64(input: &[u8], limit: usize) -> Decoded {
                 }
                 (group, count) = (0, 0);
             }
-        } else if octet == b'=' {
+        } else if *octet == b'=' {
             finish(&mut out, group, count, limit);
             (group, count) = (0, 0);
         } else {
@@ -112,6 +118,24 @@ pub fn decode_base64(input: &[u8], limit: usize) -> Decoded {
     out.faulty |= count != 0;
     finish(&mut out, group, count, limit);
     out
+}
+
+/// Decodes groups of four digits as long as nothing else comes, which is nearly always; gives what is left.
+fn whole_groups<'i>(mut rest: &'i [u8], limit: usize, out: &mut Decoded) -> &'i [u8] {
+    while let [a, b, c, d, tail @ ..] = rest {
+        let [a, b, c, d] = [*a, *b, *c, *d].map(digit);
+        if (a | b | c | d) == NONE || out.bytes.len() + 3 > limit {
+            break;
+        }
+        let [_, bytes @ ..] = (a << 18 | b << 12 | c << 6 | d).to_be_bytes();
+        out.bytes.extend_from_slice(&bytes);
+        rest = tail;
+    }
+    rest
+}
+
+fn digit(octet: u8) -> u32 {
+    DIGITS.get(usize::from(octet)).map_or(NONE, |digit| u32::from(*digit))
 }
 
 /// The last group of a text: two digits are an octet, three are two octets.

@@ -199,10 +199,11 @@ fn field_length(rest: &[u8]) -> usize {
 }
 
 fn check_lines(raw: &[u8], offset: usize, findings: &mut Vec<Finding>) {
-    let mut at = offset;
-    for line in raw.split_inclusive(|b| *b == b'\n') {
-        check_line(line, at, findings);
-        at += line.len();
+    let mut from = 0;
+    while let Some(tail) = raw.get(from..).filter(|tail| !tail.is_empty()) {
+        let line = memchr(b'\n', tail).and_then(|end| tail.get(..=end)).unwrap_or(tail);
+        check_line(line, offset + from, findings);
+        from += line.len();
     }
 }
 
@@ -347,3 +348,6 @@ impl HeaderScan {
         Scanned::More
     }
 }
+
+#[cfg(test)]
+mod tests;

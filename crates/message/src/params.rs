@@ -117,9 +117,16 @@ fn value(cursor: &mut Cursor<'_>) -> Vec<u8> {
     if let Some(quoted) = cursor.quoted() {
         return quoted;
     }
-    // RFC 2045 §5.1 wants a token; spaces and specials without quotes are common in file names.
-    let bare = cursor.take_while(|b| !matches!(b, b';' | b'(' | b'"' | b'\r' | b'\n'));
-    bare.trim_ascii().to_vec()
+    // RFC 2045 §5.1 wants a token; spaces and specials without quotes are common in file names. Parentheses at the end
+    // are a comment, those in the middle are not.
+    let bare = cursor.take_while(|b| !matches!(b, b';' | b'"' | b'\r' | b'\n')).trim_ascii();
+    let comment = match bare.iter().rposition(|b| matches!(b, b'(' | b')')) {
+        Some(at) if bare.get(at) == Some(&b'(') || at + 1 == bare.len() => {
+            bare.iter().position(|b| *b == b'(')
+        }
+        _ => None,
+    };
+    comment.and_then(|at| bare.get(..at)).unwrap_or(bare).trim_ascii_end().to_vec()
 }
 
 /// Takes `name*2*` apart (RFC 2231 §3, §4).
@@ -206,6 +213,8 @@ mod tests {
             &[("boundary", "a;b \"c"), ("x", "y")],
         );
         check("(c) text (c) / (c) plain (c) ; (c) a (c) = (c) b", "text/plain", &[("a", "b")]);
+        check("text/plain; charset=x (a\r\n comment); y=1", "text/plain", &[("charset", "x"), ("y", "1")]);
+        check("text/plain; name=a (1).txt; y=b)", "text/plain", &[("name", "a (1).txt"), ("y", "b)")]);
         check("image/png; name=my file.png; x=1", "image/png", &[("name", "my file.png"), ("x", "1")]);
         check("text/plain; nonsense; ; =x; a=1", "text/plain", &[("a", "1")]);
         check("text/plain charset=utf-8; a=1", "text/plain", &[("a", "1")]);

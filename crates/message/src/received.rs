@@ -144,3 +144,87 @@ impl fmt::Display for Received {
 pub fn hops(headers: &Headers<'_>) -> usize {
     headers.all("Received").count()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn received(from: &str, protocol: Protocol) -> Received {
+        let date = Date::new(1_793_718_245, 0);
+        Received::new(from.parse().unwrap(), "mx.example.org".parse().unwrap(), protocol, "q1w2e3", date)
+    }
+
+    #[track_caller]
+    fn check(received: &Received, expected: &str) {
+        assert_eq!(received.field(), expected);
+        assert_eq!(received.to_string(), expected.replace("\r\n\t", " ").trim_end());
+    }
+
+    #[test]
+    fn writes_what_delivery_saw() {
+        let protocol = Protocol { extended: true, tls: true, ..Protocol::default() };
+        let mut found = received("client.example.com", protocol);
+        found.reverse = Some("real.example.com".parse().unwrap());
+        found.remote = Some("192.0.2.7".parse().unwrap());
+        found.local = Some("2001:db8::25".parse().unwrap());
+        found.tls = Some("TLS1.3 TLS_AES_128_GCM_SHA256".to_owned());
+        found.recipient = Some(Path::Mailbox("a@example.org".parse().unwrap()));
+        check(
+            &found,
+            "Received: from client.example.com (real.example.com [192.0.2.7]) by\r\n\
+             \tmx.example.org ([IPv6:2001:db8::25]) via tcp with ESMTPS id q1w2e3\r\n\
+             \t(TLS1.3 TLS_AES_128_GCM_SHA256) for <a@example.org>;\r\n\
+             \tTue, 3 Nov 2026 15:04:05 +0000\r\n",
+        );
+        found.reverse = Some("client.example.com".parse().unwrap());
+        found.require_tls = true;
+        check(
+            &found,
+            "Received: from client.example.com ([192.0.2.7]) by mx.example.org\r\n\
+             \t([IPv6:2001:db8::25]) via tcp with ESMTPS (requiretls) id q1w2e3\r\n\
+             \t(TLS1.3 TLS_AES_128_GCM_SHA256) for <a@example.org>;\r\n\
+             \tTue, 3 Nov 2026 15:04:05 +0000\r\n",
+        );
+    }
+
+    #[test]
+    fn writes_little_at_submission_and_unicode_with_smtputf8() {
+        check(
+            &received("[192.0.2.7]", Protocol::smtp()),
+            "Received: from [192.0.2.7] by mx.example.org via tcp with SMTP id q1w2e3;\r\n\
+             \tTue, 3 Nov 2026 15:04:05 +0000\r\n",
+        );
+        let protocol = Protocol { utf8: true, ..Protocol::default() };
+        let mut found = received("bücher.example", protocol);
+        found.by = found.from.domain().unwrap().clone();
+        found.recipient = Some(Path::Mailbox("ü@bücher.example".parse().unwrap()));
+        check(
+            &found,
+            "Received: from bücher.example (xn--bcher-kva.example) by bücher.example\r\n\
+             \t(xn--bcher-kva.example) via tcp with UTF8SMTP id q1w2e3 for\r\n\
+             \t<ü@bücher.example>; Tue, 3 Nov 2026 15:04:05 +0000\r\n",
+        );
+    }
+
+    #[test]
+    fn names_every_protocol() {
+        let name =
+            |extended, utf8, tls, authenticated| Protocol { extended, utf8, tls, authenticated }.to_string();
+        assert_eq!(name(false, false, false, false), "SMTP");
+        assert_eq!(name(true, false, false, false), "ESMTP");
+        assert_eq!(name(true, false, true, false), "ESMTPS");
+        assert_eq!(name(true, false, false, true), "ESMTPA");
+        assert_eq!(name(true, false, true, true), "ESMTPSA");
+        assert_eq!(name(true, true, false, false), "UTF8SMTP");
+        assert_eq!(name(true, true, true, true), "UTF8SMTPSA");
+        assert_eq!(name(false, false, true, true), "ESMTPSA");
+    }
+
+    #[test]
+    fn nothing_leaves_the_field() {
+        let mut found = received("a.example", Protocol::smtp());
+        found.id = "x\r\nEvil: 1".to_owned();
+        found.tls = Some(")\r\n(".to_owned());
+        assert_eq!(found.field().lines().filter(|line| !line.starts_with('\t')).count(), 1);
+    }
+}

@@ -236,11 +236,13 @@ impl Scan<'_> {
     }
 
     /// Ends all parts that stand in the one at `level`.
-    fn close_to(&mut self, level: usize, end: usize) {
+    fn close_to(&mut self, level: usize, mut end: usize) {
         while self.open.len() > level + 1
             && let Some(open) = self.open.pop()
         {
             let part = self.finished(open, end);
+            // A part without a body may end behind the line end that the delimiter claims.
+            end = end.max(part.body.end);
             if let Some(parent) = self.open.last_mut() {
                 parent.part.parts.push(part);
             }
