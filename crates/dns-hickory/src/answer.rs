@@ -4,6 +4,7 @@ use crate::convert;
 use dns::{Kind, LookupErrorKind, Record, Security};
 use hickory_net::{DnsError, NetError};
 use hickory_proto::dnssec::Proof;
+use hickory_proto::dnssec::rdata::{DNSSECRData, NSEC};
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::{self, RData, RecordType};
 use hickory_proto::serialize::binary::BinDecodable;
@@ -42,6 +43,7 @@ pub(crate) fn read(result: Result<Message, NetError>, name: &rr::Name, kind: Kin
         }
         Err(NetError::Dns(DnsError::Nsec { response, proof, .. })) => match security(proof) {
             Some(security) => Said { security, ..negative(&response, validated) },
+            None if wildcard_is_proven(&response, name) => positive(&response, name, kind, validated),
             None => failed(LookupErrorKind::Bogus),
         },
         Err(error) => failed(failure(&error)),
@@ -90,6 +92,41 @@ fn positive(message: &Message, asked: &rr::Name, kind: Kind, validated: bool) ->
         }
     }
     failed(LookupErrorKind::Malformed)
+}
+
+/// RFC 4035 §5.3.4: data expanded from a wildcard need proof that no name between the two exists. hickory 0.26.3 misses
+/// that proof where the name is one label below the wildcard's parent and the zone uses NSEC.
+fn wildcard_is_proven(message: &Message, name: &rr::Name) -> bool {
+    let labels = message.answers.iter().find_map(|record| match &record.data {
+        RData::DNSSEC(DNSSECRData::RRSIG(rrsig)) if record.name == *name && record.proof == Proof::Secure => {
+            Some(rrsig.input().num_labels).filter(|labels| *labels < name.num_labels())
+        }
+        _ => None,
+    });
+    let Some(labels) = labels else { return false };
+    // RFC 5155 §1.3 has the word: the next closer name is one label longer than the wildcard's parent. If it does not
+    // exist, nothing below it does.
+    let next_closer = name.trim_to(usize::from(labels) + 1);
+    message.authorities.iter().filter(|record| record.proof == Proof::Secure).any(|record| {
+        match &record.data {
+            RData::DNSSEC(DNSSECRData::NSEC(nsec)) => denies(&record.name, nsec, &next_closer),
+            _ => false,
+        }
+    })
+}
+
+/// Does this NSEC record prove that `name` does not exist, not even as the parent of another?
+fn denies(owner: &rr::Name, nsec: &NSEC, name: &rr::Name) -> bool {
+    let next = nsec.next_domain_name();
+    // RFC 6840 §4.1: the parent's record at a delegation says nothing of the names below.
+    let types = nsec.type_set();
+    let delegates = types.contains(RecordType::NS) && !types.contains(RecordType::SOA);
+    if delegates && owner.zone_of(name) {
+        return false;
+    }
+    // RFC 4034 §4.1.1: the last record of a zone points back to its apex.
+    let before_next = name < next || (next <= owner && next.zone_of(name));
+    owner < name && before_next && !name.zone_of(next)
 }
 
 /// RFC 6672 §5.3.1: an alias that a DNAME implies is not signed itself; it is as good as the DNAME.

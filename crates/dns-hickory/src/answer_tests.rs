@@ -106,3 +106,25 @@ fn a_lifetime_is_the_shortest_of_all_records_used() {
     chain.answers[1].ttl = u32::MAX;
     assert_eq!(seconds(u32::MAX), Duration::ZERO);
 }
+
+// RFC 4035 §5.3.4, RFC 6840 §4.1
+#[test]
+fn an_nsec_record_denies_what_lies_between_its_names() {
+    use hickory_proto::dnssec::rdata::NSEC;
+    let check = |owner: &str, next: &str, types: &[RecordType], asked: &str, want: bool| {
+        let nsec = NSEC::new(name(next), types.iter().copied());
+        assert_eq!(denies(&name(owner), &nsec, &name(asked)), want, "{owner} {next} {asked}");
+    };
+    let a = &[RecordType::A][..];
+    check("a.z.", "c.z.", a, "b.z.", true);
+    check("a.z.", "c.z.", a, "d.z.", false);
+    check("a.z.", "c.z.", a, "a.z.", false);
+    check("a.z.", "c.z.", a, "c.z.", false);
+    check("a.z.", "x.b.z.", a, "b.z.", false);
+    check("y.z.", "z.", a, "zz.z.", true);
+    check("y.z.", "z.", a, "a.z.", false);
+    check("y.z.", "z.", a, "zz.other.", false);
+    check("a.z.", "c.z.", &[RecordType::NS], "b.a.z.", false);
+    check("a.z.", "c.z.", &[RecordType::NS, RecordType::SOA], "b.a.z.", true);
+    check("a.z.", "c.z.", &[RecordType::NS], "b.z.", true);
+}

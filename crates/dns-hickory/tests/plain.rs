@@ -6,7 +6,8 @@ use dns::{Kind, LookupErrorKind, Name, Question, Record, Resolver, Security, add
 use moxd_dns_hickory::testing::{Server, Settings};
 use moxd_dns_hickory::{Dnssec, ErrorKind, Finding, Hickory, Options};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 const ZONE: &str = r#"
     example.test.          TXT   "v=spf1 -all"
@@ -236,6 +237,21 @@ async fn equal_questions_at_one_time_are_asked_once_and_others_side_by_side() {
     dns::join_all(lookups).await;
     assert!(started.elapsed() < Duration::from_millis(350), "one delay: {:?}", started.elapsed());
     assert_eq!(server.asked().len(), 4);
+}
+
+#[tokio::test]
+async fn a_thousand_questions_at_one_time_get_their_answers() {
+    let text: String = (0..1000).map(|n| format!("n{n}.test. A 192.0.2.1\n")).collect();
+    let mut settings = Settings::default();
+    settings.delay = Duration::from_millis(20);
+    let server =
+        Server::listen((Ipv4Addr::LOCALHOST, 0).into(), Zone::parse(&text).unwrap(), settings).await.unwrap();
+    // A burst like this can overflow the socket's buffer; what is lost is sent again.
+    let resolver = Hickory::with_servers(&[server.address()], Options::default()).unwrap();
+    let names: Vec<String> = (0..1000).map(|n| format!("n{n}.test")).collect();
+    let lookups: Vec<_> = names.iter().map(|n| Box::pin(ask(&resolver, n, Kind::A)) as _).collect();
+    let answers: Vec<Result<Vec<Record>, LookupErrorKind>> = dns::join_all(lookups).await;
+    assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1000);
 }
 
 #[tokio::test]

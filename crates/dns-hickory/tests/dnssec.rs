@@ -1,0 +1,205 @@
+//! The resolver against a real server with signed zones.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
+
+mod signed;
+
+use dns::{LookupErrorKind, Name, Security, addresses, mx, txt};
+use moxd_dns_hickory::testing::Server;
+use moxd_dns_hickory::{Dnssec, Finding, Hickory, Options};
+use signed::{Signed, SignedServer, Zone};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+const ZONES: &[Zone] = &[
+    Zone { origin: ".", text: "", signed: Signed::Nsec },
+    Zone { origin: "test.", text: "ns 300 IN A 127.0.0.1\nempty.name 300 IN TXT x", signed: Signed::Nsec },
+    Zone {
+        origin: "good.test.",
+        signed: Signed::Nsec,
+        text: r#"
+@        300 IN MX  10 mail
+@        300 IN TXT "v=spf1 -all"
+mail     300 IN A   192.0.2.1
+forged   300 IN TXT "genuine"
+*.wild   300 IN TXT "wild"
+alias    300 IN CNAME mail
+far      300 IN CNAME host.plain.test.
+near     300 IN CNAME x.wild
+dangling 300 IN CNAME nowhere
+empty    300 IN CNAME mail
+*.star   300 IN CNAME mail
+"#,
+    },
+    Zone {
+        origin: "hashed.test.",
+        text: "@ 300 IN TXT hashed\n*.wild 300 IN TXT w",
+        signed: Signed::Nsec3(0),
+    },
+    Zone { origin: "costly.test.", text: "@ 300 IN TXT costly", signed: Signed::Nsec3(200) },
+    Zone {
+        origin: "plain.test.",
+        text: "@ 300 IN TXT plain\nhost 300 IN A 192.0.2.2\nback 300 IN CNAME mail.good.test.",
+        signed: Signed::No,
+    },
+    Zone { origin: "stolen.test.", text: "@ 300 IN TXT stolen", signed: Signed::WrongKeys },
+    Zone { origin: "bare.test.", text: "@ 300 IN TXT bare", signed: Signed::Missing },
+];
+
+fn options(server: &SignedServer) -> Options {
+    let mut options = Options::default();
+    options.trust_anchors = Some(server.anchor.clone());
+    options
+}
+
+fn name(text: &str) -> Name {
+    text.parse().unwrap()
+}
+
+/// The verdict on a TXT question: `secure 2`, or the kind of the error and the verdict on it.
+async fn verdict(resolver: &Hickory, text: &str) -> String {
+    match txt(resolver, &name(text)).await {
+        Ok(answer) => format!("{} {}", answer.security, answer.records.len()),
+        Err(error) => format!("{} {}", error.security(), error.kind().token()),
+    }
+}
+
+#[tokio::test]
+async fn every_answer_has_a_verdict() {
+    let server = SignedServer::start(ZONES).await;
+    let resolver = Hickory::with_servers(&[server.address], options(&server)).unwrap();
+    assert_eq!(resolver.probe().await, Finding::Validating);
+    let mut wrong = Vec::new();
+    for (name, want) in [
+        ("good.test", "secure 1"),
+        ("mail.good.test", "secure dns.no-data"),
+        ("no.good.test", "secure dns.no-name"),
+        ("x.wild.good.test", "secure 1"),
+        ("a.b.wild.good.test", "secure 1"),
+        ("wild.good.test", "secure dns.no-data"),
+        ("near.good.test", "secure 1"),
+        ("alias.good.test", "secure dns.no-data"),
+        ("dangling.good.test", "secure dns.no-name"),
+        ("a.star.good.test", "secure dns.no-data"),
+        ("far.good.test", "insecure dns.no-data"),
+        ("forged.good.test", "unknown dns.bogus"),
+        ("name.test", "secure dns.no-data"),
+        ("empty.name.test", "secure 1"),
+        ("nowhere.test", "secure dns.no-name"),
+        ("nowhere", "secure dns.no-name"),
+        ("hashed.test", "secure 1"),
+        ("x.wild.hashed.test", "secure 1"),
+        ("a.b.wild.hashed.test", "secure 1"),
+        ("wild.hashed.test", "secure dns.no-data"),
+        ("no.hashed.test", "secure dns.no-name"),
+        ("a.b.no.hashed.test", "secure dns.no-name"),
+        ("plain.test", "insecure 1"),
+        ("host.plain.test", "insecure dns.no-data"),
+        ("no.plain.test", "insecure dns.no-name"),
+        ("costly.test", "secure 1"),
+        ("no.costly.test", "insecure dns.no-name"),
+        ("stolen.test", "unknown dns.bogus"),
+        ("no.stolen.test", "unknown dns.bogus"),
+        ("bare.test", "unknown dns.bogus"),
+        ("no.bare.test", "unknown dns.bogus"),
+    ] {
+        let got = verdict(&resolver, name).await;
+        if got != want {
+            wrong.push(format!("{name}: {got}, not {want}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[tokio::test]
+async fn a_chain_is_as_secure_as_its_weakest_link() {
+    let server = SignedServer::start(ZONES).await;
+    let resolver = Hickory::with_servers(&[server.address], options(&server)).unwrap();
+    for (alias, want) in [
+        ("alias.good.test", Security::Secure),
+        ("a.star.good.test", Security::Secure),
+        ("far.good.test", Security::Insecure),
+        ("back.plain.test", Security::Insecure),
+    ] {
+        let answer = addresses(&resolver, &name(alias)).await.unwrap();
+        assert_eq!((answer.security, answer.records.len()), (want, 1), "{alias}");
+    }
+    assert!(mx(&resolver, &name("good.test")).await.unwrap().is_secure());
+}
+
+#[tokio::test]
+async fn the_chain_of_trust_is_asked_for_once() {
+    let server = SignedServer::start(ZONES).await;
+    let resolver = Hickory::with_servers(&[server.address], options(&server)).unwrap();
+    assert_eq!(verdict(&resolver, "good.test").await, "secure 1");
+    for name in ["mail.good.test", "no1.good.test", "no2.good.test"] {
+        let before = server.questions();
+        verdict(&resolver, name).await;
+        assert_eq!(server.questions() - before, 1, "{name}");
+    }
+    let before = server.questions();
+    for name in ["good.test", "mail.good.test", "no1.good.test", "no2.good.test"] {
+        verdict(&resolver, name).await;
+    }
+    assert_eq!(server.questions(), before, "validated denials are cached too");
+}
+
+#[tokio::test]
+async fn the_first_question_finds_out_by_itself() {
+    let server = SignedServer::start(ZONES).await;
+    let resolver = Hickory::with_servers(&[server.address], options(&server)).unwrap();
+    assert_eq!(verdict(&resolver, "good.test").await, "secure 1");
+}
+
+#[tokio::test]
+async fn without_validation_nothing_is_known() {
+    let server = SignedServer::start(ZONES).await;
+    let mut options = options(&server);
+    options.dnssec = Dnssec::Never;
+    let resolver = Hickory::with_servers(&[server.address], options).unwrap();
+    assert_eq!(resolver.probe().await, Finding::SwitchedOff);
+    assert_eq!(verdict(&resolver, "good.test").await, "unknown 1");
+    assert_eq!(verdict(&resolver, "forged.good.test").await, "unknown 1");
+    assert_eq!(verdict(&resolver, "no.good.test").await, "unknown dns.no-name");
+}
+
+#[tokio::test]
+async fn keys_that_do_not_lead_to_the_anchor_are_a_finding() {
+    let server = SignedServer::start(ZONES).await;
+    // The built-in anchor is the real root's.
+    let resolver = Hickory::with_servers(&[server.address], Options::default()).unwrap();
+    assert_eq!(resolver.probe().await, Finding::NotTrusted);
+    assert_eq!(verdict(&resolver, "good.test").await, "unknown 1", "and questions still work");
+}
+
+/// The same names on a server that knows no DNSSEC.
+async fn plain_server() -> Server {
+    Server::start(dns::zone::Zone::parse("good.test. TXT x\nother.test. TXT x").unwrap()).await.unwrap()
+}
+
+async fn both(dnssec: Dnssec) -> (SignedServer, Server, Hickory) {
+    let (signed, plain) = (SignedServer::start(ZONES).await, plain_server().await);
+    let mut options = options(&signed);
+    options.dnssec = dnssec;
+    options.server_timeout = Duration::from_millis(500);
+    options.rounds = 1;
+    let addresses: [SocketAddr; 2] = [signed.address, plain.address()];
+    let resolver = Hickory::with_servers(&addresses, options).unwrap();
+    (signed, plain, resolver)
+}
+
+#[tokio::test]
+async fn what_is_switched_on_stays_on() {
+    let (signed, _plain, resolver) = both(Dnssec::Probe).await;
+    assert_eq!(resolver.probe().await, Finding::Validating);
+    signed.stop().await;
+    assert_eq!(verdict(&resolver, "good.test").await, "unknown dns.bogus");
+    assert!(resolver.probe().await.is_warning());
+    assert_eq!(verdict(&resolver, "other.test").await, "unknown dns.bogus");
+}
+
+#[tokio::test]
+async fn always_means_always() {
+    let (signed, _plain, resolver) = both(Dnssec::Always).await;
+    signed.stop().await;
+    assert_eq!(txt(&resolver, &name("good.test")).await.unwrap_err().kind(), LookupErrorKind::Bogus);
+}
