@@ -5,17 +5,17 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use smtp_parser::Verb;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 use tracing::{debug, info};
 
 use super::buffers::Buffer;
 use super::gate::Admission;
 use super::trace::{Input, Reveal};
 use super::wire::{Transport, Wire};
-use super::{Listener, Shared, handshake, instant, log_connected, now};
+use super::{Listener, Shared, handshake, log_connected, now};
 use crate::backend::Backend;
 use crate::client::Peer;
 use crate::replies::{self, Wording};
@@ -80,7 +80,7 @@ struct Clock {
 impl<B: Backend, T: Transport> Connection<B, T> {
     pub(super) fn new(shared: Arc<Shared<B>>, listener: Arc<Listener>, wire: Wire<T>, peer: Peer) -> Self {
         let session = Session::new(Arc::clone(&listener.rules), peer);
-        let start = instant();
+        let start = Instant::now();
         Self {
             shared,
             listener,
@@ -90,7 +90,7 @@ impl<B: Backend, T: Transport> Connection<B, T> {
             transaction: None,
             carry: Vec::new(),
             out: Vec::new(),
-            timer: Box::pin(tokio::time::sleep_until(start.into())),
+            timer: Box::pin(tokio::time::sleep_until(start)),
             clock: Clock { waiting: start, message: None, productive: start, messages: 0 },
         }
     }
@@ -150,7 +150,7 @@ impl<B: Backend, T: Transport> Connection<B, T> {
             self.act(step, &mut Buffer::default()).await?;
         }
         self.session.greet(&mut self.out);
-        self.clock.waiting = instant();
+        self.clock.waiting = Instant::now();
         self.flush().await
     }
 
@@ -160,7 +160,7 @@ impl<B: Backend, T: Transport> Connection<B, T> {
             self.shared.stop.sleep(self.session.rules().delays.bad_client).await;
         }
         let deadline = self.deadline();
-        self.timer.as_mut().reset(deadline.into());
+        self.timer.as_mut().reset(deadline);
         let stop = self.shared.stop.clone();
         let stopped = stop.stopped();
         let mut stopped = std::pin::pin!(stopped);
@@ -227,7 +227,7 @@ impl<B: Backend, T: Transport> Connection<B, T> {
 
     /// Does what can be done with `buffer`, sends what was said, and keeps the rest.
     async fn work(&mut self, mut buffer: Buffer) -> Result<(), End> {
-        let mut started = instant();
+        let mut started = Instant::now();
         let time = now();
         let mut done = false;
         loop {
@@ -253,7 +253,7 @@ impl<B: Backend, T: Transport> Connection<B, T> {
             }
             done = true;
             if self.observe(started) {
-                started = instant();
+                started = Instant::now();
             }
             if !self.session.in_transaction() {
                 self.transaction = None;
@@ -283,7 +283,7 @@ impl<B: Backend, T: Transport> Connection<B, T> {
     /// Notes for the deadlines what has happened. A command that comes in pieces has one deadline for all of them; a
     /// message may go on as long as pieces come.
     fn keep_time(&mut self, done: bool) {
-        let time = instant();
+        let time = Instant::now();
         let clock = &mut self.clock;
         let data = self.session.waiting() == Waiting::Data;
         if done {
@@ -323,7 +323,7 @@ impl<B: Backend, T: Transport> Connection<B, T> {
                     }
                 }
                 Step::Close(reason) => {
-                    self.observe(instant());
+                    self.observe(Instant::now());
                     self.flush().await?;
                     return Err(End::Session(reason));
                 }
@@ -418,8 +418,8 @@ impl<B: Backend, T: Transport> Connection<B, T> {
             }
             if !timed {
                 timed = true;
-                let deadline = instant() + self.session.rules().timeouts.write;
-                self.timer.as_mut().reset(deadline.into());
+                let deadline = Instant::now() + self.session.rules().timeouts.write;
+                self.timer.as_mut().reset(deadline);
             }
             self.timer.as_mut().poll(cx).map(|()| Err(End::WriteTimedOut))
         })

@@ -16,7 +16,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use ring::rand::SystemRandom;
 use socket2::SockRef;
@@ -211,12 +211,6 @@ fn local_address(stream: &TcpStream, listener: SocketAddr) -> SocketAddr {
 #[allow(clippy::disallowed_methods, reason = "the driver is where time comes from")]
 fn now() -> SystemTime {
     SystemTime::now()
-}
-
-/// The time to measure with.
-#[allow(clippy::disallowed_methods, reason = "the driver is where time comes from")]
-fn instant() -> Instant {
-    Instant::now()
 }
 
 /// One line for a connection that has come.

@@ -168,7 +168,9 @@ impl Backend for TestBackend {
             })
             .collect();
         if failures.len() == transaction.recipients.len() {
-            return Err(Refusal::all(&failures));
+            let refusal = Refusal::all(&failures);
+            let slow = transaction.recipients.iter().any(|path| path.to_string().starts_with("<slow"));
+            return Err(if slow { refusal.slowly() } else { refusal });
         }
         if let Some(commits) = &self.commits {
             commits.acquire().await.unwrap().forget();

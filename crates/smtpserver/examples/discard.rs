@@ -1,0 +1,90 @@
+//! A server that takes all mail and keeps none: what the session and the driver cost by themselves.
+//!
+//! `cargo run --release -p moxd-smtpserver --example discard -- 127.0.0.1:2525 [certificate.pem key.pem]`
+//!
+//! With a certificate it has a second listener, on the next port, with TLS from the start.
+
+#![allow(clippy::print_stdout, reason = "an example that is run by hand")]
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use moxd_smtpserver::{
+    Backend, Certificate, Client, GateRules, Kind, Login, Received, Refusal, RequestKey, Reveal, Rules,
+    Sender, Server, Settings, Stop, Tls, TlsRules, replies,
+};
+use sasl::{Identity, Need, Verifier};
+use smtp_parser::Path;
+use tokio::net::TcpListener;
+
+struct Discard;
+
+impl Backend for Discard {
+    type Connection = ();
+    /// Octets so far.
+    type Transaction = u64;
+
+    fn connect(&self, _: &Client) {}
+
+    async fn secret(&self, (): &mut (), _: &Client, _: Need) -> Result<Verifier, Refusal> {
+        Err(Refusal::new(replies::AUTH_UNAVAILABLE))
+    }
+
+    async fn login(&self, (): &mut (), _: &Client, _: &Identity) -> Result<Login, Refusal> {
+        Err(Refusal::new(replies::AUTH_UNAVAILABLE))
+    }
+
+    async fn sender(&self, (): &mut (), _: &Client, _: &Sender) -> Result<u64, Refusal> {
+        Ok(0)
+    }
+
+    async fn recipient(&self, (): &mut (), _: &Client, _: &mut u64, _: &Path) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    async fn content(&self, octets: &mut u64, content: &[u8]) -> Result<(), Refusal> {
+        *octets += content.len() as u64;
+        Ok(())
+    }
+
+    async fn message(
+        &self,
+        (): &mut (),
+        _: &Client,
+        octets: u64,
+        received: &Received,
+    ) -> Result<(), Refusal> {
+        (octets == received.size).then_some(()).ok_or_else(|| Refusal::new(replies::INTERNAL_ERROR))
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let address: SocketAddr = arguments.next().as_deref().unwrap_or("127.0.0.1:2525").parse()?;
+    let settings = Settings {
+        request_key: RequestKey::new(&[0; RequestKey::OCTETS]),
+        first_cid: 1,
+        gate: GateRules::open(),
+        reveal: Reveal::default(),
+        stop: Stop::new(),
+    };
+    let server = Server::new(Arc::new(Discard), settings);
+    if let (Some(chain), Some(key)) = (arguments.next(), arguments.next()) {
+        let certificate = Certificate::from_pem(&std::fs::read(chain)?, &std::fs::read(key)?)?;
+        let tls = Tls::new(vec![certificate], TlsRules::new(Kind::Submissions))?;
+        let mut rules = Rules::new(Kind::Submissions, "localhost".parse()?);
+        rules.mail_needs_tls = false;
+        let listener = TcpListener::bind((address.ip(), address.port() + 1)).await?;
+        println!("listening on {}, with TLS", listener.local_addr()?);
+        let server = server.clone();
+        tokio::spawn(async move { server.serve(listener, Arc::new(rules), Some(tls)).await });
+    }
+    let mut rules = Rules::new(Kind::Smtp, "localhost".parse()?);
+    rules.starttls = false;
+    let listener = TcpListener::bind(address).await?;
+    println!("listening on {}", listener.local_addr()?);
+    server.serve(listener, Arc::new(rules), None).await?;
+    Ok(())
+}

@@ -1,0 +1,182 @@
+//! Time: what is waited for, and for how long. The clock of these tests stands still unless everybody waits for it.
+
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
+
+mod common;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::backend::TestBackend;
+use common::driver::{Client, Link, settings};
+use common::talk::Peer as _;
+use moxd_smtpserver::{Delays, Rules, Server, Stop};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+
+/// A conversation over a pipe of so many octets, and the task that holds it.
+fn start(rules: Arc<Rules>, pipe: usize) -> (Client<DuplexStream>, JoinHandle<()>, Arc<TestBackend>) {
+    let (backend, stop) = (Arc::new(TestBackend::default()), Stop::new());
+    let server = Server::new(Arc::clone(&backend), settings(stop.clone()));
+    let (client, stream) = tokio::io::duplex(pipe);
+    let ends = [([192, 0, 2, 1], 4000).into(), ([127, 0, 0, 1], 25).into()];
+    let task = tokio::spawn(async move { server.converse(stream, ends, rules, None).await });
+    (Client::new(client, stop), task, backend)
+}
+
+/// Waits for the connection to be closed after a 421, and says after how many seconds.
+async fn seconds_until_timeout(client: &mut Client<DuplexStream>) -> u64 {
+    let start = Instant::now();
+    // The patience of the test's client is shorter than what is waited for here.
+    let line = loop {
+        sleep(Duration::from_millis(500)).await;
+        if let Ok(line) = tokio::time::timeout(Duration::from_millis(1), client.line()).await {
+            break line;
+        }
+    };
+    assert!(line.as_deref().is_some_and(|line| line.starts_with("421 4.4.2 ")), "{line:?}");
+    assert_eq!(client.line().await, None);
+    (start.elapsed() + Duration::from_millis(600)).as_secs()
+}
+
+async fn greeted(rules: Arc<Rules>) -> Client<DuplexStream> {
+    let (mut client, _, _) = start(rules, 1 << 16);
+    client.reply().await;
+    assert_eq!(client.ask("EHLO client.example").await, "250 SMTPUTF8");
+    client
+}
+
+async fn in_data() -> Client<DuplexStream> {
+    let mut client = greeted(common::rules("smtp", &[])).await;
+    client.ask("MAIL FROM:<a@client.example>").await;
+    client.ask("RCPT TO:<mox@localhost>").await;
+    assert!(client.ask("DATA").await.starts_with("354"));
+    client
+}
+
+#[tokio::test(start_paused = true)]
+async fn waits_half_a_minute_for_the_first_command() {
+    let (mut client, _, _) = start(common::rules("smtp", &[]), 1 << 16);
+    client.reply().await;
+    assert_eq!(seconds_until_timeout(&mut client).await, 30);
+}
+
+#[tokio::test(start_paused = true)]
+async fn waits_five_minutes_for_a_later_command() {
+    let mut client = greeted(common::rules("smtp", &[])).await;
+    assert_eq!(seconds_until_timeout(&mut client).await, 300);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_in_pieces_has_one_deadline() {
+    let mut client = greeted(common::rules("smtp", &[])).await;
+    for octet in b"NOOP " {
+        client.send(&[*octet]).await;
+        sleep(Duration::from_secs(50)).await;
+    }
+    assert_eq!(seconds_until_timeout(&mut client).await, 50);
+}
+
+#[tokio::test(start_paused = true)]
+async fn waits_three_minutes_for_more_of_a_message() {
+    let mut client = in_data().await;
+    client.send(b"Subject: x\r\n").await;
+    sleep(Duration::from_secs(170)).await;
+    client.send(b"\r\n").await;
+    assert_eq!(seconds_until_timeout(&mut client).await, 180);
+}
+
+#[tokio::test(start_paused = true)]
+async fn waits_half_an_hour_for_a_whole_message() {
+    let mut client = in_data().await;
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(1740) {
+        client.send(b"x").await;
+        sleep(Duration::from_secs(60)).await;
+    }
+    assert_eq!(seconds_until_timeout(&mut client).await, 60);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_without_messages_ends_after_two_hours() {
+    let mut client = greeted(common::rules("smtp", &[])).await;
+    let start = Instant::now();
+    for _ in 0..25 {
+        assert_eq!(client.ask("NOOP").await, "250 2.0.0 alrighty");
+        sleep(Duration::from_secs(278)).await;
+    }
+    assert_eq!(client.ask("NOOP").await, "250 2.0.0 alrighty");
+    let waited = start.elapsed().as_secs() + seconds_until_timeout(&mut client).await;
+    assert!((7199..=7201).contains(&waited), "{waited}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn closes_on_a_client_that_does_not_read() {
+    let (client, task, _) = start(common::rules("smtp", &[]), 200);
+    let Link::Plain(stream) = client.link else { panic!("there is no TLS") };
+    let (mut read, mut write) = tokio::io::split(stream);
+    let writing = tokio::spawn(async move { while write.write_all(b"NOOP\r\n").await.is_ok() {} });
+    let start = Instant::now();
+    task.await.unwrap();
+    // A deadline for the write, and nothing is waited for after it.
+    assert_eq!(start.elapsed().as_secs(), 30);
+    writing.await.unwrap();
+    let mut rest = Vec::new();
+    read.read_to_end(&mut rest).await.unwrap();
+    assert_eq!(rest.len(), 200, "no more than the pipe holds was written");
+}
+
+#[tokio::test(start_paused = true)]
+async fn failed_logins_wait_and_are_answered_slowly() {
+    let mut rules = Rules::clone(&common::rules("submission", &[]));
+    rules.delays = Delays::default();
+    let mut client = greeted(Arc::new(rules)).await;
+    let wrong = "AUTH PLAIN AG1veEBsb2NhbGhvc3QAd3Jvbmc=";
+    let mut times = Vec::new();
+    for _ in 0..5 {
+        let start = Instant::now();
+        let reply = client.ask(wrong).await;
+        assert!(reply.starts_with("535 5.7.8 "), "{reply}");
+        // Slow mode: 1 s before every octet, CRLF included, but the first.
+        times.push(start.elapsed().as_secs().saturating_sub(reply.len() as u64 + 1));
+    }
+    // Slow mode begins with the third reply. Before the fourth command is read it is 1 s, and the fifth attempt waits
+    // another for the failures before it.
+    assert_eq!(times, [0, 0, 0, 1, 2]);
+    let start = Instant::now();
+    client.ask("AUTH PLAIN AG1veEBsb2NhbGhvc3QAbW94bW94bW94").await;
+    assert!(start.elapsed().as_secs() <= 5, "a login ends slow mode: {:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delivering_server_is_slow_for_one_transaction_only() {
+    let mut rules = Rules::clone(&common::rules("smtp", &[]));
+    rules.delays = Delays::default();
+    let mut client = greeted(Arc::new(rules)).await;
+    client.ask("MAIL FROM:<a@client.example>").await;
+    client.ask("RCPT TO:<slow550@localhost>").await;
+    client.ask("DATA").await;
+    let start = Instant::now();
+    assert!(client.ask(".").await.starts_with("550 "));
+    assert!(start.elapsed().as_secs() > 60);
+    // The read is still slow, what is said is not.
+    let start = Instant::now();
+    client.ask("NOOP").await;
+    assert_eq!(start.elapsed().as_secs(), 1);
+    let start = Instant::now();
+    client.ask("NOOP").await;
+    assert_eq!(start.elapsed().as_secs(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_special_local_part_takes_an_hour_unless_the_server_stops() {
+    let mut client = greeted(common::rules("smtp", &[])).await;
+    client.ask("MAIL FROM:<a@client.example>").await;
+    client.send(b"RCPT TO:<rcptto-timeout@localhost>\r\n").await;
+    let start = Instant::now();
+    sleep(Duration::from_secs(1000)).await;
+    client.stop().await;
+    assert_eq!(&client.reply().await[..10], "451 4.3.0 ");
+    assert_eq!(start.elapsed().as_secs(), 1000);
+}
