@@ -28,7 +28,9 @@ pub(crate) fn run(store: &Store, request: Request, now: SystemTime, console: &mu
         Request::Export { format, account, name } => export(store, format, &account, &name, console),
         Request::Import { account, mailbox } => import(store, &account, &mailbox, now, console),
         Request::Verify { json } => verify(store, json, console),
-        Request::Backup { dir } => store.backup(&dir).with_context(|| format!("back up to {}", dir.display())),
+        Request::Backup { dir } => {
+            store.backup(&dir).with_context(|| format!("back up to {}", dir.display()))
+        }
         Request::SetCredentials { account, secrets } => {
             let account = store.open_account(&account, store::INITIAL_MAILBOXES, now).wait()?;
             let mut transaction = store.transaction(now);
@@ -130,7 +132,8 @@ fn message_list(
     if json {
         return print_json(console, &Value::Array(rows.into_iter().map(|(_, row)| row).collect()));
     }
-    let mut text = format!("{:>6} {:<12} {:<20} {:>9} {:<30} SUBJECT\n", "ID", "MAILBOX", "RECEIVED", "OCTETS", "FROM");
+    let mut text =
+        format!("{:>6} {:<12} {:<20} {:>9} {:<30} SUBJECT\n", "ID", "MAILBOX", "RECEIVED", "OCTETS", "FROM");
     for (_, row) in &rows {
         let word = |key: &str| row.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let number = |key: &str| row.get(key).and_then(Value::as_u64).unwrap_or_default();
@@ -210,7 +213,9 @@ fn message_delete(store: &Store, name: &str, ids: &[u64], now: SystemTime) -> Re
 fn verify(store: &Store, json: bool, console: &mut dyn Console) -> Result<()> {
     let findings = store.check();
     if json {
-        let rows = findings.iter().map(|f| json!({ "kind": f.kind().token(), "place": f.place(), "text": f.to_string() }));
+        let rows = findings
+            .iter()
+            .map(|f| json!({ "kind": f.kind().token(), "place": f.place(), "text": f.to_string() }));
         print_json(console, &Value::Array(rows.collect()))?;
     } else {
         for finding in &findings {
@@ -253,7 +258,12 @@ fn export(store: &Store, format: MailFormat, name: &str, to: &str, console: &mut
     console.file("")
 }
 
-fn export_maildir(store: &Store, mailbox: &Mailbox, message: &Message, console: &mut dyn Console) -> Result<()> {
+fn export_maildir(
+    store: &Store,
+    mailbox: &Mailbox,
+    message: &Message,
+    console: &mut dyn Console,
+) -> Result<()> {
     let flags: Vec<&str> = message.facts.flags.names().collect();
     let time = unix(message.facts.received);
     let letters = flag_letters(&flags);
@@ -282,7 +292,13 @@ fn export_mbox(store: &Store, message: &Message, console: &mut dyn Console) -> R
     console.write_file(&out)
 }
 
-fn import(store: &Store, name: &str, mailbox: &str, now: SystemTime, console: &mut dyn Console) -> Result<()> {
+fn import(
+    store: &Store,
+    name: &str,
+    mailbox: &str,
+    now: SystemTime,
+    console: &mut dyn Console,
+) -> Result<()> {
     let account = store.open_account(name, store::INITIAL_MAILBOXES, now).wait()?;
     let mailbox = store::mailbox_name(mailbox)?;
     let mut pending = std::collections::VecDeque::new();
@@ -326,7 +342,9 @@ fn imported(incoming: &Incoming, header: &[u8], now: SystemTime) -> NewMessage {
     let received = u64::try_from(incoming.received).ok().filter(|seconds| *seconds > 0);
     let received = received.map_or(now, |seconds| UNIX_EPOCH + Duration::from_secs(seconds));
     let mut message = intake::described(&message::headers(header), received);
-    let flag = |name: &String| Flags::NAMES.into_iter().find(|(_, known)| known == name).map(|(flag, _)| flag);
-    message.facts.flags = incoming.flags.iter().filter_map(flag).fold(Flags::default(), |all, flag| all | flag);
+    let flag =
+        |name: &String| Flags::NAMES.into_iter().find(|(_, known)| known == name).map(|(flag, _)| flag);
+    message.facts.flags =
+        incoming.flags.iter().filter_map(flag).fold(Flags::default(), |all, flag| all | flag);
     message
 }

@@ -1,5 +1,6 @@
 //! The command line: verbs, their arguments and their help texts. `docs/` and the man pages are made from it.
 
+use crate::protocols::args::{DkimVerb, DmarcVerb, DnsblVerb, Lookup, SpfVerb, Verify};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -89,6 +90,27 @@ pub(crate) enum Verb {
         /// Folder to make; must not exist or be empty
         dir: PathBuf,
     },
+    /// SPF (RFC 7208)
+    #[command(subcommand)]
+    Spf(SpfVerb),
+    /// DKIM (RFC 6376)
+    #[command(subcommand)]
+    Dkim(DkimVerb),
+    /// DMARC (RFC 9989, RFC 7489)
+    #[command(subcommand)]
+    Dmarc(DmarcVerb),
+    /// Reverse DNS check of an address (RFC 8601)
+    Iprev {
+        /// The address
+        ip: IpAddr,
+        #[command(flatten)]
+        lookup: Lookup,
+    },
+    /// DNS block lists (RFC 5782)
+    #[command(subcommand)]
+    Dnsbl(DnsblVerb),
+    /// Everything that incoming delivery would find out about a message
+    Verify(Verify),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -144,7 +166,7 @@ pub(crate) enum MailFormat {
 pub(crate) enum ConfigVerb {
     /// Check the configuration files and print every error
     Test,
-    /// Print an annotated example of moxd.toml and domains.toml
+    /// Print an annotated example of moxd.toml
     Example,
     /// Print an annotated moxd.toml with every setting
     DescribeStatic,

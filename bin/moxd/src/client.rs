@@ -2,7 +2,7 @@
 //! open the data directory themselves where no server runs.
 
 use crate::cli::{Cli, MailFormat};
-use crate::console::{Console, Local, NoSource, Source};
+use crate::console::{Console, Local, NoSource};
 use crate::mailfiles::{Maildir, Mbox};
 use crate::request::Request;
 use crate::{atrest, ctl, wiring};
@@ -69,12 +69,21 @@ pub(crate) fn export(cli: &Cli, format: MailFormat, account: &str, path: &Path) 
 
 /// Reads mail into a mailbox.
 pub(crate) fn import(cli: &Cli, format: MailFormat, account: &str, mailbox: &str, path: &Path) -> Result<()> {
-    let source: Box<dyn Source> = match format {
-        MailFormat::Maildir => Box::new(Maildir::open(path)?),
-        MailFormat::Mbox => Box::new(Mbox::open(path)?),
-    };
     let request = Request::Import { account: account.to_owned(), mailbox: mailbox.to_owned() };
-    carry_out(&data_dir(cli)?, request, &mut Local::new(Path::new("."), source))
+    let data = data_dir(cli)?;
+    let here = Path::new(".");
+    match format {
+        MailFormat::Maildir => {
+            let source = Maildir::open(path)?;
+            let total = source.len();
+            carry_out(&data, request, &mut Local::importing(here, source, total))
+        }
+        MailFormat::Mbox => {
+            let source = Mbox::open(path)?;
+            let total = std::fs::metadata(path)?.len();
+            carry_out(&data, request, &mut Local::importing(here, source, total))
+        }
+    }
 }
 
 /// Reads a new password, and has its derived secrets kept.
@@ -97,7 +106,7 @@ fn read_password() -> Result<Zeroizing<String>> {
         return read_line(&mut input.lock());
     }
     let _quiet = Quiet::on()?;
-    let mut ask = |question: &str| {
+    let ask = |question: &str| {
         let mut error = std::io::stderr();
         write!(error, "{question}")?;
         let line = read_line(&mut input.lock());

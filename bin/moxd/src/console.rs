@@ -40,6 +40,8 @@ pub(crate) trait Source {
     fn next(&mut self) -> Result<Option<Incoming>>;
     /// Reads octets of the current message; 0 at its end.
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize>;
+    /// How far it is, in the unit of the total that its maker knows.
+    fn position(&self) -> u64;
 }
 
 /// For verbs that import nothing.
@@ -53,6 +55,10 @@ impl Source for NoSource {
     fn read(&mut self, _: &mut [u8]) -> Result<usize> {
         Ok(0)
     }
+
+    fn position(&self) -> u64 {
+        0
+    }
 }
 
 /// This process's own standard output, terminal, and files.
@@ -60,13 +66,20 @@ pub(crate) struct Local<S> {
     folder: PathBuf,
     file: Option<File>,
     source: S,
+    /// What the source's position will be at its end.
+    total: u64,
     bar: Bar,
 }
 
 impl<S: Source> Local<S> {
     /// Files are written below `folder`; messages to import come from `source`.
     pub(crate) fn new(folder: &Path, source: S) -> Self {
-        Self { folder: folder.to_owned(), file: None, source, bar: Bar::new() }
+        Self { folder: folder.to_owned(), file: None, source, total: 0, bar: Bar::new() }
+    }
+
+    /// The same, showing how far the source is on its way to `total`.
+    pub(crate) fn importing(folder: &Path, source: S, total: u64) -> Self {
+        Self { total, ..Self::new(folder, source) }
     }
 }
 
@@ -104,7 +117,11 @@ impl<S: Source> Console for Local<S> {
     }
 
     fn next(&mut self) -> Result<Option<Incoming>> {
-        self.source.next()
+        let next = self.source.next()?;
+        if self.total > 0 {
+            self.bar.show(if next.is_some() { self.source.position() } else { self.total }, self.total);
+        }
+        Ok(next)
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {

@@ -45,10 +45,14 @@ pub(crate) fn ask(data: &Path, request: &Request, console: &mut dyn Console) -> 
     let path = path(data);
     let mut stream = match UnixStream::connect(&path) {
         Ok(stream) => stream,
-        Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused) => {
+        Err(e)
+            if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused) =>
+        {
             return Ok(None);
         }
-        Err(e) => return Err(e).with_context(|| format!("connect to the running server at {}", path.display())),
+        Err(e) => {
+            return Err(e).with_context(|| format!("connect to the running server at {}", path.display()));
+        }
     };
     let line = serde_json::json!({ "version": VERSION, "request": request });
     stream.write_all(format!("{line}\n").as_bytes()).context("write to the control socket")?;
@@ -56,7 +60,10 @@ pub(crate) fn ask(data: &Path, request: &Request, console: &mut dyn Console) -> 
 }
 
 /// Serves one client with `handle`, which runs where it may block.
-pub(crate) fn serve(stream: UnixStream, handle: impl FnOnce(Request, &mut dyn Console) -> Result<()>) -> Result<()> {
+pub(crate) fn serve(
+    stream: UnixStream,
+    handle: impl FnOnce(Request, &mut dyn Console) -> Result<()>,
+) -> Result<()> {
     stream.set_read_timeout(Some(IDLE))?;
     stream.set_write_timeout(Some(IDLE))?;
     // The request is read octet by octet past its buffer: what follows it belongs to the frames.
@@ -76,7 +83,8 @@ fn parse(line: &[u8]) -> Result<Request> {
         version == Some(u64::from(VERSION)),
         "the running server speaks version {VERSION} of the control protocol: use its own moxd"
     );
-    let envelope: Envelope = serde_json::from_value(value).context("the request is not known to this server")?;
+    let envelope: Envelope =
+        serde_json::from_value(value).context("the request is not known to this server")?;
     Ok(envelope.request)
 }
 

@@ -3,7 +3,7 @@
 //! A frame is one octet for its kind, four for the length of its payload (big-endian), and the payload. The server
 //! sends output, progress, files, and last either `Done` or `Failed`; the client sends messages to import.
 
-use crate::console::{Console, Incoming, Source};
+use crate::console::{Console, Incoming};
 use anyhow::{Context, Result, bail, ensure};
 use std::io::{Read, Write};
 
@@ -67,7 +67,8 @@ fn chunks(payload: &[u8]) -> impl Iterator<Item = (bool, &[u8])> {
     let mut rest = Some(payload);
     std::iter::from_fn(move || {
         let whole = rest.take()?;
-        let Some((chunk, left)) = whole.split_at_checked(MAX_PAYLOAD).filter(|(_, left)| !left.is_empty()) else {
+        let Some((chunk, left)) = whole.split_at_checked(MAX_PAYLOAD).filter(|(_, left)| !left.is_empty())
+        else {
             return Some((true, whole));
         };
         rest = Some(left);
@@ -108,7 +109,11 @@ impl<S: Read + Write> Remote<S> {
             Ok(()) => write(&mut self.stream, Kind::Done, b""),
             Err(error) => {
                 let text = format!("{error:#}");
-                write(&mut self.stream, Kind::Failed, text.as_bytes().get(..text.len().min(4096)).unwrap_or_default())
+                write(
+                    &mut self.stream,
+                    Kind::Failed,
+                    text.as_bytes().get(..text.len().min(4096)).unwrap_or_default(),
+                )
             }
         }
     }
@@ -209,7 +214,7 @@ fn send_next(stream: &mut impl Write, console: &mut dyn Console) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::console::Local;
+    use crate::console::{Local, Source};
     use std::os::unix::net::UnixStream;
 
     #[test]
@@ -249,6 +254,10 @@ mod tests {
             buffer[..count].copy_from_slice(&self.1[..count]);
             self.1.drain(..count);
             Ok(count)
+        }
+
+        fn position(&self) -> u64 {
+            0
         }
     }
 

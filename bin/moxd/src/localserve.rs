@@ -30,7 +30,11 @@ const CERTIFICATE_LIFE: Duration = Duration::from_secs(4 * 365 * 24 * 60 * 60);
 
 /// Makes what is not there yet, and returns the configuration file.
 pub(crate) fn prepare(arguments: &Localserve, now: SystemTime) -> Result<PathBuf> {
-    ensure!(arguments.ip.is_loopback(), "--ip {}: developer mode is for loopback addresses alone", arguments.ip);
+    ensure!(
+        arguments.ip.is_loopback(),
+        "--ip {}: developer mode is for loopback addresses alone",
+        arguments.ip
+    );
     let highest = SUBMISSION.checked_add(arguments.port_offset);
     ensure!(highest.is_some(), "--port-offset {}: the ports would exceed 65535", arguments.port_offset);
     let dir = match &arguments.dir {
@@ -59,7 +63,8 @@ pub(crate) fn prepare(arguments: &Localserve, now: SystemTime) -> Result<PathBuf
 /// `moxd-localserve` in the user's data directory.
 #[expect(clippy::disallowed_methods, reason = "the binary reads the environment")]
 fn default_dir() -> Result<PathBuf> {
-    let folder = |name: &str| std::env::var(name).ok().filter(|value| value.starts_with('/')).map(PathBuf::from);
+    let folder =
+        |name: &str| std::env::var(name).ok().filter(|value| value.starts_with('/')).map(PathBuf::from);
     let data = folder("XDG_DATA_HOME").or_else(|| Some(folder("HOME")?.join(".local/share")));
     let data = data.context("neither XDG_DATA_HOME nor HOME is set: name a folder with --dir")?;
     Ok(data.join("moxd-localserve"))
@@ -68,7 +73,11 @@ fn default_dir() -> Result<PathBuf> {
 fn make_folder(path: &Path) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     let mut builder = fs::DirBuilder::new();
-    builder.recursive(true).mode(0o750).create(path).with_context(|| format!("make the folder {}", path.display()))
+    builder
+        .recursive(true)
+        .mode(0o750)
+        .create(path)
+        .with_context(|| format!("make the folder {}", path.display()))
 }
 
 /// Writes a file whole: a new one is renamed into place.
@@ -167,15 +176,20 @@ mod tests {
     #[test]
     fn makes_a_configuration_that_is_valid_and_keeps_what_is_there() {
         let dir = tempfile::tempdir().unwrap();
-        let path = prepare(&arguments(dir.path()), SystemTime::UNIX_EPOCH + Duration::from_secs(2_000_000_000)).unwrap();
+        let path =
+            prepare(&arguments(dir.path()), SystemTime::UNIX_EPOCH + Duration::from_secs(2_000_000_000))
+                .unwrap();
         let domains = path.with_file_name("domains.toml");
         let read = |path: &Path| fs::read_to_string(path).unwrap();
+        let config = config::parse(
+            (&read(&path), &path.to_string_lossy()),
+            (&read(&domains), &domains.to_string_lossy()),
+        );
         let config =
-            config::parse((&read(&path), &path.to_string_lossy()), (&read(&domains), &domains.to_string_lossy()));
-        let config = config.map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap();
+            config.map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap();
         assert_eq!(config.server.listeners[0].smtp.as_ref().unwrap().port, 1032);
         assert_eq!(config.server.dns_servers.len(), 2);
-        assert_eq!(config.server.data_dir, dir.path().join("config/../data"));
+        assert_eq!(config.server.data_dir, dir.path().join("data"));
 
         let key = read(&path.with_file_name("localhost.key"));
         fs::write(&domains, "# mine\n").unwrap();

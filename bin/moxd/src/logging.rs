@@ -11,7 +11,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// Sets logging up for the process. `filter` is a level, or filters such as `info,smtpserver=trace`; parts of moxd go
 /// by their short names.
 pub(crate) fn start(filter: &str, format: LogFormat) -> Result<()> {
-    let filter = EnvFilter::builder().parse(full_names(filter)).with_context(|| format!("log level {filter:?}"))?;
+    let filter =
+        EnvFilter::builder().parse(full_names(filter)).with_context(|| format!("log level {filter:?}"))?;
     let registry = tracing_subscriber::registry().with(filter);
     match format {
         LogFormat::Text => {
@@ -26,7 +27,9 @@ pub(crate) fn start(filter: &str, format: LogFormat) -> Result<()> {
 /// The crates of this workspace have a prefix in their targets, which nobody has to write.
 fn full_names(filter: &str) -> String {
     let full = |directive: &str| match directive.split_once('=') {
-        Some((target, level)) if HOUSE.contains(&target) => format!("moxd_{}={level}", target.replace('-', "_")),
+        Some((target, level)) if HOUSE.contains(&target) => {
+            format!("moxd_{}={level}", target.replace('-', "_"))
+        }
         _ => directive.to_owned(),
     };
     filter.split(',').map(full).collect::<Vec<_>>().join(",")

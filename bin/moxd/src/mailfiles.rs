@@ -15,6 +15,7 @@ use std::time::UNIX_EPOCH;
 /// The messages of a Maildir: everything in `new` and `cur`, by name.
 pub(crate) struct Maildir {
     left: VecDeque<PathBuf>,
+    read: u64,
     current: Option<ToCrlf<BufReader<File>>>,
 }
 
@@ -34,7 +35,7 @@ impl Maildir {
             }
         }
         all.sort_by(|a, b| a.file_name().cmp(&b.file_name()));
-        Ok(Self { left: all.into(), current: None })
+        Ok(Self { left: all.into(), read: 0, current: None })
     }
 
     /// How many messages there are.
@@ -46,6 +47,7 @@ impl Maildir {
 impl Source for Maildir {
     fn next(&mut self) -> Result<Option<Incoming>> {
         let Some(path) = self.left.pop_front() else { return Ok(None) };
+        self.read += 1;
         let file = File::open(&path).with_context(|| format!("open {}", path.display()))?;
         let meta = file.metadata()?;
         let received = meta.modified()?.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64);
@@ -63,6 +65,10 @@ impl Source for Maildir {
 
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
         self.current.as_mut().map_or(Ok(0), |file| file.read(buffer)).context("read the message")
+    }
+
+    fn position(&self) -> u64 {
+        self.read
     }
 }
 
@@ -96,6 +102,8 @@ pub(crate) struct Mbox<R> {
     /// Is the last read piece the start of a line?
     at_line_start: bool,
     done: bool,
+    /// Octets of the file read so far.
+    octets: u64,
 }
 
 /// The longest piece of a line that is looked at at once.
@@ -112,15 +120,27 @@ impl<R: BufRead> Mbox<R> {
     pub(crate) fn new(mut lines: R) -> Result<Self> {
         let mut first = Vec::new();
         lines.by_ref().take(PIECE).read_until(b'\n', &mut first)?;
-        ensure!(first.is_empty() || first.starts_with(b"From "), "this is not an mbox file: it does not begin with `From `");
+        ensure!(
+            first.is_empty() || first.starts_with(b"From "),
+            "this is not an mbox file: it does not begin with `From `"
+        );
         let next = (!first.is_empty()).then_some(first);
-        Ok(Self { lines, next, pending: VecDeque::new(), blank: None, at_line_start: true, done: true })
+        Ok(Self {
+            lines,
+            next,
+            pending: VecDeque::new(),
+            blank: None,
+            at_line_start: true,
+            done: true,
+            octets: 0,
+        })
     }
 
     /// Reads one more piece of the current message, or finds its end.
     fn more(&mut self) -> Result<()> {
         let mut piece = Vec::new();
         let count = self.lines.by_ref().take(PIECE).read_until(b'\n', &mut piece)?;
+        self.octets += count as u64;
         if count == 0 {
             // The empty line before the end of the file is the form's, not the message's.
             self.blank = None;
@@ -173,6 +193,10 @@ impl<R: BufRead> Source for Mbox<R> {
         }
         Ok(self.pending.read(buffer)?)
     }
+
+    fn position(&self) -> u64 {
+        self.octets
+    }
 }
 
 /// The time in `From sender Tue Nov  3 15:04:05 2026`, taken as UTC; 0 where it cannot be read.
@@ -187,7 +211,11 @@ fn from_line_time(line: &[u8]) -> i64 {
 
 /// The `From ` line that begins a message in an mbox.
 pub(crate) fn from_line(mail_from: &str, received: i64) -> String {
-    let sender = if mail_from.is_empty() || mail_from.contains(char::is_whitespace) { "MAILER-DAEMON" } else { mail_from };
+    let sender = if mail_from.is_empty() || mail_from.contains(char::is_whitespace) {
+        "MAILER-DAEMON"
+    } else {
+        mail_from
+    };
     let time = jiff::Timestamp::from_second(received).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     format!("From {sender} {}\r\n", time.strftime("%a %b %e %H:%M:%S %Y"))
 }

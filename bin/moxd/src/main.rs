@@ -10,6 +10,7 @@ mod localserve;
 mod logging;
 mod mailfiles;
 mod monitoring;
+mod protocols;
 mod request;
 mod serve;
 mod system;
@@ -48,19 +49,30 @@ fn run(cli: Cli) -> Result<()> {
         }
         Verb::Config(verb) => config_verb(&cli, verb),
         Verb::Setaccountpassword { account } => client::set_password(&cli, account),
-        Verb::Ctl { verb, output } => client::ctl(&cli, match verb {
-            CtlVerb::Reload => Request::Reload,
-            CtlVerb::Stop => Request::Stop,
-            CtlVerb::Status => Request::Status { json: output.json },
-        }),
+        Verb::Ctl { verb, output } => client::ctl(
+            &cli,
+            match verb {
+                CtlVerb::Reload => Request::Reload,
+                CtlVerb::Stop => Request::Stop,
+                CtlVerb::Status => Request::Status { json: output.json },
+            },
+        ),
         Verb::Mailbox(MailboxVerb::List { account, output }) => {
             client::ask(&cli, Request::MailboxList { account: account.clone(), json: output.json })
         }
         Verb::Message(verb) => client::ask(&cli, message_request(verb)),
         Verb::Export { format, account, path } => client::export(&cli, *format, account, path),
-        Verb::Import { format, account, mailbox, path } => client::import(&cli, *format, account, mailbox, path),
+        Verb::Import { format, account, mailbox, path } => {
+            client::import(&cli, *format, account, mailbox, path)
+        }
         Verb::Verifydata { dir, output } => client::ask_in(dir, Request::Verify { json: output.json }),
         Verb::Backup { dir } => client::backup(&cli, dir),
+        Verb::Spf(verb) => protocols::spf::run(verb),
+        Verb::Dkim(verb) => protocols::dkim::run(verb),
+        Verb::Dmarc(verb) => protocols::dmarc::run(verb),
+        Verb::Iprev { ip, lookup } => protocols::names::iprev(*ip, lookup),
+        Verb::Dnsbl(verb) => protocols::names::dnsbl(verb),
+        Verb::Verify(arguments) => protocols::verify::run(arguments),
         Verb::Completions { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "moxd", &mut std::io::stdout());
             Ok(())
@@ -74,7 +86,9 @@ fn run(cli: Cli) -> Result<()> {
 
 fn message_request(verb: &MessageVerb) -> Request {
     match verb.clone() {
-        MessageVerb::List { account, mailbox, output } => Request::MessageList { account, mailbox, json: output.json },
+        MessageVerb::List { account, mailbox, output } => {
+            Request::MessageList { account, mailbox, json: output.json }
+        }
         MessageVerb::Show { account, id } => Request::MessageShow { account, id },
         MessageVerb::Delete { account, ids } => Request::MessageDelete { account, ids },
     }
@@ -88,8 +102,7 @@ fn config_verb(cli: &Cli, verb: &ConfigVerb) -> Result<()> {
             wiring::load(&path)?;
             writeln!(out, "{} is valid", path.display())?;
         }
-        ConfigVerb::Example => writeln!(out, "{}\n{}", config::example_server(), config::example_domains())?,
-        ConfigVerb::DescribeStatic => write!(out, "{}", config::example_server())?,
+        ConfigVerb::Example | ConfigVerb::DescribeStatic => write!(out, "{}", config::example_server())?,
         ConfigVerb::DescribeDomains => write!(out, "{}", config::example_domains())?,
     }
     Ok(())

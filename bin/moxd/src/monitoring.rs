@@ -8,7 +8,8 @@ use std::net::SocketAddr;
 const SECONDS: &[f64] = &[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0];
 
 /// The parts whose panics are counted, shown as 0 from the start.
-const PARTS: &[&str] = &["ctl", "dkimverify", "dmarcverify", "import", "iprev", "serve", "smtpserver", "spfverify"];
+const PARTS: &[&str] =
+    &["ctl", "dkimverify", "dmarcverify", "import", "iprev", "serve", "smtpserver", "spfverify"];
 
 /// Installs the recorder, and serves what it has at `/metrics` of the address, if there is one.
 pub(crate) async fn start(address: Option<SocketAddr>) -> Result<()> {

@@ -52,7 +52,8 @@ pub(crate) fn serve(cli: &Cli, path: &Path, config: Config, mode: Mode) -> Resul
     let json = cli.log_format == LogFormat::Json || config.server.log.format == config::LogFormat::Json;
     logging::start(level, if json { LogFormat::Json } else { LogFormat::Text })?;
     system::raise_open_files();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
     runtime.block_on(run(path, config, mode))
 }
 
@@ -68,7 +69,8 @@ async fn run(path: &Path, config: Config, mode: Mode) -> Result<()> {
     // Ports below 1024 and keys need root; nothing after this does.
     let (opened, certificates) = open(&server, mode)?;
     monitoring::start(server.metrics).await?;
-    std::fs::create_dir_all(&server.data_dir).with_context(|| format!("make {}", server.data_dir.display()))?;
+    std::fs::create_dir_all(&server.data_dir)
+        .with_context(|| format!("make {}", server.data_dir.display()))?;
     let settings = wiring::settings(&server, &domains, mode)?;
     if let Some(user) = &server.user {
         system::become_user(user, &server.data_dir)?;
@@ -189,7 +191,8 @@ fn give_password(store: &Store) -> Result<()> {
     let now = wiring::now();
     let account = store.open_account(localserve::ACCOUNT, store::INITIAL_MAILBOXES, now).wait()?;
     if store.credentials(account)?.is_none() {
-        let password = sasl::Password::new(localserve::PASSWORD).map_err(|error| anyhow::anyhow!("{error}"))?;
+        let password =
+            sasl::Password::new(localserve::PASSWORD).map_err(|error| anyhow::anyhow!("{error}"))?;
         let mut transaction = store.transaction(now);
         transaction.set_credentials(account, Some(intake::credentials(&password, wiring::random)));
         store.commit(transaction).wait()?;
@@ -222,7 +225,8 @@ fn driver_settings(server: &Server, store: &Store, stop: Stop) -> Result<smtpser
     let mut candidate = [0; RequestKey::OCTETS];
     wiring::random(&mut candidate);
     let key = store.secret("request-id-key", &candidate).wait()?;
-    let key: [u8; RequestKey::OCTETS] = key.as_slice().try_into().context("the stored key for request ids")?;
+    let key: [u8; RequestKey::OCTETS] =
+        key.as_slice().try_into().context("the stored key for request ids")?;
     let since = wiring::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Ok(smtpserver::Settings {
         request_key: RequestKey::new(&key),
@@ -239,7 +243,8 @@ fn welcome(control: &Control) {
         return;
     }
     let config = control.path.display();
-    let address = |at: usize| control.listening.get(at).map(|(_, address)| address.to_string()).unwrap_or_default();
+    let address =
+        |at: usize| control.listening.get(at).map(|(_, address)| address.to_string()).unwrap_or_default();
     let text = format!(
         "moxd runs for development, on loopback alone.\n\
          \n\
@@ -297,7 +302,8 @@ impl Control {
 
     fn status(&self, json: bool, console: &mut dyn Console) -> Result<()> {
         let up = wiring::now().duration_since(self.started).unwrap_or_default().as_secs();
-        let listeners: Vec<_> = self.listening.iter().map(|(kind, address)| format!("{kind} {address}")).collect();
+        let listeners: Vec<_> =
+            self.listening.iter().map(|(kind, address)| format!("{kind} {address}")).collect();
         let text = if json {
             let status = json!({
                 "version": env!("CARGO_PKG_VERSION"),

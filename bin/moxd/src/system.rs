@@ -53,7 +53,8 @@ fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
 
 /// Raises the limit on open files as far as it goes: a connection is a file.
 pub(crate) fn raise_open_files() {
-    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
     if let Err(error) = raised {
         tracing::warn!(%error, "cannot raise the limit on open files");
     }
@@ -70,7 +71,8 @@ pub(crate) fn become_user(name: &str, data: &Path) -> Result<()> {
         return Ok(());
     }
     ensure!(geteuid().is_root(), "only root can become user {name:?}: start as root or as that user");
-    chown(data, Some(user.uid), Some(user.gid)).with_context(|| format!("give {} to {name}", data.display()))?;
+    chown(data, Some(user.uid), Some(user.gid))
+        .with_context(|| format!("give {} to {name}", data.display()))?;
     initgroups(&CString::new(user.name.clone())?, user.gid)?;
     setresgid(user.gid, user.gid, user.gid)?;
     setresuid(user.uid, user.uid, user.uid)?;

@@ -16,7 +16,8 @@ impl Listeners {
             ensure!(!kind.is_implicit_tls(), "listener {:?} has submissions and no tls", listener.name);
             return Ok(None);
         }
-        let tls = Tls::new(read(&listener.tls)?, TlsRules::new(kind)).map_err(|error| anyhow::anyhow!("{error}"))?;
+        let tls = Tls::new(read(&listener.tls)?, TlsRules::new(kind))
+            .map_err(|error| anyhow::anyhow!("{error}"))?;
         self.0.push((listener.tls.clone(), tls.clone()));
         Ok(Some(tls))
     }
@@ -33,7 +34,8 @@ impl Listeners {
 
 fn read(files: &[TlsFiles]) -> Result<Vec<Certificate>> {
     let one = |files: &TlsFiles| {
-        let about = || format!("certificate {} with key {}", files.certificate.display(), files.key.display());
+        let about =
+            || format!("certificate {} with key {}", files.certificate.display(), files.key.display());
         let chain = std::fs::read(&files.certificate).with_context(about)?;
         let key = Zeroizing::new(std::fs::read(&files.key).with_context(about)?);
         Certificate::from_pem(&chain, &key).map_err(|error| anyhow::anyhow!("{error}")).with_context(about)

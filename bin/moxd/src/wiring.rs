@@ -1,8 +1,8 @@
 //! From configuration to services. Nothing else knows both.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use config::{Address, Config, Domains, Server};
-use dkim::{Signing, SigningKey};
+use dkim::{KeyType, Signing, SigningKey};
 use dns::Domain;
 use intake::{AccountRules, Destination, Directory, LocalDomain, Mode, Settings, Signer, World};
 use ratelimit::{Addresses, Failures, Network, Prefixes};
@@ -38,7 +38,10 @@ pub(crate) fn config_path(given: Option<&Path>) -> Result<PathBuf> {
     let usual = ["config/moxd.toml", "/etc/moxd/moxd.toml"];
     let found = usual.iter().map(Path::new).find(|path| path.exists());
     found.map(Path::to_owned).with_context(|| {
-        format!("no configuration: neither {} is there; name the file with --config FILE", usual.join(" nor "))
+        format!(
+            "no configuration: neither {} is there; name the file with --config FILE",
+            usual.join(" nor ")
+        )
     })
 }
 
@@ -53,7 +56,8 @@ pub(crate) fn load(path: &Path) -> Result<Config> {
 /// Reads domains.toml again, and checks it against what the server runs with.
 pub(crate) fn reload(path: &Path, server: &Server) -> Result<Domains> {
     let path = domains_path(path);
-    let domains = config::parse_domains(&read(&path)?, &path.to_string_lossy()).or_else(|problems| failed(&problems))?;
+    let domains = config::parse_domains(&read(&path)?, &path.to_string_lossy())
+        .or_else(|problems| failed(&problems))?;
     match config::disagreements(server, &domains) {
         problems if problems.is_empty() => Ok(domains),
         problems => failed(&problems),
@@ -78,7 +82,8 @@ pub(crate) fn settings(server: &Server, domains: &Domains, mode: Mode) -> Result
     let mut directory = Directory::new();
     for (domain, rules) in &domains.domains {
         let separators = rules.catchall_separators.clone();
-        directory.add_domain(domain.clone(), LocalDomain { separators, case_sensitive: rules.case_sensitive });
+        directory
+            .add_domain(domain.clone(), LocalDomain { separators, case_sensitive: rules.case_sensitive });
     }
     for (name, account) in &domains.accounts {
         let rules = AccountRules {
@@ -87,7 +92,8 @@ pub(crate) fn settings(server: &Server, domains: &Domains, mode: Mode) -> Result
         };
         directory.add_account(name, rules);
         for destination in &account.destinations {
-            let to = Destination { account: name.as_str().into(), mailbox: destination.mailbox.as_str().into() };
+            let to =
+                Destination { account: name.as_str().into(), mailbox: destination.mailbox.as_str().into() };
             match &destination.address {
                 Address::Exact { localpart, domain } => directory.add_address(localpart, domain.clone(), to),
                 Address::CatchAll(domain) => directory.add_catch_all(domain.clone(), to),
@@ -102,7 +108,8 @@ pub(crate) fn settings(server: &Server, domains: &Domains, mode: Mode) -> Result
     let mut hosts: Vec<dns::Domain> = receiving.filter_map(|listener| listener.hostname.clone()).collect();
     hosts.push(server.hostname.clone());
     if mode == Mode::Develop {
-        directory.set_everything(Destination { account: postmaster.account.clone(), mailbox: "Inbox".into() });
+        directory
+            .set_everything(Destination { account: postmaster.account.clone(), mailbox: "Inbox".into() });
     }
     directory.set_postmaster(hosts, postmaster);
     let mut signers = HashMap::new();
@@ -122,13 +129,20 @@ fn signer(domain: &Domain, name: &str, rules: &config::LocalDomain) -> Result<Si
     let selector = rules.dkim.selectors.get(name).with_context(about)?;
     let pem = Zeroizing::new(read(&selector.key).with_context(about)?);
     let key = SigningKey::from_pem(&pem).map_err(|error| anyhow::anyhow!("{error}")).with_context(about)?;
-    let mut signing = Signing::new(domain.clone(), name.parse().map_err(|_| anyhow::anyhow!("bad selector"))?);
+    let wanted = selector.algorithm.map(|algorithm| match algorithm {
+        config::Algorithm::RsaSha256 => KeyType::Rsa,
+        config::Algorithm::Ed25519Sha256 => KeyType::Ed25519,
+    });
+    ensure!(wanted.is_none_or(|wanted| wanted == key.key_type()), "{}: the key is of another kind", about());
+    let mut signing =
+        Signing::new(domain.clone(), name.parse().map_err(|_| anyhow::anyhow!("bad selector"))?);
     signing.header = canonicalization(selector.header_canonicalization);
     signing.body = canonicalization(selector.body_canonicalization);
     signing.oversign = selector.seal;
     signing.expiration = Some(selector.expiration.as_secs()).filter(|seconds| *seconds > 0);
     if !selector.headers.is_empty() {
-        let names = selector.headers.join(":").parse().map_err(|error: dkim::Error| anyhow::anyhow!("{error}"));
+        let names =
+            selector.headers.join(":").parse().map_err(|error: dkim::Error| anyhow::anyhow!("{error}"));
         signing.fields = names.with_context(about)?;
     }
     Ok(Signer { signing, key: Arc::new(key) })
@@ -213,7 +227,10 @@ pub(crate) fn gate(server: &Server) -> GateRules {
         return GateRules::open();
     }
     let exempt = limits.exempt.iter().map(|(ip, length)| Network::new(*ip, *length));
-    let addresses = Addresses::new(Prefixes::new(limits.ipv4_prefixes, limits.ipv6_prefixes), exempt.collect());
+    let addresses = Addresses {
+        prefixes: Prefixes::new(limits.ipv4_prefixes, limits.ipv6_prefixes),
+        allowed: exempt.collect(),
+    };
     let [mut minute, mut day] = GateRules::FAILURE_WINDOWS;
     minute.networks = limits.failed_logins_per_minute;
     day.networks = limits.failed_logins_per_day;

@@ -1,0 +1,134 @@
+//! `moxd spf`.
+
+use super::args::{SpfCheck, SpfVerb};
+use super::{Report, domain, print_json, with_dns};
+use crate::wiring;
+use anyhow::{Context, Result};
+use dns::Host;
+use serde_json::{Value, json};
+use smtp_parser::Mailbox;
+use spf::{Evaluation, Limits, Query, Record};
+
+pub(crate) fn run(verb: &SpfVerb) -> Result<()> {
+    match verb {
+        SpfVerb::Check(arguments) => check(arguments),
+        SpfVerb::Lookup { domain: name, lookup } => {
+            let name = domain(name)?;
+            let text = with_dns(&lookup.dns, |dns| async move { find(&dns, &name).await })?;
+            show(&text, lookup.output.json)
+        }
+        SpfVerb::Parse { record, output } => show(record, output.json),
+    }
+}
+
+fn check(arguments: &SpfCheck) -> Result<()> {
+    let mail_from = arguments.mailfrom.as_deref().filter(|text| !text.is_empty());
+    let mail_from: Option<Mailbox> = mail_from
+        .map(|text| text.parse().map_err(|error| anyhow::anyhow!("--mailfrom {text}: {error}")))
+        .transpose()?;
+    let helo = arguments.helo.as_deref().map(host).transpose()?;
+    anyhow::ensure!(
+        mail_from.is_some() || helo.is_some(),
+        "neither --mailfrom nor --helo is given: nothing to check"
+    );
+    let receiver = arguments.receiver.as_deref().map(domain).transpose()?;
+    let mut query = Query::new(arguments.ip);
+    if let Some(mailbox) = &mail_from {
+        query = query.mail_from(mailbox.localpart.as_str(), &mailbox.domain);
+    }
+    if let Some(helo) = &helo {
+        query = query.helo(helo);
+    }
+    if let Some(receiver) = &receiver {
+        query = query.receiver(receiver);
+    }
+    let limits = Limits::default();
+    let (evaluation, explanation) = with_dns(&arguments.lookup.dns, |dns| async move {
+        let evaluation = spf::check(&dns, &query, limits).await;
+        let explanation = spf::explain(&dns, &query, &evaluation, limits, wiring::now()).await;
+        Ok((evaluation, explanation))
+    })?;
+    let field = spf::ReceivedSpf::new(&query, &evaluation).to_string();
+    let value = json(&evaluation, explanation.as_deref(), &field);
+    if arguments.lookup.output.json {
+        return print_json(&value);
+    }
+    report(&value, &evaluation).print()
+}
+
+/// What the verbs promise about an evaluation.
+pub(super) fn json(evaluation: &Evaluation, explanation: Option<&str>, field: &str) -> Value {
+    json!({
+        "result": evaluation.result.as_str(),
+        "identity": evaluation.identity.map(spf::Identity::as_str),
+        "domain": evaluation.domain.as_ref().map(ToString::to_string),
+        "mechanism": evaluation.matched.as_ref().map(ToString::to_string),
+        "explanation": explanation,
+        "problem": evaluation.problem().map(ToString::to_string),
+        "received_spf": field,
+    })
+}
+
+fn report(value: &Value, evaluation: &Evaluation) -> Report {
+    let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
+    let mut report = Report::default();
+    report.result("result", evaluation.result.as_str());
+    report.line("identity", text("identity"));
+    report.line("domain", text("domain"));
+    report.line("mechanism", text("mechanism"));
+    report.line("reason", evaluation.reason.as_ref().map(ToString::to_string));
+    report.line("explanation", text("explanation"));
+    report.line("lookups", format!("{}, {} void", evaluation.lookups, evaluation.void_lookups));
+    report.line("dnssec", evaluation.security.to_string());
+    report.gap();
+    report.line("field", text("received_spf"));
+    report
+}
+
+/// The argument of `--helo`.
+pub(super) fn host(text: &str) -> Result<Host> {
+    let host = text.parse::<std::net::IpAddr>().map(Host::Ip).or_else(|_| text.parse());
+    host.map_err(|error| anyhow::anyhow!("--helo {text}: {error}"))
+}
+
+/// The one SPF record of a domain.
+async fn find(dns: &dyn dns::Resolver, name: &dns::Domain) -> Result<String> {
+    let answer = dns::txt(dns, name.name()).await?;
+    let texts = answer.records.iter().map(|text| String::from_utf8_lossy(text).into_owned());
+    let mut records = texts.filter(|text| {
+        let version = text.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("v=spf1"));
+        version && text.get(6..).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+    });
+    let record = records.next().with_context(|| format!("{name} has no SPF record"))?;
+    anyhow::ensure!(records.next().is_none(), "{name} has several SPF records, which makes all of them void");
+    Ok(record)
+}
+
+fn show(text: &str, json: bool) -> Result<()> {
+    let record: Record<'static> = text.parse().map_err(|error| anyhow::anyhow!("{text:?}: {error}"))?;
+    let directives = record.directives().iter();
+    if json {
+        let directives = directives.map(
+            |d| json!({ "result": d.qualifier.outcome().as_str(), "mechanism": d.mechanism.to_string() }),
+        );
+        return print_json(&json!({
+            "record": record.to_string(),
+            "directives": directives.collect::<Vec<_>>(),
+            "redirect": record.redirect().map(|d| d.as_str().to_owned()),
+            "explanation": record.explanation().map(|d| d.as_str().to_owned()),
+            "modifiers": record.unknown_modifiers().iter().map(|m| json!({ "name": m.name(), "value": m.value() }))
+                .collect::<Vec<_>>(),
+        }));
+    }
+    let mut report = Report::default();
+    report.line("record", record.to_string());
+    for directive in directives {
+        report.line(directive.qualifier.outcome().as_str(), directive.mechanism.to_string());
+    }
+    report.line("redirect", record.redirect().map(|d| d.as_str().to_owned()));
+    report.line("explanation", record.explanation().map(|d| d.as_str().to_owned()));
+    for modifier in record.unknown_modifiers() {
+        report.line("ignored", format!("{}={}", modifier.name(), modifier.value()));
+    }
+    report.print()
+}

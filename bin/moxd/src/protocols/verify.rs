@@ -1,0 +1,63 @@
+//! `moxd verify`: all judges on one message, as incoming delivery has them.
+
+use super::args::Verify;
+use super::{Report, dkim, dmarc, message, names, print_json, spf, with_dns};
+use crate::wiring;
+use anyhow::Result;
+use intake::{Evidence, Gathering, Origin};
+use serde_json::json;
+use smtp_parser::Mailbox;
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+pub(crate) fn run(arguments: &Verify) -> Result<()> {
+    let mail_from: Option<Mailbox> = match arguments.mailfrom.as_str() {
+        "" | "<>" => None,
+        text => Some(text.parse().map_err(|error| anyhow::anyhow!("--mailfrom {text}: {error}"))?),
+    };
+    let origin = Origin {
+        ip: arguments.ip,
+        helo: Some(spf::host(&arguments.helo)?),
+        mail_from,
+        receiver: "localhost".parse()?,
+    };
+    let text = message(&arguments.file)?;
+    let evidence = with_dns(&arguments.lookup.dns, |dns| async move {
+        let dns: Arc<dyn dns::Resolver> = Arc::new(dns);
+        let now = wiring::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let mut gathering = Gathering::start(Some(dns.clone()), origin.clone());
+        let end = message::header_end(&text).unwrap_or(text.len());
+        let (header, body) = text.split_at(end);
+        gathering.header(header, now);
+        gathering.body(body);
+        let iprev = iprev::check(&*dns, origin.ip).await;
+        Ok(gathering.finish(Some(iprev)).await)
+    })?;
+    report(&evidence, arguments.lookup.output.json)
+}
+
+fn report(evidence: &Evidence, as_json: bool) -> Result<()> {
+    let field = evidence.authentication_results(&evidence.origin.receiver, false);
+    if as_json {
+        return print_json(&json!({
+            "iprev": evidence.iprev.as_ref().map(names::json),
+            "spf": evidence.spf.as_ref().map(|spf| spf::json(spf, None, evidence.received_spf().trim_end())),
+            "dkim": evidence.dkim.as_ref().map(dkim::json),
+            "dmarc": evidence.dmarc.as_ref().map(dmarc::json),
+            "authentication_results": field.to_string(),
+        }));
+    }
+    let mut report = Report::default();
+    let none = || "none".to_owned();
+    report.result("iprev", &evidence.iprev.as_ref().map_or_else(none, |iprev| iprev.result.to_string()));
+    report.result("spf", &evidence.spf.as_ref().map_or_else(none, |spf| spf.result.to_string()));
+    for verification in evidence.dkim.iter().flat_map(|dkim| &dkim.signatures) {
+        report.result("dkim", verification.status.as_str());
+        report.line("", verification.claims().domain.map(|domain| domain.to_string()));
+        report.line("", verification.error.as_ref().map(ToString::to_string));
+    }
+    report.result("dmarc", &evidence.dmarc.as_ref().map_or_else(none, |dmarc| dmarc.result.to_string()));
+    report.gap();
+    report.line("fields", format!("{}{}", field.field(), evidence.received_spf()));
+    report.print()
+}
