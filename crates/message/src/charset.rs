@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn decodes_the_examples_of_rfc_2047() {
-        // RFC 2047 §8.
+        // RFC 2047 §8: examples.
         check("=?US-ASCII?Q?Keith_Moore?=", "Keith Moore");
         check("=?ISO-8859-1?Q?Keld_J=F8rn_Simonsen?=", "Keld Jørn Simonsen");
         check(

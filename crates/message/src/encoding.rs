@@ -276,7 +276,7 @@ mod tests {
 
     #[test]
     fn round_trips_the_vectors_of_rfc_4648() {
-        // RFC 4648 §10.
+        // RFC 4648 §10: test vectors.
         for (plain, encoded) in [
             ("", ""),
             ("f", "Zg=="),

@@ -58,3 +58,8 @@ pub use thread::{MAX_REFERENCES, MAX_SUBJECT, base_subject, canonical_message_id
 
 #[doc(hidden)]
 pub mod fuzzing;
+
+/// The example of the README is run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

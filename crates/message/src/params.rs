@@ -117,8 +117,8 @@ fn value(cursor: &mut Cursor<'_>) -> Vec<u8> {
     if let Some(quoted) = cursor.quoted() {
         return quoted;
     }
-    // RFC 2045 §5.1 wants a token; spaces and specials without quotes are common in file names. Parentheses at the end
-    // are a comment, those in the middle are not.
+    // RFC 2045 §5.1: a value without quotes is a token; spaces and specials are common in file names all the same.
+    // Parentheses at the end are a comment, those in the middle are not.
     let bare = cursor.take_while(|b| !matches!(b, b';' | b'"' | b'\r' | b'\n')).trim_ascii();
     let comment = match bare.iter().rposition(|b| matches!(b, b'(' | b')')) {
         Some(at) if bare.get(at) == Some(&b'(') || at + 1 == bare.len() => {

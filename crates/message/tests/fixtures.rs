@@ -63,7 +63,7 @@ fn headers_are_read_byte_for_byte() {
         writeln!(out, "{}", author_line(&author(&found))).unwrap();
         findings(found.findings(), &mut out);
         let kept = without_claims(data, &"mx.example.org".parse().unwrap());
-        if kept != [0..data.len()] {
+        if kept.first() != Some(&(0..data.len())) {
             writeln!(out, "kept {kept:?}").unwrap();
         }
         out

@@ -29,7 +29,7 @@ fn check(value: &str, expected: &str) {
 
 #[test]
 fn accepts_the_examples_of_rfc_5322() {
-    // RFC 5322 appendix A.1.
+    // RFC 5322 §A.1: addressing examples.
     check("John Doe <jdoe@machine.example>", "John Doe|jdoe@machine.example");
     check("\"Joe Q. Public\" <john.q.public@example.com>", "Joe Q. Public|john.q.public@example.com");
     check(
@@ -45,7 +45,7 @@ fn accepts_the_examples_of_rfc_5322() {
         "A Group: Ed Jones|joe@where.test, |joe@where.test, John|jdoe@one.test;",
     );
     check("Undisclosed recipients:;", "Undisclosed recipients: ;");
-    // RFC 5322 appendix A.5.
+    // RFC 5322 §A.5: white space, comments, and other oddities.
     check("Pete(A nice \\) chap) <pete(his account)@silly.test(his host)>", "Pete|pete@silly.test");
     check(
         "A Group(Some people)\r\n     :Chris Jones <c@(Chris's host.)public.example>,\r\n         joe@example.org,\r\n  \

@@ -14,7 +14,7 @@ pub fn claims(value: &[u8], host: &Domain) -> bool {
     cursor.cfws();
     let id = match cursor.quoted() {
         Some(quoted) => text(&quoted),
-        // RFC 5451 §2.2, which came before, had a version behind a slash.
+        // RFC 5451 §2.2: the standard before this one had a version behind a slash.
         None => {
             text(cursor.take_while(|b| b.is_ascii_graphic() && !matches!(b, b';' | b'(' | b'/') || b >= 0x80))
         }
