@@ -170,3 +170,68 @@ pub fn clean(text: &str) -> String {
     }
     clean
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(refusal: &Refusal, expected: &str) {
+        assert_eq!(refusal.to_string(), expected);
+    }
+
+    #[test]
+    fn says_what_it_was_made_of() {
+        check(&Refusal::new(replies::NO_SUCH_USER), "550 5.1.1 no such user");
+        check(
+            &Refusal::with(replies::DELIVERY_RATE, "500 messages in past 1m0s"),
+            "452 4.2.2 more than 500 messages in past 1m0s from your ip/network",
+        );
+        check(&Refusal::configured(Code::UNAVAILABLE, 3, 0, "not today"), "421 4.3.0 not today");
+    }
+
+    #[test]
+    fn success_is_no_refusal() {
+        check(&Refusal::new(replies::MESSAGE_OK), "451 4.3.0 internal error");
+        check(&Refusal::configured(Code::OK, 0, 0, "fine"), "451 4.3.0 internal error");
+        check(&Refusal::all(&[]), "451 4.3.0 internal error");
+    }
+
+    #[test]
+    fn cleans_what_comes_from_elsewhere() {
+        for (text, clean_text) in [
+            ("plain", "plain"),
+            ("250 ok\r\n550 no\x00\x1b[31m", "250 ok\n550 no??[31m"),
+            ("\n\n  a\n\n b  \n", "a\nb"),
+            ("λ", "?"),
+            ("100 %s {} %", "100 %s {} %"),
+        ] {
+            assert_eq!(clean(text), clean_text, "{text:?}");
+        }
+        let long = clean(&"x\n".repeat(1000));
+        assert_eq!(long.lines().count(), MAX_LINES);
+        assert_eq!(clean(&"x".repeat(10_000)).len(), MAX_TEXT);
+    }
+
+    #[test]
+    fn tells_refusals_of_one_code_together() {
+        let quota = Refusal::new(replies::QUOTA);
+        let rate = Refusal::with(replies::DELIVERY_RATE, "5 messages").slowly();
+        let whole = Refusal::all(&[quota.clone(), rate, quota]);
+        check(&whole, "452 4.2.2 account storage full\nmore than 5 messages from your ip/network");
+        assert!(whole.is_slow());
+    }
+
+    #[test]
+    fn tells_refusals_of_different_codes_with_their_codes() {
+        let (user, loops) = (Refusal::new(replies::NO_SUCH_USER), Refusal::with(replies::LOOP, 100));
+        let quota = Refusal::new(replies::QUOTA).after(Duration::from_secs(5));
+        check(
+            &Refusal::all(&[user.clone(), loops]),
+            "554 5.3.0 550 5.1.1 no such user\n550 5.4.6 loop detected, more than 100 Received headers\nmultiple errors",
+        );
+        let mixed = Refusal::all(&[user, quota]);
+        check(&mixed, "451 4.3.0 550 5.1.1 no such user\n452 4.2.2 account storage full\nmultiple errors");
+        assert_eq!(mixed.delay(), Duration::from_secs(5));
+    }
+}

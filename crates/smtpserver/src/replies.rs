@@ -274,3 +274,28 @@ wordings! {
     /// RFC 5321 §4.1.1.10: good bye.
     BYE: CLOSING Some((0, 0)), "okay thanks bye";
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_error_has_an_enhanced_code_and_every_text_can_be_sent() {
+        for (name, wording) in ALL {
+            let error = wording.code.get() >= 400;
+            assert!(!error || wording.enhanced().is_some(), "{name}");
+            assert!(wording.text.bytes().all(|b| matches!(b, b' '..=b'~' | b'\n')), "{name}");
+            assert!(wording.text.matches("{}").count() <= 1, "{name}");
+        }
+    }
+
+    #[test]
+    fn every_name_and_every_wording_is_there_once() {
+        let names: BTreeSet<_> = ALL.iter().map(|(name, _)| name).collect();
+        assert_eq!(names.len(), ALL.len());
+        let texts = ALL.iter().filter(|(_, wording)| wording.text != "{}");
+        let said: BTreeSet<_> = texts.clone().map(|(_, w)| (w.code.get(), w.status, w.text)).collect();
+        assert_eq!(said.len(), texts.count());
+    }
+}

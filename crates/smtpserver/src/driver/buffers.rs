@@ -94,3 +94,42 @@ impl Buffer {
         self.start = self.start.saturating_add(length).min(self.end);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn holds_what_is_put_into_it() {
+        let buffers = Buffers::default();
+        let mut buffer = buffers.take(false, b"car");
+        buffer.room()[..2].copy_from_slice(b"ry");
+        buffer.filled_more(2);
+        assert_eq!(buffer.input(), b"carry");
+        buffer.consume(3);
+        assert_eq!(buffer.input(), b"ry");
+        buffer.consume(100);
+        assert!(buffer.is_empty());
+    }
+
+    #[test]
+    fn long_waits_are_spent_in_little_memory() {
+        let buffers = Buffers::default();
+        assert_eq!(buffers.slim(buffers.take(true, b"")).octets.len(), 0);
+        let slim = buffers.slim(buffers.take(true, b"left"));
+        assert_eq!((slim.octets.len(), slim.input()), (SMALL, b"left".as_slice()));
+        let much = vec![b'x'; SMALL];
+        assert_eq!(buffers.slim(buffers.take(true, &much)).input(), much);
+    }
+
+    #[test]
+    fn a_buffer_has_room_behind_the_longest_carry() {
+        let buffers = Buffers::default();
+        for length in [0, 1, SMALL / 2, SMALL, 12_288] {
+            let mut buffer = buffers.take(false, &vec![b'x'; length]);
+            assert!(buffer.room().len() >= SMALL / 2, "{length}");
+            buffers.give(buffer);
+        }
+        assert_eq!(buffers.small.lock().unwrap().len(), 1);
+    }
+}

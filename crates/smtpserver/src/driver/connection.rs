@@ -1,32 +1,29 @@
-//! One connection: reads, flushes, keeps deadlines. What to do is the session's to say.
+//! One connection: gives input to the session, and does what the session wants.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::Poll;
 use std::time::Duration;
 
 use smtp_parser::Verb;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 use tracing::{debug, info};
 
 use super::buffers::Buffer;
+use super::clock::Clock;
 use super::gate::Admission;
+use super::pipe::Pipe;
 use super::trace::{Input, Reveal};
 use super::wire::{Transport, Wire};
 use super::{Listener, Shared, handshake, log_connected, now};
 use crate::backend::Backend;
-use crate::client::Peer;
+use crate::client::{Peer, TlsFacts};
 use crate::replies::{self, Wording};
 use crate::session::{Ask, CloseReason, Session, Step, Waiting};
 
 /// Octets of replies that are written although more input is at hand: who does not read gets no more said.
 const OUT_LIMIT: usize = 16 << 10;
-/// How long a client that was sent away may still read what it was told.
-const LINGER: Duration = Duration::from_secs(1);
-/// Octets of such a client that are thrown away at most.
-const LINGER_OCTETS: usize = 1 << 20;
 
 /// Why a connection has ended.
 #[derive(Debug)]
@@ -43,56 +40,23 @@ pub(super) enum End {
     Handshake(io::Error),
 }
 
-impl From<io::Error> for End {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
 /// One connection. It is kept small: most of them wait for something most of the time.
 pub(super) struct Connection<B: Backend, T> {
     pub(super) shared: Arc<Shared<B>>,
     listener: Arc<Listener>,
-    wire: Wire<T>,
+    pipe: Pipe<T>,
+    clock: Clock,
     pub(super) session: Session,
     /// The backend's part, from the moment the client is let in.
     pub(super) context: Option<B::Connection>,
     pub(super) transaction: Option<B::Transaction>,
-    /// Input that is no whole command yet.
-    carry: Vec<u8>,
-    out: Vec<u8>,
-    timer: Pin<Box<Sleep>>,
-    clock: Clock,
-}
-
-/// Since when is waited for what.
-struct Clock {
-    /// The command, or for the input after the last one.
-    waiting: Instant,
-    /// The message.
-    message: Option<Instant>,
-    /// A message that is taken.
-    productive: Instant,
-    /// Messages taken by then.
-    messages: u32,
 }
 
 impl<B: Backend, T: Transport> Connection<B, T> {
-    pub(super) fn new(shared: Arc<Shared<B>>, listener: Arc<Listener>, wire: Wire<T>, peer: Peer) -> Self {
+    pub(super) fn new(shared: Arc<Shared<B>>, listener: Arc<Listener>, stream: T, peer: Peer) -> Self {
         let session = Session::new(Arc::clone(&listener.rules), peer);
-        let start = Instant::now();
-        Self {
-            shared,
-            listener,
-            wire,
-            session,
-            context: None,
-            transaction: None,
-            carry: Vec::new(),
-            out: Vec::new(),
-            timer: Box::pin(tokio::time::sleep_until(start)),
-            clock: Clock { waiting: start, message: None, productive: start, messages: 0 },
-        }
+        let (pipe, clock) = (Pipe::new(Wire::Plain(stream)), Clock::new());
+        Self { shared, listener, pipe, clock, session, context: None, transaction: None }
     }
 
     /// The whole connection.
@@ -137,40 +101,41 @@ impl<B: Backend, T: Transport> Connection<B, T> {
 
     /// From the first octet to the greeting, or to what is said instead.
     async fn begin(&mut self, turned_away: Option<Wording>) -> Result<(), End> {
-        if self.session.rules().kind.is_implicit_tls() {
-            self.secure().await?;
-        }
+        let facts = match self.session.rules().kind.is_implicit_tls() {
+            true => Some(self.secure().await?),
+            false => None,
+        };
         if let Some(wording) = turned_away {
-            let step = self.session.turn_away(wording, &mut self.out);
+            let step = self.session.turn_away(wording, &mut self.pipe.out);
             return self.act(step, &mut Buffer::default()).await;
         }
         self.context = Some(self.shared.backend.connect(self.session.client()));
-        if let Some(facts) = self.tls_facts() {
+        if let Some(facts) = facts {
             let step = self.session.secured(facts);
             self.act(step, &mut Buffer::default()).await?;
         }
-        self.session.greet(&mut self.out);
-        self.clock.waiting = Instant::now();
+        self.session.greet(&mut self.pipe.out);
+        self.clock.note(&self.session, true);
         self.flush().await
     }
 
-    /// Waits for input: a buffer with what was left and what has come. Nothing is allocated before it comes.
+    /// Waits for input, or for what comes in its place. Nothing is allocated before it comes.
     async fn fill(&mut self) -> Result<Buffer, End> {
+        let rules = self.session.rules();
         if self.session.is_slow() {
-            self.shared.stop.sleep(self.session.rules().delays.bad_client).await;
+            self.shared.stop.sleep(rules.delays.bad_client).await;
         }
-        let deadline = self.deadline();
-        self.timer.as_mut().reset(deadline);
-        let stop = self.shared.stop.clone();
-        let stopped = stop.stopped();
-        let mut stopped = std::pin::pin!(stopped);
+        self.pipe.set_deadline(self.clock.deadline(self.session.waiting(), &rules.timeouts));
+        let large = self.session.waiting() == Waiting::Data;
+        let shared = Arc::clone(&self.shared);
+        let mut stopped = std::pin::pin!(shared.stop.stopped());
         let mut told = false;
         loop {
             let event = poll_fn(|cx| {
-                if let Poll::Ready(read) = self.poll_fill(cx) {
+                if let Poll::Ready(read) = self.pipe.poll_fill(cx, &shared.buffers, large) {
                     return Poll::Ready(Event::Input(read));
                 }
-                if self.timer.as_mut().poll(cx).is_ready() {
+                if self.pipe.poll_deadline(cx).is_ready() {
                     return Poll::Ready(Event::Deadline);
                 }
                 if !told && stopped.as_mut().poll(cx).is_ready() {
@@ -180,11 +145,11 @@ impl<B: Backend, T: Transport> Connection<B, T> {
             })
             .await;
             let step = match event {
-                Event::Input(buffer) => return buffer?.ok_or(End::Closed),
-                Event::Deadline => self.session.timed_out(&mut self.out),
+                Event::Input(buffer) => return buffer.map_err(End::Io)?.ok_or(End::Closed),
+                Event::Deadline => self.session.timed_out(&mut self.pipe.out),
                 Event::Stop => {
                     told = true;
-                    self.session.stop(&mut self.out)
+                    self.session.stop(&mut self.pipe.out)
                 }
             };
             if let Step::Close(reason) = step {
@@ -194,47 +159,16 @@ impl<B: Backend, T: Transport> Connection<B, T> {
         }
     }
 
-    /// Reads once. A buffer is held only if there is something to read.
-    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Buffer>>> {
-        let large = self.session.waiting() == Waiting::Data;
-        let mut buffer = self.shared.buffers.take(large, &self.carry);
-        let polled = self.wire.poll_read(cx, buffer.room());
-        match polled {
-            Poll::Ready(Ok(length)) if length > 0 => {
-                buffer.filled_more(length);
-                self.carry = Vec::new();
-                Poll::Ready(Ok(Some(buffer)))
-            }
-            other => {
-                self.shared.buffers.give(buffer);
-                other.map_ok(|_| None)
-            }
-        }
-    }
-
-    /// Until when is waited for input.
-    fn deadline(&mut self) -> Instant {
-        let timeouts = &self.session.rules().timeouts;
-        let wait = match self.session.waiting() {
-            Waiting::FirstCommand => timeouts.first_command,
-            Waiting::Command => timeouts.command,
-            Waiting::Data => timeouts.data_block,
-        };
-        let unproductive = self.clock.productive + timeouts.unproductive;
-        let whole = self.clock.message.map_or(unproductive, |since| since + timeouts.message);
-        (self.clock.waiting + wait).min(unproductive).min(whole)
-    }
-
     /// Does what can be done with `buffer`, sends what was said, and keeps the rest.
     async fn work(&mut self, mut buffer: Buffer) -> Result<(), End> {
-        let mut started = Instant::now();
         let time = now();
-        let mut done = false;
+        let mut started = Instant::now();
+        let mut progress = false;
         loop {
-            let input = self.input();
-            let (taken, step) = self.session.receive(buffer.input(), time, &mut self.out);
-            self.shared.reveal.received(buffer.input().get(..taken).unwrap_or_default(), input);
-            match step {
+            let kind = self.kind_of_input();
+            let (taken, step) = self.session.receive(buffer.input(), time, &mut self.pipe.out);
+            self.shared.reveal.received(buffer.input().get(..taken).unwrap_or_default(), kind);
+            let step = match step {
                 Step::NeedInput => break,
                 Step::Content(content) => {
                     if let Some(transaction) = &mut self.transaction
@@ -242,37 +176,39 @@ impl<B: Backend, T: Transport> Connection<B, T> {
                     {
                         self.session.refuse_content(refusal);
                     }
-                    buffer.consume(taken);
+                    Step::Continue
                 }
-                Step::Continue => buffer.consume(taken),
-                step => {
-                    let step = owned(step);
-                    buffer.consume(taken);
-                    self.act(step, &mut buffer).await?;
-                }
+                Step::Continue => Step::Continue,
+                Step::Ask(ask) => Step::Ask(ask),
+                Step::StartTls => Step::StartTls,
+                Step::Close(reason) => Step::Close(reason),
+            };
+            buffer.consume(taken);
+            if !matches!(step, Step::Continue) {
+                self.act(step, &mut buffer).await?;
             }
-            done = true;
+            progress = true;
             if self.observe(started) {
                 started = Instant::now();
             }
             if !self.session.in_transaction() {
                 self.transaction = None;
             }
-            if self.out.len() >= OUT_LIMIT || self.session.is_slow() {
+            if self.pipe.out.len() >= OUT_LIMIT || self.session.is_slow() {
                 self.flush().await?;
             }
         }
-        self.carry = buffer.input().to_vec();
+        self.pipe.carry = buffer.input().to_vec();
         self.shared.buffers.give(buffer);
-        self.keep_time(done);
+        self.clock.note(&self.session, progress);
         self.flush().await?;
         // An idle connection keeps no memory for replies.
-        self.out = Vec::new();
+        self.pipe.out = Vec::new();
         Ok(())
     }
 
     /// What the next input is, for the trace.
-    fn input(&self) -> Input {
+    fn kind_of_input(&self) -> Input {
         match self.session.waiting() {
             Waiting::Data => Input::Data,
             _ if self.session.is_authenticating() => Input::Auth,
@@ -280,27 +216,7 @@ impl<B: Backend, T: Transport> Connection<B, T> {
         }
     }
 
-    /// Notes for the deadlines what has happened. A command that comes in pieces has one deadline for all of them; a
-    /// message may go on as long as pieces come.
-    fn keep_time(&mut self, done: bool) {
-        let time = Instant::now();
-        let clock = &mut self.clock;
-        let data = self.session.waiting() == Waiting::Data;
-        if done {
-            clock.waiting = time;
-        }
-        match clock.message {
-            None if data => clock.message = Some(time),
-            Some(_) if !self.session.in_transaction() => clock.message = None,
-            _ => {}
-        }
-        if clock.messages != self.session.messages() {
-            clock.messages = self.session.messages();
-            clock.productive = time;
-        }
-    }
-
-    /// Does what a step asks for. What it leads to is done as well.
+    /// Does what a step asks for, and what that leads to.
     async fn act(&mut self, step: Step<'static>, buffer: &mut Buffer) -> Result<(), End> {
         let mut step = step;
         loop {
@@ -310,17 +226,14 @@ impl<B: Backend, T: Transport> Connection<B, T> {
                         *buffer = self.shared.buffers.slim(std::mem::take(buffer));
                     }
                     let answer = self.reply_to(ask).await;
-                    self.session.answer(answer, now(), &mut self.out)
+                    self.session.answer(answer, now(), &mut self.pipe.out)
                 }
                 Step::StartTls => {
                     self.flush().await?;
                     // Whatever else came in plaintext is not looked at.
                     *buffer = Buffer::default();
-                    self.secure().await?;
-                    match self.tls_facts() {
-                        Some(facts) => self.session.secured(facts),
-                        None => Step::Continue,
-                    }
+                    let facts = self.secure().await?;
+                    self.session.secured(facts)
                 }
                 Step::Close(reason) => {
                     self.observe(Instant::now());
@@ -333,124 +246,70 @@ impl<B: Backend, T: Transport> Connection<B, T> {
     }
 
     /// Does a handshake.
-    async fn secure(&mut self) -> Result<(), End> {
-        let stream = match std::mem::replace(&mut self.wire, Wire::Gone) {
-            Wire::Plain(stream) => stream,
-            other => {
-                self.wire = other;
-                return Ok(());
-            }
+    async fn secure(&mut self) -> Result<TlsFacts, End> {
+        let failed = |text: &'static str| End::Handshake(io::Error::other(text));
+        let Wire::Plain(stream) = std::mem::replace(&mut self.pipe.wire, Wire::Gone) else {
+            return Err(failed("a second handshake"));
         };
         let rules = self.session.rules();
-        let Some(tls) = &self.listener.tls else {
-            return Err(End::Handshake(io::Error::other("no certificate for this listener")));
-        };
+        let tls = self.listener.tls.as_ref().ok_or_else(|| failed("no certificate for this listener"))?;
         let done = handshake::accept(stream, tls, &self.shared.signers, rules.timeouts.handshake).await;
         if !rules.kind.is_submission() {
             self.shared.metrics.handshake(done.as_ref().err().map(handshake::reason));
         }
-        self.wire = Wire::Tls(Box::new(done.map_err(End::Handshake)?));
-        Ok(())
-    }
-
-    fn tls_facts(&self) -> Option<crate::client::TlsFacts> {
-        let Wire::Tls(stream) = &self.wire else { return None };
+        let stream = Box::new(done.map_err(End::Handshake)?);
         let facts = handshake::facts(stream.get_ref().1);
-        debug!(
-            target: "smtpserver",
-            version = facts.version, cipher = facts.cipher, sni = facts.sni.as_deref(), "tls handshake done"
-        );
-        Some(facts)
+        let TlsFacts { version, cipher, sni, .. } = &facts;
+        debug!(target: "smtpserver", version, cipher, sni = sni.as_deref(), "tls handshake done");
+        self.pipe.wire = Wire::Tls(stream);
+        Ok(facts)
     }
 
-    /// Counts the reply that was given, if one was. Clients are told apart from us by when the clock starts: at the
-    /// command, not while it is waited for.
+    /// Counts the reply that was given, if one was. Its time is from the command, or from the beginning of the message;
+    /// what a client takes to send the next command is not in it.
     fn observe(&mut self, started: Instant) -> bool {
         if let Some(failure) = self.session.take_login_failure() {
             self.login_failed(&failure);
         }
         let Some(said) = self.session.take_said() else { return false };
-        let since = match (said.verb, self.clock.message) {
+        let since = match (said.verb, self.clock.message_began()) {
             (Some(Verb::Data | Verb::Bdat), Some(since)) => since,
             _ => started,
         };
-        let time = since.elapsed();
-        let kind = self.session.rules().kind;
-        self.shared.metrics.said(kind, said, time);
+        let (kind, duration) = (self.session.rules().kind, since.elapsed());
+        self.shared.metrics.said(kind, said, duration);
         debug!(
             target: "smtpserver",
             kind = kind.label(), cmd = said.verb.map_or("", Verb::label), code = said.code.get(),
-            ecode = said.status.map(tracing::field::display), duration = ?time, "smtp command result"
+            ecode = said.status.map(tracing::field::display), ?duration, "smtp command result"
         );
         true
     }
 
     /// Writes all that was said; octet by octet to those who have earned it.
     async fn flush(&mut self) -> Result<(), End> {
-        if self.out.is_empty() {
+        if self.pipe.out.is_empty() {
             return Ok(());
         }
-        Reveal::sent(&self.out);
-        let delay = self.session.rules().delays.bad_client;
-        let whole = self.out.len();
-        if !self.session.is_slow() || delay.is_zero() {
-            self.write(0, whole).await?;
-        } else {
-            for at in 0..whole {
-                if at > 0 {
-                    self.shared.stop.sleep(delay).await;
-                }
-                self.write(at, at + 1).await?;
-            }
-        }
-        self.out.clear();
-        Ok(())
+        Reveal::sent(&self.pipe.out);
+        let rules = self.session.rules();
+        let pause = if self.session.is_slow() { rules.delays.bad_client } else { Duration::ZERO };
+        self.pipe.write_out(rules.timeouts.write, pause, &self.shared.stop).await
     }
 
-    /// Writes a part of `out`. There is a timer only if it does not go out at once.
-    async fn write(&mut self, from: usize, to: usize) -> Result<(), End> {
-        let mut at = from;
-        let mut timed = false;
-        poll_fn(|cx| {
-            let polled = self.poll_write(cx, &mut at, to);
-            if polled.is_ready() {
-                return polled.map_err(End::Io);
-            }
-            if !timed {
-                timed = true;
-                let deadline = Instant::now() + self.session.rules().timeouts.write;
-                self.timer.as_mut().reset(deadline);
-            }
-            self.timer.as_mut().poll(cx).map(|()| Err(End::WriteTimedOut))
-        })
-        .await
-    }
-
-    fn poll_write(&mut self, cx: &mut Context<'_>, at: &mut usize, to: usize) -> Poll<io::Result<()>> {
-        while let Some(octets) = self.out.get(*at..to).filter(|octets| !octets.is_empty()) {
-            match ready!(self.wire.poll_write(cx, octets))? {
-                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                written => *at += written,
-            }
-        }
-        self.wire.poll_flush(cx)
-    }
-
-    /// Closes. What we have said last is not lost by our hanging up on a client that is still talking.
+    /// Closes; why, in one word.
     async fn finish(&mut self, end: End) -> &'static str {
         self.transaction = None;
         self.context = None;
-        if let End::Session(CloseReason::Refused) = end {
-            let _ = tokio::time::timeout(LINGER, poll_fn(|cx| self.poll_linger(cx))).await;
-        } else if let End::Session(_) = end
-            && let Wire::Tls(_) = self.wire
-        {
-            // The closing alert goes out if it can at once; nobody is waited for.
-            poll_fn(|cx| Poll::Ready(self.wire.poll_shutdown(cx).is_ready())).await;
-        }
         match end {
             End::Closed => "smtpserver.eof",
-            End::Session(reason) => reason.token(),
+            End::Session(reason) => {
+                match reason {
+                    CloseReason::Refused => self.pipe.linger(&self.shared.buffers).await,
+                    _ => self.pipe.say_goodbye().await,
+                }
+                reason.token()
+            }
             End::Io(error) => {
                 debug!(target: "smtpserver", %error, "connection broke");
                 "smtpserver.io"
@@ -461,22 +320,6 @@ impl<B: Backend, T: Transport> Connection<B, T> {
                 "smtpserver.handshake-failed"
             }
         }
-    }
-
-    /// Says that we say no more, and reads until the client has understood.
-    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.wire.poll_shutdown(cx))?;
-        let mut buffer = self.shared.buffers.take(false, &[]);
-        let mut thrown = 0;
-        let polled = loop {
-            match self.wire.poll_read(cx, buffer.room()) {
-                Poll::Ready(Ok(length)) if length > 0 && thrown < LINGER_OCTETS => thrown += length,
-                Poll::Pending => break Poll::Pending,
-                Poll::Ready(_) => break Poll::Ready(Ok(())),
-            }
-        };
-        self.shared.buffers.give(buffer);
-        polled
     }
 }
 
@@ -493,15 +336,5 @@ struct Closing(::metrics::Gauge);
 impl Drop for Closing {
     fn drop(&mut self) {
         self.0.decrement(1);
-    }
-}
-
-/// A step that does not hold on to its input.
-fn owned(step: Step<'_>) -> Step<'static> {
-    match step {
-        Step::Ask(ask) => Step::Ask(ask),
-        Step::StartTls => Step::StartTls,
-        Step::Close(reason) => Step::Close(reason),
-        Step::NeedInput | Step::Continue | Step::Content(_) => Step::Continue,
     }
 }

@@ -184,3 +184,64 @@ impl Drop for Admission {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gate(rules: &GateRules) -> Arc<Gate> {
+        Arc::new(Gate::new(rules))
+    }
+
+    fn ip(last: u8) -> IpAddr {
+        [192, 0, 2, last].into()
+    }
+
+    /// The name of the limit, and whether it is to be logged.
+    fn refused(admission: Result<Admission, Rejection>) -> (&'static str, bool) {
+        let Err(rejection) = admission else { panic!("it was let in") };
+        (rejection.limit, rejection.log)
+    }
+
+    #[test]
+    fn logs_refusals_once_a_minute_for_each_network() {
+        let gate = gate(&GateRules { open_connections: Some([1, 90, 270]), ..GateRules::open() });
+        let now = SystemTime::UNIX_EPOCH + Duration::from_hours(1_000);
+        let first = gate.admit(ip(1), false, now);
+        assert_eq!(refused(gate.admit(ip(1), false, now)), (OPEN, true));
+        assert_eq!(refused(gate.admit(ip(1), false, now)), (OPEN, false));
+        let second = gate.admit(ip(2), false, now);
+        assert_eq!(refused(gate.admit(ip(2), false, now)), (OPEN, true));
+        let later = now + Duration::from_mins(2);
+        assert_eq!(refused(gate.admit(ip(1), false, later)), (OPEN, true));
+        drop((first, second));
+        assert!(gate.admit(ip(1), false, later).is_ok());
+    }
+
+    #[test]
+    fn counts_an_account_wherever_the_failures_come_from() {
+        let gate = gate(&GateRules::default());
+        let now = SystemTime::UNIX_EPOCH + Duration::from_hours(1_000);
+        assert_eq!(gate.may_log_in(ip(1), "mox@localhost", now), Some(0));
+        for from in 0..100 {
+            gate.login_failed([10, from, 0, 1].into(), Some("mox@localhost"), now);
+        }
+        assert_eq!(gate.may_log_in(ip(1), "mox@localhost", now), None);
+        assert_eq!(gate.may_log_in(ip(1), "other@localhost", now), Some(0));
+    }
+
+    #[test]
+    fn a_login_forgives_its_own_failures_alone() {
+        let gate = gate(&GateRules::default());
+        let now = SystemTime::UNIX_EPOCH + Duration::from_hours(1_000);
+        for account in ["mine@localhost", "theirs@localhost"] {
+            for _ in 0..5 {
+                gate.login_failed(ip(1), Some(account), now);
+            }
+        }
+        assert_eq!(refused(gate.admit(ip(1), true, now)).0, "failed logins a minute");
+        gate.login_succeeded(ip(1), "mine@localhost", now);
+        assert_eq!(gate.may_log_in(ip(1), "mine@localhost", now), Some(0));
+        assert_eq!(gate.may_log_in(ip(1), "theirs@localhost", now), Some(5));
+    }
+}

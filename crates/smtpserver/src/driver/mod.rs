@@ -2,10 +2,12 @@
 
 mod answers;
 mod buffers;
+mod clock;
 mod connection;
 mod gate;
 mod handshake;
 mod metrics;
+mod pipe;
 mod request;
 mod stop;
 mod tls;
@@ -33,7 +35,6 @@ use buffers::Buffers;
 use connection::Connection;
 use gate::Gate;
 use metrics::Metrics;
-use wire::Wire;
 
 pub use gate::GateRules;
 pub use metrics::COMMAND_BUCKETS;
@@ -181,7 +182,7 @@ impl<B: Backend> Server<B> {
             target: "smtpserver", "smtp",
             cid = format_args!("{cid:x}"), id = %peer.id, username = tracing::field::Empty,
         );
-        Connection::new(self.0, listener, Wire::Plain(stream), peer).run().instrument(span).await;
+        Connection::new(self.0, listener, stream, peer).run().instrument(span).await;
     }
 
     /// No room for another connection, as a rule: those that are there go on.

@@ -142,7 +142,7 @@ impl ResolvesServerCert for Certificates {
             (Some(Ok(name)), [_, _, ..]) => certificates.iter().find(|certificate| certificate.is_for(&name)),
             _ => None,
         };
-        wanted.or(certificates.first()).map(|certificate| Arc::clone(&certificate.0))
+        wanted.or_else(|| certificates.first()).map(|certificate| Arc::clone(&certificate.0))
     }
 }
 

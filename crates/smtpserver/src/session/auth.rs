@@ -34,7 +34,7 @@ pub(super) struct Exchange {
 }
 
 impl Session {
-    pub(super) fn auth(&mut self, auth: Auth<'_>, _now: SystemTime, out: &mut Vec<u8>) -> Step<'static> {
+    pub(super) fn auth(&mut self, auth: Auth<'_>, out: &mut Vec<u8>) -> Step<'static> {
         if self.counts.failed_logins >= self.rules.limits.failed_logins {
             return self.close(replies::TOO_MANY_AUTH_FAILURES, CloseReason::Refused, out);
         }

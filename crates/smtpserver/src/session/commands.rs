@@ -224,7 +224,7 @@ impl Session {
             Command::Helo(hello) => self.hello(&hello, false, now, out),
             Command::Ehlo(hello) => self.hello(&hello, true, now, out),
             Command::StartTls => self.start_tls(last_of_input, out),
-            Command::Auth(auth) => self.auth(auth, now, out),
+            Command::Auth(auth) => self.auth(auth, out),
             Command::Mail(mail) => self.mail(mail, now, out),
             Command::Rcpt(rcpt) => self.rcpt(rcpt, out),
             Command::Data => self.data(out),

@@ -9,38 +9,54 @@ use smtp_parser::Verb;
 use super::Session;
 use super::commands;
 
-/// Extensions in the order of their announcement: the keyword, the command that it stands for, and its values. An
-/// extension with a command is announced where the table of commands offers that command.
-const EXTENSIONS: &[(&str, Option<Verb>, fn(&Session, SystemTime) -> Option<String>)] = &[
+/// One extension.
+struct Extension {
+    keyword: &'static str,
+    /// The command that it stands for: it is announced where the table of commands offers that command.
+    verb: Option<Verb>,
+    /// What follows the keyword; `None`: it is not announced just now.
+    values: fn(&Session, SystemTime) -> Option<String>,
+}
+
+const fn extension(
+    keyword: &'static str,
+    verb: Option<Verb>,
+    values: fn(&Session, SystemTime) -> Option<String>,
+) -> Extension {
+    Extension { keyword, verb, values }
+}
+
+/// All extensions, in the order of their announcement.
+const EXTENSIONS: &[Extension] = &[
     // RFC 2920 §3.
-    ("PIPELINING", None, plain),
+    extension("PIPELINING", None, plain),
     // RFC 1870 §3.
-    ("SIZE", None, |session, _| Some(format!(" {}", session.rules.limits.message))),
+    extension("SIZE", None, |session, _| Some(format!(" {}", session.rules.limits.message))),
     // RFC 3207 §2.
-    ("STARTTLS", Some(Verb::StartTls), plain),
+    extension("STARTTLS", Some(Verb::StartTls), plain),
     // RFC 4954 §3.
-    ("AUTH", Some(Verb::Auth), |session, _| Some(session.announced_mechanisms())),
+    extension("AUTH", Some(Verb::Auth), |session, _| Some(session.announced_mechanisms())),
     // RFC 8689 §4.1: only over TLS.
-    ("REQUIRETLS", None, |session, _| {
+    extension("REQUIRETLS", None, |session, _| {
         (session.rules.require_tls && session.client.tls.is_some()).then(String::new)
     }),
     // RFC 2034 §3.
-    ("ENHANCEDSTATUSCODES", None, plain),
+    extension("ENHANCEDSTATUSCODES", None, plain),
     // RFC 6152 §2.
-    ("8BITMIME", None, plain),
+    extension("8BITMIME", None, plain),
     // RFC 3030 §2.
-    ("CHUNKING", Some(Verb::Bdat), plain),
+    extension("CHUNKING", Some(Verb::Bdat), plain),
     // RFC 3030 §3.
-    ("BINARYMIME", Some(Verb::Bdat), plain),
+    extension("BINARYMIME", Some(Verb::Bdat), plain),
     // RFC 9422 §2.
-    ("LIMITS", None, |session, _| Some(format!(" RCPTMAX={}", session.rules.limits.recipients))),
+    extension("LIMITS", None, |session, _| Some(format!(" RCPTMAX={}", session.rules.limits.recipients))),
     // RFC 4865 §4.
-    ("FUTURERELEASE", None, |session, now| {
+    extension("FUTURERELEASE", None, |session, now| {
         let longest = session.future_release()?;
         Some(format!(" {} {}", longest.as_secs(), utc(now.checked_add(longest)?)))
     }),
     // RFC 6531 §3.1.
-    ("SMTPUTF8", None, plain),
+    extension("SMTPUTF8", None, plain),
 ];
 
 #[allow(clippy::unnecessary_wraps, reason = "one of the functions of the table")]
@@ -52,7 +68,7 @@ impl Session {
     /// The lines of the reply to EHLO.
     pub(super) fn announcement(&self, now: SystemTime) -> String {
         let mut lines = self.rules.hostname.to_string();
-        for (keyword, verb, values) in EXTENSIONS {
+        for Extension { keyword, verb, values } in EXTENSIONS {
             let offered = verb.is_none_or(|verb| commands::is_offered(verb, self));
             if let Some(values) = offered.then(|| values(self, now)).flatten() {
                 let _ = write!(lines, "\n{keyword}{values}");

@@ -9,6 +9,8 @@ mod limits;
 mod mail;
 mod states;
 mod syntax;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::SystemTime;

@@ -1,0 +1,104 @@
+//! What the talk files cannot say.
+
+use super::*;
+use crate::client::RequestId;
+use crate::rules::Kind;
+
+fn session(kind: Kind) -> Session {
+    let rules = Rules::new(kind, "mx.example".parse().unwrap());
+    let unspecified = ([0, 0, 0, 0], 0).into();
+    let peer = Peer { cid: 1, id: RequestId::zero(), remote: unspecified, local: unspecified };
+    Session::new(Arc::new(rules), peer)
+}
+
+fn give(session: &mut Session, input: &[u8]) -> (usize, String) {
+    let mut out = Vec::new();
+    let (taken, step) = session.receive(input, SystemTime::UNIX_EPOCH, &mut out);
+    (taken, format!("{step:?} {}", out.escape_ascii()))
+}
+
+#[track_caller]
+fn check(session: &mut Session, input: &[u8], taken: usize, said: &str) {
+    let (now, have) = give(session, input);
+    assert!(now == taken && have.starts_with(said), "{now} {have}");
+}
+
+/// A session that was greeted with HELO, which the owner was asked about.
+fn greeted() -> Session {
+    let mut session = session(Kind::Smtp);
+    let mut out = Vec::new();
+    let (_, step) = session.receive(b"HELO a.example\r\n", SystemTime::UNIX_EPOCH, &mut out);
+    let Step::Ask(Ask::Hello(ask)) = step else { panic!("{step:?}") };
+    assert_eq!((out.as_slice(), ask.hello().extended), (b"".as_slice(), false));
+    let _ = session.answer(ask.accept(), SystemTime::UNIX_EPOCH, &mut out);
+    assert_eq!(out, b"250 mx.example\r\n");
+    session
+}
+
+#[test]
+fn refuses_starttls_with_anything_behind_it() {
+    // RFC 3207 §6: in one packet, as an attacker would send it.
+    let refused = "Close(Refused) 503 5.5.1 data after starttls (";
+    check(&mut greeted(), b"STARTTLS\r\nNOOP\r\n", 10, refused);
+    check(&mut greeted(), b"STARTTLS\r\n\x16", 10, refused);
+    check(&mut greeted(), b"STARTTLS\r\n", 10, "StartTls 220 2.0.0 go! (");
+}
+
+#[test]
+fn takes_nothing_while_a_question_is_out() {
+    let mut session = greeted();
+    let (_, said) = give(&mut session, b"MAIL FROM:<a@a.example>\r\n");
+    assert!(said.starts_with("Ask(Sender("), "{said}");
+    check(&mut session, b"NOOP\r\n", 0, "NeedInput ");
+}
+
+#[test]
+fn takes_nothing_after_its_end() {
+    let mut session = greeted();
+    check(&mut session, b"QUIT\r\nNOOP\r\n", 6, "Close(Quit) 221 2.0.0 okay thanks bye\\r\\n");
+    check(&mut session, b"NOOP\r\n", 6, "Close(Quit) ");
+    assert_eq!(format!("{:?}", session.stop(&mut Vec::new())), "Close(Quit)");
+}
+
+#[test]
+fn waits_first_for_the_first_command() {
+    let mut session = session(Kind::Smtp);
+    assert_eq!(session.waiting(), Waiting::FirstCommand);
+    check(&mut session, b"NOOP\r\n", 6, "Continue 250 ");
+    assert_eq!(session.waiting(), Waiting::Command);
+}
+
+#[test]
+fn tells_of_every_reply_once() {
+    let mut session = greeted();
+    let said = session.take_said().unwrap();
+    assert_eq!((said.verb, said.code.get(), said.status), (Some(Verb::Helo), 250, None));
+    assert_eq!(session.take_said(), None);
+    give(&mut session, b"DATA\r\n");
+    let said = session.take_said().unwrap();
+    assert_eq!((said.verb, said.status.unwrap().to_string().as_str()), (Some(Verb::Data), "5.5.1"));
+}
+
+#[test]
+fn turns_away_with_an_id() {
+    let mut out = Vec::new();
+    let step = session(Kind::Smtp).turn_away(replies::OPEN_CONNECTIONS, &mut out);
+    assert!(matches!(step, Step::Close(CloseReason::Refused)));
+    let text = "421 4.7.0 too many open connections from your ip or network (0000000000000000000000)\r\n";
+    assert_eq!(out, text.as_bytes());
+}
+
+#[test]
+fn wraps_long_texts_with_the_id_at_their_end() {
+    let mut session = greeted();
+    let (_, step) = session.receive(b"MAIL FROM:<a@a.example>\r\n", SystemTime::UNIX_EPOCH, &mut Vec::new());
+    let Step::Ask(Ask::Sender(ask)) = step else { panic!("no question") };
+    let refusal = Refusal::with(replies::UNAUTHENTICATED_MESSAGE, "word ".repeat(200));
+    let mut out = Vec::new();
+    let _ = session.answer(ask.refuse(refusal), SystemTime::UNIX_EPOCH, &mut out);
+    let text = String::from_utf8(out).unwrap();
+    let lines: Vec<_> = text.lines().collect();
+    assert!(lines.iter().all(|line| line.len() <= 510 && line.starts_with("550")), "{text}");
+    assert!(lines.len() == 3 && lines[1].starts_with("550-5.7.26  word"), "{text}");
+    assert!(lines[2].ends_with("word (0000000000000000000000)"), "{text}");
+}
