@@ -30,14 +30,17 @@ fn counting(zone: &str) -> Counting {
     Counting { zone: Zone::parse(zone).unwrap(), asked: AtomicUsize::new(0) }
 }
 
+/// Counts how often it is woken.
+struct Flag(AtomicUsize);
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 /// Polls to the end; every poll that is not the last must have been followed by a wake-up.
 fn drive<F: Future>(future: F) -> F::Output {
-    struct Flag(AtomicUsize);
-    impl Wake for Flag {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
     let flag = Arc::new(Flag(AtomicUsize::new(0)));
     let waker = Waker::from(Arc::clone(&flag));
     let mut future = std::pin::pin!(future);
@@ -76,6 +79,31 @@ fn goes_on_when_the_one_that_asked_first_is_gone() {
     drop(first);
     assert!(drive(txt(&memo, &name)).is_ok());
     assert_eq!(dns.asked.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn all_who_wait_are_woken_by_the_one_that_gets_the_answer() {
+    /// Ready at the second poll, and wakes nobody.
+    struct Silent;
+    impl Resolver for Silent {
+        fn lookup<'a>(&'a self, question: Question<'a>) -> Lookup<'a> {
+            let error = LookupError::new(LookupErrorKind::NoName, question.name.clone(), question.kind);
+            let mut polls = 0;
+            Box::pin(poll_fn(move |_| {
+                polls += 1;
+                if polls == 2 { Poll::Ready(Err(error.clone())) } else { Poll::Pending }
+            }))
+        }
+    }
+    let memo = Memo::new(&Silent);
+    let name: Name = "example.com".parse().unwrap();
+    let (mut first, mut second) = (Box::pin(txt(&memo, &name)), Box::pin(txt(&memo, &name)));
+    let flag = Arc::new(Flag(AtomicUsize::new(0)));
+    let waker = Waker::from(Arc::clone(&flag));
+    assert!(first.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    assert!(second.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
+    assert_eq!(flag.0.load(Ordering::Relaxed), 1);
+    assert!(first.as_mut().poll(&mut Context::from_waker(&waker)).is_ready());
 }
 
 #[test]

@@ -173,11 +173,11 @@ pub(crate) fn select(start: &Domain, steps: &[Step]) -> Option<Domain> {
     }
     let mut shortest = None;
     for step in steps {
-        let Some(record) = step.record() else { continue };
-        match record.psd {
-            PublicSuffix::No => return Some(step.domain.clone()),
-            PublicSuffix::Yes if step.domain != *start => return Some(child(start, &step.domain)),
-            _ => shortest = Some(step.domain.clone()),
+        // Rule 1 needs no code: a record with `psd=n` ends the walk, so that no shorter name follows it.
+        match step.record().map(|record| record.psd) {
+            Some(PublicSuffix::Yes) if step.domain != *start => return Some(child(start, &step.domain)),
+            Some(_) => shortest = Some(step.domain.clone()),
+            None => {}
         }
     }
     Some(shortest.unwrap_or_else(|| start.clone()))

@@ -50,7 +50,8 @@ pub(crate) fn read(result: Result<Message, NetError>, name: &rr::Name, kind: Kin
     }
 }
 
-fn failed(kind: LookupErrorKind) -> Said {
+/// No usable answer.
+pub(crate) fn failed(kind: LookupErrorKind) -> Said {
     Said { what: What::Error(kind), security: Security::Unknown, lifetime: Duration::ZERO }
 }
 

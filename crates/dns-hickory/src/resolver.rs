@@ -3,7 +3,7 @@
 use crate::answer::{self, MAX_ALIASES, Said, What};
 use crate::cache::Cache;
 use crate::metrics::Timer;
-use crate::upstream::Upstream;
+use crate::upstream::{CHAIN_SHARE, Upstream};
 use crate::{Dnssec, Error, ErrorKind, Finding, Options, convert};
 use dns::{Answer, Kind, Lookup, LookupError, LookupErrorKind, Name, Question, Record, Resolver, Security};
 use hickory_net::dnssec::DnssecDnsHandle;
@@ -23,7 +23,7 @@ use tokio::time::{Instant, timeout};
 
 /// RFC 9520 §3.2: a failure is cached for at least a second.
 const FAILURE_LIFETIME: Duration = Duration::from_secs(1);
-/// How long a probe may take; a question that is asked while the first one is under way waits for it no longer.
+/// How long a probe may take; a question asked during the first one waits for it no longer.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Servers that strip signatures are probed again after this time,
 const REPROBE_STRIPPED: Duration = Duration::from_secs(600);
@@ -74,7 +74,7 @@ impl Hickory {
             upstream,
             validator,
             anchor,
-            cache: Cache::new(options.cache_size),
+            cache: Cache::new(options.cache_size - options.cache_size / CHAIN_SHARE),
             servers: addresses.to_vec(),
             validating: AtomicBool::new(options.dnssec == Dnssec::Always),
             options,
@@ -122,17 +122,17 @@ impl Hickory {
         });
     }
 
-    /// Shall this question be validated? Waits for the first probe.
-    async fn validates(&self) -> bool {
+    /// Shall questions be validated? None: the first probe is still under way. Starts one where it is time.
+    fn validates(&self) -> Option<bool> {
         let inner = &self.0;
         if inner.options.dnssec == Dnssec::Never {
-            return false;
+            return Some(false);
         }
         if inner.validating.load(Ordering::Relaxed) {
-            return true;
+            return Some(true);
         }
-        let before = *inner.finding.borrow();
-        let patience = match before {
+        let finding = *inner.finding.borrow();
+        let patience = match finding {
             Some(Finding::Unreachable(_)) => REPROBE_UNREACHABLE,
             _ => REPROBE_STRIPPED,
         };
@@ -140,32 +140,38 @@ impl Hickory {
         if last.is_none_or(|last| last.elapsed() > patience) {
             self.start_probe();
         }
-        if before.is_none() {
-            let mut finding = inner.finding.subscribe();
-            let _ = timeout(PROBE_TIMEOUT, finding.wait_for(Option::is_some)).await;
+        finding.map(|_| false)
+    }
+
+    /// What the servers say, and whether it was validated.
+    async fn ask(&self, question: Question<'_>) -> (Said, bool) {
+        let inner = &self.0;
+        if let Some(validates) = self.validates() {
+            return (inner.chase(question, validates).await, validates);
         }
-        inner.validating.load(Ordering::Relaxed)
+        // The probe runs in a task of its own: asking plainly meanwhile costs no time if it finds nothing to validate.
+        let plain = inner.chase(question, false).await;
+        let mut finding = inner.finding.subscribe();
+        let _ = timeout(PROBE_TIMEOUT, finding.wait_for(Option::is_some)).await;
+        if inner.validating.load(Ordering::Relaxed) {
+            (inner.chase(question, true).await, true)
+        } else {
+            (plain, false)
+        }
     }
 
     async fn answer(&self, question: Question<'_>) -> Result<Answer<Record>, LookupError> {
+        let inner = &self.0;
+        let options = &inner.options;
         let key = (question.name.clone(), question.kind);
-        if let Some(known) = self.0.cache.get(&key) {
+        if let Some(known) = inner.cache.get(&key) {
             return known;
         }
-        let limit = self.0.options.question_timeout;
-        let said = match timeout(limit, async { self.0.chase(question, self.validates().await).await }).await
-        {
-            Ok(said) => said,
-            Err(_) => Said {
-                what: What::Error(LookupErrorKind::Timeout),
-                security: Security::Unknown,
-                lifetime: Duration::ZERO,
-            },
-        };
+        let late = (answer::failed(LookupErrorKind::Timeout), false);
+        let (said, validated) = timeout(options.question_timeout, self.ask(question)).await.unwrap_or(late);
         let fail = |kind| {
             Err(LookupError::new(kind, question.name.clone(), question.kind).with_security(said.security))
         };
-        let options = &self.0.options;
         let (outcome, longest) = match said.what {
             What::Records(records) => (Ok(Answer { records, security: said.security }), options.max_ttl),
             What::Error(kind) => (fail(kind), options.max_negative_ttl),
@@ -177,7 +183,10 @@ impl Hickory {
         };
         let records = outcome.iter().flat_map(|answer| &answer.records);
         let size = key.0.as_str().len() + records.map(convert::size).sum::<usize>();
-        self.0.cache.put(key, outcome.clone(), size, lifetime);
+        // What was asked plainly while validation was switched on is not kept.
+        if validated || !inner.validating.load(Ordering::Relaxed) {
+            inner.cache.put(key, outcome.clone(), size, lifetime);
+        }
         outcome
     }
 }
@@ -185,11 +194,7 @@ impl Hickory {
 impl Inner {
     /// Follows aliases to an end.
     async fn chase(&self, question: Question<'_>, validates: bool) -> Said {
-        let malformed = Said {
-            what: What::Error(LookupErrorKind::Malformed),
-            security: Security::Unknown,
-            lifetime: Duration::ZERO,
-        };
+        let malformed = answer::failed(LookupErrorKind::Malformed);
         let (Some(mut name), Some(record_type)) =
             (convert::to_hickory(question.name), convert::record_type(question.kind))
         else {

@@ -27,6 +27,9 @@ const DATAGRAM: u16 = 1232;
 /// A datagram that asks.
 const QUESTION_BUFFER: usize = 4096;
 
+/// Resolvers take ports at random, so one that is free for TCP can be taken for UDP.
+const PORT_ATTEMPTS: u32 = 16;
+
 /// How a server behaves.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -89,9 +92,9 @@ impl Server {
     /// # Errors
     /// No socket could be bound.
     pub async fn listen(address: SocketAddr, zone: Zone, settings: Settings) -> io::Result<Self> {
-        let tcp = TcpListener::bind(address).await?;
+        let (tcp, udp) = bind(address).await?;
         let address = tcp.local_addr()?;
-        let udp = Arc::new(UdpSocket::bind(address).await?);
+        let udp = Arc::new(udp);
         let shared = Arc::new(Shared { zone, settings, log: Mutex::default() });
         let mut tasks = JoinSet::new();
         tasks.spawn(serve_udp(udp, Arc::clone(&shared)));
@@ -112,6 +115,22 @@ impl Server {
     /// Questions so far about one name and type.
     pub fn count(&self, name: &str, record_type: &str) -> usize {
         self.asked().iter().filter(|asked| asked.name == name && asked.record_type == record_type).count()
+    }
+}
+
+/// Both sockets on one port; with port 0 on one that is free for both.
+///
+/// # Errors
+/// The port is taken, or no free one was found.
+pub async fn bind(address: SocketAddr) -> io::Result<(TcpListener, UdpSocket)> {
+    let mut attempts = if address.port() == 0 { PORT_ATTEMPTS } else { 1 };
+    loop {
+        let tcp = TcpListener::bind(address).await?;
+        match UdpSocket::bind(tcp.local_addr()?).await {
+            Ok(udp) => return Ok((tcp, udp)),
+            Err(error) if attempts == 1 => return Err(error),
+            Err(_) => attempts -= 1,
+        }
     }
 }
 

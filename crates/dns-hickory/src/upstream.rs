@@ -15,8 +15,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// The part of the cache that holds keys and delegations for the chain of trust.
-const CHAIN_SHARE: usize = 4;
+/// One part of so many of the cache holds keys and delegations for the chain of trust.
+pub(crate) const CHAIN_SHARE: usize = 4;
 
 /// What hickory's validator asks, and what asks it plainly.
 #[derive(Clone)]

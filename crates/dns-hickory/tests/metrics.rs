@@ -51,7 +51,7 @@ async fn lookups() {
     let server = Server::start(zone.unwrap()).await.unwrap();
     let mut options = Options::default();
     options.dnssec = Dnssec::Never;
-    options.question_timeout = Duration::from_millis(300);
+    options.question_timeout = Duration::from_millis(1500);
     let resolver = Hickory::with_servers(&[server.address()], options).unwrap();
     for (name, kind) in [
         ("a.test", Kind::A),

@@ -41,7 +41,7 @@ async fn serve(settings: Settings) -> Server {
 fn options() -> Options {
     let mut options = Options::default();
     options.dnssec = Dnssec::Never;
-    options.server_timeout = Duration::from_millis(400);
+    options.server_timeout = Duration::from_millis(1500);
     options.rounds = 1;
     options
 }
@@ -147,7 +147,7 @@ async fn failures_keep_their_kind_and_end_in_time() {
     ] {
         let started = Instant::now();
         assert_eq!(ask(&resolver, name, Kind::Txt).await, Err(want), "{name}");
-        assert!(started.elapsed() < Duration::from_secs(3), "{name}");
+        assert!(started.elapsed() < Duration::from_secs(4), "{name}");
     }
     assert_eq!(server.count("broken.test", "TXT"), 1, "who has answered is not asked again");
 }
@@ -235,7 +235,7 @@ async fn equal_questions_at_one_time_are_asked_once_and_others_side_by_side() {
     let names = ["example.test", "example.test", "a.example.test", "no1.test", "no2.test"];
     let lookups: Vec<_> = names.iter().map(|n| Box::pin(ask(&resolver, n, Kind::Txt)) as _).collect();
     dns::join_all(lookups).await;
-    assert!(started.elapsed() < Duration::from_millis(350), "one delay: {:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_millis(390), "one delay: {:?}", started.elapsed());
     assert_eq!(server.asked().len(), 4);
 }
 
@@ -264,16 +264,17 @@ async fn goes_on_to_the_next_server_and_stays_there() {
     let addresses = [silent.local_addr().unwrap(), refusing.address(), server.address()];
     let resolver = Hickory::with_servers(&addresses, options()).unwrap();
     assert!(ask(&resolver, "example.test", Kind::Txt).await.is_ok());
-    let started = Instant::now();
+    silent.set_nonblocking(true).unwrap();
+    while silent.recv(&mut [0; 512]).is_ok() {}
     assert!(ask(&resolver, "a.example.test", Kind::A).await.is_ok());
-    assert!(started.elapsed() < Duration::from_millis(300), "the one that answers is asked first");
+    assert!(silent.recv(&mut [0; 512]).is_err(), "the one that answers is asked first");
     assert_eq!((refusing.asked().len(), server.asked().len()), (1, 2));
 }
 
 #[tokio::test]
 async fn a_server_without_dnssec_costs_one_exchange_for_each_question() {
     let mut settings = Settings::default();
-    settings.delay = Duration::from_millis(50);
+    settings.delay = Duration::from_millis(150);
     let server = serve(settings).await;
     let mut options = options();
     options.dnssec = Dnssec::Probe;
@@ -284,11 +285,11 @@ async fn a_server_without_dnssec_costs_one_exchange_for_each_question() {
     let answer = txt(&resolver, &name("example.test")).await.unwrap();
     assert_eq!((answer.security, server.asked().len()), (Security::Unknown, before + 1));
 
-    // Nobody has to call `probe`: the first question finds out.
+    // Nobody has to call `probe`: it runs beside the first question.
     let resolver = Hickory::with_servers(&[server.address()], options).unwrap();
     let started = Instant::now();
     assert!(txt(&resolver, &name("example.test")).await.is_ok());
-    assert!(started.elapsed() < Duration::from_millis(500));
+    assert!(started.elapsed() < Duration::from_millis(290), "one delay: {:?}", started.elapsed());
 }
 
 /// Whatever such a server does with types it does not know, plain questions work.

@@ -11,6 +11,7 @@ use hickory_server::dnssec::NxProofKind;
 use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo};
 use hickory_server::store::in_memory::InMemoryZoneHandler;
 use hickory_server::zone_handler::{AxfrPolicy, Catalog, ZoneType};
+use moxd_dns_hickory::testing::bind;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -18,7 +19,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::net::{TcpListener, UdpSocket};
 
 /// A zone to be served. Zones are given from the root down.
 pub(crate) struct Zone {
@@ -90,10 +90,10 @@ impl SignedServer {
             served.push((LowerName::from(&origin), catalog(zone, origin, records, key, dnskey)));
         }
         let questions = Arc::new(AtomicUsize::new(0));
-        let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (tcp, udp) = bind(([127, 0, 0, 1], 0).into()).await.unwrap();
         let address = tcp.local_addr().unwrap();
         let mut server = Server::new(Zones { zones: served, questions: Arc::clone(&questions) });
-        server.register_socket(UdpSocket::bind(address).await.unwrap());
+        server.register_socket(udp);
         server.register_listener(tcp, Duration::from_secs(5), 32);
         Self { address, anchor, questions, server }
     }
