@@ -32,6 +32,37 @@
 //! A server that does not want to wait starts [`discover`] when the header has ended, and [`organization`] for each
 //! identifier when its name is known and [`worth_walking`]; over one [`Memo`] they share their answers. When all is
 //! proven, [`needed`] names the walks that are still missing (mostly none), and [`evaluate`] judges without waiting.
+//!
+//! ```
+//! use moxd_dmarc::{discover, evaluate, needed, organization, worth_walking};
+//! use moxd_dmarc::{Memo, Method, Organizations, Outcome, Proven, Rules, Verdict};
+//! # use dns as moxd_dns;
+//! use moxd_dns::{zone::Zone, Domain};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # moxd_dns::zone::ready(async {
+//! let zone = Zone::parse(r#"_dmarc.example.test. TXT "v=DMARC1; p=reject""#)?;
+//! let memo = Memo::new(&zone);
+//! let (from, signer): (Domain, Domain) = ("example.test".parse()?, "mail.example.test".parse()?);
+//!
+//! // The header has ended: the author and the names in signatures are known, though nothing is proven yet.
+//! // (A server lets these two run side by side, and beside everything else.)
+//! let discovery = discover(&memo, &from, Rules::Rfc9989).await;
+//! let mut organizations = Organizations::default();
+//! if worth_walking(&from, &signer) {
+//!     organizations.insert(signer.clone(), &organization(&memo, &signer, Rules::Rfc9989).await);
+//! }
+//!
+//! // The body has arrived, and the signature is good.
+//! let proven = [Proven { by: Method::Dkim, domain: signer, result: Outcome::Pass }];
+//! let missing = needed(&discovery, &proven, &organizations);
+//! organizations.gather(&memo, &missing, Rules::Rfc9989).await;
+//! let evaluation = evaluate(&discovery, &proven, &organizations, None);
+//! assert!(missing.is_empty() && evaluation.result == Verdict::Pass);
+//! # Ok(())
+//! # })
+//! # }
+//! ```
 
 #![warn(clippy::indexing_slicing)]
 
