@@ -3,7 +3,7 @@
 mod claims;
 mod parse;
 
-pub use claims::{claims, without_claims, without_fields};
+pub use claims::{claims, without_claims};
 
 use crate::fold::{comment, folded, plain};
 use dns::Domain;

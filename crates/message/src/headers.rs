@@ -149,7 +149,7 @@ pub fn headers(block: &[u8]) -> Headers<'_> {
 
 /// The fields of a block with their offsets, whatever is in them, up to the empty line. Lines that are no field come
 /// like the others. There is no limit on their number.
-pub(crate) struct RawFields<'a> {
+struct RawFields<'a> {
     rest: &'a [u8],
     at: usize,
     /// Where the body begins, once the empty line was met.
@@ -157,7 +157,7 @@ pub(crate) struct RawFields<'a> {
 }
 
 impl<'a> RawFields<'a> {
-    pub(crate) fn new(block: &'a [u8]) -> Self {
+    fn new(block: &'a [u8]) -> Self {
         Self { rest: block, at: 0, body: None }
     }
 }
@@ -234,7 +234,7 @@ fn check_line(line: &[u8], at: usize, findings: &mut Vec<Finding>) {
 }
 
 /// The name and the value of a field; none if it is no field.
-pub(crate) fn field_name(raw: &[u8]) -> Option<(&[u8], &[u8])> {
+fn field_name(raw: &[u8]) -> Option<(&[u8], &[u8])> {
     // RFC 5322 §2.2: a field name is printable ASCII without the colon.
     let ftext = raw.iter().take_while(|b| b.is_ascii_graphic() && **b != b':').count();
     let (name, rest) = raw.split_at_checked(ftext).filter(|(name, _)| !name.is_empty())?;
@@ -255,6 +255,27 @@ fn trouble(raw: &[u8]) -> FindingKind {
         _ if line.contains(&b':') => FindingKind::BadName,
         _ => FindingKind::NoColon,
     }
+}
+
+/// The parts of a header block that stay when the fields go of which `goes` says so, by name and value.
+///
+/// Neighbouring parts are joined, so that an untouched block is one range. The block may go on with the empty line and a
+/// body, which stay. There is no limit on the number of fields.
+pub fn without_fields(block: &[u8], mut goes: impl FnMut(&[u8], &[u8]) -> bool) -> Vec<Range<usize>> {
+    let mut kept = Vec::new();
+    let mut from = 0;
+    for (at, raw) in RawFields::new(block) {
+        if field_name(raw).is_some_and(|(name, value)| goes(name, value)) {
+            if from < at {
+                kept.push(from..at);
+            }
+            from = at + raw.len();
+        }
+    }
+    if from < block.len() {
+        kept.push(from..block.len());
+    }
+    kept
 }
 
 /// Where the body begins in a whole message or header block: after the first empty line.

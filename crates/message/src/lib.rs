@@ -38,9 +38,7 @@ mod received;
 mod thread;
 
 pub use address::{Address, AddressList, Entry, MAX_ADDRESSES, Site, addresses};
-pub use auth_results::{
-    AuthResults, MAX_VALUE, MethodResult, Property, claims, without_claims, without_fields,
-};
+pub use auth_results::{AuthResults, MAX_VALUE, MethodResult, Property, claims, without_claims};
 pub use author::{author, from_domain};
 pub use charset::{decode_words, to_utf8};
 pub use date::Date;
@@ -50,6 +48,7 @@ pub use finding::{Finding, FindingKind};
 pub use fold::{FOLD_AT, Fold};
 pub use headers::{
     Header, HeaderScan, Headers, MAX_FIELDS, MAX_HEADER_SIZE, MAX_LINE, Scanned, header_end, headers,
+    without_fields,
 };
 pub use params::{ContentType, Disposition, MAX_PARAMS, Params};
 pub use part::{Limits, Part};

@@ -1,6 +1,6 @@
 //! Fields that claim to be ours.
 
-use crate::headers::{RawFields, field_name};
+use crate::headers::without_fields;
 use crate::lex::{Cursor, text};
 use dns::Domain;
 use std::ops::Range;
@@ -43,24 +43,4 @@ pub fn without_claims(block: &[u8], host: &Domain) -> Vec<Range<usize>> {
     without_fields(block, |name, value| {
         name.eq_ignore_ascii_case(b"Authentication-Results") && claims(value, host)
     })
-}
-
-/// The parts of a header block that stay when the fields go of which `goes` says so, by name and value.
-///
-/// As [`without_claims`]: neighbouring parts are joined, and the number of fields is not limited.
-pub fn without_fields(block: &[u8], mut goes: impl FnMut(&[u8], &[u8]) -> bool) -> Vec<Range<usize>> {
-    let mut kept = Vec::new();
-    let mut from = 0;
-    for (at, raw) in RawFields::new(block) {
-        if field_name(raw).is_some_and(|(name, value)| goes(name, value)) {
-            if from < at {
-                kept.push(from..at);
-            }
-            from = at + raw.len();
-        }
-    }
-    if from < block.len() {
-        kept.push(from..block.len());
-    }
-    kept
 }

@@ -83,14 +83,15 @@ fn method(cursor: &mut Cursor<'_>) -> Option<Option<MethodResult>> {
     while !matches!(cursor.peek(), None | Some(b';')) {
         let first = keyword(cursor)?;
         cursor.cfws();
-        // RFC 8601 §2.2: the reason comes before the properties; written elsewhere it is as clear.
         if cursor.eat(b'=') {
-            if !first.eq_ignore_ascii_case("reason") || result.reason.is_some() {
-                return None;
+            cursor.cfws();
+            let value = value(cursor)?;
+            cursor.cfws();
+            // RFC 8601 §2.2: only a reason has this form, before the properties. Microsoft adds an `action` to it, and
+            // others write the reason elsewhere; what is not known is passed over.
+            if first.eq_ignore_ascii_case("reason") && result.reason.is_none() {
+                result.reason = Some(value);
             }
-            cursor.cfws();
-            result.reason = Some(value(cursor)?);
-            cursor.cfws();
         } else {
             cursor.eat(b'.').then_some(())?;
             cursor.cfws();

@@ -130,11 +130,9 @@ fn refuses_what_cannot_be_told_apart() {
         "mx; spf=pass smtp",
         "mx; spf=pass smtp.x",
         "mx; spf=pass \"x\"",
-        "mx; spf=pass reason=a reason=b",
         "mx; spf=pass (open",
         "mx; spf=pass a.b=\"open",
         "mx spf=pass",
-        "mx; spf=pass nonsense=1",
     ] {
         let error = AuthResults::parse(text.as_bytes()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::BadAuthResults, "{text}");

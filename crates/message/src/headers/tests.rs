@@ -114,3 +114,13 @@ fn stops_at_the_limit() {
     assert_eq!(scan.push(b""), Scanned::More);
     assert_eq!(scan.push(b"\n"), Scanned::TooLarge(0));
 }
+
+#[test]
+fn fields_go_by_name_or_value() {
+    let block = b"A: 1\r\nB: 2\r\n 3\r\nb: 4\r\nC: 5\r\n\r\nB: body";
+    let kept = without_fields(block, |name, _| name.eq_ignore_ascii_case(b"b"));
+    assert_eq!(kept, [0..6, 22..block.len()]);
+    let kept = without_fields(block, |_, value| value == b" 1\r\n");
+    assert_eq!(kept.iter().map(|range| (range.start, range.end)).collect::<Vec<_>>(), [(6, block.len())]);
+    assert_eq!(without_fields(b"A: 1\r\n", |_, _| true), Vec::<Range<usize>>::new());
+}
