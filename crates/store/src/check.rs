@@ -2,12 +2,15 @@
 
 use std::fmt;
 
+use crate::engine::BodyId;
+
 /// One inconsistency: what it is about, and what was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     kind: FindingKind,
     place: String,
     text: String,
+    body: Option<BodyId>,
 }
 
 /// The kinds of findings; new ones may be added.
@@ -45,7 +48,24 @@ impl FindingKind {
 
 impl Finding {
     pub(crate) fn new(kind: FindingKind, place: impl Into<String>, text: impl Into<String>) -> Finding {
-        Finding { kind, place: place.into(), text: text.into() }
+        Finding { kind, place: place.into(), text: text.into(), body: None }
+    }
+
+    /// A body that cannot be read.
+    pub(crate) fn of_body(id: BodyId, text: impl Into<String>) -> Finding {
+        let place = format!("body {}", id.get());
+        Finding { kind: FindingKind::Body, place, text: text.into(), body: Some(id) }
+    }
+
+    /// The body that cannot be read, if it is about one.
+    pub(crate) fn body(&self) -> Option<BodyId> {
+        self.body
+    }
+
+    /// Names a message concerned.
+    pub(crate) fn concerns(&mut self, message: &str) {
+        self.place.push_str(", ");
+        self.place.push_str(message);
     }
 
     /// What kind of inconsistency it is.

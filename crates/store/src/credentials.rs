@@ -4,34 +4,22 @@ use std::fmt;
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::codec::{Reader, put_bytes, put_varint};
+use crate::codec::{Reader, put_bytes};
 
-/// The secrets derived from one account's password. Wiped from memory when dropped; never printed.
+/// The secrets derived from one account's password, each as the text that its mechanism stores. Wiped from memory when
+/// dropped; never printed.
 ///
-/// SCRAM secrets and MD5 states are as good as the password for their own mechanism, so they are as secret.
+/// What the texts say is their mechanism's business. MD5 states are as good as the password for CRAM-MD5.
 #[derive(Clone, Default, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub struct Credentials {
     /// A slow hash in PHC form (Argon2), for PLAIN and LOGIN.
     pub plain: Option<String>,
-    /// The inner and the outer state of HMAC-MD5 after the padded key, for CRAM-MD5.
-    pub cram_md5: Option<[[u8; 16]; 2]>,
-    /// For SCRAM-SHA-1.
-    pub scram_sha1: Option<ScramSecret>,
-    /// For SCRAM-SHA-256.
-    pub scram_sha256: Option<ScramSecret>,
-}
-
-/// What a SCRAM server needs (RFC 5802 §3), which is not enough to log in elsewhere.
-#[derive(Clone, Default, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
-pub struct ScramSecret {
-    /// The salt.
-    pub salt: Vec<u8>,
-    /// The iteration count of PBKDF2.
-    pub iterations: u32,
-    /// StoredKey.
-    pub stored_key: Vec<u8>,
-    /// ServerKey.
-    pub server_key: Vec<u8>,
+    /// The states of HMAC-MD5 after the padded key, for CRAM-MD5.
+    pub cram_md5: Option<String>,
+    /// Salt, iterations, StoredKey and ServerKey for SCRAM-SHA-1.
+    pub scram_sha1: Option<String>,
+    /// The same for SCRAM-SHA-256.
+    pub scram_sha256: Option<String>,
 }
 
 /// Version of the stored form.
@@ -44,20 +32,16 @@ const SCRAM_SHA256: u8 = 4;
 impl Credentials {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = vec![VERSION];
-        if let Some(hash) = &self.plain {
-            out.push(PLAIN);
-            put_bytes(&mut out, hash.as_bytes());
-        }
-        if let Some(states) = &self.cram_md5 {
-            out.push(CRAM_MD5);
-            put_bytes(&mut out, states.as_flattened());
-        }
-        for (kind, secret) in [(SCRAM_SHA1, &self.scram_sha1), (SCRAM_SHA256, &self.scram_sha256)] {
+        let secrets = [
+            (PLAIN, &self.plain),
+            (CRAM_MD5, &self.cram_md5),
+            (SCRAM_SHA1, &self.scram_sha1),
+            (SCRAM_SHA256, &self.scram_sha256),
+        ];
+        for (kind, secret) in secrets {
             if let Some(secret) = secret {
-                let mut inner = secret.encode();
                 out.push(kind);
-                put_bytes(&mut out, &inner);
-                inner.zeroize();
+                put_bytes(&mut out, secret.as_bytes());
             }
         }
         out
@@ -71,41 +55,17 @@ impl Credentials {
         let mut credentials = Credentials::default();
         while !reader.is_empty() {
             let kind = reader.u8()?;
-            let field = reader.bytes()?;
+            let secret = Some(String::from_utf8(reader.bytes()?.to_vec()).ok()?);
             match kind {
-                PLAIN => credentials.plain = Some(String::from_utf8(field.to_vec()).ok()?),
-                CRAM_MD5 => {
-                    let (inner, outer) = field.split_first_chunk::<16>()?;
-                    credentials.cram_md5 = Some([*inner, outer.try_into().ok()?]);
-                }
-                SCRAM_SHA1 => credentials.scram_sha1 = Some(ScramSecret::decode(field)?),
-                SCRAM_SHA256 => credentials.scram_sha256 = Some(ScramSecret::decode(field)?),
+                PLAIN => credentials.plain = secret,
+                CRAM_MD5 => credentials.cram_md5 = secret,
+                SCRAM_SHA1 => credentials.scram_sha1 = secret,
+                SCRAM_SHA256 => credentials.scram_sha256 = secret,
                 // A mechanism of a later version.
                 _ => {}
             }
         }
         Some(credentials)
-    }
-}
-
-impl ScramSecret {
-    fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        put_varint(&mut out, u64::from(self.iterations));
-        for part in [&self.salt, &self.stored_key, &self.server_key] {
-            put_bytes(&mut out, part);
-        }
-        out
-    }
-
-    fn decode(bytes: &[u8]) -> Option<ScramSecret> {
-        let mut reader = Reader::new(bytes);
-        Some(ScramSecret {
-            iterations: reader.varint_u32()?,
-            salt: reader.bytes()?.to_vec(),
-            stored_key: reader.bytes()?.to_vec(),
-            server_key: reader.bytes()?.to_vec(),
-        })
     }
 }
 
@@ -120,28 +80,16 @@ impl fmt::Debug for Credentials {
     }
 }
 
-impl fmt::Debug for ScramSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ScramSecret").field("iterations", &self.iterations).finish_non_exhaustive()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn sample() -> Credentials {
-        let scram = |n: usize| ScramSecret {
-            salt: vec![1; 12],
-            iterations: 8192,
-            stored_key: vec![2; n],
-            server_key: vec![3; n],
-        };
         Credentials {
             plain: Some("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".to_owned()),
-            cram_md5: Some([[7; 16], [9; 16]]),
-            scram_sha1: Some(scram(20)),
-            scram_sha256: Some(scram(32)),
+            cram_md5: None,
+            scram_sha1: Some("SCRAM-SHA-1$4096:c2FsdA==$a2V5:a2V5".to_owned()),
+            scram_sha256: Some("SCRAM-SHA-256$4096:c2FsdA==$a2V5:a2V5".to_owned()),
         }
     }
 
@@ -162,7 +110,7 @@ mod tests {
 
     #[test]
     fn never_prints_a_secret() {
-        let text = format!("{:?} {:?}", sample(), sample().scram_sha1);
-        assert!(!text.contains("argon2") && !text.contains('['), "{text}");
+        let text = format!("{:?}", sample());
+        assert!(!text.contains("argon2") && !text.contains("SCRAM"), "{text}");
     }
 }

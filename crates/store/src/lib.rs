@@ -45,7 +45,7 @@ mod transaction;
 
 pub use account::{AccountId, INITIAL_MAILBOXES, InitialMailbox};
 pub use check::{Finding, FindingKind};
-pub use credentials::{Credentials, ScramSecret};
+pub use credentials::Credentials;
 pub use engine::{
     Body, BodyId, BodyReader, BodyWriter,
     local::{Options, Progress},

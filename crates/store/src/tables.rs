@@ -23,7 +23,7 @@ pub(crate) const MAILBOXES: u8 = 0x04;
 pub(crate) const MESSAGES: u8 = 0x05;
 /// account, message id → mailbox, uid
 pub(crate) const MESSAGE_IDS: u8 = 0x06;
-/// account, index kind, value, received, message id → nothing
+/// account, index kind, value, received, message id → what tells apart
 pub(crate) const INDEX: u8 = 0x07;
 /// account → credentials
 pub(crate) const CREDENTIALS: u8 = 0x08;
@@ -109,14 +109,13 @@ pub(crate) fn named(table: u8, name: &str) -> Vec<u8> {
     [&[table], name.as_bytes()].concat()
 }
 
-/// A property of messages by which they are found, newest or oldest first.
+/// A property of messages by which they are found, newest first.
 ///
-/// Spec of the record: masked addresses, names that vouched, Message-ID, base subject, mailbox, each with time.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Related ones share their rows, since every row costs each delivery something: networks are found among the
+/// messages of the wide network, domains among those of the organization.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Index<'a> {
-    /// Received in this mailbox.
-    Mailbox(MailboxId),
     /// From the same address: /32 or /64.
     Ip(IpAddr),
     /// From the same network: /26 or /48.
@@ -127,8 +126,13 @@ pub enum Index<'a> {
     Ehlo(&'a str),
     /// The domain of MAIL FROM.
     MailFrom(&'a str),
-    /// The domain of the From header.
-    From(&'a str),
+    /// The domain of the From header, and its organizational domain.
+    From {
+        /// The domain itself.
+        domain: &'a str,
+        /// The organizational domain, as it was stored with the message.
+        organization: &'a str,
+    },
     /// The organizational domain of the From header.
     FromOrganization(&'a str),
     /// A domain whose DKIM signature was verified.
@@ -142,45 +146,82 @@ pub enum Index<'a> {
 /// Octets of a text that an index keeps; messages that agree so far are told apart by their records.
 const INDEXED_TEXT: usize = 255;
 
+/// The network sizes of the three classes of addresses, for IPv4 and IPv6.
+const IP: (u32, u32) = (32, 64);
+const NET: (u32, u32) = (26, 48);
+const WIDE_NET: (u32, u32) = (21, 32);
+
 impl Index<'_> {
-    /// The beginning of all keys of this value, up to the time.
+    /// The beginning of the keys of all messages that may have the property, up to the time.
     pub(crate) fn prefix(&self, account: AccountId) -> Vec<u8> {
-        let key = Key::of(INDEX, account);
+        let mut key = Key::of(INDEX, account).done();
         match self {
-            Index::Mailbox(id) => key.bytes(&[1]).mailbox(*id).done(),
-            Index::Ip(ip) => masked(key.bytes(&[2]), *ip, 32, 64),
-            Index::Net(ip) => masked(key.bytes(&[3]), *ip, 26, 48),
-            Index::WideNet(ip) => masked(key.bytes(&[4]), *ip, 21, 32),
-            Index::Ehlo(text) => indexed(key.bytes(&[5]), text),
-            Index::MailFrom(text) => indexed(key.bytes(&[6]), text),
-            Index::From(text) => indexed(key.bytes(&[7]), text),
-            Index::FromOrganization(text) => indexed(key.bytes(&[8]), text),
-            Index::Dkim(text) => indexed(key.bytes(&[9]), text),
-            Index::MessageId(text) => indexed(key.bytes(&[10]), text),
-            Index::Subject(text) => indexed(key.bytes(&[11]), text),
+            Index::Ip(ip) | Index::Net(ip) | Index::WideNet(ip) => {
+                key.push(1);
+                key.extend_from_slice(&masked(*ip, WIDE_NET));
+            }
+            Index::Ehlo(text) => put_text(&mut key, 2, text),
+            Index::MailFrom(text) => put_text(&mut key, 3, text),
+            Index::From { domain, organization: "" } => put_text(&mut key, 4, domain),
+            Index::From { organization: text, .. } | Index::FromOrganization(text) => {
+                put_text(&mut key, 4, text);
+            }
+            Index::Dkim(text) => put_text(&mut key, 5, text),
+            Index::MessageId(text) => put_text(&mut key, 6, text),
+            Index::Subject(text) => put_text(&mut key, 7, text),
+        }
+        key
+    }
+
+    /// The value of the row: what tells apart messages that share a prefix.
+    pub(crate) fn value(&self) -> Vec<u8> {
+        match self {
+            Index::Ip(ip) | Index::Net(ip) | Index::WideNet(ip) => masked(*ip, IP),
+            Index::From { domain, .. } => domain.bytes().take(INDEXED_TEXT).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether a message whose row has this value has the property.
+    pub(crate) fn matches(&self, value: &[u8]) -> bool {
+        let same =
+            |ip: IpAddr, mask| unmasked(value).is_some_and(|found| masked(found, mask) == masked(ip, mask));
+        match self {
+            Index::Ip(ip) => same(*ip, IP),
+            Index::Net(ip) => same(*ip, NET),
+            Index::From { .. } => self.value() == value,
+            _ => true,
         }
     }
 }
 
-/// A text that ends where the time begins: a zero octet, which the text itself cannot have.
-fn indexed(key: Key, text: &str) -> Vec<u8> {
-    let mut key = key.done();
+/// A text that ends where the time begins: with a zero octet, which the text itself cannot have.
+fn put_text(key: &mut Vec<u8>, kind: u8, text: &str) {
+    key.push(kind);
     key.extend(text.bytes().take(INDEXED_TEXT).map(|b| if b == 0 { b'?' } else { b }));
     key.push(0);
-    key
 }
 
-/// An address of which only the first `v4` or `v6` bits are kept; mapped IPv4 is IPv4.
-fn masked(key: Key, ip: IpAddr, v4: u32, v6: u32) -> Vec<u8> {
+/// The family of an address and its octets, of which only the first `v4` or `v6` bits are kept; mapped IPv4 is IPv4.
+fn masked(ip: IpAddr, (v4, v6): (u32, u32)) -> Vec<u8> {
     match ip.to_canonical() {
         IpAddr::V4(ip) => {
             let bits = ip.to_bits() & u32::MAX.checked_shl(32 - v4).unwrap_or(0);
-            key.bytes(&[4]).bytes(&bits.to_be_bytes()).done()
+            [&[4], &bits.to_be_bytes()[..]].concat()
         }
         IpAddr::V6(ip) => {
             let bits = ip.to_bits() & u128::MAX.checked_shl(128 - v6).unwrap_or(0);
-            key.bytes(&[6]).bytes(&bits.to_be_bytes()).done()
+            [&[6], &bits.to_be_bytes()[..]].concat()
         }
+    }
+}
+
+/// The address of which [`masked`] made these octets.
+fn unmasked(octets: &[u8]) -> Option<IpAddr> {
+    match octets.split_first()? {
+        (4, rest) => <[u8; 4]>::try_from(rest).ok().map(IpAddr::from),
+        (6, rest) => <[u8; 16]>::try_from(rest).ok().map(IpAddr::from),
+        _ => None,
     }
 }
 
@@ -199,23 +240,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn masks_addresses() {
-        let account = AccountId::from_u32(1);
-        let prefix = |ip: &str, f: fn(IpAddr) -> Index<'static>| f(ip.parse().unwrap()).prefix(account);
-        assert_eq!(prefix("192.0.2.1", Index::Net), prefix("192.0.2.63", Index::Net));
-        assert_ne!(prefix("192.0.2.1", Index::Net), prefix("192.0.2.64", Index::Net));
-        assert_eq!(prefix("192.0.2.1", Index::WideNet), prefix("192.0.7.255", Index::WideNet));
-        assert_ne!(prefix("192.0.2.1", Index::Ip), prefix("192.0.2.2", Index::Ip));
-        assert_eq!(prefix("::ffff:192.0.2.1", Index::Ip), prefix("192.0.2.1", Index::Ip));
-        assert_eq!(prefix("2001:db8::1", Index::Ip), prefix("2001:db8::ffff:1", Index::Ip));
-        assert_ne!(prefix("2001:db8:0:1::1", Index::Ip), prefix("2001:db8::1", Index::Ip));
-        assert_eq!(prefix("2001:db8:0:1::1", Index::Net), prefix("2001:db8::1", Index::Net));
+    fn tells_networks_apart() {
+        #[track_caller]
+        fn check(stored: &str, asked: &str, expected: [bool; 3]) {
+            let [stored, asked]: [IpAddr; 2] = [stored, asked].map(|ip| ip.parse().unwrap());
+            let account = AccountId::from_u32(1);
+            let row = Index::Ip(stored);
+            let found = [Index::Ip(asked), Index::Net(asked), Index::WideNet(asked)]
+                .map(|index| index.prefix(account) == row.prefix(account) && index.matches(&row.value()));
+            assert_eq!(found, expected, "{stored} {asked}");
+        }
+        check("192.0.2.1", "192.0.2.1", [true, true, true]);
+        check("192.0.2.1", "192.0.2.63", [false, true, true]);
+        check("192.0.2.1", "192.0.2.64", [false, false, true]);
+        check("192.0.2.1", "192.0.7.255", [false, false, true]);
+        check("192.0.2.1", "192.0.8.0", [false, false, false]);
+        check("192.0.2.1", "::ffff:192.0.2.1", [true, true, true]);
+        check("2001:db8::1", "2001:db8::ffff:1", [true, true, true]);
+        check("2001:db8::1", "2001:db8:0:1::1", [false, true, true]);
+        check("2001:db8::1", "2001:db8:1::1", [false, false, true]);
+        check("2001:db8::1", "2001:db9::1", [false, false, false]);
     }
 
     #[test]
     fn keeps_one_value_apart_from_a_longer_one() {
         let account = AccountId::from_u32(1);
-        assert!(!Index::From("a.test.b").prefix(account).starts_with(&Index::From("a.test").prefix(account)));
-        assert_eq!(Index::Subject("a\0b").prefix(account), Index::Subject("a?b").prefix(account));
+        let prefix = |text| Index::MailFrom(text).prefix(account);
+        assert!(!prefix("a.test.b").starts_with(&prefix("a.test")));
+        assert_eq!(prefix("a\0b"), prefix("a?b"));
+        let from = |domain| Index::From { domain, organization: "a.test" };
+        assert_eq!(from("x.a.test").prefix(account), Index::FromOrganization("a.test").prefix(account));
+        assert!(from("x.a.test").matches(&from("x.a.test").value()));
+        assert!(!from("x.a.test").matches(&from("a.test").value()));
     }
 }

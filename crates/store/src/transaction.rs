@@ -64,7 +64,7 @@ pub struct Change {
 }
 
 /// How much an account may send in 24 hours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SubmissionLimits {
     /// Messages, each recipient counted; zero stands for the default.
     pub messages: u32,
@@ -88,13 +88,16 @@ impl SubmissionLimits {
     }
 }
 
-impl Default for SubmissionLimits {
-    fn default() -> SubmissionLimits {
-        SubmissionLimits { messages: 0, first_time_recipients: 0 }
-    }
-}
-
 impl Transaction {
+    /// The bodies that it links to.
+    pub(crate) fn bodies(&self) -> impl Iterator<Item = &Body> {
+        self.actions.iter().filter_map(|action| match action {
+            Action::Deliver(deliver) => Some(&deliver.body),
+            Action::Link(body) => Some(body),
+            _ => None,
+        })
+    }
+
     /// Adds an account with its first mailboxes; one that is there already stays as it is.
     pub fn create_account(&mut self, name: &str, mailboxes: &[crate::account::InitialMailbox<'_>]) {
         let mailboxes = mailboxes.iter().map(|m| (m.name.to_owned(), m.role)).collect();

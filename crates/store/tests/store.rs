@@ -3,22 +3,65 @@
 
 use std::{
     io::Read,
+    sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, SystemTime},
 };
 
 use moxd_store::{
     AccountId, Change, Credentials, ErrorKind, Facts, Flags, INITIAL_MAILBOXES, Index, Message, NewMessage,
-    Role, Row, Store, SubmissionLimits, Table,
+    Options, Role, Row, Store, SubmissionLimits, Table, Uid,
 };
 
 fn now() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000)
 }
 
-fn with_account() -> (Store, AccountId) {
+fn mox(store: &Store) -> AccountId {
+    store.open_account("mox", INITIAL_MAILBOXES, now()).wait().unwrap()
+}
+
+/// Each promise is kept by every engine; afterwards nothing is wrong with the store.
+macro_rules! promises {
+    ($($name:ident)*) => {
+        mod memory {
+            $(#[test] fn $name() { super::on_memory(super::$name) })*
+        }
+        mod local {
+            $(#[test] fn $name() { super::on_disk(super::$name) })*
+        }
+    };
+}
+
+promises! {
+    gives_a_new_account_its_mailboxes numbers_and_counts_what_is_delivered
+    creates_missing_mailboxes_with_their_parents shares_one_body_among_recipients changes_flags_and_counts
+    leaves_the_numbers_of_a_removed_message finds_by_properties threads_by_references
+    limits_what_an_account_sends holds_limits_under_parallel_submissions
+    keeps_quota_credentials_and_secrets keeps_rows_for_others numbers_densely_under_parallel_deliveries
+}
+
+#[track_caller]
+fn sound(store: &Store) {
+    let findings = store.check().unwrap();
+    assert!(findings.is_empty(), "{findings:#?}");
+}
+
+fn on_memory(promise: fn(&Store)) {
     let store = Store::memory();
-    let account = store.open_account("mox", INITIAL_MAILBOXES, now()).wait().unwrap();
-    (store, account)
+    promise(&store);
+    sound(&store);
+}
+
+fn on_disk(promise: fn(&Store)) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), Options::default()).unwrap();
+    promise(&store);
+    sound(&store);
+    store.compact(true).unwrap();
+    sound(&store);
+    store.close();
+    let again = Store::open(dir.path(), Options::default()).unwrap();
+    sound(&again);
 }
 
 fn deliver(store: &Store, account: AccountId, mailbox: &str, message: NewMessage, content: &[u8]) -> Message {
@@ -40,9 +83,8 @@ fn content(store: &Store, message: &Message) -> Vec<u8> {
     out
 }
 
-#[test]
-fn gives_a_new_account_its_mailboxes() {
-    let (store, account) = with_account();
+fn gives_a_new_account_its_mailboxes(store: &Store) {
+    let account = mox(store);
     let mailboxes = store.mailboxes(account).unwrap();
     let names: Vec<_> = mailboxes.iter().map(|m| (m.name.as_str(), m.role)).collect();
     assert_eq!(
@@ -67,18 +109,17 @@ fn gives_a_new_account_its_mailboxes() {
     assert_eq!(store.account("nobody").unwrap(), None);
 }
 
-#[test]
-fn numbers_and_counts_what_is_delivered() {
-    let (store, account) = with_account();
+fn numbers_and_counts_what_is_delivered(store: &Store) {
+    let account = mox(store);
     let mut message = NewMessage::new(Facts { flags: Flags::SEEN, ..facts() });
     message.prefix = b"P: 1\r\n".to_vec();
-    let first = deliver(&store, account, "inbox", message, b"body");
-    let second = deliver(&store, account, "Inbox", NewMessage::new(facts()), b"more");
+    let first = deliver(store, account, "inbox", message, b"body");
+    let second = deliver(store, account, "Inbox", NewMessage::new(facts()), b"more");
     assert_eq!((first.id.get(), first.uid.get(), first.created.get()), (1, 1, 2));
     assert_eq!((second.id.get(), second.uid.get(), second.created.get()), (2, 2, 3));
     assert_eq!(first.size(), 10);
-    assert_eq!(content(&store, &first), b"P: 1\r\nbody");
-    assert_eq!(content(&store, &second), b"more");
+    assert_eq!(content(store, &first), b"P: 1\r\nbody");
+    assert_eq!(content(store, &second), b"more");
     let inbox = store.mailbox(account, "INBOX").unwrap().unwrap();
     assert_eq!(inbox.uid_next.get(), 3);
     assert_eq!((inbox.counts.messages, inbox.counts.unseen, inbox.counts.size), (2, 1, 14));
@@ -89,10 +130,9 @@ fn numbers_and_counts_what_is_delivered() {
     assert_eq!(*only, second);
 }
 
-#[test]
-fn creates_missing_mailboxes_with_their_parents() {
-    let (store, account) = with_account();
-    let message = deliver(&store, account, "Lists/Rust/Users", NewMessage::new(facts()), b"x");
+fn creates_missing_mailboxes_with_their_parents(store: &Store) {
+    let account = mox(store);
+    let message = deliver(store, account, "Lists/Rust/Users", NewMessage::new(facts()), b"x");
     let mailboxes = store.mailboxes(account).unwrap();
     let names: Vec<_> = mailboxes.iter().skip(6).map(|m| m.name.as_str()).collect();
     assert_eq!(names, ["Lists", "Lists/Rust", "Lists/Rust/Users"]);
@@ -102,9 +142,8 @@ fn creates_missing_mailboxes_with_their_parents() {
     assert_eq!(store.commit(t).wait().unwrap_err().kind(), ErrorKind::BadName);
 }
 
-#[test]
-fn shares_one_body_among_recipients() {
-    let (store, account) = with_account();
+fn shares_one_body_among_recipients(store: &Store) {
+    let account = mox(store);
     let other = store.open_account("other", INITIAL_MAILBOXES, now()).wait().unwrap();
     let mut body = store.body_writer();
     body.write(b"shared").unwrap();
@@ -124,17 +163,16 @@ fn shares_one_body_among_recipients() {
         assert_eq!(store.message(account, id).unwrap(), None);
     }
     let last = store.message(other, c.id).unwrap().unwrap();
-    assert_eq!(content(&store, &last), b"shared");
+    assert_eq!(content(store, &last), b"shared");
     let mut t = store.transaction(now());
     t.remove(other, c.id);
     let _ = store.commit(t).wait().unwrap();
     assert_eq!(store.body(body.id()).unwrap_err().kind(), ErrorKind::NoBody);
 }
 
-#[test]
-fn changes_flags_and_counts() {
-    let (store, account) = with_account();
-    let message = deliver(&store, account, "Inbox", NewMessage::new(facts()), b"x");
+fn changes_flags_and_counts(store: &Store) {
+    let account = mox(store);
+    let message = deliver(store, account, "Inbox", NewMessage::new(facts()), b"x");
     let mut t = store.transaction(now());
     let keywords = Some(vec!["$Label1".to_owned()]);
     t.change(account, message.id, Change { set: Flags::SEEN | Flags::JUNK, keywords, ..Change::default() });
@@ -147,10 +185,9 @@ fn changes_flags_and_counts() {
     assert_eq!(inbox.keywords, ["$Label1"]);
 }
 
-#[test]
-fn leaves_the_numbers_of_a_removed_message() {
-    let (store, account) = with_account();
-    let message = deliver(&store, account, "Inbox", NewMessage::new(facts()), b"x");
+fn leaves_the_numbers_of_a_removed_message(store: &Store) {
+    let account = mox(store);
+    let message = deliver(store, account, "Inbox", NewMessage::new(facts()), b"x");
     let mut t = store.transaction(now());
     t.remove(account, message.id);
     let _ = store.commit(t).wait().unwrap();
@@ -164,37 +201,36 @@ fn leaves_the_numbers_of_a_removed_message() {
     assert_eq!(store.commit(t).wait().unwrap_err().kind(), ErrorKind::NoMessage);
 }
 
-#[test]
-fn finds_by_properties() {
-    let (store, account) = with_account();
+fn finds_by_properties(store: &Store) {
+    let account = mox(store);
     let mut facts = facts();
     facts.origin.remote_ip = Some("192.0.2.7".parse().unwrap());
     facts.origin.from_domain = "a.test".to_owned();
     facts.origin.dkim_domains = vec!["a.test".to_owned(), "b.test".to_owned()];
     facts.message_id = "1@a.test".to_owned();
-    let message = deliver(&store, account, "Inbox", NewMessage::new(facts.clone()), b"x");
+    let message = deliver(store, account, "Inbox", NewMessage::new(facts.clone()), b"x");
     facts.received = now() + Duration::from_secs(5);
     facts.message_id = "2@a.test".to_owned();
-    let later = deliver(&store, account, "Inbox", NewMessage::new(facts), b"y");
+    let later = deliver(store, account, "Inbox", NewMessage::new(facts), b"y");
+    let from = Index::From { domain: "a.test", organization: "" };
     let find = |index: Index<'_>, since| store.find(account, &index, since, 10).unwrap();
-    assert_eq!(find(Index::From("a.test"), now()), [later.id, message.id]);
-    assert_eq!(find(Index::From("a.test"), now() + Duration::from_secs(1)), [later.id]);
+    assert_eq!(find(from, now()), [later.id, message.id]);
+    assert_eq!(find(from, now() + Duration::from_secs(1)), [later.id]);
     assert_eq!(find(Index::Dkim("b.test"), now()), [later.id, message.id]);
     assert_eq!(find(Index::Net("192.0.2.1".parse().unwrap()), now()), [later.id, message.id]);
     assert_eq!(find(Index::MessageId("1@a.test"), now()), [message.id]);
-    assert_eq!(find(Index::Mailbox(message.mailbox), now()), [later.id, message.id]);
+    assert_eq!(find(Index::Ip("192.0.2.1".parse().unwrap()), now()), []);
     let mut t = store.transaction(now());
     t.remove(account, message.id);
     let _ = store.commit(t).wait().unwrap();
-    assert_eq!(find(Index::From("a.test"), now()), [later.id]);
+    assert_eq!(find(from, now()), [later.id]);
     assert_eq!(find(Index::MessageId("1@a.test"), now()), []);
 }
 
-#[test]
-fn threads_by_references() {
-    let (store, account) = with_account();
+fn threads_by_references(store: &Store) {
+    let account = mox(store);
     let start = deliver(
-        &store,
+        store,
         account,
         "Inbox",
         NewMessage::new(Facts { message_id: "1@a.test".to_owned(), ..facts() }),
@@ -203,15 +239,15 @@ fn threads_by_references() {
     assert_eq!((start.thread.id, start.thread.missing_link), (start.id.get(), false));
     let mut reply = NewMessage::new(Facts { message_id: "2@b.test".to_owned(), ..facts() });
     reply.references = vec!["0@lost.test".to_owned(), "1@a.test".to_owned()];
-    let reply = deliver(&store, account, "Archive", reply, b"y");
+    let reply = deliver(store, account, "Archive", reply, b"y");
     assert_eq!((reply.thread.id, &reply.thread.parents[..]), (start.id.get(), &[start.id][..]));
     let mut third = NewMessage::new(facts());
     third.references = vec!["2@b.test".to_owned()];
-    let third = deliver(&store, account, "Inbox", third, b"z");
+    let third = deliver(store, account, "Inbox", third, b"z");
     assert_eq!(third.thread.parents, [reply.id, start.id]);
     let mut lost = NewMessage::new(facts());
     lost.references = vec!["0@lost.test".to_owned()];
-    assert!(deliver(&store, account, "Inbox", lost, b"z").thread.missing_link);
+    assert!(deliver(store, account, "Inbox", lost, b"z").thread.missing_link);
 }
 
 #[track_caller]
@@ -222,43 +258,43 @@ fn submit(store: &Store, account: AccountId, to: &str, at: SystemTime) -> Option
     store.commit(t).wait().err().map(|e| e.kind())
 }
 
-#[test]
-fn limits_what_an_account_sends() {
-    let (store, account) = with_account();
+fn limits_what_an_account_sends(store: &Store) {
+    let account = mox(store);
     let message = Some(ErrorKind::MessageLimit);
     let recipient = Some(ErrorKind::RecipientLimit);
-    assert_eq!(submit(&store, account, "a b", now()), None);
-    assert_eq!(submit(&store, account, "c", now()), recipient);
-    assert_eq!(submit(&store, account, "a", now()), None);
-    assert_eq!(submit(&store, account, "b", now()), None);
-    assert_eq!(submit(&store, account, "a", now()), None);
-    assert_eq!(submit(&store, account, "a", now()), message);
+    assert_eq!(submit(store, account, "a b", now()), None);
+    assert_eq!(submit(store, account, "c", now()), recipient);
+    assert_eq!(submit(store, account, "a", now()), None);
+    assert_eq!(submit(store, account, "b", now()), None);
+    assert_eq!(submit(store, account, "a", now()), None);
+    assert_eq!(submit(store, account, "a", now()), message);
     // A day later all is forgotten but who was written to.
     let tomorrow = now() + Duration::from_secs(24 * 3600 + 1);
-    assert_eq!(submit(&store, account, "a b c d", tomorrow), None);
-    assert_eq!(submit(&store, account, "e", tomorrow), recipient);
+    assert_eq!(submit(store, account, "a b c d", tomorrow), None);
+    assert_eq!(submit(store, account, "e", tomorrow), recipient);
     // The same recipient twice is one first-time recipient, but two messages.
     let after = tomorrow + Duration::from_secs(24 * 3600 + 1);
-    assert_eq!(submit(&store, account, "f f f", after), None);
-    assert_eq!(submit(&store, account, "g g", after), None);
-    assert_eq!(submit(&store, account, "a", after), message);
+    assert_eq!(submit(store, account, "f f f", after), None);
+    assert_eq!(submit(store, account, "g g", after), None);
+    assert_eq!(submit(store, account, "a", after), message);
 }
 
-#[test]
-fn holds_limits_under_parallel_submissions() {
-    let (store, account) = with_account();
-    let accepted: usize = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..8)
-            .map(|_| scope.spawn(|| (0..5).filter(|_| submit(&store, account, "a", now()).is_none()).count()))
-            .collect();
-        workers.into_iter().map(|w| w.join().unwrap()).sum()
+fn holds_limits_under_parallel_submissions(store: &Store) {
+    let account = mox(store);
+    let accepted = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let n = (0..5).filter(|_| submit(store, account, "a", now()).is_none()).count();
+                accepted.fetch_add(n, Ordering::Relaxed);
+            });
+        }
     });
-    assert_eq!(accepted, 5);
+    assert_eq!(accepted.into_inner(), 5);
 }
 
-#[test]
-fn keeps_quota_credentials_and_secrets() {
-    let (store, account) = with_account();
+fn keeps_quota_credentials_and_secrets(store: &Store) {
+    let account = mox(store);
     let mut body = store.body_writer();
     body.write(&[b'x'; 100]).unwrap();
     let body = body.finish();
@@ -280,9 +316,8 @@ fn keeps_quota_credentials_and_secrets() {
     assert_eq!(store.secret("receivedid", &[2; 16]).wait().unwrap(), [1; 16]);
 }
 
-#[test]
-fn keeps_rows_for_others() {
-    let (store, _) = with_account();
+fn keeps_rows_for_others(store: &Store) {
+    mox(store);
     let mut t = store.transaction(now());
     t.put(Table::QUEUE, b"1", b"one");
     t.put(Table::QUEUE, b"2", b"two");
@@ -300,4 +335,37 @@ fn keeps_rows_for_others() {
     t.delete(Table::QUEUE, b"1");
     assert_eq!(store.commit(t).wait().unwrap_err().kind(), ErrorKind::Conflict);
     assert_eq!(keys(None), [b"1", b"2"]);
+}
+
+fn numbers_densely_under_parallel_deliveries(store: &Store) {
+    const WRITERS: usize = 64;
+    const EACH: usize = 20;
+    let account = mox(store);
+    std::thread::scope(|scope| {
+        for writer in 0..WRITERS {
+            scope.spawn(move || {
+                for i in 0..EACH {
+                    let text = format!("{writer} {i}");
+                    let message = deliver(store, account, "Inbox", NewMessage::new(facts()), text.as_bytes());
+                    assert_eq!(content(store, &message), text.as_bytes());
+                }
+            });
+        }
+    });
+    let inbox = store.mailbox(account, "Inbox").unwrap().unwrap();
+    assert_eq!(inbox.counts.messages, (WRITERS * EACH) as u64);
+    let mut uids = Vec::new();
+    let mut after = None;
+    loop {
+        let rows = store.messages(account, inbox.id, after, 100).unwrap();
+        uids.extend(rows.iter().map(|row| match row {
+            Row::Message(message) => message.uid.get(),
+            Row::Expunged(_) => panic!("nothing was removed"),
+        }));
+        if rows.len() < 100 {
+            break;
+        }
+        after = uids.last().map(|uid| Uid::from_u32(*uid));
+    }
+    assert_eq!(uids, (1..=(WRITERS * EACH) as u32).collect::<Vec<_>>());
 }

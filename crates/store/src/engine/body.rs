@@ -11,7 +11,10 @@ use std::{
 
 use bytes::Bytes;
 
-use super::SharedEngine;
+use super::{
+    SharedEngine,
+    local::bodies::{BodyFiles, Reserved, SpillWriter, Spilled},
+};
 use crate::error::Result;
 
 /// Bodies up to this size stay in memory and go into the journal; larger ones become files (our own choice,
@@ -67,8 +70,16 @@ pub struct Body(Arc<Inner>);
 
 struct Inner {
     id: BodyId,
-    memory: Bytes,
+    content: Content,
     stored: AtomicBool,
+}
+
+/// Where the octets of a body are before a batch stores it.
+pub(crate) enum Content {
+    /// In memory, with their CRC-32C.
+    Memory { octets: Bytes, crc: u32, _reserved: Reserved },
+    /// In a file.
+    File(Arc<Spilled>),
 }
 
 impl Body {
@@ -81,7 +92,10 @@ impl Body {
     /// Its size in octets.
     #[must_use]
     pub fn len(&self) -> u64 {
-        self.0.memory.len() as u64
+        match &self.0.content {
+            Content::Memory { octets, .. } => octets.len() as u64,
+            Content::File(spilled) => spilled.len,
+        }
     }
 
     /// Whether it has no octets.
@@ -90,9 +104,24 @@ impl Body {
         self.len() == 0
     }
 
-    /// The content, when it is in memory.
-    pub(crate) fn memory(&self) -> &Bytes {
-        &self.0.memory
+    pub(crate) fn content(&self) -> &Content {
+        &self.0.content
+    }
+
+    /// Whether a batch can store it now; a file may still be on its way to the disk.
+    pub(crate) fn is_ready(&self) -> bool {
+        match &self.0.content {
+            Content::Memory { .. } => true,
+            Content::File(spilled) => !spilled.is_under_way(),
+        }
+    }
+
+    /// Waits until a batch can store it.
+    pub(crate) async fn ready(&self) -> Result<()> {
+        match &self.0.content {
+            Content::Memory { .. } => Ok(()),
+            Content::File(spilled) => spilled.placed().await,
+        }
     }
 
     /// Whether a committed batch has stored it already.
@@ -103,6 +132,9 @@ impl Body {
     /// Remembers that a committed batch has stored it.
     pub(crate) fn set_stored(&self) {
         self.0.stored.store(true, Ordering::Release);
+        if let Content::File(spilled) = &self.0.content {
+            spilled.keep();
+        }
     }
 }
 
@@ -117,11 +149,16 @@ impl fmt::Debug for Body {
 pub struct BodyWriter {
     id: BodyId,
     memory: Vec<u8>,
+    crc: u32,
+    reserved: Reserved,
+    /// Where large bodies go; an engine in memory has no such place.
+    home: Option<Arc<BodyFiles>>,
+    file: Option<SpillWriter>,
 }
 
 impl BodyWriter {
-    pub(crate) fn in_memory(id: BodyId) -> BodyWriter {
-        BodyWriter { id, memory: Vec::new() }
+    pub(crate) fn new(id: BodyId, home: Option<Arc<BodyFiles>>) -> BodyWriter {
+        BodyWriter { id, memory: Vec::new(), crc: 0, reserved: Reserved::default(), home, file: None }
     }
 
     /// Appends octets. Quick enough to be called from a task: at most a copy into the page cache.
@@ -129,6 +166,21 @@ impl BodyWriter {
     /// # Errors
     /// `Full` or `Failed` when the body has become a file that cannot be written.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        if let Some(file) = &mut self.file {
+            return file.write(bytes);
+        }
+        if let Some(home) = &self.home {
+            let fits = self.memory.len() + bytes.len() <= INLINE_MAX;
+            if !(fits && home.reserve(&mut self.reserved, bytes.len())) {
+                let mut file = home.spill(self.id)?;
+                file.write(&std::mem::take(&mut self.memory))?;
+                file.write(bytes)?;
+                self.file = Some(file);
+                self.reserved = Reserved::default();
+                return Ok(());
+            }
+        }
+        self.crc = crc32c::crc32c_append(self.crc, bytes);
         self.memory.extend_from_slice(bytes);
         Ok(())
     }
@@ -136,7 +188,7 @@ impl BodyWriter {
     /// Octets so far.
     #[must_use]
     pub fn len(&self) -> u64 {
-        self.memory.len() as u64
+        self.file.as_ref().map_or(self.memory.len() as u64, SpillWriter::len)
     }
 
     /// Whether nothing has been written.
@@ -145,20 +197,23 @@ impl BodyWriter {
         self.len() == 0
     }
 
-    /// A complete body of octets that are in memory already; what was written before is dropped.
-    pub(crate) fn finish_with(mut self, bytes: Vec<u8>) -> Body {
-        self.memory = bytes;
+    /// A complete body of octets that are in memory already, and small.
+    pub(crate) fn finish_with(mut self, octets: Vec<u8>) -> Body {
+        self.crc = crc32c::crc32c(&octets);
+        self.memory = octets;
         self.finish()
     }
 
     /// The body is complete. It is durable once a batch that links to it is.
     #[must_use]
     pub fn finish(self) -> Body {
-        Body(Arc::new(Inner {
-            id: self.id,
-            memory: Bytes::from(self.memory),
-            stored: AtomicBool::new(false),
-        }))
+        let content = match self.file {
+            Some(file) => Content::File(file.finish()),
+            None => {
+                Content::Memory { octets: Bytes::from(self.memory), crc: self.crc, _reserved: self.reserved }
+            }
+        };
+        Body(Arc::new(Inner { id: self.id, content, stored: AtomicBool::new(false) }))
     }
 }
 

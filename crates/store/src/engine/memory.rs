@@ -10,7 +10,8 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Batch, Body, BodyId, BodyWriter, CommitError, Direction, Engine, KeyRange, Op, Page, Pre, body::BodyIds,
+    Batch, Body, BodyId, BodyWriter, CommitError, Direction, Engine, KeyRange, Op, Page, Pre,
+    body::{BodyIds, Content},
 };
 use crate::{
     check::Finding,
@@ -103,7 +104,10 @@ impl State {
             && n > 0
         {
             body.set_stored();
-            self.bodies.insert(id, Stored { content: body.memory().clone(), links: 0 });
+            // Without a place for files, every body of this engine is in memory.
+            if let Content::Memory { octets, .. } = body.content() {
+                self.bodies.insert(id, Stored { content: octets.clone(), links: 0 });
+            }
         }
         if let Some(stored) = self.bodies.get_mut(&id) {
             stored.links = u32::try_from(i64::from(stored.links) + n).unwrap_or(0);
@@ -154,7 +158,7 @@ impl Engine for Memory {
     }
 
     fn body_writer(&self) -> BodyWriter {
-        BodyWriter::in_memory(self.ids.next())
+        BodyWriter::new(self.ids.next(), None)
     }
 
     fn check(&self) -> Result<Vec<Finding>> {

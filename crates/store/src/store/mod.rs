@@ -20,6 +20,7 @@ use crate::{
     transaction::{Receipt, Transaction},
 };
 
+mod check;
 mod plan;
 mod prefetch;
 mod read;
@@ -86,6 +87,14 @@ impl Store {
     /// It is handed to the disk at once, also when nobody waits for the answer.
     pub fn commit(&self, transaction: Transaction) -> Pending<Result<Receipt>> {
         let store = self.clone();
+        if transaction.bodies().any(|body| !body.is_ready()) {
+            return Pending::new(async move {
+                for body in transaction.bodies() {
+                    body.ready().await?;
+                }
+                store.run(transaction, None).await
+            });
+        }
         match self.submit(&transaction) {
             Ok(first) => Pending::new(async move { store.run(transaction, first).await }),
             Err(e) => Pending::ready(Err(e)),

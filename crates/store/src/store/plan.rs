@@ -314,7 +314,7 @@ impl Planner<'_> {
         mailbox.copy_from_slice(&message.mailbox.get().to_be_bytes());
         uid.copy_from_slice(&message.uid.get().to_be_bytes());
         ops.put(&Key::of(tables::MESSAGE_IDS, account).message(message.id).done(), &place);
-        each_index(account, message, |key| ops.put(&key, &[]));
+        each_index(account, message, |key, value| ops.put(key, value));
         Ok(())
     }
 
@@ -356,7 +356,7 @@ impl Planner<'_> {
         let ops = &mut self.plan.batch.ops;
         ops.put(&message_key(account, &message), &message::encode_expunged(&expunged));
         ops.delete(&Key::of(tables::MESSAGE_IDS, account).message(id).done());
-        each_index(account, &message, |key| ops.delete(&key));
+        each_index(account, &message, |key, _| ops.delete(key));
         for part in message.prefix.iter().chain([&message.body]) {
             ops.unlink(part.body);
         }
@@ -522,36 +522,31 @@ fn message_key(account: AccountId, message: &Message) -> Vec<u8> {
     Key::of(tables::MESSAGES, account).mailbox(message.mailbox).uid(message.uid).done()
 }
 
-/// Calls `row` with the key of every index row of a message.
-pub(super) fn each_index(account: AccountId, message: &Message, mut row: impl FnMut(Vec<u8>)) {
+/// Calls `row` with key and value of every index row of a message.
+pub(super) fn each_index(account: AccountId, message: &Message, mut row: impl FnMut(&[u8], &[u8])) {
     let Facts { origin, received, message_id, base_subject, is_forward, .. } = &message.facts;
     let mut put = |index: Index<'_>| {
         let mut key = index.prefix(account);
         key.extend_from_slice(&millis(*received).to_be_bytes());
         key.extend_from_slice(&message.id.get().to_be_bytes());
-        row(key);
+        row(&key, &index.value());
     };
-    put(Index::Mailbox(message.mailbox));
     // A forwarder's address neither counts nor is credited.
     if let Some(ip) = origin.remote_ip.filter(|_| !is_forward) {
         put(Index::Ip(ip));
-        put(Index::Net(ip));
-        put(Index::WideNet(ip));
     }
-    let texts: [(&str, fn(&str) -> Index<'_>); 6] = [
-        (&origin.ehlo_domain, |t| Index::Ehlo(t)),
-        (&origin.mail_from_domain, |t| Index::MailFrom(t)),
-        (&origin.from_domain, |t| Index::From(t)),
-        (&origin.from_org_domain, |t| Index::FromOrganization(t)),
-        (message_id, |t| Index::MessageId(t)),
-        (base_subject, |t| Index::Subject(t)),
-    ];
-    for (text, index) in texts {
+    let mut put_text = |text: &str, index| {
         if !text.is_empty() {
-            put(index(text));
+            put(index);
         }
-    }
+    };
+    let (domain, organization) = (&origin.from_domain, &origin.from_org_domain);
+    put_text(&origin.ehlo_domain, Index::Ehlo(&origin.ehlo_domain));
+    put_text(&origin.mail_from_domain, Index::MailFrom(&origin.mail_from_domain));
+    put_text(domain, Index::From { domain, organization });
+    put_text(message_id, Index::MessageId(message_id));
+    put_text(base_subject, Index::Subject(base_subject));
     for domain in &origin.dkim_domains {
-        put(Index::Dkim(domain));
+        put_text(domain, Index::Dkim(domain));
     }
 }

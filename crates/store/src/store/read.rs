@@ -22,6 +22,11 @@ use crate::{
 /// Rows that one call returns at most (our own limit).
 pub const MAX_PAGE: usize = 1000;
 
+/// Rows of an index that are looked through at most.
+const MAX_SEARCHED: usize = 10 * MAX_PAGE;
+/// Rows of an index that are read at a time at least.
+const PAGE: usize = 100;
+
 impl Store {
     /// The number of the account of this name.
     ///
@@ -108,6 +113,8 @@ impl Store {
 
     /// Messages by a property, newest first: those received at or after `since`, at most `limit`.
     ///
+    /// Of a very busy network or organization only the newest 10,000 messages are looked through.
+    ///
     /// # Errors
     /// `Damaged` or `Failed`.
     pub fn find(
@@ -120,8 +127,19 @@ impl Store {
         let prefix = index.prefix(account);
         let mut range = KeyRange::prefix(&prefix);
         range.start = [&prefix[..], &millis(since).to_be_bytes()].concat();
-        let page = self.engine().range(&range, Direction::Backward, limit.min(MAX_PAGE))?;
-        Ok(page.rows.iter().filter_map(|(key, _)| prefetch::indexed_message(key)).collect())
+        let mut found = Vec::new();
+        for _ in 0..MAX_SEARCHED / MAX_PAGE {
+            let page = self.engine().range(&range, Direction::Backward, MAX_PAGE.min(limit.max(PAGE)))?;
+            for (key, _) in page.rows.iter().filter(|(_, value)| index.matches(value)) {
+                found.extend(prefetch::indexed_message(key));
+            }
+            match page.rows.last() {
+                Some((last, _)) if page.more && found.len() < limit => range.end = Some(last.to_vec()),
+                _ => break,
+            }
+        }
+        found.truncate(limit);
+        Ok(found)
     }
 
     /// The whole content of a message: our prefix, then what was received.

@@ -1,42 +1,384 @@
 //! The engine on the disk of this machine: a journal is the truth, everything else can be made from it.
+//!
+//! One thread writes the journal, one tends the files behind it, one syncs large bodies while they arrive. What is on
+//! the disk, and why, stands in docs/store-format.md.
 
-use std::{fmt, path::Path, sync::Arc};
+use std::{
+    fmt,
+    fs::{File, TryLockError},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+};
 
-use super::memory::Memory;
-use crate::error::{Error, ErrorKind, Result};
+use bytes::Bytes;
+use tokio::sync::oneshot;
+use tracing::error;
+
+use self::{
+    bodies::BodyFiles,
+    bodyrow::BodyRow,
+    disk::Disk,
+    journal::{Journal, Start},
+    maintain::Upkeep,
+    metrics::Metrics,
+    queue::{Bell, Queue, Work},
+    rebuild::{Files, Replayed},
+    segment::{Position, Segment},
+    view::View,
+    writer::Writer,
+};
+use super::{
+    Batch, BodyId, BodyWriter, CommitError, Direction, Engine, KeyRange, Page, body::BodyIds, memory::no_body,
+};
+use crate::{
+    check::Finding,
+    error::{Error, ErrorKind, Result},
+    pending::Pending,
+};
+
+mod backup;
+pub(crate) mod bodies;
+mod bodyrow;
+mod disk;
+mod files;
+mod frame;
+mod journal;
+mod maintain;
+mod metrics;
+mod queue;
+mod rebuild;
+mod segment;
+mod verify;
+mod view;
+mod writer;
 
 /// How a data directory is opened.
-#[derive(Default)]
 pub struct Options {
-    /// Told how far a rebuild of the view has come.
-    pub progress: Option<Box<dyn Fn(Progress) + Send + Sync>>,
+    /// Told how far reading the journal at start has come.
+    pub progress: Option<Box<dyn Fn(Progress)>>,
+    /// A segment of the journal has about this many octets. The room that removed mail takes is counted in these.
+    pub segment_size: u64,
+    /// A snapshot is not taken before this many octets of operations were journaled since the last one.
+    pub snapshot_min: u64,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { progress: None, segment_size: 64 * 1024 * 1024, snapshot_min: 16 * 1024 * 1024 }
+    }
 }
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options").finish_non_exhaustive()
+        f.debug_struct("Options")
+            .field("segment_size", &self.segment_size)
+            .field("snapshot_min", &self.snapshot_min)
+            .finish_non_exhaustive()
     }
 }
 
-/// How far a rebuild has come.
+/// How far reading the journal has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// Octets of the journal and its snapshot read so far.
+    /// Octets done so far.
     pub done: u64,
-    /// Octets to read in all.
+    /// Octets in all.
     pub total: u64,
 }
 
 /// The local engine.
-#[derive(Debug)]
-pub struct Local;
+pub struct Local {
+    shared: Arc<Shared>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Held as long as the engine is open.
+    lock: Mutex<Option<File>>,
+}
+
+/// What the engine's threads and its callers share.
+struct Shared {
+    dir: PathBuf,
+    journal: PathBuf,
+    segment_size: u64,
+    snapshot_min: u64,
+    generation: u64,
+    view: View,
+    bodies: Arc<BodyFiles>,
+    ids: BodyIds,
+    queue: Queue,
+    metrics: Metrics,
+    /// The end of what is acknowledged.
+    position: Mutex<Position>,
+    /// Held by the writer while it works on a group, and by whoever needs it to stand still.
+    gate: Mutex<()>,
+    /// Held by whoever tends the files. Taken after `keep`, before `gate`.
+    upkeep: Mutex<Upkeep>,
+    /// Held for reading by whoever needs that no file is removed.
+    keep: RwLock<()>,
+    /// Wakes the thread that tends the files.
+    maintain: Bell,
+    /// Rung when a run was written.
+    flushed: Bell,
+    /// Bodies whose files can go.
+    unlinked: Mutex<Vec<BodyId>>,
+    flush_failed: AtomicBool,
+    view_is_damaged: AtomicBool,
+    stop: AtomicBool,
+}
 
 impl Local {
     /// Opens the data directory `dir`, which is made if it is not there.
     ///
     /// # Errors
     /// As for [`Store::open`](crate::Store::open).
-    pub fn open(dir: &Path, _options: Options) -> Result<Arc<Memory>> {
-        Err(Error::new(ErrorKind::Failed, format!("{}: the engine on disk is being built", dir.display())))
+    pub fn open(dir: &Path, options: Options) -> Result<Arc<Local>> {
+        Local::open_on(dir, options, Disk::default())
+    }
+
+    fn open_on(dir: &Path, options: Options, disk: Disk) -> Result<Arc<Local>> {
+        files::create_dir(dir)?;
+        let lock = lock(dir)?;
+        let folder = dir.join(segment::FOLDER);
+        files::create_dir(&folder)?;
+        remove_unfinished(&folder)?;
+        let journal = Files::open(&folder)?;
+        let report = |progress| options.progress.iter().for_each(|report| report(progress));
+        let (view, replayed) = rebuild::open_view(dir, &journal, &report)?;
+        let start = next_start(&journal, &replayed);
+        trim(&journal, &replayed);
+        let writer_journal = Journal::begin(&folder, disk, start, options.segment_size)?;
+        let shared = Arc::new(Shared {
+            dir: dir.to_path_buf(),
+            journal: folder,
+            segment_size: options.segment_size,
+            snapshot_min: options.snapshot_min,
+            generation: start.generation,
+            view,
+            bodies: BodyFiles::open(dir)?,
+            ids: BodyIds::new(start.generation),
+            queue: Queue::default(),
+            metrics: Metrics::new(),
+            position: Mutex::new(writer_journal.position()),
+            gate: Mutex::default(),
+            upkeep: Mutex::new(Upkeep::with(journal.snapshot)),
+            keep: RwLock::default(),
+            maintain: Bell::default(),
+            flushed: Bell::default(),
+            unlinked: Mutex::default(),
+            flush_failed: AtomicBool::new(false),
+            view_is_damaged: AtomicBool::new(false),
+            stop: AtomicBool::new(false),
+        });
+        let writer = Writer { shared: Arc::clone(&shared), journal: writer_journal };
+        let tended = Arc::clone(&shared);
+        let threads = vec![
+            spawn("store-writer", move || writer.run())?,
+            spawn("store-files", move || maintain::run(&tended))?,
+        ];
+        Ok(Arc::new(Local { shared, threads: Mutex::new(threads), lock: Mutex::new(Some(lock)) }))
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+    thread::Builder::new().name(name.to_owned()).spawn(work).map_err(|e| Error::io("starting a thread", e))
+}
+
+/// Takes the data directory for this process alone.
+fn lock(dir: &Path) -> Result<File> {
+    let path = dir.join("lock");
+    let io = |e| Error::io(path.display().to_string(), e);
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            let text = format!("{}: another process has this data directory open", dir.display());
+            Err(Error::new(ErrorKind::Locked, text))
+        }
+        Err(TryLockError::Error(e)) => Err(io(e)),
+    }
+}
+
+/// Removes files that never got their names.
+fn remove_unfinished(folder: &Path) -> Result<()> {
+    let is_new = |path: &PathBuf| path.extension().is_some_and(|e| e == "new");
+    files::list(folder)?.iter().filter(|path| is_new(path)).try_for_each(|path| files::remove(path))
+}
+
+/// How the segment begins that this opening writes. One in which nothing was ever written is replaced.
+fn next_start(journal: &Files, replayed: &Replayed) -> Start {
+    let newest = journal.segments.last();
+    let generation = journal.segments.iter().map(|s| s.generation).max().unwrap_or(0) + 1;
+    let sequence = replayed.next_sequence;
+    match newest {
+        Some(newest) if replayed.newest_is_empty => {
+            Start { number: newest.number, previous: newest.previous, generation, sequence }
+        }
+        Some(newest) => Start { number: newest.number + 1, previous: replayed.end, generation, sequence },
+        None => Start { number: 1, previous: Position::default(), generation, sequence },
+    }
+}
+
+/// Gives back room that the newest segment set aside, and what of it was never finished. Failing is harmless.
+fn trim(journal: &Files, replayed: &Replayed) {
+    if let Some(newest) = journal.segments.last()
+        && replayed.end.segment == newest.number
+        && !replayed.newest_is_empty
+        && let Err(e) =
+            File::options().write(true).open(&newest.path).and_then(|file| file.set_len(replayed.end.offset))
+    {
+        error!(error = %e, "cannot give back room");
+    }
+}
+
+impl Shared {
+    fn position(&self) -> Position {
+        *self.position.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_position(&self, position: Position) {
+        *self.position.lock().unwrap_or_else(PoisonError::into_inner) = position;
+    }
+
+    fn gate(&self) -> MutexGuard<'_, ()> {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn upkeep(&self) -> MutexGuard<'_, Upkeep> {
+        self.upkeep.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
+        self.view.get(key).inspect_err(|e| self.note_damage(e))
+    }
+
+    /// Has the view made anew if that is what an error asks for.
+    fn note_damage(&self, e: &Error) {
+        if e.kind() == ErrorKind::Damaged && !self.view_is_damaged.swap(true, Ordering::AcqRel) {
+            error!(error = %e, "the view is damaged");
+            self.maintain.ring();
+        }
+    }
+
+    fn find(&self, id: BodyId) -> Result<BodyRow> {
+        let raw = self.get(&bodyrow::key(id))?.ok_or_else(|| no_body(id))?;
+        BodyRow::decode(&raw)
+            .ok_or_else(|| Error::new(ErrorKind::Damaged, format!("row of body {}", id.get())))
+    }
+
+    /// Reads a body that stands in the journal.
+    fn inline(&self, row: &BodyRow, place: Position, offset: u64) -> Result<Bytes> {
+        let path = Segment::path(&self.journal, place.segment);
+        let at = || format!("{} at {}", path.display(), place.offset);
+        let segment = File::open(&path).map_err(|e| Error::io(path.display().to_string(), e))?;
+        let octets = files::read_at(&segment, place.offset, row.len).map_err(|e| match e.kind() {
+            std::io::ErrorKind::UnexpectedEof => Error::new(ErrorKind::Damaged, at()),
+            _ => Error::io(at(), e),
+        })?;
+        if crc32c::crc32c(&octets) != row.crc {
+            return Err(Error::new(ErrorKind::Damaged, format!("{}: wrong checksum", at())));
+        }
+        let offset = usize::try_from(offset).unwrap_or(usize::MAX).min(octets.len());
+        Ok(Bytes::from(octets).slice(offset..))
+    }
+
+    /// Octets of a body from `offset` on.
+    fn read_body(&self, id: BodyId, offset: u64) -> Result<Bytes> {
+        // A body may be carried to another segment between the two steps; twice in a row would be a wonder.
+        let mut last = no_body(id);
+        for _ in 0..3 {
+            let row = self.find(id)?;
+            let read = match row.place {
+                Some(place) => self.inline(&row, place, offset),
+                None => self.bodies.read(id, &row, offset),
+            };
+            match read {
+                Ok(octets) => return Ok(octets),
+                Err(e) => last = e,
+            }
+        }
+        Err(last)
+    }
+
+    /// Files of these bodies are removed when it is convenient.
+    fn remove_later(&self, bodies: Vec<BodyId>) {
+        if !bodies.is_empty() {
+            self.unlinked.lock().unwrap_or_else(PoisonError::into_inner).extend(bodies);
+            self.maintain.ring();
+        }
+    }
+}
+
+impl Engine for Local {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
+        self.shared.get(key)
+    }
+
+    fn range(&self, range: &KeyRange, direction: Direction, limit: usize) -> Result<Page> {
+        self.shared.view.range(range, direction, limit).inspect_err(|e| self.shared.note_damage(e))
+    }
+
+    fn commit(&self, batch: Batch) -> Pending<std::result::Result<(), CommitError>> {
+        let (sender, answer) = oneshot::channel();
+        match self.shared.queue.push(Work::Commit(batch, sender)) {
+            // The thread answers everything that it takes; if it is gone without, nobody knows.
+            Ok(()) => Pending::new(async { answer.await.unwrap_or(Err(CommitError::Unknown)) }),
+            Err(_) => Pending::ready(Err(CommitError::Failed)),
+        }
+    }
+
+    fn body_len(&self, id: BodyId) -> Result<u64> {
+        Ok(self.shared.find(id)?.len)
+    }
+
+    fn body(&self, id: BodyId, offset: u64) -> Result<Bytes> {
+        self.shared.read_body(id, offset)
+    }
+
+    fn body_writer(&self) -> BodyWriter {
+        BodyWriter::new(self.shared.ids.next(), Some(Arc::clone(&self.shared.bodies)))
+    }
+
+    fn check(&self) -> Result<Vec<Finding>> {
+        verify::check(&self.shared)
+    }
+
+    fn backup(&self, to: &Path) -> Result<()> {
+        backup::backup(&self.shared, to)
+    }
+
+    fn compact(&self, thorough: bool) -> Result<()> {
+        maintain::compact(&self.shared, thorough)
+    }
+
+    fn close(&self) {
+        self.shared.queue.close();
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for (i, thread) in threads.into_iter().enumerate() {
+            // The first is the writer; the other goes on until that has done all it took.
+            if i > 0 {
+                self.shared.stop.store(true, Ordering::Release);
+                self.shared.maintain.ring();
+            }
+            if thread.join().is_err() {
+                error!("a thread of the store has panicked");
+            }
+        }
+        self.shared.bodies.close();
+        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl fmt::Debug for Local {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Local").field("dir", &self.shared.dir).finish_non_exhaustive()
     }
 }

@@ -1,0 +1,89 @@
+//! Writing to the journal: the one place where a full or failing disk is met, and where tests can make one.
+
+use std::{
+    fs::File,
+    io::{self, IoSlice, Write},
+};
+
+use nix::{
+    errno::Errno,
+    fcntl::{FallocateFlags, fallocate},
+};
+
+/// The disk as the journal sees it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Disk {
+    #[cfg(test)]
+    pub(super) faults: std::sync::Arc<Faults>,
+}
+
+/// What a test wants to go wrong.
+#[cfg(test)]
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    /// Octets that can still be written, if limited.
+    pub(super) room: std::sync::Mutex<Option<u64>>,
+    /// Syncs fail while it is set.
+    pub(super) sync_fails: std::sync::atomic::AtomicBool,
+}
+
+impl Disk {
+    /// Sets aside room, so that later writes neither fail for want of it nor change the file's size. Where the file
+    /// system cannot do that, nothing happens: the writes will tell.
+    pub(super) fn allocate(&self, file: &File, from: u64, len: u64) -> io::Result<()> {
+        #[cfg(test)]
+        if self.faults.room.lock().is_ok_and(|room| room.is_some_and(|room| room < len)) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let [from, len] = [from, len].map(|n| i64::try_from(n).unwrap_or(i64::MAX));
+        match fallocate(file, FallocateFlags::empty(), from, len) {
+            Ok(()) | Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => Ok(()),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Writes all octets at the file's cursor.
+    pub(super) fn write(&self, mut file: &File, slices: &mut [IoSlice<'_>]) -> io::Result<()> {
+        // Linux takes this many at once (UIO_MAXIOV).
+        const AT_ONCE: usize = 1024;
+        let mut slices = slices;
+        while !slices.is_empty() {
+            #[cfg(test)]
+            self.take_room(slices, &mut file)?;
+            let many = slices.len().min(AT_ONCE);
+            let n = match file.write_vectored(slices.get(..many).unwrap_or_default()) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) => return Err(e),
+            };
+            IoSlice::advance_slices(&mut slices, n);
+        }
+        Ok(())
+    }
+
+    /// Makes what was written durable.
+    pub(super) fn sync(&self, file: &File) -> io::Result<()> {
+        #[cfg(test)]
+        if self.faults.sync_fails.load(std::sync::atomic::Ordering::Relaxed) {
+            return Err(io::Error::other("a test made the sync fail"));
+        }
+        file.sync_data()
+    }
+
+    /// Plays a disk with limited room: writes what fits, then fails.
+    #[cfg(test)]
+    fn take_room(&self, slices: &[IoSlice<'_>], file: &mut &File) -> io::Result<()> {
+        let mut room = self.faults.room.lock().unwrap();
+        let Some(left) = room.as_mut() else { return Ok(()) };
+        let want: usize = slices.iter().map(|s| s.len()).sum();
+        if want as u64 > *left {
+            let all: Vec<u8> = slices.iter().flat_map(|s| s.iter().copied()).collect();
+            file.write_all(&all[..*left as usize])?;
+            *left = 0;
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        *left -= want as u64;
+        Ok(())
+    }
+}

@@ -1,0 +1,248 @@
+//! The journal's end: where frames are appended and made durable.
+
+use std::{
+    fs::{self, File},
+    io::{self, IoSlice, Seek, SeekFrom},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use tracing::{error, warn};
+
+use super::{
+    disk::Disk,
+    files,
+    frame::{self, Header, Kind, TableEntry},
+    segment::{self, Position, Segment},
+};
+use crate::error::{Error, Result, is_full};
+
+/// Room is set aside in steps of this many octets (measured: as quick as all at once, and small stores stay small).
+const ALLOCATE: u64 = 4 * 1024 * 1024;
+
+/// What is to be appended.
+pub(super) struct Frame {
+    kind: Kind,
+    /// Room for the header, and the encoded table.
+    head: Vec<u8>,
+    ops: Bytes,
+    bodies: Vec<Bytes>,
+}
+
+impl Frame {
+    /// A frame of operations and bodies; `bodies` has the octets of the inline ones, in the order of `table`.
+    pub(super) fn new(kind: Kind, table: &[TableEntry], ops: Bytes, bodies: Vec<Bytes>) -> Frame {
+        let mut head = vec![0; frame::HEADER];
+        frame::encode_table(&mut head, table);
+        Frame { kind, head, ops, bodies }
+    }
+
+    pub(super) fn ops(&self) -> &Bytes {
+        &self.ops
+    }
+
+    /// Octets of the whole frame.
+    pub(super) fn len(&self) -> u64 {
+        let len = self.bodies_start() + self.bodies.iter().map(|b| b.len() as u64).sum::<u64>();
+        len.next_multiple_of(frame::ALIGN)
+    }
+
+    /// Where the first body begins, from the frame's beginning.
+    pub(super) fn bodies_start(&self) -> u64 {
+        (self.head.len() + self.ops.len()) as u64
+    }
+
+    /// Fills in the header.
+    fn seal(&mut self, salt: u64, sequence: u64, durable: u64) {
+        let table = self.head.get(frame::HEADER..).unwrap_or_default();
+        let header = Header {
+            salt,
+            sequence,
+            durable,
+            meta_len: (table.len() + self.ops.len()) as u32,
+            table_len: table.len() as u32,
+            bodies_len: self.bodies.iter().map(|b| b.len() as u32).sum(),
+            meta_crc: crc32c::crc32c_append(crc32c::crc32c(table), &self.ops),
+            kind: self.kind,
+        };
+        if let Some(place) = self.head.first_chunk_mut::<{ frame::HEADER }>() {
+            *place = header.encode();
+        }
+    }
+
+    /// Its parts, and what fills it up to the alignment.
+    fn slices(&self) -> impl Iterator<Item = IoSlice<'_>> {
+        const PADDING: [u8; frame::ALIGN as usize] = [0; frame::ALIGN as usize];
+        let len = self.bodies_start() + self.bodies.iter().map(|b| b.len() as u64).sum::<u64>();
+        let padding = (self.len() - len) as usize;
+        let parts = [&self.head[..], &self.ops[..]].into_iter().chain(self.bodies.iter().map(|b| &b[..]));
+        let parts = parts.chain(PADDING.get(..padding));
+        parts.filter(|part| !part.is_empty()).map(IoSlice::new)
+    }
+}
+
+/// The open end of the journal.
+#[derive(Debug)]
+pub(super) struct Journal {
+    folder: PathBuf,
+    disk: Disk,
+    segment: Segment,
+    /// Where the next frame goes; everything before is durable.
+    offset: u64,
+    /// Up to where room is set aside.
+    allocated: u64,
+    /// The next frame's number.
+    sequence: u64,
+    /// When a segment is larger than this, the next one begins.
+    segment_size: u64,
+    /// The segment's end is not to be trusted: a sync failed, and what the kernel then keeps of it nobody knows.
+    broken: bool,
+}
+
+impl Journal {
+    /// Begins a segment.
+    pub(super) fn begin(folder: &Path, disk: Disk, start: Start, segment_size: u64) -> Result<Journal> {
+        let segment = create_segment(folder, &disk, start)?;
+        Ok(Journal {
+            folder: folder.to_path_buf(),
+            disk,
+            segment,
+            offset: segment::HEADER,
+            allocated: segment::HEADER,
+            sequence: start.sequence,
+            segment_size,
+            broken: false,
+        })
+    }
+
+    /// The end of what is durable.
+    pub(super) fn position(&self) -> Position {
+        Position { segment: self.segment.number, offset: self.offset }
+    }
+
+    /// Makes ready for appending at most `len` octets, and tells where they will begin.
+    pub(super) fn prepare(&mut self, len: u64) -> io::Result<Position> {
+        let is_empty = self.offset == segment::HEADER;
+        if self.broken || (self.offset + len > self.segment_size && !is_empty) {
+            self.rotate()?;
+        }
+        let end = self.offset + len;
+        if end > self.allocated {
+            let step = len.max(ALLOCATE).min(self.segment_size.max(len));
+            let allocate = |len| self.disk.allocate(&self.segment.file, self.allocated, len);
+            // With little room left, what is needed now may still fit.
+            let need = end - self.allocated;
+            self.allocated += allocate(step.max(need))
+                .map(|()| step.max(need))
+                .or_else(|e| if is_full(&e) { allocate(need).map(|()| need) } else { Err(e) })?;
+        }
+        Ok(self.position())
+    }
+
+    /// Ends this segment and begins the next.
+    pub(super) fn rotate(&mut self) -> io::Result<()> {
+        let start = Start {
+            number: self.segment.number + 1,
+            previous: self.position(),
+            generation: self.segment.generation,
+            sequence: self.sequence,
+        };
+        let next =
+            create_segment(&self.folder, &self.disk, start).map_err(|e| io::Error::new(io_kind(&e), e))?;
+        self.trim();
+        self.segment = next;
+        self.offset = segment::HEADER;
+        self.allocated = segment::HEADER;
+        self.broken = false;
+        Ok(())
+    }
+
+    /// Gives back room that was set aside behind the last frame. Failing is harmless: the room stays used, and the
+    /// next segment's header says where this one ends.
+    pub(super) fn trim(&mut self) {
+        if let Err(e) = self.segment.file.set_len(self.offset) {
+            warn!(segment = self.segment.number, error = %e, "cannot give back room");
+        }
+        self.allocated = self.offset;
+    }
+
+    /// Appends frames with one write and one sync. When this fails, nothing was appended.
+    pub(super) fn append(&mut self, frames: &mut [Frame]) -> io::Result<()> {
+        let mut sequence = self.sequence;
+        let mut len = 0;
+        for frame in frames.iter_mut() {
+            frame.seal(self.segment.salt, sequence, self.offset);
+            sequence += 1;
+            len += frame.len();
+        }
+        let mut slices: Vec<_> = frames.iter().flat_map(Frame::slices).collect();
+        if let Err(e) = self.disk.write(&self.segment.file, &mut slices) {
+            self.take_back();
+            return Err(e);
+        }
+        if let Err(e) = self.disk.sync(&self.segment.file) {
+            error!(segment = self.segment.number, error = %e, "sync failed, going on in a new segment");
+            self.broken = true;
+            return Err(e);
+        }
+        self.offset += len;
+        self.sequence = sequence;
+        Ok(())
+    }
+
+    /// After a failed write: removes the part that was written.
+    fn take_back(&mut self) {
+        self.trim();
+        let mut file = &*self.segment.file;
+        let size_is_right = file.metadata().is_ok_and(|m| m.len() == self.offset);
+        if !size_is_right || file.seek(SeekFrom::Start(self.offset)).is_err() {
+            self.broken = true;
+        }
+    }
+}
+
+fn io_kind(e: &Error) -> io::ErrorKind {
+    match e.kind() {
+        crate::ErrorKind::Full => io::ErrorKind::StorageFull,
+        _ => io::ErrorKind::Other,
+    }
+}
+
+/// How a segment begins.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Start {
+    pub(super) number: u64,
+    /// The end of the segment before it.
+    pub(super) previous: Position,
+    /// How often the journal has been opened.
+    pub(super) generation: u64,
+    /// The number of the first frame.
+    pub(super) sequence: u64,
+}
+
+/// Creates a segment: durable with its name when this returns.
+fn create_segment(folder: &Path, disk: &Disk, start: Start) -> Result<Segment> {
+    let path = Segment::path(folder, start.number);
+    let new = path.with_extension("new");
+    let salt = u64::from_le_bytes(files::random()?);
+    let create = || {
+        let file = File::create(&new)?;
+        let segment = Segment {
+            file: Arc::new(file),
+            path: path.clone(),
+            number: start.number,
+            salt,
+            previous: start.previous,
+            generation: start.generation,
+            first_sequence: start.sequence,
+        };
+        disk.write(&segment.file, &mut [IoSlice::new(&segment.encode_header())])?;
+        segment.file.sync_all()?;
+        fs::rename(&new, &path)?;
+        Ok(segment)
+    };
+    let segment = create().map_err(|e| Error::io(path.display().to_string(), e))?;
+    files::sync_dir(folder)?;
+    Ok(segment)
+}

@@ -1,0 +1,296 @@
+//! What is done in the background: writing rows as runs, merging runs, snapshots, and giving back room.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    sync::{Arc, PoisonError, atomic::Ordering},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+use tracing::{error, info};
+
+use super::{
+    Shared,
+    bodyrow::{self, BodyRow},
+    files,
+    queue::{Carried, Work},
+    rebuild::{self, Files},
+    segment::{self, Position, Segment},
+    view::{Run, View},
+};
+use crate::{
+    engine::CommitError,
+    error::{Error, ErrorKind, Result},
+};
+
+/// A segment of which less than this is alive (in hundredths) is written again.
+const SPARSE: u64 = 60;
+/// Octets that are carried forward in one frame.
+const CARRY: usize = 1024 * 1024;
+/// How long the thread sleeps at most when nothing rings.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What belongs to whoever tends the files; one at a time.
+pub(super) struct Upkeep {
+    snapshot: Option<Arc<Run>>,
+    /// Segments that could not be carried forward whole: they stay.
+    damaged: BTreeSet<u64>,
+}
+
+impl Upkeep {
+    /// With the newest snapshot.
+    pub(super) fn with(snapshot: Option<Arc<Run>>) -> Upkeep {
+        Upkeep { snapshot, damaged: BTreeSet::new() }
+    }
+}
+
+/// The thread's work, until it is told to stop.
+pub(super) fn run(shared: &Shared) {
+    sweep(shared);
+    while !shared.stop.load(Ordering::Acquire) {
+        tend(shared);
+        shared.maintain.wait(PAUSE);
+    }
+    let settle = || {
+        let _upkeep = shared.upkeep();
+        flush_all(shared)
+    };
+    if let Err(e) = settle() {
+        error!(error = %e, "cannot write the view at the end; the next start has to");
+    }
+}
+
+fn tend(shared: &Shared) {
+    let mut upkeep = shared.upkeep();
+    if shared.view_is_damaged.load(Ordering::Acquire) {
+        match rebuild_view(shared) {
+            Ok(()) => shared.view_is_damaged.store(false, Ordering::Release),
+            Err(e) => error!(error = %e, "cannot make the view anew"),
+        }
+    }
+    let flushed = flush_frozen(shared);
+    shared.flush_failed.store(flushed.is_err(), Ordering::Relaxed);
+    let tended = flushed.and_then(|()| {
+        merge(shared)?;
+        // Somebody copies files: none may go meanwhile.
+        let Ok(_removing) = shared.keep.try_write() else { return Ok(()) };
+        remove_unlinked(shared)?;
+        if snapshot_is_due(shared, &upkeep)? {
+            snapshot(shared, &mut upkeep)?;
+        }
+        reclaim(shared, &mut upkeep, SPARSE)
+    });
+    if let Err(e) = tended {
+        shared.note_damage(&e);
+        error!(error = %e, "cannot tend the store's files; trying again");
+    }
+}
+
+/// Writes the frozen rows, if there are any, and wakes a writer that waits for that.
+fn flush_frozen(shared: &Shared) -> Result<()> {
+    if shared.view.has_frozen() {
+        let flushed = shared.view.flush();
+        shared.flushed.ring();
+        flushed?;
+    }
+    Ok(())
+}
+
+/// Writes all rows that are in memory.
+pub(super) fn flush_all(shared: &Shared) -> Result<()> {
+    flush_frozen(shared)?;
+    shared.view.freeze();
+    flush_frozen(shared)
+}
+
+fn merge(shared: &Shared) -> Result<()> {
+    while let Some(runs) = shared.view.merge_candidates() {
+        shared.view.merge(&runs, None, || flush_frozen(shared))?;
+    }
+    Ok(())
+}
+
+fn remove_unlinked(shared: &Shared) -> Result<()> {
+    let unlinked = std::mem::take(&mut *shared.unlinked.lock().unwrap_or_else(PoisonError::into_inner));
+    unlinked.into_iter().try_for_each(|id| shared.bodies.remove(id))
+}
+
+/// Removes files of bodies that no row names: of messages that were never committed.
+fn sweep(shared: &Shared) {
+    let sweep = || {
+        for id in shared.bodies.list()? {
+            let is_old = id.generation() < shared.generation;
+            if is_old && shared.view.get(&bodyrow::key(id))?.is_none() {
+                shared.bodies.remove(id)?;
+            }
+        }
+        Ok::<(), Error>(())
+    };
+    if let Err(e) = sweep() {
+        shared.note_damage(&e);
+        error!(error = %e, "cannot look for files that nobody needs");
+    }
+}
+
+/// Whether reading the journal since the last snapshot would take longer than reading the snapshot, or so much of the
+/// journal is dead that a snapshot pays by what it lets go.
+fn snapshot_is_due(shared: &Shared, upkeep: &Upkeep) -> Result<bool> {
+    let state = shared.view.state();
+    let size = upkeep.snapshot.as_ref().map_or(0, |s| s.size());
+    if state.runs.is_empty() {
+        return Ok(false);
+    }
+    if state.manifest.journaled > size.max(shared.snapshot_min) {
+        return Ok(true);
+    }
+    let since = upkeep.snapshot.as_ref().map_or(0, |s| s.position().segment);
+    let live = state.live();
+    let mut dead = 0;
+    for number in Segment::list(&shared.journal)? {
+        let alive = live.get(&number).copied().unwrap_or(0);
+        let len = file_len(shared, number)?;
+        // Only what a newer snapshot would make room for.
+        if number >= since && number < state.manifest.position.segment && alive * 100 < len * SPARSE {
+            dead += len - alive;
+        }
+    }
+    Ok(dead > size.max(shared.segment_size))
+}
+
+fn file_len(shared: &Shared, number: u64) -> Result<u64> {
+    let path = Segment::path(&shared.journal, number);
+    Ok(fs::metadata(&path).map_err(|e| Error::io(path.display().to_string(), e))?.len())
+}
+
+/// Merges all runs into one, and keeps a copy of it with the journal.
+pub(super) fn snapshot(shared: &Shared, upkeep: &mut Upkeep) -> Result<()> {
+    let state = shared.view.state();
+    let Some(newest) = state.runs.first() else { return Ok(()) };
+    let position = newest.position();
+    let path = rebuild::snapshot_path(&shared.journal, position);
+    let old = rebuild::snapshots(&shared.journal)?;
+    if old.contains(&path) {
+        return Ok(());
+    }
+    let new = path.with_extension("new");
+    files::remove(&new)?;
+    let merged = shared.view.merge(&state.runs, Some(&new), || flush_frozen(shared));
+    if let Err(e) = merged {
+        files::remove(&new)?;
+        return Err(e);
+    }
+    fs::rename(&new, &path).map_err(|e| Error::io(path.display().to_string(), e))?;
+    files::sync_dir(&shared.journal)?;
+    upkeep.snapshot = Some(Arc::new(Run::open(&path)?));
+    shared.view.snapshot_taken(state.manifest.journaled)?;
+    old.iter().try_for_each(|path| files::remove(path))
+}
+
+/// Removes segments in which nothing is alive, and carries forward what is alive in those that are sparse: those of
+/// which less than `sparse` hundredths are alive.
+pub(super) fn reclaim(shared: &Shared, upkeep: &mut Upkeep, sparse: u64) -> Result<()> {
+    // What the snapshot does not reflect is needed to make the view anew.
+    let Some(until) = upkeep.snapshot.as_ref().map(|s| s.position().segment) else { return Ok(()) };
+    for number in Segment::list(&shared.journal)?.into_iter().filter(|number| *number < until) {
+        let alive = || shared.view.state().live().get(&number).copied().unwrap_or(0);
+        if alive() > 0
+            && alive() * 100 < file_len(shared, number)? * sparse
+            && !upkeep.damaged.contains(&number)
+            && !carry(shared, number)?
+        {
+            upkeep.damaged.insert(number);
+        }
+        if alive() == 0 {
+            files::remove(&Segment::path(&shared.journal, number))?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes the bodies of a segment that are alive again, further on. `false` when some could not be read: then the
+/// segment has to stay, so that it can be told what was lost.
+fn carry(shared: &Shared, number: u64) -> Result<bool> {
+    let (segment, _) = Segment::open(&shared.journal, number)?;
+    let mut all_whole = true;
+    let mut waiting: Vec<Carried> = Vec::new();
+    let mut octets = 0;
+    let walked = segment.walk(segment::HEADER, Some(segment.len()?), &mut |offset, header, meta| {
+        let first = offset + super::frame::HEADER as u64 + u64::from(header.meta_len);
+        for (entry, place) in
+            super::writer::body_places(&meta.table, Position { segment: number, offset: first })
+        {
+            let row = shared.view.get(&bodyrow::key(entry.id))?.and_then(|raw| BodyRow::decode(&raw));
+            let Some(row) = row.filter(|row| row.place == Some(place)) else { continue };
+            match segment.read(place.offset, row.len) {
+                Ok(body) if crc32c::crc32c(&body) == row.crc => {
+                    octets += body.len();
+                    waiting.push(Carried {
+                        id: entry.id,
+                        from: place,
+                        crc: row.crc,
+                        octets: Bytes::from(body),
+                    });
+                }
+                _ => {
+                    error!(segment = number, at = place.offset, body = entry.id.get(), "a body is damaged");
+                    all_whole = false;
+                }
+            }
+            if octets >= CARRY {
+                octets = 0;
+                send(shared, |reply| Work::Carry(std::mem::take(&mut waiting), reply))?;
+            }
+        }
+        Ok(())
+    })?;
+    if !waiting.is_empty() {
+        send(shared, |reply| Work::Carry(waiting, reply))?;
+    }
+    Ok(all_whole && walked.damage.is_empty())
+}
+
+/// Has the writer do something, and keeps writing runs meanwhile: the writer may be waiting for that.
+pub(super) fn send(
+    shared: &Shared,
+    work: impl FnOnce(oneshot::Sender<std::result::Result<(), CommitError>>) -> Work,
+) -> Result<()> {
+    let closed = || Error::new(ErrorKind::Closed, "the store is closed");
+    let (sender, mut answer) = oneshot::channel();
+    shared.queue.push(work(sender)).map_err(|_| closed())?;
+    loop {
+        match answer.try_recv() {
+            Ok(result) => return result.map_err(Error::from),
+            Err(oneshot::error::TryRecvError::Closed) => return Err(closed()),
+            Err(oneshot::error::TryRecvError::Empty) => {
+                flush_frozen(shared)?;
+                shared.maintain.wait(Duration::from_millis(5));
+            }
+        }
+    }
+}
+
+/// Makes the view anew while the writer stands still.
+fn rebuild_view(shared: &Shared) -> Result<()> {
+    info!("the view is damaged: making it anew from the journal");
+    let _gate = shared.gate();
+    let journal = Files::open(&shared.journal)?;
+    let fresh = View::beside(&shared.view);
+    journal.rebuild(&fresh, Some(shared.position()), &|_| {})?;
+    shared.view.become_like(&fresh)
+}
+
+/// Everything that makes room, now: see [`Engine::compact`](crate::engine::Engine::compact).
+pub(super) fn compact(shared: &Shared, thorough: bool) -> Result<()> {
+    let _removing = shared.keep.write().unwrap_or_else(PoisonError::into_inner);
+    let mut upkeep = shared.upkeep();
+    if thorough {
+        send(shared, Work::Rotate)?;
+    }
+    flush_all(shared)?;
+    remove_unlinked(shared)?;
+    snapshot(shared, &mut upkeep)?;
+    // More than everything can never be alive: all is carried forward.
+    reclaim(shared, &mut upkeep, if thorough { 101 } else { SPARSE })
+}

@@ -1,0 +1,124 @@
+//! What waits for the writer thread.
+
+use std::{
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use super::segment::Position;
+use crate::engine::{Batch, BodyId, CommitError};
+
+/// One thing for the writer thread to do.
+pub(super) enum Work {
+    /// Commit a batch.
+    Commit(Batch, oneshot::Sender<Result<(), CommitError>>),
+    /// Write bodies again, further on, so that the segments they stand in can go.
+    Carry(Vec<Carried>, oneshot::Sender<Result<(), CommitError>>),
+    /// Begin a new segment.
+    Rotate(oneshot::Sender<Result<(), CommitError>>),
+}
+
+/// A body that is carried forward.
+pub(super) struct Carried {
+    pub(super) id: BodyId,
+    /// Where it was found; if it is elsewhere by now, it stays there.
+    pub(super) from: Position,
+    pub(super) crc: u32,
+    pub(super) octets: Bytes,
+}
+
+impl Work {
+    /// Octets that it takes in the journal at most.
+    pub(super) fn size(&self) -> u64 {
+        let bodies = |n: usize| 64 * (n as u64 + 4);
+        match self {
+            Work::Commit(batch, _) => {
+                let octets: u64 = batch.bodies.iter().map(crate::engine::Body::len).sum();
+                batch.ops.as_bytes().len() as u64 + octets + bodies(batch.bodies.len())
+            }
+            Work::Carry(carried, _) => {
+                carried.iter().map(|c| c.octets.len() as u64).sum::<u64>() + bodies(carried.len())
+            }
+            Work::Rotate(_) => 0,
+        }
+    }
+}
+
+/// The queue. What was put in first comes out first.
+#[derive(Default)]
+pub(super) struct Queue {
+    state: Mutex<State>,
+    /// Something was put in, or the queue was closed.
+    filled: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: Vec<Work>,
+    closed: bool,
+    /// Whether the writer sleeps: only then is it worth waking.
+    idle: bool,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts work in; gives it back when the queue is closed.
+    pub(super) fn push(&self, work: Work) -> Result<(), Work> {
+        let mut state = self.lock();
+        if state.closed {
+            return Err(work);
+        }
+        state.waiting.push(work);
+        if std::mem::take(&mut state.idle) {
+            self.filled.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Waits for work and takes all of it; `None` when the queue is closed and empty.
+    pub(super) fn take(&self) -> Option<Vec<Work>> {
+        let mut state = self.lock();
+        while state.waiting.is_empty() {
+            if state.closed {
+                return None;
+            }
+            state.idle = true;
+            state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.idle = false;
+        Some(std::mem::take(&mut state.waiting))
+    }
+
+    /// Nothing more comes in; what waits is still done.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.filled.notify_one();
+    }
+}
+
+/// A bell: wakes a thread that waits for any of several reasons.
+#[derive(Default)]
+pub(super) struct Bell {
+    rung: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Bell {
+    pub(super) fn ring(&self) {
+        *self.rung.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits until it is rung, at most so long.
+    pub(super) fn wait(&self, at_most: Duration) {
+        let rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = self.changed.wait_timeout_while(rung, at_most, |rung| !*rung);
+        *result.unwrap_or_else(PoisonError::into_inner).0 = false;
+    }
+}

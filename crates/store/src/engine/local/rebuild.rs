@@ -1,0 +1,261 @@
+//! From files to a view: replaying the journal, and making the view anew when it cannot be used.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use tracing::{error, info, warn};
+
+use super::{
+    Progress,
+    bodyrow::{self, BodyRow, Effects},
+    files,
+    frame::{self, Header, Meta},
+    segment::{self, Damage, Position, Segment},
+    view::{Merge, Run, View},
+    writer::{TABLE_SIZE, body_places},
+};
+use crate::{
+    engine::Direction,
+    error::{Error, ErrorKind, Result},
+};
+
+/// Tells how far the work has come.
+pub(super) type Report<'a> = &'a dyn Fn(Progress);
+
+/// The files of a journal.
+pub(super) struct Files {
+    pub(super) segments: Vec<Segment>,
+    pub(super) snapshot: Option<Arc<Run>>,
+    pub(super) damage: Vec<Damage>,
+}
+
+/// Where a replay ended.
+#[derive(Debug, Default)]
+pub(super) struct Replayed {
+    pub(super) end: Position,
+    pub(super) next_sequence: u64,
+    pub(super) damage: Vec<Damage>,
+    /// Whether the newest segment has no frame.
+    pub(super) newest_is_empty: bool,
+}
+
+impl Files {
+    /// Opens all segments and the newest snapshot in `folder`.
+    pub(super) fn open(folder: &Path) -> Result<Files> {
+        let mut damage = Vec::new();
+        let mut segments = Vec::new();
+        for number in Segment::list(folder)? {
+            let (segment, is_whole) = Segment::open(folder, number)?;
+            if !is_whole {
+                damage.push(Damage { segment: number, from: 0, to: segment::HEADER });
+            }
+            segments.push(segment);
+        }
+        Ok(Files { segments, snapshot: newest_snapshot(folder)?, damage })
+    }
+
+    /// Where the journal begins that a new view has to reflect.
+    fn beginning(&self) -> Position {
+        match (&self.snapshot, self.segments.first()) {
+            (Some(snapshot), _) => snapshot.position(),
+            (None, Some(first)) => Position { segment: first.number, offset: segment::HEADER },
+            (None, None) => Position::default(),
+        }
+    }
+
+    /// Whether every segment from `position` on is there.
+    pub(super) fn reach_back_to(&self, position: Position) -> bool {
+        match (self.segments.first(), self.segments.last()) {
+            (Some(_), Some(last)) => {
+                position.segment > last.number
+                    || self.segments.iter().any(|segment| segment.number == position.segment)
+            }
+            _ => position == Position::default(),
+        }
+    }
+
+    /// Where segment `i` ends, if a later one says so.
+    pub(super) fn end_of(&self, i: usize) -> Option<u64> {
+        let segment = self.segments.get(i)?;
+        let next = self.segments.get(i + 1)?;
+        (next.previous.segment == segment.number).then_some(next.previous.offset)
+    }
+
+    /// Brings a view up to date with the journal, at most to `until`.
+    pub(super) fn replay(
+        &self,
+        view: &View,
+        until: Option<Position>,
+        report: Report<'_>,
+    ) -> Result<Replayed> {
+        let from = view.state().manifest.position.max(self.beginning());
+        let mut replayed = Replayed { end: from, damage: self.damage.clone(), ..Replayed::default() };
+        let total =
+            self.segments.iter().filter(|s| s.number >= from.segment).map(|s| s.len().unwrap_or(0)).sum();
+        let mut done = 0;
+        let mut expected = from.segment;
+        for (i, segment) in self.segments.iter().enumerate().filter(|(_, s)| s.number >= from.segment) {
+            if until.is_some_and(|until| segment.number > until.segment) {
+                break;
+            }
+            if segment.number > expected && expected > 0 {
+                error!(first = expected, behind = segment.number, "segments are missing from the journal");
+                let missing = |number| Damage { segment: number, from: 0, to: 0 };
+                replayed.damage.extend((expected..segment.number).map(missing));
+            }
+            expected = segment.number + 1;
+            let start = if segment.number == from.segment { from.offset } else { segment::HEADER };
+            let end = match until {
+                Some(until) if until.segment == segment.number => Some(until.offset),
+                _ => self.end_of(i),
+            };
+            let walked = segment.walk(start, end, &mut |offset, header, meta| {
+                report(Progress { done: done + offset, total });
+                replay_frame(view, segment.number, offset, header, &meta)
+            })?;
+            done += walked.end;
+            if walked.torn {
+                warn!(segment = segment.number, at = walked.end, "cut an unfinished write off the journal");
+            }
+            for damage in &walked.damage {
+                error!(
+                    segment = damage.segment,
+                    from = damage.from,
+                    to = damage.to,
+                    "the journal is damaged"
+                );
+            }
+            replayed.damage.extend(walked.damage);
+            replayed.end = Position { segment: segment.number, offset: walked.end };
+            replayed.next_sequence = walked.next_sequence;
+            replayed.newest_is_empty = walked.end == segment::HEADER && !walked.torn;
+        }
+        Ok(replayed)
+    }
+
+    /// Makes the view anew in `view`, which is empty: from the snapshot, then the journal behind it.
+    pub(super) fn rebuild(
+        &self,
+        view: &View,
+        until: Option<Position>,
+        report: Report<'_>,
+    ) -> Result<Replayed> {
+        let size = self.snapshot.as_ref().map_or(0, |s| s.size());
+        let damage = match &self.snapshot {
+            Some(snapshot) => start_from(view, snapshot)?,
+            None => Vec::new(),
+        };
+        let mut replayed = self.replay(view, until, &|progress: Progress| {
+            report(Progress { done: progress.done + size, total: progress.total + size });
+        })?;
+        for offset in damage {
+            replayed.damage.push(Damage { segment: 0, from: offset, to: offset });
+        }
+        view.freeze();
+        view.flush()?;
+        Ok(replayed)
+    }
+}
+
+/// Puts a snapshot's rows into an empty view; gives the offsets of blocks that are damaged.
+fn start_from(view: &View, snapshot: &Arc<Run>) -> Result<Vec<u64>> {
+    let mut damage = Vec::new();
+    snapshot.verify(|offset| damage.push(offset));
+    for offset in &damage {
+        error!(snapshot = %snapshot.path().display(), offset, "the snapshot is damaged");
+    }
+    if damage.is_empty() {
+        view.adopt(snapshot, live_octets(snapshot)?)?;
+    } else {
+        view.salvage(snapshot)?;
+    }
+    Ok(damage)
+}
+
+/// Octets alive in each segment, from the rows of bodies.
+fn live_octets(run: &Arc<Run>) -> Result<BTreeMap<u64, u64>> {
+    let mut live = BTreeMap::new();
+    let mut merge = Merge::seek(&[], std::slice::from_ref(run), Some(&[bodyrow::TABLE]), Direction::Forward)?;
+    while let Some(key) = merge.key()
+        && bodyrow::id(key).is_some()
+    {
+        if let Some(row) = merge.value().and_then(BodyRow::decode)
+            && let Some(place) = row.place
+        {
+            *live.entry(place.segment).or_default() += row.len;
+        }
+        merge.advance()?;
+    }
+    Ok(live)
+}
+
+fn replay_frame(view: &View, segment: u64, offset: u64, header: &Header, meta: &Meta<'_>) -> Result<()> {
+    let bodies = offset + frame::HEADER as u64 + u64::from(header.meta_len);
+    let placed = body_places(&meta.table, Position { segment, offset: bodies });
+    let ops = Bytes::copy_from_slice(meta.ops);
+    let effects = Effects::of(header.kind, &placed, &ops, |key| view.get(key))?;
+    let end = Position { segment, offset: offset + header.frame_len() };
+    view.apply(|table| effects.apply(table, end, ops.len() as u64));
+    if view.active_size() > TABLE_SIZE {
+        view.freeze();
+        view.flush()?;
+        while let Some(runs) = view.merge_candidates() {
+            view.merge(&runs, None, || Ok(()))?;
+        }
+    }
+    Ok(())
+}
+
+/// The path of the snapshot that reflects the journal up to `position`.
+pub(super) fn snapshot_path(folder: &Path, position: Position) -> PathBuf {
+    folder.join(format!("{:010}-{:012}.snapshot", position.segment, position.offset))
+}
+
+/// All snapshots in a folder, oldest first.
+pub(super) fn snapshots(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut paths = files::list(folder)?;
+    paths.retain(|path| path.extension().is_some_and(|e| e == "snapshot"));
+    paths.sort();
+    Ok(paths)
+}
+
+/// The newest snapshot that can be opened.
+fn newest_snapshot(folder: &Path) -> Result<Option<Arc<Run>>> {
+    for path in snapshots(folder)?.iter().rev() {
+        match Run::open(path) {
+            Ok(run) => return Ok(Some(Arc::new(run))),
+            Err(e) if e.kind() == ErrorKind::Version => return Err(e),
+            Err(e) => error!(error = %e, "a snapshot cannot be used"),
+        }
+    }
+    Ok(None)
+}
+
+/// Opens the view in `dir` and brings it up to date; makes it anew when that cannot be done.
+pub(super) fn open_view(dir: &Path, journal: &Files, report: Report<'_>) -> Result<(View, Replayed)> {
+    let opened = View::open(dir).and_then(|view| {
+        let position = view.state().manifest.position;
+        if !journal.reach_back_to(position) || position < journal.beginning() {
+            let text = format!("the view ends at {position:?}, where the journal does not begin");
+            return Err(Error::new(ErrorKind::Damaged, text));
+        }
+        let replayed = journal.replay(&view, None, report)?;
+        Ok((view, replayed))
+    });
+    match opened {
+        Ok(opened) => Ok(opened),
+        Err(e) if matches!(e.kind(), ErrorKind::Full | ErrorKind::Version) => Err(e),
+        Err(e) => {
+            if !journal.segments.is_empty() {
+                info!(reason = %e, "making the view anew from the journal");
+            }
+            let view = View::create(dir)?;
+            let replayed = journal.rebuild(&view, None, report)?;
+            Ok((view, replayed))
+        }
+    }
+}

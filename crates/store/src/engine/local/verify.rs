@@ -1,0 +1,164 @@
+//! What is wrong with the files: everything is read.
+
+use std::sync::{Arc, PoisonError};
+
+use super::{
+    Shared,
+    bodyrow::{self, BodyRow},
+    files, maintain,
+    rebuild::{self, Files},
+    segment,
+    view::{Merge, Run, View},
+};
+use crate::{
+    check::{Finding, FindingKind},
+    engine::{BodyId, Direction},
+    error::{Error, ErrorKind, Result},
+};
+
+/// Rows that differ are named one by one up to this number.
+const MAX_NAMED: usize = 100;
+
+/// Checks journal, snapshot, bodies and view.
+pub(super) fn check(shared: &Shared) -> Result<Vec<Finding>> {
+    let _kept = shared.keep.read().unwrap_or_else(PoisonError::into_inner);
+    let mut findings = Vec::new();
+    let runs = settled_runs(shared)?;
+    check_journal(shared, &mut findings)?;
+    check_view(shared, &runs, &mut findings)?;
+    check_bodies(shared, &runs, &mut findings)?;
+    Ok(findings)
+}
+
+/// The runs of the view when all rows up to a moment are in them.
+fn settled_runs(shared: &Shared) -> Result<Vec<Arc<Run>>> {
+    let _upkeep = shared.upkeep();
+    maintain::flush_all(shared)?;
+    Ok(shared.view.state().runs)
+}
+
+/// Reads every frame and every snapshot.
+fn check_journal(shared: &Shared, findings: &mut Vec<Finding>) -> Result<()> {
+    let journal = Files::open(&shared.journal)?;
+    let end = shared.position();
+    let mut damage = journal.damage.clone();
+    for (i, segment) in journal.segments.iter().enumerate().filter(|(_, s)| s.number <= end.segment) {
+        let segment_end = if segment.number == end.segment { Some(end.offset) } else { journal.end_of(i) };
+        damage.extend(segment.walk(segment::HEADER, segment_end, &mut |_, _, _| Ok(()))?.damage);
+    }
+    for segment::Damage { segment, from, to } in damage {
+        let place = format!("journal segment {segment}, offset {from}");
+        let text =
+            format!("{} octets are damaged; what was committed in them is lost", to.saturating_sub(from));
+        findings.push(Finding::new(FindingKind::Journal, place, text));
+    }
+    for path in rebuild::snapshots(&shared.journal)? {
+        let place = path.display().to_string();
+        match Run::open(&path) {
+            Err(e) => findings.push(Finding::new(FindingKind::Journal, place, e.to_string())),
+            Ok(run) => run.verify(|offset| {
+                let place = format!("{place}, offset {offset}");
+                findings.push(Finding::new(FindingKind::Journal, place, "the block is damaged"));
+            }),
+        }
+    }
+    Ok(())
+}
+
+/// Makes the view anew in another place and compares.
+fn check_view(shared: &Shared, runs: &[Arc<Run>], findings: &mut Vec<Finding>) -> Result<()> {
+    let Some(newest) = runs.first() else { return Ok(()) };
+    let mut damaged = false;
+    for run in runs {
+        run.verify(|offset| {
+            damaged = true;
+            let place = format!("{}, offset {offset}", run.path().display());
+            findings.push(Finding::new(FindingKind::View, place, "the block is damaged"));
+        });
+    }
+    if damaged {
+        shared.note_damage(&Error::new(ErrorKind::Damaged, "found while checking"));
+        return Ok(());
+    }
+    let beside = shared.dir.join(super::bodies::TMP).join("check");
+    files::create_dir(&beside)?;
+    let fresh = View::create(&beside)?;
+    let journal = Files::open(&shared.journal)?;
+    journal.rebuild(&fresh, Some(newest.position()), &|_| {})?;
+    let result = compare(runs, &fresh.state().runs, findings);
+    files::remove_dir(&beside)?;
+    result
+}
+
+fn compare(found: &[Arc<Run>], expected: &[Arc<Run>], findings: &mut Vec<Finding>) -> Result<()> {
+    let mut found = Merge::seek(&[], found, Some(&[]), Direction::Forward)?;
+    let mut expected = Merge::seek(&[], expected, Some(&[]), Direction::Forward)?;
+    let mut named = 0;
+    loop {
+        skip_removed(&mut found)?;
+        skip_removed(&mut expected)?;
+        let (key, text) = match (found.key(), expected.key()) {
+            (None, None) => return Ok(()),
+            (Some(a), Some(b)) if a == b && found.value() == expected.value() => (None, ""),
+            (Some(a), Some(b)) if a == b => (Some(a.to_vec()), "the row differs from the journal's"),
+            (Some(a), b) if b.is_none_or(|b| a < b) => {
+                (Some(a.to_vec()), "the journal does not have this row")
+            }
+            (_, b) => (b.map(<[u8]>::to_vec), "the view does not have this row"),
+        };
+        if let Some(key) = &key
+            && named < MAX_NAMED
+        {
+            named += 1;
+            findings.push(Finding::new(FindingKind::View, format!("row {key:02x?}"), text));
+        }
+        let (is_found, is_expected) = match &key {
+            None => (true, true),
+            Some(key) => (found.key() == Some(key), expected.key() == Some(key)),
+        };
+        if is_found {
+            found.advance()?;
+        }
+        if is_expected {
+            expected.advance()?;
+        }
+    }
+}
+
+fn skip_removed(merge: &mut Merge) -> Result<()> {
+    while merge.key().is_some() && merge.value().is_none() {
+        merge.advance()?;
+    }
+    Ok(())
+}
+
+/// Reads every body.
+fn check_bodies(shared: &Shared, runs: &[Arc<Run>], findings: &mut Vec<Finding>) -> Result<()> {
+    let mut merge = Merge::seek(&[], runs, Some(&[bodyrow::TABLE]), Direction::Forward)?;
+    while let Some(key) = merge.key()
+        && let Some(id) = bodyrow::id(key)
+    {
+        if let Some(raw) = merge.value()
+            && let Err(e) = read_body(shared, id, raw)
+        {
+            findings.push(Finding::of_body(id, e.to_string()));
+        }
+        merge.advance()?;
+    }
+    Ok(())
+}
+
+fn read_body(shared: &Shared, id: BodyId, raw: &[u8]) -> Result<()> {
+    let damaged = || Error::new(ErrorKind::Damaged, "the row makes no sense");
+    let row = BodyRow::decode(raw).ok_or_else(damaged)?;
+    let mut offset = 0;
+    while offset < row.len {
+        // As it is now: it may have been carried to another segment, or removed.
+        match shared.read_body(id, offset) {
+            Ok(piece) => offset += piece.len() as u64,
+            Err(e) if e.kind() == ErrorKind::NoBody => break,
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,193 @@
+//! Sorted rows in a few KiB: the unit in which the view and snapshots are written, read and checked.
+//!
+//! A block is its length and a CRC-32C, four octets each, then rows. A row says how many octets of the key before it
+//! it shares, how many more there are, and the length of its value plus one; zero there is a removed key.
+
+use bytes::Bytes;
+
+use crate::codec::{Reader, put_varint};
+
+/// Octets before the rows.
+pub(super) const HEADER: usize = 8;
+/// A block is closed when its rows have this many octets (our own choice: one read, a few microseconds to search).
+const TARGET: usize = 8 * 1024;
+/// No block is larger: one row can be, but for its value's limit.
+pub(super) const MAX: usize = 256 * 1024;
+
+/// Collects rows in ascending order of their keys.
+#[derive(Default)]
+pub(super) struct Builder {
+    out: Vec<u8>,
+    first: Vec<u8>,
+    last: Vec<u8>,
+}
+
+impl Builder {
+    pub(super) fn push(&mut self, key: &[u8], value: Option<&[u8]>) {
+        if self.out.is_empty() {
+            self.out.resize(HEADER, 0);
+            self.first.clear();
+            self.first.extend_from_slice(key);
+            self.last.clear();
+        }
+        let shared = self.last.iter().zip(key).take_while(|(a, b)| a == b).count();
+        let suffix = key.get(shared..).unwrap_or_default();
+        put_varint(&mut self.out, shared as u64);
+        put_varint(&mut self.out, suffix.len() as u64);
+        put_varint(&mut self.out, value.map_or(0, |v| v.len() as u64 + 1));
+        self.out.extend_from_slice(suffix);
+        self.out.extend_from_slice(value.unwrap_or_default());
+        self.last.truncate(shared);
+        self.last.extend_from_slice(suffix);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.out.is_empty()
+    }
+
+    /// Whether the next row belongs into another block.
+    pub(super) fn is_full(&self) -> bool {
+        self.out.len() >= TARGET
+    }
+
+    /// The first key.
+    pub(super) fn first(&self) -> &[u8] {
+        &self.first
+    }
+
+    /// Appends the block to `file` and begins the next; gives its size.
+    pub(super) fn finish(&mut self, file: &mut Vec<u8>) -> usize {
+        let len = self.out.len();
+        let payload = self.out.get(HEADER..).unwrap_or_default();
+        let crc = crc32c::crc32c(payload);
+        file.extend_from_slice(&(payload.len() as u32).to_le_bytes());
+        file.extend_from_slice(&crc.to_le_bytes());
+        file.extend_from_slice(payload);
+        self.out.clear();
+        len
+    }
+}
+
+/// A block that was read, with the places of its rows.
+#[derive(Clone, Default)]
+pub(super) struct Block {
+    keys: Bytes,
+    data: Bytes,
+    rows: Vec<Place>,
+}
+
+#[derive(Clone, Copy)]
+struct Place {
+    key: (u32, u32),
+    /// `None` for a removed key.
+    value: Option<(u32, u32)>,
+}
+
+/// The rows of a block, if its checksum is right.
+fn payload(block: &[u8]) -> Option<&[u8]> {
+    let mut reader = Reader::new(block);
+    let len = u32::from_le_bytes(reader.array()?) as usize;
+    let crc = u32::from_le_bytes(reader.array()?);
+    let payload = reader.take(len)?;
+    (reader.is_empty() && crc32c::crc32c(payload) == crc).then_some(payload)
+}
+
+impl Block {
+    /// Reads a block; `None` when its checksum is wrong or its rows make no sense.
+    pub(super) fn decode(block: &Bytes) -> Option<Block> {
+        let payload = payload(block)?;
+        let data = block.slice_ref(payload);
+        let mut keys: Vec<u8> = Vec::with_capacity(payload.len() * 2);
+        let mut rows = Vec::with_capacity(payload.len() / 24);
+        let mut last = 0..0;
+        let mut reader = Reader::new(payload);
+        while !reader.is_empty() {
+            let shared = reader.length()?;
+            let suffix = reader.length()?;
+            let value = reader.length()?;
+            let suffix = reader.take(suffix)?;
+            if shared > last.len() || keys.len() + shared + suffix.len() > MAX_KEYS {
+                return None;
+            }
+            let start = keys.len();
+            keys.extend_from_within(last.start..last.start + shared);
+            keys.extend_from_slice(suffix);
+            last = start..keys.len();
+            let value = match value.checked_sub(1) {
+                None => None,
+                Some(len) => {
+                    let from = payload.len() - reader.rest().len();
+                    reader.take(len)?;
+                    Some((from as u32, (from + len) as u32))
+                }
+            };
+            rows.push(Place { key: (last.start as u32, last.end as u32), value });
+        }
+        Some(Block { keys: Bytes::from(keys), data, rows })
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub(super) fn key(&self, i: usize) -> Option<&[u8]> {
+        let (from, to) = self.rows.get(i)?.key;
+        self.keys.get(from as usize..to as usize)
+    }
+
+    /// Row `i`: key, and value unless it is a removed key.
+    pub(super) fn row(&self, i: usize) -> Option<(Bytes, Option<Bytes>)> {
+        let place = self.rows.get(i)?;
+        let key = self.keys.slice(place.key.0 as usize..place.key.1 as usize);
+        Some((key, place.value.map(|(from, to)| self.data.slice(from as usize..to as usize))))
+    }
+
+    /// The value of row `i`, unless it is a removed key.
+    pub(super) fn value(&self, i: usize) -> Option<&[u8]> {
+        let (from, to) = self.rows.get(i)?.value?;
+        self.data.get(from as usize..to as usize)
+    }
+
+    /// How many rows have a key before `key`.
+    pub(super) fn rank(&self, key: &[u8]) -> usize {
+        self.rows.partition_point(|place| {
+            self.keys.get(place.key.0 as usize..place.key.1 as usize).is_some_and(|k| k < key)
+        })
+    }
+}
+
+/// Octets that the keys of one block may take when they are written out (bounds what a damaged block can claim).
+const MAX_KEYS: usize = 16 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn round_trips_rows() {
+        let rows: [(&[u8], Option<&[u8]>); 4] =
+            [(b"a", Some(b"1")), (b"ab", None), (b"abc", Some(b"")), (b"b", Some(b"2"))];
+        let mut builder = Builder::default();
+        for (key, value) in rows {
+            builder.push(key, value);
+        }
+        assert_eq!(builder.first(), b"a");
+        let mut file = Vec::new();
+        let len = builder.finish(&mut file);
+        assert_eq!(len, file.len());
+        assert!(builder.is_empty());
+        let bytes = Bytes::from(file);
+        let block = Block::decode(&bytes).unwrap();
+        for (i, (key, value)) in rows.into_iter().enumerate() {
+            let (k, v) = block.row(i).unwrap();
+            assert_eq!((&k[..], v.as_deref()), (key, value));
+        }
+        assert_eq!([&b""[..], b"a", b"aa", b"abc", b"z"].map(|k| block.rank(k)), [0, 0, 1, 2, 4]);
+        for i in 0..bytes.len() {
+            let mut flipped = bytes.to_vec();
+            flipped[i] ^= 1;
+            assert!(Block::decode(&Bytes::from(flipped)).is_none(), "octet {i}");
+            assert!(Block::decode(&bytes.slice(..i)).is_none(), "cut at {i}");
+        }
+    }
+}

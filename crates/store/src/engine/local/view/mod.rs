@@ -1,0 +1,388 @@
+//! The view: all rows as of a journal position, in an order in which they can be found.
+//!
+//! It holds nothing that the journal does not: it can be thrown away and made again. New rows are kept in memory; from
+//! time to time they are written, sorted, as a run; runs are merged so that there are never many. Why not sled, which
+//! was meant to be the view: see docs/store-format.md.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use bytes::Bytes;
+
+use super::{
+    bodyrow::{self, BodyRow},
+    files,
+    segment::Position,
+};
+use crate::{
+    engine::{Direction, KeyRange, Page},
+    error::{Error, Result},
+};
+
+mod block;
+mod manifest;
+mod memtable;
+mod merge;
+mod run;
+
+pub(super) use manifest::Manifest;
+pub(super) use memtable::{Memtable, Table};
+pub(super) use merge::Merge;
+pub(super) use run::{Run, RunWriter};
+
+/// The view's folder within the data directory.
+pub(super) const FOLDER: &str = "view";
+
+/// Runs of about the same size that are merged into one.
+const FAN_OUT: usize = 4;
+/// Runs up to this size are of one class; each class is [`FAN_OUT`] times the one before.
+const SMALLEST_CLASS: u64 = 4 * 1024 * 1024;
+
+/// The view.
+pub(super) struct View {
+    folder: PathBuf,
+    state: RwLock<State>,
+}
+
+/// What makes up the view at a moment.
+#[derive(Clone)]
+pub(super) struct State {
+    /// Takes what is committed.
+    active: Arc<Memtable>,
+    /// Full, and being written as a run.
+    frozen: Option<Arc<Memtable>>,
+    /// Newest first.
+    pub(super) runs: Vec<Arc<Run>>,
+    pub(super) manifest: Manifest,
+}
+
+impl View {
+    /// Opens the view in `dir` as its manifest has it.
+    pub(super) fn open(dir: &Path) -> Result<View> {
+        let folder = dir.join(FOLDER);
+        let manifest = Manifest::read(&folder)?;
+        let runs = manifest
+            .runs
+            .iter()
+            .map(|id| Run::open(&run_path(&folder, *id)).map(Arc::new))
+            .collect::<Result<_>>()?;
+        let view = View::with(folder, runs, manifest);
+        view.remove_strays()?;
+        Ok(view)
+    }
+
+    /// An empty view at the journal's beginning; what there was is removed.
+    pub(super) fn create(dir: &Path) -> Result<View> {
+        let folder = dir.join(FOLDER);
+        files::remove_dir(&folder)?;
+        files::create_dir(&folder)?;
+        let view = View::with(folder, Vec::new(), Manifest::default());
+        Ok(view)
+    }
+
+    /// An empty view in the same folder, to become what `view` should be.
+    pub(super) fn beside(view: &View) -> View {
+        let manifest = Manifest { next_run: view.state().manifest.next_run, ..Manifest::default() };
+        View::with(view.folder.clone(), Vec::new(), manifest)
+    }
+
+    /// Takes over from `fresh`, which lies beside.
+    pub(super) fn become_like(&self, fresh: &View) -> Result<()> {
+        let state = fresh.state();
+        self.update(|old| *old = state);
+        self.remove_strays()
+    }
+
+    fn with(folder: PathBuf, runs: Vec<Arc<Run>>, manifest: Manifest) -> View {
+        let active = Arc::new(Memtable::default());
+        View { folder, state: RwLock::new(State { active, frozen: None, runs, manifest }) }
+    }
+
+    /// Removes files that no manifest names: of a flush or merge that was interrupted.
+    fn remove_strays(&self) -> Result<()> {
+        let known = self.state().manifest.runs;
+        for path in files::list(&self.folder)? {
+            let id =
+                path.file_name().and_then(|n| n.to_str()).and_then(|n| n.strip_suffix(".run")?.parse().ok());
+            if id.is_some_and(|id: u64| !known.contains(&id)) {
+                files::remove(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The view as it is now.
+    pub(super) fn state(&self) -> State {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn update<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        change(&mut self.state.write().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
+        let state = self.state();
+        for table in state.tables() {
+            if let Some(value) = table.get(key) {
+                return Ok(value);
+            }
+        }
+        for run in &state.runs {
+            if let Some(value) = run.get(key)? {
+                return Ok(value);
+            }
+        }
+        Ok(None)
+    }
+
+    pub(super) fn range(&self, range: &KeyRange, direction: Direction, limit: usize) -> Result<Page> {
+        if range.is_empty() {
+            return Ok(Page::default());
+        }
+        let state = self.state();
+        let tables: Vec<_> = state.tables().cloned().collect();
+        let from = match direction {
+            Direction::Forward => Some(range.start.as_slice()),
+            Direction::Backward => range.end.as_deref(),
+        };
+        let mut merge = Merge::seek(&tables, &state.runs, from, direction)?;
+        let mut page = Page::default();
+        while let Some((key, value)) = merge.row() {
+            if !range.contains(&key) {
+                break;
+            }
+            if let Some(value) = value {
+                if page.rows.len() == limit {
+                    page.more = true;
+                    break;
+                }
+                page.rows.push((key, value));
+            }
+            merge.advance()?;
+        }
+        Ok(page)
+    }
+
+    /// Changes the newest rows. Nothing is frozen meanwhile, so rows and position stay together.
+    pub(super) fn apply(&self, change: impl FnOnce(&mut Table)) {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        change(&mut state.active.write());
+    }
+
+    /// Octets that the newest rows take in memory.
+    pub(super) fn active_size(&self) -> usize {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).active.read().size
+    }
+
+    /// Whether a table waits to be written.
+    pub(super) fn has_frozen(&self) -> bool {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).frozen.is_some()
+    }
+
+    /// Sets the newest rows aside to be written, unless there are none or others still wait.
+    pub(super) fn freeze(&self) {
+        self.update(|state| {
+            if state.frozen.is_none() && !state.active.is_empty() {
+                state.frozen = Some(std::mem::take(&mut state.active));
+            }
+        });
+    }
+
+    /// Writes the frozen rows as a run. Only one thread flushes and merges.
+    pub(super) fn flush(&self) -> Result<()> {
+        let Some(table) = self.state().frozen else { return Ok(()) };
+        let (position, live, journaled) = {
+            let table = table.read();
+            (table.position, table.live.clone(), table.journaled)
+        };
+        let mut manifest = self.state().manifest;
+        manifest.position = position.unwrap_or(manifest.position);
+        manifest.journaled += journaled;
+        for (segment, change) in live {
+            let alive = manifest.live.entry(segment).or_default();
+            *alive = alive.saturating_add_signed(change);
+        }
+        manifest.live.retain(|_, alive| *alive > 0);
+        let path = self.next_run(&mut manifest);
+        let mut writer = RunWriter::create(std::slice::from_ref(&path))?;
+        let mut merge = Merge::seek(&[table], &[], Some(&[]), Direction::Forward)?;
+        while let Some(key) = merge.key() {
+            writer.push(key, merge.value())?;
+            merge.advance()?;
+        }
+        writer.finish(manifest.position)?;
+        let run = Arc::new(Run::open(&path)?);
+        let id = manifest.next_run - 1;
+        manifest.runs.insert(0, id);
+        manifest.write(&self.folder)?;
+        self.update(|state| {
+            state.frozen = None;
+            state.runs.insert(0, run);
+            state.manifest = manifest;
+        });
+        Ok(())
+    }
+
+    fn next_run(&self, manifest: &mut Manifest) -> PathBuf {
+        let path = run_path(&self.folder, manifest.next_run);
+        manifest.next_run += 1;
+        path
+    }
+
+    /// The newest runs that should become one, if there are too many of about the same size.
+    pub(super) fn merge_candidates(&self) -> Option<Vec<Arc<Run>>> {
+        let runs = self.state().runs;
+        let class = |run: &Run| {
+            let times = run.size() / SMALLEST_CLASS;
+            if times == 0 { 0 } else { times.ilog(FAN_OUT as u64) + 1 }
+        };
+        let newest = class(runs.first()?);
+        let same = runs.iter().take_while(|run| class(run) <= newest).count();
+        (same >= FAN_OUT).then(|| runs.into_iter().take(same).collect())
+    }
+
+    /// Merges `inputs`, neighbours among the runs, into one. Between blocks `pause` gets its turn. With `copy`, the
+    /// same octets are written there too.
+    pub(super) fn merge(
+        &self,
+        inputs: &[Arc<Run>],
+        copy: Option<&Path>,
+        mut pause: impl FnMut() -> Result<()>,
+    ) -> Result<()> {
+        let Some(newest) = inputs.first() else { return Ok(()) };
+        // Where nothing is older, a removed key need not be remembered.
+        let oldest = self.state().runs.last().map(|run| run.path().to_path_buf());
+        let is_last = inputs.last().map(|run| run.path().to_path_buf()) == oldest;
+        let id = self.update(|state| {
+            let id = state.manifest.next_run;
+            state.manifest.next_run += 1;
+            id
+        });
+        let path = run_path(&self.folder, id);
+        let mut paths = vec![path.clone()];
+        paths.extend(copy.map(Path::to_path_buf));
+        let mut writer = RunWriter::create(&paths)?;
+        let mut merge = Merge::seek(&[], inputs, Some(&[]), Direction::Forward)?;
+        let mut rows = 0usize;
+        while let Some(key) = merge.key() {
+            let value = merge.value();
+            if value.is_some() || !is_last {
+                writer.push(key, value)?;
+            }
+            merge.advance()?;
+            rows += 1;
+            if rows.is_multiple_of(4096) {
+                pause()?;
+            }
+        }
+        writer.finish(newest.position())?;
+        let run = Arc::new(Run::open(&path)?);
+        self.replace(inputs, id, run)
+    }
+
+    /// Puts a merged run in the place of those it was made from.
+    fn replace(&self, inputs: &[Arc<Run>], id: u64, run: Arc<Run>) -> Result<()> {
+        let mut manifest = self.state().manifest;
+        let runs = self.state().runs;
+        let is_input = |run: &Arc<Run>| inputs.iter().any(|input| Arc::ptr_eq(input, run));
+        let at = runs.iter().position(is_input).unwrap_or(0);
+        let mut kept: Vec<_> = runs.iter().zip(&manifest.runs).filter(|(run, _)| !is_input(run)).collect();
+        let id_and_run = (&run, &id);
+        kept.insert(at.min(kept.len()), id_and_run);
+        let (runs, ids): (Vec<_>, Vec<_>) = kept.into_iter().map(|(run, id)| (Arc::clone(run), *id)).unzip();
+        manifest.runs = ids;
+        manifest.write(&self.folder)?;
+        self.update(|state| {
+            state.runs = runs;
+            state.manifest = manifest;
+        });
+        for input in inputs {
+            // Readers that still have it open keep its content.
+            files::remove(input.path())?;
+        }
+        Ok(())
+    }
+
+    /// Starts from a copy of a snapshot, which is checked on the way.
+    pub(super) fn adopt(&self, snapshot: &Arc<Run>, live: BTreeMap<u64, u64>) -> Result<()> {
+        let mut manifest = self.state().manifest;
+        let path = self.next_run(&mut manifest);
+        std::fs::copy(snapshot.path(), &path)
+            .and_then(|_| std::fs::File::open(&path)?.sync_all())
+            .map_err(|e| Error::io(path.display().to_string(), e))?;
+        self.start_with(manifest, &path, snapshot.position(), live)
+    }
+
+    /// Starts from what is whole of a damaged snapshot.
+    pub(super) fn salvage(&self, snapshot: &Run) -> Result<()> {
+        let mut manifest = self.state().manifest;
+        let path = self.next_run(&mut manifest);
+        let mut writer = RunWriter::create(std::slice::from_ref(&path))?;
+        let mut live = BTreeMap::new();
+        snapshot.salvage(|key, value| {
+            if bodyrow::id(key).is_some()
+                && let Some(row) = value.and_then(BodyRow::decode)
+                && let Some(place) = row.place
+            {
+                *live.entry(place.segment).or_default() += row.len;
+            }
+            writer.push(key, value)
+        })?;
+        writer.finish(snapshot.position())?;
+        self.start_with(manifest, &path, snapshot.position(), live)
+    }
+
+    /// Makes a finished run all that the view has.
+    fn start_with(
+        &self,
+        mut manifest: Manifest,
+        path: &Path,
+        position: Position,
+        live: BTreeMap<u64, u64>,
+    ) -> Result<()> {
+        manifest.position = position;
+        manifest.live = live;
+        manifest.runs = vec![manifest.next_run - 1];
+        manifest.write(&self.folder)?;
+        let run = Arc::new(Run::open(path)?);
+        self.update(|state| {
+            state.runs = vec![run];
+            state.manifest = manifest;
+        });
+        Ok(())
+    }
+
+    /// Begins counting anew how much was journaled since the last snapshot.
+    pub(super) fn snapshot_taken(&self, journaled_before: u64) -> Result<()> {
+        let mut manifest = self.state().manifest;
+        manifest.journaled = manifest.journaled.saturating_sub(journaled_before);
+        manifest.write(&self.folder)?;
+        self.update(|state| state.manifest = manifest);
+        Ok(())
+    }
+}
+
+impl State {
+    fn tables(&self) -> impl Iterator<Item = &Arc<Memtable>> {
+        std::iter::once(&self.active).chain(&self.frozen)
+    }
+
+    /// Octets alive in each segment.
+    pub(super) fn live(&self) -> BTreeMap<u64, u64> {
+        let mut live = self.manifest.live.clone();
+        for table in self.tables() {
+            for (segment, change) in &table.read().live {
+                let alive = live.entry(*segment).or_default();
+                *alive = alive.saturating_add_signed(*change);
+            }
+        }
+        live
+    }
+}
+
+fn run_path(folder: &Path, id: u64) -> PathBuf {
+    folder.join(format!("{id:010}.run"))
+}

@@ -1,0 +1,336 @@
+//! The writer thread: takes all that waits, decides it in order, writes it with one write and one sync.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+use tracing::{error, warn};
+
+use super::{
+    Shared,
+    bodyrow::{self, BodyRow, Effects},
+    frame::{Kind, TableEntry},
+    journal::{Frame, Journal},
+    queue::{Carried, Work},
+    segment::Position,
+};
+use crate::{
+    engine::{Batch, Body, CommitError, Pre, body::Content},
+    error::{Result, is_full},
+};
+
+/// Octets that are written with one sync at most (our own limit: bounds how long the first of a group waits).
+const GROUP: u64 = 8 * 1024 * 1024;
+/// One batch with its bodies may have this many octets (our own limit; large bodies are files and do not count).
+const MAX_FRAME: u64 = 32 * 1024 * 1024;
+/// The newest rows are set aside to be written as a run when they take this much memory.
+pub(super) const TABLE_SIZE: usize = 8 * 1024 * 1024;
+/// Beyond this, commits wait until the run is written.
+const TABLE_MAX: usize = 2 * TABLE_SIZE;
+
+type Reply = oneshot::Sender<std::result::Result<(), CommitError>>;
+
+/// The thread's own state.
+pub(super) struct Writer {
+    pub(super) shared: Arc<Shared>,
+    pub(super) journal: Journal,
+}
+
+/// What one group of batches is about to do.
+#[derive(Default)]
+struct Group {
+    frames: Vec<Frame>,
+    /// Effects of each frame, where it ends, and how many octets of operations it has.
+    effects: Vec<(Effects, u64, u64)>,
+    /// Rows as they will be, for the batches behind.
+    overlay: HashMap<Bytes, Option<Bytes>>,
+    /// Bodies that get stored.
+    bodies: Vec<Body>,
+    end: u64,
+    /// Whether somebody waits who also tends the view.
+    carries: bool,
+    accepted: Vec<Reply>,
+    answered: Vec<(Reply, CommitError)>,
+}
+
+impl Writer {
+    /// Works until the queue is closed and empty; then leaves the journal trimmed.
+    pub(super) fn run(mut self) {
+        while let Some(waiting) = self.shared.queue.take() {
+            let mut waiting = waiting.into_iter().peekable();
+            while waiting.peek().is_some() {
+                let mut size = 0;
+                let mut group = Vec::new();
+                while let Some(work) = waiting.next_if(|w| group.is_empty() || size + w.size() <= GROUP) {
+                    size += work.size();
+                    group.push(work);
+                }
+                self.commit(group, size);
+            }
+        }
+        self.journal.trim();
+    }
+
+    /// Commits one group.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the writer thread measures itself; results do not depend on it"
+    )]
+    fn commit(&mut self, works: Vec<Work>, size: u64) {
+        if !self.has_room() {
+            return self.refuse(works, &std::io::ErrorKind::StorageFull.into());
+        }
+        // While the view is being made anew, nothing is decided on it.
+        let shared = Arc::clone(&self.shared);
+        let _gate = shared.gate();
+        let begin = Instant::now();
+        let start = match self.journal.prepare(size) {
+            Ok(start) => start,
+            Err(e) => return self.refuse(works, &e),
+        };
+        let mut group = Group { end: start.offset, ..Group::default() };
+        let mut rotate = Vec::new();
+        for work in works {
+            match work {
+                Work::Commit(batch, reply) => self.decide(&mut group, start, batch, reply),
+                Work::Carry(carried, reply) => self.decide_carry(&mut group, start, carried, reply),
+                Work::Rotate(reply) => rotate.push(reply),
+            }
+        }
+        let written = if group.frames.is_empty() { Ok(()) } else { self.append(&mut group) };
+        let metrics = &self.shared.metrics;
+        match written {
+            Ok(()) => {
+                self.apply(&mut group, start);
+                metrics.committed(group.accepted.len(), begin.elapsed());
+                std::mem::take(&mut group.accepted).into_iter().for_each(|reply| answer(reply, Ok(())));
+            }
+            Err(e) => {
+                let error = refusal(&e);
+                warn!(error = %e, batches = group.accepted.len(), "cannot write to the journal");
+                std::mem::take(&mut group.accepted).into_iter().for_each(|reply| answer(reply, Err(error)));
+            }
+        }
+        // After the view has what went before, so that another attempt sees why.
+        std::mem::take(&mut group.answered).into_iter().for_each(|(reply, error)| answer(reply, Err(error)));
+        if group.carries {
+            self.shared.maintain.ring();
+        }
+        if !rotate.is_empty() {
+            let rotated = self.journal.rotate().map_err(|e| refusal(&e));
+            let position = self.journal.position();
+            // Nothing lies between the end of the old segment and the beginning of the new one.
+            self.shared.view.apply(|table| table.position = Some(position));
+            self.shared.set_position(position);
+            rotate.into_iter().for_each(|reply| answer(reply, rotated));
+        }
+    }
+
+    fn refuse(&self, works: Vec<Work>, e: &std::io::Error) {
+        warn!(error = %e, "cannot write to the journal");
+        for work in works {
+            let (Work::Commit(_, reply) | Work::Carry(_, reply) | Work::Rotate(reply)) = work;
+            answer(reply, Err(refusal(e)));
+        }
+    }
+
+    /// Whether the newest rows have room in memory; waits while a run of them is being written.
+    fn has_room(&self) -> bool {
+        while self.shared.view.active_size() > TABLE_MAX && self.shared.view.has_frozen() {
+            if self.shared.flush_failed.load(Ordering::Relaxed) {
+                return false;
+            }
+            self.shared.maintain.ring();
+            self.shared.flushed.wait(Duration::from_millis(100));
+        }
+        true
+    }
+
+    fn get(&self, group: &Group, key: &[u8]) -> Result<Option<Bytes>> {
+        match group.overlay.get(key) {
+            Some(value) => Ok(value.clone()),
+            None => self.shared.get(key),
+        }
+    }
+
+    fn decide(&self, group: &mut Group, start: Position, mut batch: Batch, reply: Reply) {
+        batch.expand_token();
+        match self.frame(group, start, batch) {
+            Ok((frame, effects, bodies)) => {
+                group.add(frame, effects);
+                group.bodies.extend(bodies);
+                group.accepted.push(reply);
+            }
+            Err(error) => group.answered.push((reply, error)),
+        }
+    }
+
+    /// The frame of a batch and what it does, if its preconditions hold.
+    fn frame(
+        &self,
+        group: &Group,
+        start: Position,
+        batch: Batch,
+    ) -> std::result::Result<(Frame, Effects, Vec<Body>), CommitError> {
+        let failed = |e: crate::Error| {
+            error!(error = %e, "cannot decide a batch");
+            CommitError::Failed
+        };
+        if !batch.is_within_limits() {
+            return Err(CommitError::Failed);
+        }
+        for (i, pre) in batch.pre.iter().enumerate() {
+            let holds = match pre {
+                Pre::Absent(key) => self.get(group, key).map_err(failed)?.is_none(),
+                Pre::Equals(key, value) => {
+                    self.get(group, key).map_err(failed)?.is_some_and(|found| found == value)
+                }
+            };
+            if !holds {
+                return Err(CommitError::Conflict(i));
+            }
+        }
+        let bodies = new_bodies(group, batch.bodies)?;
+        let mut table = Vec::with_capacity(bodies.len());
+        let mut octets = Vec::with_capacity(bodies.len());
+        for body in &bodies {
+            table.push(entry(body));
+            if let Content::Memory { octets: inline, .. } = body.content() {
+                octets.push(inline.clone());
+            }
+        }
+        let frame = Frame::new(Kind::Batch, &table, Bytes::from(batch.ops.into_bytes()), octets);
+        if frame.len() > MAX_FRAME {
+            return Err(CommitError::Failed);
+        }
+        let placed = places(&table, Position { offset: group.end, ..start }, &frame);
+        let effects =
+            Effects::of(Kind::Batch, &placed, frame.ops(), |key| self.get(group, key)).map_err(failed)?;
+        if effects.missing { Err(CommitError::Failed) } else { Ok((frame, effects, bodies)) }
+    }
+
+    fn decide_carry(&self, group: &mut Group, start: Position, carried: Vec<Carried>, reply: Reply) {
+        group.carries = true;
+        let mut table = Vec::new();
+        let mut octets = Vec::new();
+        for body in carried {
+            let row = self.get(group, &bodyrow::key(body.id)).ok().flatten();
+            let row = row.and_then(|raw| BodyRow::decode(&raw));
+            if row.is_some_and(|row| row.place == Some(body.from)) {
+                let len = body.octets.len() as u64;
+                table.push(TableEntry { id: body.id, len, crc: body.crc, inline: true });
+                octets.push(body.octets);
+            }
+        }
+        if table.is_empty() {
+            return answer(reply, Ok(()));
+        }
+        let frame = Frame::new(Kind::Carry, &table, Bytes::new(), octets);
+        let placed = places(&table, Position { offset: group.end, ..start }, &frame);
+        match Effects::of(Kind::Carry, &placed, frame.ops(), |key| self.get(group, key)) {
+            Ok(effects) => {
+                group.add(frame, effects);
+                group.accepted.push(reply);
+            }
+            Err(e) => {
+                error!(error = %e, "cannot carry bodies forward");
+                group.answered.push((reply, CommitError::Failed));
+            }
+        }
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the writer thread measures itself; results do not depend on it"
+    )]
+    fn append(&mut self, group: &mut Group) -> std::io::Result<()> {
+        let begin = Instant::now();
+        let result = self.journal.append(&mut group.frames);
+        self.shared.metrics.synced(begin.elapsed());
+        result
+    }
+
+    /// Leaves in the view what the group did.
+    fn apply(&self, group: &mut Group, start: Position) {
+        let mut unlinked = Vec::new();
+        self.shared.view.apply(|table| {
+            for (mut effects, end, journaled) in group.effects.drain(..) {
+                unlinked.append(&mut effects.unlinked);
+                effects.apply(table, Position { offset: end, ..start }, journaled);
+            }
+        });
+        group.bodies.iter().for_each(Body::set_stored);
+        self.shared.set_position(self.journal.position());
+        self.shared.remove_later(unlinked);
+        if self.shared.view.active_size() > TABLE_SIZE {
+            self.shared.view.freeze();
+            self.shared.maintain.ring();
+        }
+    }
+}
+
+impl Group {
+    fn add(&mut self, frame: Frame, effects: Effects) {
+        for (key, value) in &effects.rows {
+            self.overlay.insert(key.clone(), value.clone());
+        }
+        self.end += frame.len();
+        self.effects.push((effects, self.end, frame.ops().len() as u64));
+        self.frames.push(frame);
+    }
+}
+
+fn answer(reply: Reply, result: std::result::Result<(), CommitError>) {
+    // Whoever asked may have stopped waiting; what is done is done.
+    let _ = reply.send(result);
+}
+
+fn refusal(e: &std::io::Error) -> CommitError {
+    if is_full(e) { CommitError::Full } else { CommitError::Failed }
+}
+
+/// The bodies that this batch is the first to store, each once.
+fn new_bodies(group: &Group, bodies: Vec<Body>) -> std::result::Result<Vec<Body>, CommitError> {
+    let mut new: Vec<Body> = Vec::new();
+    for body in bodies {
+        let is_known = |known: &Body| known.id() == body.id();
+        if body.is_stored() || group.bodies.iter().any(is_known) || new.iter().any(is_known) {
+            continue;
+        }
+        if let Content::File(spilled) = body.content()
+            && !spilled.is_placed()
+        {
+            return Err(CommitError::Failed);
+        }
+        new.push(body);
+    }
+    Ok(new)
+}
+
+fn entry(body: &Body) -> TableEntry {
+    let (crc, inline) = match body.content() {
+        Content::Memory { crc, .. } => (*crc, true),
+        Content::File(spilled) => (spilled.crc, false),
+    };
+    TableEntry { id: body.id(), len: body.len(), crc, inline }
+}
+
+/// Where the bodies of a frame that begins at `start` stand.
+fn places(table: &[TableEntry], start: Position, frame: &Frame) -> Vec<(TableEntry, Position)> {
+    body_places(table, Position { offset: start.offset + frame.bodies_start(), ..start })
+}
+
+/// Where bodies stand of which the first begins at `first`.
+pub(super) fn body_places(table: &[TableEntry], first: Position) -> Vec<(TableEntry, Position)> {
+    let mut offset = first.offset;
+    let place = |entry: &TableEntry| {
+        let place = Position { offset, ..first };
+        offset += if entry.inline { entry.len } else { 0 };
+        (*entry, place)
+    };
+    table.iter().map(place).collect()
+}
