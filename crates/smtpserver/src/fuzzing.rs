@@ -17,12 +17,12 @@ use crate::session::{Answer, Ask, Session, Step};
 /// Any octets, in any pieces: the session takes them all, says the same, keeps to the form of replies, and asks for no
 /// message of which it did not see a sender.
 ///
-/// The first octet says what kind of listener it is, the second how long the pieces are.
+/// The first octet says what kind of listener it is, and how long the pieces are.
 pub fn session_talk(data: &[u8]) {
-    let [kind, piece, input @ ..] = data else { return };
-    let rules = rules(*kind);
+    let [choice, input @ ..] = data else { return };
+    let rules = rules(choice & 15);
     let whole = talk(&rules, input, usize::MAX);
-    let pieces = talk(&rules, input, usize::from(*piece % 64) + 1);
+    let pieces = talk(&rules, input, usize::from(choice >> 4) * 5 + 1);
     assert_eq!(
         whole.escape_ascii().to_string(),
         pieces.escape_ascii().to_string(),

@@ -8,7 +8,36 @@
 //! - configuration files: [`Rules`] are plain values;
 //! - under `session`: sockets, clocks, randomness, runtimes. Time and nonces are arguments, so that a conversation can
 //!   be replayed.
+//!
+//! ```
+//! use moxd_smtpserver::{Ask, Kind, Peer, RequestId, Rules, Session, Step};
+//! use std::time::SystemTime;
+//!
+//! let rules = Rules::new(Kind::Smtp, "mx.example".parse()?);
+//! let (remote, local) = ("192.0.2.1:40000".parse()?, "192.0.2.25:25".parse()?);
+//! let mut session = Session::new(rules.into(), Peer { cid: 1, id: RequestId::zero(), remote, local });
+//! let (mut out, now) = (Vec::new(), SystemTime::UNIX_EPOCH);
+//! session.greet(&mut out);
+//!
+//! // Two commands at once: the first is a question for whoever owns the session.
+//! let input = b"HELO client.example\r\nNOOP\r\n";
+//! let (taken, step) = session.receive(input, now, &mut out);
+//! let Step::Ask(Ask::Hello(ask)) = step else { panic!("{step:?}") };
+//! assert_eq!(ask.hello().name.to_string(), "client.example");
+//! let _ = session.answer(ask.accept(), now, &mut out);
+//! let (_, step) = session.receive(&input[taken..], now, &mut out);
+//! assert!(matches!(step, Step::Continue));
+//! assert_eq!(out, b"220 mx.example ESMTP moxd\r\n250 mx.example\r\n250 2.0.0 alrighty\r\n");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A whole server with a backend of its own is `examples/discard.rs`.
+
 #![warn(clippy::indexing_slicing)]
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 mod backend;
 mod client;

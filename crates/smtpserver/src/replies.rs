@@ -23,13 +23,26 @@ impl Wording {
     }
 }
 
-/// Makes one constant for each line, and a list of them all for the document and its test.
-macro_rules! wordings {
-    ($($(#[$doc:meta])* $name:ident: $code:ident $status:expr, $text:literal;)*) => {
-        $($(#[$doc])* pub const $name: Wording = Wording { code: Code::$code, status: $status, text: $text };)*
+/// A wording, as the document of all replies has it.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Listed {
+    /// The name of its constant.
+    pub name: &'static str,
+    /// Itself.
+    pub wording: Wording,
+    /// When it is said, and the section that asks for it.
+    pub when: &'static str,
+}
 
-        /// All of them, by name.
-        pub const ALL: &[(&str, Wording)] = &[$((stringify!($name), $name)),*];
+/// Makes one constant for each line, and a list of them all.
+macro_rules! wordings {
+    ($($(#[doc = $when:literal])+ $name:ident: $code:ident $status:expr, $text:literal;)*) => {
+        $($(#[doc = $when])+ pub const $name: Wording = Wording { code: Code::$code, status: $status, text: $text };)*
+
+        /// All of them.
+        pub const ALL: &[Listed] =
+            &[$(Listed { name: stringify!($name), wording: $name, when: concat!($($when),+) }),*];
     };
 }
 
@@ -282,7 +295,8 @@ mod tests {
 
     #[test]
     fn every_error_has_an_enhanced_code_and_every_text_can_be_sent() {
-        for (name, wording) in ALL {
+        for Listed { name, wording, when } in ALL {
+            assert!(when.starts_with(" RFC ") || when.starts_with(" Developer mode"), "{name}: {when}");
             let error = wording.code.get() >= 400;
             assert!(!error || wording.enhanced().is_some(), "{name}");
             assert!(wording.text.bytes().all(|b| matches!(b, b' '..=b'~' | b'\n')), "{name}");
@@ -292,10 +306,10 @@ mod tests {
 
     #[test]
     fn every_name_and_every_wording_is_there_once() {
-        let names: BTreeSet<_> = ALL.iter().map(|(name, _)| name).collect();
+        let names: BTreeSet<_> = ALL.iter().map(|listed| listed.name).collect();
         assert_eq!(names.len(), ALL.len());
-        let texts = ALL.iter().filter(|(_, wording)| wording.text != "{}");
-        let said: BTreeSet<_> = texts.clone().map(|(_, w)| (w.code.get(), w.status, w.text)).collect();
+        let texts = ALL.iter().map(|listed| listed.wording).filter(|wording| wording.text != "{}");
+        let said: BTreeSet<_> = texts.clone().map(|w| (w.code.get(), w.status, w.text)).collect();
         assert_eq!(said.len(), texts.count());
     }
 }

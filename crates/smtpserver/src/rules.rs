@@ -54,9 +54,9 @@ pub struct Rules {
     pub auth_needs_tls: bool,
     /// Is mail refused without TLS?
     pub mail_needs_tls: bool,
-    /// RFC 8689: is REQUIRETLS announced over TLS? Only for who can keep it on the way out.
+    /// RFC 8689 §2: is REQUIRETLS announced over TLS? Only for who can keep it on the way out.
     pub require_tls: bool,
-    /// RFC 4865: the longest time a submitter may hold a message back; `None`: not announced.
+    /// RFC 4865 §4: the longest time a submitter may hold a message back; `None`: not announced.
     pub future_release: Option<Duration>,
     /// The mechanisms of AUTH, in the order of their announcement.
     pub mechanisms: Vec<Mechanism>,
@@ -107,7 +107,7 @@ pub struct Limits {
     pub message: u64,
     /// RFC 5321 §4.5.3.1.8: recipients of a message, announced by LIMITS.
     pub recipients: usize,
-    /// Octets of a command line with its end; RFC 5321 §4.5.3.1.4 wants 512 and more for extensions.
+    /// RFC 5321 §4.5.3.1.4: octets of a command line with its end. It wants 512, and more for extensions.
     pub line: usize,
     /// RFC 4954 §4: octets of a line of an AUTH exchange.
     pub auth_line: usize,

@@ -59,8 +59,7 @@ proptest! {
 
     #[test]
     fn mutated_conversations_are_taken(
-        kind in any::<u8>(),
-        piece in any::<u8>(),
+        choice in any::<u8>(),
         seed in select(seeds()),
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..8),
     ) {
@@ -72,18 +71,17 @@ proptest! {
                 data[at] = octet;
             }
         }
-        session_talk(&[vec![kind, piece], data].concat());
+        session_talk(&[vec![choice], data].concat());
     }
 
     #[test]
     fn shuffled_conversations_are_taken(
-        kind in any::<u8>(),
-        piece in any::<u8>(),
+        choice in any::<u8>(),
         lines in prop::collection::vec(select(COMMANDS.to_vec()), 0..60),
         data in subsequence(vec!["DATA\r\n", "a\r\n", ".\r\n", ".", "\r", "\n"], 0..6),
     ) {
         let text = [lines.concat(), data.concat(), lines.concat()].concat();
-        session_talk(&[vec![kind, piece], text.into_bytes()].concat());
+        session_talk(&[vec![choice], text.into_bytes()].concat());
     }
 
     #[test]

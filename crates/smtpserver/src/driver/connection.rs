@@ -153,6 +153,7 @@ impl<B: Backend, T: Transport> Connection<B, T> {
                 }
             };
             if let Step::Close(reason) = step {
+                self.observe(Instant::now());
                 self.flush().await?;
                 return Err(End::Session(reason));
             }

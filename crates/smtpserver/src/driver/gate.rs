@@ -81,7 +81,7 @@ struct Counts {
     rate: Limiter,
     held: Option<Held>,
     open: usize,
-    /// RFC 5424 has no say in it: a refusal is logged once a minute for a network.
+    /// Networks of which a refusal was logged within the last minute.
     logged: KeyLimiter<Option<Network>>,
 }
 

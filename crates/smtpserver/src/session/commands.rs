@@ -142,7 +142,7 @@ impl Session {
             }
             return (input.len(), self.line_too_long(limit, out));
         };
-        // RFC 5321 §2.3.8 wants CRLF; a bare LF ends a command all the same, which can smuggle nothing.
+        // RFC 5321 §2.3.8: lines end in CRLF. A bare LF ends a command all the same, which can smuggle nothing.
         let line = input.get(..end).unwrap_or_default();
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let rest = input.get(end + 1..).unwrap_or_default();
@@ -153,7 +153,7 @@ impl Session {
         (end + 1, step)
     }
 
-    /// RFC 5321 §4.5.3.1.4 for commands, RFC 4954 §4 for what belongs to AUTH.
+    /// RFC 5321 §4.5.3.1.4, RFC 4954 §4: a command has one limit, what belongs to AUTH another.
     fn line_limit(&self, input: &[u8]) -> usize {
         let auth = |word: &[u8]| word.eq_ignore_ascii_case(b"AUTH ");
         let long = match self.state {

@@ -28,34 +28,34 @@ const fn extension(
 
 /// All extensions, in the order of their announcement.
 const EXTENSIONS: &[Extension] = &[
-    // RFC 2920 §3.
+    // RFC 2920 §3.1: commands may be sent in groups.
     extension("PIPELINING", None, plain),
-    // RFC 1870 §3.
+    // RFC 1870 §4: the limit of a message.
     extension("SIZE", None, |session, _| Some(format!(" {}", session.rules.limits.message))),
-    // RFC 3207 §2.
+    // RFC 3207 §4: TLS is on offer.
     extension("STARTTLS", Some(Verb::StartTls), plain),
-    // RFC 4954 §3.
+    // RFC 4954 §3: the mechanisms.
     extension("AUTH", Some(Verb::Auth), |session, _| Some(session.announced_mechanisms())),
     // RFC 8689 §4.1: only over TLS.
     extension("REQUIRETLS", None, |session, _| {
         (session.rules.require_tls && session.client.tls.is_some()).then(String::new)
     }),
-    // RFC 2034 §3.
+    // RFC 2034 §3: replies have enhanced codes.
     extension("ENHANCEDSTATUSCODES", None, plain),
-    // RFC 6152 §2.
+    // RFC 6152 §2: 8-bit text is taken.
     extension("8BITMIME", None, plain),
-    // RFC 3030 §2.
+    // RFC 3030 §2: BDAT.
     extension("CHUNKING", Some(Verb::Bdat), plain),
-    // RFC 3030 §3.
+    // RFC 3030 §3: and any octets by it.
     extension("BINARYMIME", Some(Verb::Bdat), plain),
-    // RFC 9422 §2.
+    // RFC 9422 §4: limits of the session.
     extension("LIMITS", None, |session, _| Some(format!(" RCPTMAX={}", session.rules.limits.recipients))),
-    // RFC 4865 §4.
+    // RFC 4865 §4: the longest time a message may be held back, and when that is.
     extension("FUTURERELEASE", None, |session, now| {
         let longest = session.future_release()?;
         Some(format!(" {} {}", longest.as_secs(), utc(now.checked_add(longest)?)))
     }),
-    // RFC 6531 §3.1.
+    // RFC 6531 §3.1: UTF-8 in addresses and headers.
     extension("SMTPUTF8", None, plain),
 ];
 
@@ -109,7 +109,7 @@ impl Session {
     }
 }
 
-/// RFC 3339 §5.6, in UTC, to the second; RFC 4865 §4 wants it so. Times before 1970 or after 9999 are given as those.
+/// RFC 3339 §5.6: a moment in UTC, to the second. One before 1970 or after 9999 is given as the nearest within.
 fn utc(time: SystemTime) -> String {
     const LAST: u64 = 253_402_300_799;
     let seconds = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs().min(LAST);

@@ -23,7 +23,7 @@ impl Session {
 
     fn objection(&self, mail: &Mail<'_>, now: SystemTime) -> Option<Objection> {
         let params = &mail.params;
-        // RFC 3461 is not announced.
+        // RFC 3461 §4: its parameters are for servers that announce DSN, which we do not.
         if params.ret.is_some() {
             return Some((replies::UNKNOWN_PARAMETER, "RET"));
         }
