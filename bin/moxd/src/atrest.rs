@@ -211,7 +211,7 @@ fn message_delete(store: &Store, name: &str, ids: &[u64], now: SystemTime) -> Re
 }
 
 fn verify(store: &Store, json: bool, console: &mut dyn Console) -> Result<()> {
-    let findings = store.check();
+    let findings = store.check()?;
     if json {
         let rows = findings
             .iter()
