@@ -79,19 +79,28 @@ impl FromStr for Name {
         if text.len() > MAX_NAME {
             return Err(NameError::new(NameErrorKind::NameTooLong));
         }
-        for label in text.split('.') {
-            if label.is_empty() {
+        // One pass without an iterator of labels: names are read for every question that a message asks.
+        let (mut label, mut graphic, mut upper) = (0, true, false);
+        for &b in text.as_bytes().iter().chain(b".") {
+            if b != b'.' {
+                label += 1;
+                graphic &= b.is_ascii_graphic();
+                upper |= b.is_ascii_uppercase();
+                continue;
+            }
+            if label == 0 {
                 return Err(NameError::new(NameErrorKind::EmptyLabel));
             }
             // RFC 1035 §3.1: labels are 63 octets or less.
-            if label.len() > MAX_LABEL {
+            if label > MAX_LABEL {
                 return Err(NameError::new(NameErrorKind::LabelTooLong));
             }
-            if !label.bytes().all(|b| b.is_ascii_graphic()) {
+            if !graphic {
                 return Err(NameError::new(NameErrorKind::BadCharacter));
             }
+            label = 0;
         }
-        Ok(Self(Arc::from(text.to_ascii_lowercase())))
+        Ok(Self(if upper { Arc::from(text.to_ascii_lowercase()) } else { Arc::from(text) }))
     }
 }
 
