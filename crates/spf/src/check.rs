@@ -1,6 +1,6 @@
 //! Which identity is judged, and what becomes of the verdict.
 
-use crate::checker::Checker;
+use crate::checker::{Checker, Place};
 use crate::{Error, ErrorKind, Evaluation, Identity, Limits, Query};
 use dns::Resolver;
 
@@ -25,10 +25,11 @@ async fn evaluate(dns: &dyn Resolver, query: &Query<'_>, identity: Identity, lim
         return evaluation;
     };
     let mut checker = Checker::new(dns, query, sender, limits);
-    match checker.check_host(sender.domain.name().clone(), None).await {
+    let here = Place { domain: sender.domain.name(), depth: 0, including: None };
+    match checker.check_host(here).await {
         Ok(verdict) => {
             evaluation.result = verdict.outcome;
-            evaluation.mechanism = verdict.mechanism;
+            evaluation.matched = verdict.matched;
             evaluation.explanation = verdict.explanation;
         }
         Err(error) => {

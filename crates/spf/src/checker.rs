@@ -1,10 +1,11 @@
 //! The check_host() function (RFC 7208 §4): from a domain to its record, and through the terms.
 
-use crate::evaluation::Explanation;
+use crate::evaluation::{Explanation, Matched};
 use crate::lookups::{Lookups, Next, Upcoming};
 use crate::macros::{Sender, Values};
-use crate::record::{Directive, is_record};
-use crate::{DomainSpec, Error, ErrorKind, Limits, Outcome, Query, Record};
+use crate::plan::Plan;
+use crate::record::is_record;
+use crate::{Directive, DomainSpec, Error, ErrorKind, Limits, Outcome, Query};
 use dns::{Kind, Name, Resolver};
 use std::pin::Pin;
 
@@ -18,14 +19,19 @@ pub(crate) struct Checker<'q> {
 /// How a record decided.
 pub(crate) struct Verdict {
     pub(crate) outcome: Outcome,
-    pub(crate) mechanism: Option<String>,
+    /// Known for the checked domain's own record, and what it redirects to.
+    pub(crate) matched: Option<Matched>,
     pub(crate) explanation: Option<Explanation>,
 }
 
-/// Where the evaluation of a record leads.
-enum Step {
-    Decided(Verdict),
-    Redirected(Name),
+/// The record that is being evaluated.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'p> {
+    pub(crate) domain: &'p Name,
+    /// Includes and redirects that led here.
+    pub(crate) depth: usize,
+    /// The rest of the record that includes this one.
+    pub(crate) including: Option<&'p Upcoming<'p>>,
 }
 
 impl<'q> Checker<'q> {
@@ -42,52 +48,25 @@ impl<'q> Checker<'q> {
         Values { sender: self.sender, domain, ip, helo, validated, explaining: None }
     }
 
-    /// Evaluates the record of `domain` and what it leads to. `including` is the rest of the record that includes it.
-    pub(crate) async fn check_host(
-        &mut self,
-        mut domain: Name,
-        including: Option<&Upcoming<'_>>,
-    ) -> Result<Verdict, Error> {
-        let mut depth = including.map_or(0, |including| including.depth + 1);
-        let mut text = self.fetch(&domain, depth, including).await?;
-        loop {
-            let record = Record::parse(&text).map_err(|error| error.in_record(&domain, depth))?;
-            let step = self.step(&record, &domain, depth, including).await;
-            let target = match step.map_err(|error| error.in_record(&domain, depth))? {
-                Step::Decided(verdict) => return Ok(verdict),
-                Step::Redirected(target) => target,
-            };
-            let found = self.fetch(&target, depth + 1, including).await;
-            text = found.map_err(|error| {
-                without_record(error, ErrorKind::RedirectWithoutRecord).in_record(&domain, depth)
-            })?;
-            domain = target;
-            depth += 1;
+    /// Evaluates the record of a domain and what it leads to.
+    pub(crate) async fn check_host(&mut self, here: Place<'_>) -> Result<Verdict, Error> {
+        let text = self.fetch(here).await?;
+        let in_record = |error: Error| error.in_record(here.domain, here.depth);
+        let plan = Plan::read(&text, self.query.ip).map_err(in_record)?;
+        match plan.outcome() {
+            Some(_) => Ok(verdict(&plan, plan.settled.as_ref(), here)),
+            None => self.follow(&plan, here).await.map_err(in_record),
         }
-    }
-
-    /// The same for an include; boxed, since records include records.
-    pub(crate) fn check_included<'f>(
-        &'f mut self,
-        domain: Name,
-        including: &'f Upcoming<'f>,
-    ) -> Pin<Box<dyn Future<Output = Result<Verdict, Error>> + Send + 'f>> {
-        Box::pin(self.check_host(domain, Some(including)))
     }
 
     /// The text of the one record of a domain.
-    async fn fetch(
-        &mut self,
-        domain: &Name,
-        depth: usize,
-        including: Option<&Upcoming<'_>>,
-    ) -> Result<Vec<u8>, Error> {
+    async fn fetch(&mut self, here: Place<'_>) -> Result<Vec<u8>, Error> {
         // RFC 7208 §4.3: not a multi-label domain name: none.
-        if domain.labels().nth(1).is_none() {
+        if !here.domain.as_str().as_bytes().contains(&b'.') {
             return Err(Error::new(ErrorKind::BadDomain));
         }
-        let next = including.map_or(Next::Unknown, Next::Terms);
-        let found = self.lookups.ask_uncounted(domain, Kind::Txt, next).await?;
+        let next = here.including.map_or(Next::Unknown, Next::Terms);
+        let found = self.lookups.ask_uncounted(here.domain, Kind::Txt, next).await?;
         let mut texts = found.into_iter().filter_map(|record| match record {
             dns::Record::Txt(text) if is_record(&text) => Some(text),
             _ => None,
@@ -96,62 +75,62 @@ impl<'q> Checker<'q> {
         match (texts.next(), texts.next()) {
             (Some(text), None) => Ok(text),
             (None, _) => Err(Error::new(ErrorKind::NoRecord)),
-            (Some(_), Some(_)) => Err(Error::new(ErrorKind::SeveralRecords).in_record(domain, depth)),
+            (Some(_), Some(_)) => Err(Error::new(ErrorKind::SeveralRecords).in_record(here.domain, here.depth)),
         }
     }
 
-    /// Goes through the terms of one record.
-    async fn step(
-        &mut self,
-        record: &Record<'_>,
-        domain: &Name,
-        depth: usize,
-        including: Option<&Upcoming<'_>>,
-    ) -> Result<Step, Error> {
-        let mut directives = record.directives();
-        // RFC 7208 §4.6.2: each mechanism is considered in turn from left to right.
-        while let Some((directive, rest)) = directives.split_first() {
-            directives = rest;
-            let matched = match directive.mechanism.matches_address(self.query.ip) {
-                Some(matched) => matched,
-                None => {
-                    let values = self.values(domain, None);
-                    let redirect = record.redirect();
-                    let upcoming = Upcoming { directives, redirect, values, depth, including };
-                    let matched = self.matches(&directive.mechanism, &upcoming).await;
-                    matched.map_err(|error| error.at_term(directive))?
+    /// Goes through the terms that ask DNS. Boxed, since records lead to records.
+    fn follow<'f>(
+        &'f mut self,
+        plan: &'f Plan<'f>,
+        here: Place<'f>,
+    ) -> Pin<Box<dyn Future<Output = Result<Verdict, Error>> + Send + 'f>> {
+        Box::pin(async move {
+            let mut rest = plan.asking.as_slice();
+            // RFC 7208 §4.6.2: each mechanism is considered in turn from left to right.
+            while let Some((directive, after)) = rest.split_first() {
+                rest = after;
+                let values = self.values(here.domain, None);
+                let upcoming = Upcoming { directives: rest, redirect: plan.redirect(), values, place: here };
+                let matched = self.matches(&directive.mechanism, &upcoming).await;
+                if matched.map_err(|error| error.at_term(directive))? {
+                    return Ok(verdict(plan, Some(directive), here));
                 }
-            };
-            if matched {
-                return Ok(Step::Decided(verdict(record, directive, domain, including.is_none())));
             }
-        }
-        // RFC 7208 §4.7: nothing matched and no redirect: neutral. An "all" never gets here, so its record's redirect is
-        // ignored (§5.1).
-        let Some(redirect) = record.redirect() else {
-            let mechanism = including.is_none().then(|| "default".to_owned());
-            return Ok(Step::Decided(Verdict { outcome: Outcome::Neutral, mechanism, explanation: None }));
-        };
-        self.redirect(redirect, domain).await.map(Step::Redirected).map_err(|error| {
-            error.at_term(format_args!("redirect={redirect}"))
+            match plan.redirect() {
+                Some(target) => {
+                    let redirected = self.redirect(target, here).await;
+                    redirected.map_err(|error| error.at_term(format_args!("redirect={target}")))
+                }
+                None => Ok(verdict(plan, plan.settled.as_ref(), here)),
+            }
         })
     }
 
-    async fn redirect(&mut self, redirect: &DomainSpec<'_>, domain: &Name) -> Result<Name, Error> {
+    // RFC 7208 §6.1: the result is that of the target, but none becomes permerror; redirect counts as a lookup (§4.6.4).
+    async fn redirect(&mut self, redirect: &DomainSpec<'_>, here: Place<'_>) -> Result<Verdict, Error> {
         self.lookups.count_term()?;
-        let target = self.target(Some(redirect), domain).await?;
-        // RFC 7208 §6.1: a malformed target-name is a permerror.
-        target.map_err(|_| Error::new(ErrorKind::RedirectWithoutRecord))
+        let target = self.target(Some(redirect), here.domain).await?;
+        let target = target.map_err(|_| Error::new(ErrorKind::RedirectWithoutRecord))?;
+        let there = Place { domain: &target, depth: here.depth + 1, including: here.including };
+        let redirected = self.check_host(there).await;
+        redirected.map_err(|error| without_record(error, ErrorKind::RedirectWithoutRecord))
     }
 }
 
-fn verdict(record: &Record<'_>, directive: &Directive<'_>, domain: &Name, is_own: bool) -> Verdict {
-    let outcome = directive.qualifier.outcome();
-    // RFC 7208 §6.2: an include's own exp is not used; after a redirect the target's is.
-    let target = record.explanation().filter(|_| is_own && outcome == Outcome::Fail);
+/// The end of a record: at a directive, or without a match.
+fn verdict(plan: &Plan<'_>, directive: Option<&Directive<'_>>, here: Place<'_>) -> Verdict {
+    // RFC 7208 §4.7: neutral, if none of the mechanisms match.
+    let outcome = directive.map_or(Outcome::Neutral, |directive| directive.qualifier.outcome());
+    if here.including.is_some() {
+        // RFC 7208 §6.2: an include's own exp is not used.
+        return Verdict { outcome, matched: None, explanation: None };
+    }
+    let matched = directive.map_or(Matched::Default, |d| Matched::Directive(d.clone().into_owned()));
+    let target = plan.explanation.as_ref().filter(|_| outcome == Outcome::Fail);
     let explanation =
-        target.map(|target| Explanation { domain: domain.clone(), target: target.clone().into_owned() });
-    Verdict { outcome, mechanism: is_own.then(|| directive.to_string()), explanation }
+        target.map(|target| Explanation { domain: here.domain.clone(), target: target.clone().into_owned() });
+    Verdict { outcome, matched: Some(matched), explanation }
 }
 
 /// What a none of the target means for the term that led there.

@@ -16,11 +16,12 @@ impl<'a> DomainSpec<'a> {
     /// # Errors
     /// The kind of the fault: a domain, or a macro in it, is malformed.
     pub(crate) fn parse(text: &'a str) -> Result<Self, ErrorKind> {
-        check_macros(text, Use::Term)?;
+        let ends_in_macro = has_macros(text) && {
+            check_macros(text, Use::Term)?;
+            matches!(pieces(text).last(), Some(Ok(Piece::Macro(_) | Piece::Escape(_))))
+        };
         // RFC 7208 §7.1: domain-end = ( "." toplabel [ "." ] ) / macro-expand.
-        let ends_in_macro = matches!(pieces(text).last(), Some(Ok(Piece::Macro(_) | Piece::Escape(_))));
-        let last_label = || text.strip_suffix('.').unwrap_or(text).rsplit_once('.').map(|(_, label)| label);
-        if ends_in_macro || last_label().is_some_and(is_toplabel) {
+        if ends_in_macro || has_toplabel(text.as_bytes()) {
             Ok(Self(Cow::Borrowed(text)))
         } else {
             Err(ErrorKind::BadDomainSpec)
@@ -37,6 +38,11 @@ impl<'a> DomainSpec<'a> {
         DomainSpec(Cow::Owned(self.0.into_owned()))
     }
 
+    /// Has it macros at all? Most have none.
+    pub(crate) fn has_macros(&self) -> bool {
+        has_macros(&self.0)
+    }
+
     /// Does the expansion need the validated name of the client's address?
     pub(crate) fn needs_validated_name(&self) -> bool {
         pieces(&self.0).any(|piece| matches!(piece, Ok(Piece::Macro(one)) if one.letter == b'p'))
@@ -44,8 +50,8 @@ impl<'a> DomainSpec<'a> {
 
     /// The target-name (RFC 7208 §4.8).
     pub(crate) fn target(&self, values: &Values<'_>) -> Result<Name, Unusable> {
-        if !self.0.contains('%') {
-            return fit(&self.0).parse().map_err(|_| Unusable::Malformed);
+        if !self.has_macros() {
+            return self.literal();
         }
         let expanded = values.expand(&self.0).map_err(|_| Unusable::Malformed)?;
         if !expanded.is_ascii() {
@@ -53,6 +59,15 @@ impl<'a> DomainSpec<'a> {
         }
         fit(&expanded).parse().map_err(|_| Unusable::Malformed)
     }
+
+    /// The text itself as target-name.
+    pub(crate) fn literal(&self) -> Result<Name, Unusable> {
+        fit(&self.0).parse().map_err(|_| Unusable::Malformed)
+    }
+}
+
+fn has_macros(text: &str) -> bool {
+    text.as_bytes().contains(&b'%')
 }
 
 /// Why DNS cannot be asked for what a domain-spec expands to.
@@ -102,13 +117,18 @@ pub(crate) fn check_macros(text: &str, place: Use) -> Result<(), ErrorKind> {
     Ok(())
 }
 
-/// RFC 7208 §7.1: letters, digits and inner hyphens, not digits alone.
-fn is_toplabel(label: &str) -> bool {
-    let inner = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
-    label.bytes().all(inner)
-        && label.bytes().any(|b| !b.is_ascii_digit())
-        && !label.starts_with('-')
-        && !label.ends_with('-')
+/// RFC 7208 §7.1: after a dot, letters, digits and inner hyphens, not digits alone; a final dot is allowed.
+fn has_toplabel(text: &[u8]) -> bool {
+    let text = text.strip_suffix(b".").unwrap_or(text);
+    let Some(label) = text.iter().rposition(|&b| b == b'.').and_then(|dot| text.get(dot + 1..)) else {
+        return false;
+    };
+    let (mut fits, mut digits) = (true, true);
+    for &b in label {
+        fits &= b.is_ascii_alphanumeric() || b == b'-';
+        digits &= b.is_ascii_digit();
+    }
+    fits && !digits && label.first() != Some(&b'-') && label.last() != Some(&b'-')
 }
 
 /// RFC 7208 §7.3: a name of more than 253 characters loses labels from the left until it fits.

@@ -38,6 +38,8 @@ pub enum ErrorKind {
     RecordTooLong,
     /// A term that is neither a known mechanism nor a modifier (RFC 7208 §4.6.1).
     UnknownMechanism,
+    /// An octet that is not visible ASCII (RFC 7208 §7.1).
+    BadCharacter,
     /// A mechanism that needs an argument has none, or one that takes none has one (RFC 7208 §5).
     BadArgument,
     /// Not a domain-spec (RFC 7208 §7.1).
@@ -76,6 +78,7 @@ impl ErrorKind {
             Self::BadVersion => "spf.bad-version",
             Self::RecordTooLong => "spf.record-too-long",
             Self::UnknownMechanism => "spf.unknown-mechanism",
+            Self::BadCharacter => "spf.bad-character",
             Self::BadArgument => "spf.bad-argument",
             Self::BadDomainSpec => "spf.bad-domain-spec",
             Self::BadMacro => "spf.bad-macro",
@@ -110,6 +113,7 @@ impl ErrorKind {
             Self::BadVersion => "the record does not begin with v=spf1",
             Self::RecordTooLong => "the record is too long",
             Self::UnknownMechanism => "unknown mechanism",
+            Self::BadCharacter => "character that is not visible ASCII",
             Self::BadArgument => "missing or unexpected argument",
             Self::BadDomainSpec => "malformed domain",
             Self::BadMacro => "malformed macro",

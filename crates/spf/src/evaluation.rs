@@ -1,7 +1,8 @@
 //! What an evaluation found out.
 
-use crate::{DomainSpec, Error, Identity, Outcome};
+use crate::{Directive, DomainSpec, Error, Identity, Outcome};
 use dns::{Domain, Name, Security};
+use std::fmt;
 
 /// What was found out. It owns its parts, and says why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,9 +14,8 @@ pub struct Evaluation {
     pub identity: Option<Identity>,
     /// The domain that was checked.
     pub domain: Option<Domain>,
-    /// The directive that matched, as `-all` or `ip4:192.0.2.0/24`; `default` if none did (RFC 7208 §9.1). None where
-    /// no record was evaluated to its end.
-    pub mechanism: Option<String>,
+    /// What decided; none where no record was evaluated to its end.
+    pub matched: Option<Matched>,
     /// The weakest DNSSEC verdict over all answers that evaluation used.
     pub security: Security,
     /// Why there is no verdict of a record: always known for none, temperror and permerror.
@@ -25,6 +25,24 @@ pub struct Evaluation {
     /// Questions that were answered with nothing; one more than the limit if that ended the evaluation.
     pub void_lookups: usize,
     pub(crate) explanation: Option<Explanation>,
+}
+
+/// What decided about a client. It prints as the mechanism of RFC 7208 §9.1: `-all`, `ip4:192.0.2.0/24`, `default`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Matched {
+    /// A directive of the domain's own record, or of one it redirects to.
+    Directive(Directive<'static>),
+    /// No directive matched (RFC 7208 §4.7).
+    Default,
+}
+
+impl fmt::Display for Matched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Directive(directive) => directive.fmt(f),
+            Self::Default => f.write_str("default"),
+        }
+    }
 }
 
 /// Where the explanation of a fail is to be found.
@@ -42,7 +60,7 @@ impl Evaluation {
             result: Outcome::None,
             identity: None,
             domain: None,
-            mechanism: None,
+            matched: None,
             security: Security::default(),
             reason: None,
             lookups: 0,

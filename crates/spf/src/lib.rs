@@ -16,7 +16,7 @@
 //!
 //! let evaluation = ready(check(&zone, &query, Limits::default()));
 //! assert_eq!(evaluation.result, Outcome::Pass);
-//! assert_eq!(evaluation.mechanism.as_deref(), Some("ip4:192.0.2.0/24"));
+//! assert_eq!(evaluation.matched.unwrap().to_string(), "ip4:192.0.2.0/24");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -32,13 +32,14 @@ mod lookups;
 mod macros;
 mod mechanisms;
 mod outcome;
+mod plan;
 mod query;
 mod record;
 
 pub use check::{check, check_helo};
 pub use domain_spec::DomainSpec;
 pub use error::{Error, ErrorKind};
-pub use evaluation::Evaluation;
+pub use evaluation::{Evaluation, Matched};
 pub use explain::{MAX_EXPLANATION, explain};
 pub use mechanisms::MAX_NAMES;
 pub use outcome::{Identity, Outcome, UnknownWord};

@@ -4,8 +4,9 @@
 //! questions that it will ask next if nothing matches are put to DNS too, so that their answers are there when it
 //! comes to them. A resolver that answers at once is never asked for more than evaluation needs.
 
-use crate::record::{Directive, Mechanism};
+use crate::checker::Place;
 use crate::macros::Values;
+use crate::record::{Directive, Mechanism};
 use crate::{DomainSpec, Error, ErrorKind, Limits};
 use dns::{Kind, Lookup, LookupError, Name, Question, Resolver, Security};
 use std::future::poll_fn;
@@ -54,9 +55,7 @@ pub(crate) struct Upcoming<'n> {
     pub(crate) directives: &'n [Directive<'n>],
     pub(crate) redirect: Option<&'n DomainSpec<'n>>,
     pub(crate) values: Values<'n>,
-    /// Includes and redirects that led to the record.
-    pub(crate) depth: usize,
-    pub(crate) including: Option<&'n Upcoming<'n>>,
+    pub(crate) place: Place<'n>,
 }
 
 /// The type of address records that matter to a client.
@@ -168,7 +167,7 @@ impl<'q> Lookups<'q> {
                             self.ahead_left -= 1;
                         }
                     }
-                    record = upcoming.including;
+                    record = upcoming.place.including;
                 }
             }
         }
@@ -198,12 +197,11 @@ impl Ahead<'_> {
 }
 
 impl<'n> Upcoming<'n> {
-    /// The first question of each term up to an `all`, as far as it can be told without asking DNS.
+    /// The first question of each term, as far as it can be told without asking DNS.
     fn questions(&self) -> impl Iterator<Item = (Name, Kind)> {
-        let reached = self.directives.iter().take_while(|d| d.mechanism != Mechanism::All);
-        let ends = self.directives.iter().any(|d| d.mechanism == Mechanism::All);
-        let redirect = self.redirect.filter(|_| !ends).map(|target| (Some(target), Kind::Txt));
-        reached.filter_map(|d| self.question(&d.mechanism)).chain(redirect).filter_map(|(target, kind)| {
+        let redirect = self.redirect.map(|target| (Some(target), Kind::Txt));
+        let terms = self.directives.iter().filter_map(|directive| self.question(&directive.mechanism)).chain(redirect);
+        terms.filter_map(|(target, kind)| {
             let name = match target {
                 Some(target) if target.needs_validated_name() => None,
                 Some(target) => target.target(&self.values).ok(),

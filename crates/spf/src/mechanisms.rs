@@ -1,6 +1,6 @@
 //! The mechanisms of RFC 7208 §5.
 
-use crate::checker::{Checker, without_record};
+use crate::checker::{Checker, Place, without_record};
 use crate::domain_spec::Unusable;
 use crate::lookups::{Next, Upcoming, address_kind};
 use crate::record::{DualPrefix, Mechanism, v4_covers, v6_covers};
@@ -68,14 +68,22 @@ impl Checker<'_> {
         domain: &Name,
     ) -> Result<Result<Name, Unusable>, Error> {
         let Some(target) = target else { return Ok(Ok(domain.clone())) };
-        let validated =
-            if target.needs_validated_name() { self.validated_name(domain).await? } else { None };
+        if !target.has_macros() {
+            return Ok(target.literal());
+        }
+        let validated = if target.needs_validated_name() {
+            // Boxed: what hardly any record needs would otherwise weigh on the state of every include.
+            Box::pin(self.validated_name(domain)).await?
+        } else {
+            None
+        };
         Ok(target.target(&self.values(domain, validated.as_ref())))
     }
 
     // RFC 7208 §5.2: pass matches; fail, softfail and neutral do not; none is a permerror; errors are passed on.
     async fn include(&mut self, name: Name, upcoming: &Upcoming<'_>) -> Result<bool, Error> {
-        match self.check_included(name, upcoming).await {
+        let there = Place { domain: &name, depth: upcoming.place.depth + 1, including: Some(upcoming) };
+        match self.check_host(there).await {
             Ok(verdict) => Ok(verdict.outcome == Outcome::Pass),
             Err(error) => Err(without_record(error, ErrorKind::IncludeWithoutRecord)),
         }

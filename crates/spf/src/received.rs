@@ -116,8 +116,3 @@ fn clean(text: &str, longest: usize) -> String {
     clean
 }
 
-impl Error {
-    pub(crate) fn received_spf() -> Self {
-        Self::new(crate::ErrorKind::BadReceivedSpf)
-    }
-}

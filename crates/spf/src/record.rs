@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 pub use parse::MAX_RECORD;
-pub(crate) use parse::is_record;
+pub(crate) use parse::{Term, is_record, read_terms};
 
 /// An SPF record. It borrows from the text it was read from; `str::parse` gives one that owns its parts.
 ///
@@ -185,13 +185,19 @@ impl<'a> Record<'a> {
 
     /// Keeps the record on its own.
     pub fn into_owned(self) -> Record<'static> {
-        let own = |d: Directive<'_>| Directive { qualifier: d.qualifier, mechanism: d.mechanism.into_owned() };
         Record {
-            directives: self.directives.into_iter().map(own).collect(),
+            directives: self.directives.into_iter().map(Directive::into_owned).collect(),
             redirect: self.redirect.map(DomainSpec::into_owned),
             explanation: self.explanation.map(DomainSpec::into_owned),
             unknown: self.unknown.into_iter().map(Modifier::into_owned).collect(),
         }
+    }
+}
+
+impl Directive<'_> {
+    /// Keeps the directive on its own.
+    pub fn into_owned(self) -> Directive<'static> {
+        Directive { qualifier: self.qualifier, mechanism: self.mechanism.into_owned() }
     }
 }
 
