@@ -25,6 +25,8 @@ pub struct Options {
     pub rounds: u32,
     /// How long one question may take in all, with aliases and the chain of trust.
     pub question_timeout: Duration,
+    /// Exchanges with servers that may run at one time, at least 1; more wait. Each takes up to three sockets.
+    pub exchanges: usize,
     /// Octets that cached answers may take, as an estimate. 0: no cache.
     pub cache_size: usize,
     /// The longest that an answer is cached, whatever its TTL.
@@ -43,6 +45,7 @@ impl Default for Options {
             server_timeout: Duration::from_secs(2),
             rounds: 2,
             question_timeout: Duration::from_secs(10),
+            exchanges: 512,
             cache_size: 16 << 20,
             max_ttl: Duration::from_secs(24 * 3600),
             max_negative_ttl: Duration::from_secs(3600),

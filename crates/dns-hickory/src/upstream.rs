@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// One part of so many of the cache holds keys and delegations for the chain of trust.
 pub(crate) const CHAIN_SHARE: usize = 4;
@@ -27,6 +28,8 @@ struct Servers {
     /// The server that answered last is asked first.
     preferred: AtomicUsize,
     rounds: u32,
+    /// Exchanges that may run at one time: each takes a socket, and more when datagrams are lost.
+    exchanges: Semaphore,
     /// Answers about keys and delegations: every name of a zone needs the same.
     chain: Cache<(Name, RecordType), Result<DnsResponse, NetError>>,
     max_ttl: Duration,
@@ -50,6 +53,7 @@ impl Upstream {
             servers: servers.collect::<Result<_, _>>()?,
             preferred: AtomicUsize::new(0),
             rounds: options.rounds.max(1),
+            exchanges: Semaphore::new(options.exchanges.max(1)),
             chain: Cache::new(options.cache_size / CHAIN_SHARE),
             max_ttl: options.max_ttl,
         })))
@@ -124,6 +128,8 @@ fn is_referral(absent: &NoRecords) -> bool {
 impl Servers {
     /// The first answer, or the last failure. Absence is an answer.
     async fn exchange(&self, request: &DnsRequest) -> Result<DnsResponse, NetError> {
+        // The semaphore is never closed.
+        let _permit = self.exchanges.acquire().await;
         let mut failure = NetError::NoConnections;
         for _ in 0..self.rounds {
             let first = self.preferred.load(Ordering::Relaxed);
