@@ -98,7 +98,9 @@ impl Server {
 
     async fn exchange(&self, request: &DnsRequest) -> Result<DnsResponse, NetError> {
         let mut request = request.clone();
-        if self.plain.load(Ordering::Relaxed) {
+        // Without EDNS there is no DNSSEC: what is to be validated is asked with it or not at all.
+        let validates = request.edns.as_ref().is_some_and(|edns| edns.flags().dnssec_ok);
+        if self.plain.load(Ordering::Relaxed) && !validates {
             request.edns = None;
         }
         let result = self.pool.send(request.clone()).first_answer().await;
@@ -106,10 +108,12 @@ impl Server {
             // RFC 6891 §7: a server that knows no EDNS answers so, and is asked again without.
             Err(NetError::Dns(DnsError::ResponseCode(
                 ResponseCode::FormErr | ResponseCode::NotImp | ResponseCode::BADVERS,
-            ))) if request.edns.is_some() => {
+            ))) if request.edns.is_some() && !validates => {
                 request.edns = None;
                 let result = self.pool.send(request).first_answer().await;
-                self.plain.store(result.as_ref().is_ok_and(|_| true), Ordering::Relaxed);
+                if answers(&result) {
+                    self.plain.store(true, Ordering::Relaxed);
+                }
                 result
             }
             // RFC 8499 §7 (lame delegation): nothing but a hint whom else to ask, which we do not follow.
@@ -121,12 +125,17 @@ impl Server {
     }
 }
 
+/// Absence is an answer.
+fn answers(result: &Result<DnsResponse, NetError>) -> bool {
+    result.as_ref().map_or_else(NetError::is_no_records_found, |_| true)
+}
+
 fn is_referral(absent: &NoRecords) -> bool {
     absent.response_code == ResponseCode::NoError && absent.soa.is_none() && absent.ns.is_some()
 }
 
 impl Servers {
-    /// The first answer, or the last failure. Absence is an answer.
+    /// The first answer, or the last failure.
     async fn exchange(&self, request: &DnsRequest) -> Result<DnsResponse, NetError> {
         // The semaphore is never closed.
         let _permit = self.exchanges.acquire().await;
@@ -136,13 +145,12 @@ impl Servers {
             for n in 0..self.servers.len() {
                 let index = (first + n) % self.servers.len();
                 let Some(server) = self.servers.get(index) else { continue };
-                match server.exchange(request).await {
-                    Err(error) if !error.is_no_records_found() => failure = error,
-                    answer => {
-                        self.preferred.store(index, Ordering::Relaxed);
-                        return answer;
-                    }
+                let result = server.exchange(request).await;
+                if answers(&result) {
+                    self.preferred.store(index, Ordering::Relaxed);
+                    return result;
                 }
+                failure = result.err().unwrap_or(failure);
             }
             // A server that has answered will say the same again; one that has not may have missed the question.
             if !matches!(failure, NetError::Timeout | NetError::Io(_) | NetError::Busy) {
