@@ -127,5 +127,29 @@ fn mime(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, scan, mime);
+/// What strangers may send to keep a server busy, 10 MiB of it each.
+fn hostile(c: &mut Criterion) {
+    const SIZE: usize = 10 << 20;
+    let nested = |depth: usize| {
+        let level = |level| format!("Content-Type: multipart/mixed; boundary=b{level}\r\n\r\n--b{level}\r\n");
+        (0..depth).map(level).collect::<String>()
+    };
+    let padded = |start: String, piece: &str| start + &piece.repeat(SIZE / piece.len());
+    let mut group = c.benchmark_group("hostile-10-mib");
+    group.sample_size(10);
+    for (name, message) in [
+        ("nested 10,000 deep", padded(nested(10_000), "x")),
+        ("lines like delimiters, 99 deep", padded(nested(99) + "\r\n", "--b\n")),
+        ("delimiters alone", padded(nested(1), "--b0\n")),
+        ("one endless header field", padded("A: ".to_owned(), "x")),
+        ("endless header fields", padded(String::new(), "A:\r\n")),
+    ] {
+        group.bench_function(name, |b| {
+            b.iter(|| Part::parse(black_box(message.as_bytes()), Limits::default()))
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, scan, mime, hostile);
 criterion_main!(benches);

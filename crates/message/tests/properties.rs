@@ -105,7 +105,7 @@ proptest! {
     }
 
     #[test]
-    fn any_auth_results(data in prop_oneof![soup(), auth_results_soup()]) {
+    fn any_auth_results(data in prop_oneof![soup(), auth_results_soup(), mutated("auth_results")]) {
         fuzzing::auth_results(&data);
     }
 

@@ -6,12 +6,20 @@ use crate::finding::note;
 use crate::headers::{Headers, headers};
 use crate::{ContentType, Disposition, Finding, FindingKind};
 use memchr::{memchr, memmem};
+use std::collections::BTreeMap;
 
 /// RFC 2046 §5.1.1: characters of a boundary.
 const MAX_BOUNDARY: usize = 70;
 
 pub(super) fn scan(message: &[u8], limits: Limits) -> (Part, Vec<Finding>) {
-    let mut scan = Scan { message, limits, open: Vec::new(), findings: Vec::new(), count: 0 };
+    let mut scan = Scan {
+        message,
+        limits,
+        open: Vec::new(),
+        boundaries: BTreeMap::new(),
+        findings: Vec::new(),
+        count: 0,
+    };
     scan.begin(0, false);
     let mut at = scan.descend();
     while let Some(delimiter) = scan.next_delimiter(at) {
@@ -27,6 +35,9 @@ struct Scan<'m> {
     limits: Limits,
     /// The parts that are open, outermost first; never empty while scanning, at most `limits.depth`.
     open: Vec<Open>,
+    /// Where in the stack the multiparts are that look for a boundary. A line is looked up here, so that its cost does
+    /// not grow with the depth.
+    boundaries: BTreeMap<Vec<u8>, Vec<usize>>,
     findings: Vec<Finding>,
     count: usize,
 }
@@ -76,6 +87,9 @@ impl Scan<'_> {
                 note(&mut self.findings, finding.kind, start + finding.offset);
             }
             self.describe(&mut open, &fields, start);
+        }
+        if let Some(boundary) = &open.boundary {
+            self.boundaries.entry(boundary.clone()).or_default().push(self.open.len());
         }
         self.open.push(open);
     }
@@ -147,8 +161,9 @@ impl Scan<'_> {
             note(&mut self.findings, FindingKind::TooDeep, start);
             return;
         }
-        open.boundary = Some(boundary.as_bytes().to_vec());
         open.closed = false;
+        // Without its empty line it has no body, and no delimiter behind it can be its own.
+        open.boundary = open.headed.then(|| boundary.as_bytes().to_vec());
     }
 
     /// Opens the messages in message parts, as long as the part opened last is one. Gives where scanning goes on.
@@ -177,7 +192,7 @@ impl Scan<'_> {
 
     /// The next delimiter line of any open multipart, from the line start `at` on.
     fn next_delimiter(&self, mut at: usize) -> Option<Delimiter> {
-        if self.open.iter().all(|open| open.boundary.is_none()) {
+        if self.boundaries.is_empty() {
             return None;
         }
         let finder = memmem::Finder::new(b"\n--");
@@ -191,23 +206,19 @@ impl Scan<'_> {
 
     /// The delimiter the line at `at` is, if it is one: of the innermost multipart that it fits.
     fn delimiter(&self, at: usize) -> Option<Delimiter> {
-        let line = self.from(at).strip_prefix(b"--")?;
+        let rest = self.from(at).strip_prefix(b"--")?;
+        let line = memchr(b'\n', rest).and_then(|end| rest.get(..=end)).unwrap_or(rest);
+        let content = line.strip_suffix(b"\n").unwrap_or(line);
+        let content = content.strip_suffix(b"\r").unwrap_or(content);
+        // RFC 2046 §5.1.1: white space may follow, as transport padding.
+        let padding = content.iter().rev().take_while(|b| matches!(b, b' ' | b'\t')).count();
+        let content = content.get(..content.len() - padding).unwrap_or(content);
         // RFC 2046 §5.1.2: delimiters of outer multiparts count inside inner ones.
-        self.open.iter().enumerate().rev().find_map(|(level, open)| {
-            let rest = line.strip_prefix(open.boundary.as_deref()?)?;
-            let (rest, close) = rest.strip_prefix(b"--").map_or((rest, false), |rest| (rest, true));
-            // RFC 2046 §5.1.1: transport padding is white space.
-            let padding = rest.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
-            let rest = rest.get(padding..).unwrap_or_default();
-            let line_end = match rest {
-                [] => 0,
-                [b'\n', ..] => 1,
-                [b'\r', b'\n', ..] => 2,
-                _ => return None,
-            };
-            let end = self.message.len() - rest.len() + line_end;
-            Some(Delimiter { start: at, end, level, close })
-        })
+        let level = |boundary: &[u8]| self.boundaries.get(boundary)?.last().copied();
+        let next = level(content);
+        let last = content.strip_suffix(b"--").and_then(level);
+        let end = at + 2 + line.len();
+        Some(Delimiter { start: at, end, level: next.max(last)?, close: last > next })
     }
 
     /// Ends what a delimiter ends and opens what it begins. Gives where scanning goes on.
@@ -222,17 +233,29 @@ impl Scan<'_> {
         self.close_to(delimiter.level, delimiter.start - line_end);
         let full = self.count >= self.limits.parts;
         let Some(parent) = self.open.last_mut() else { return self.message.len() };
+        let in_digest = parent.part.is("multipart", "digest");
         if delimiter.close || full {
-            parent.boundary = None;
             parent.closed = true;
+            if let Some(boundary) = parent.boundary.take() {
+                self.forget(&boundary);
+            }
             if !delimiter.close {
                 note(&mut self.findings, FindingKind::TooManyParts, delimiter.start);
             }
             return delimiter.end;
         }
-        let in_digest = parent.part.is("multipart", "digest");
         self.begin(delimiter.end, in_digest);
         self.descend()
+    }
+
+    /// No longer looks for the boundary of the innermost multipart that has it.
+    fn forget(&mut self, boundary: &[u8]) {
+        if let Some(levels) = self.boundaries.get_mut(boundary) {
+            levels.pop();
+            if levels.is_empty() {
+                self.boundaries.remove(boundary);
+            }
+        }
     }
 
     /// Ends all parts that stand in the one at `level`.
@@ -251,7 +274,10 @@ impl Scan<'_> {
 
     /// The part with its end set.
     fn finished(&mut self, open: Open, end: usize) -> Part {
-        let Open { mut part, closed, headed, .. } = open;
+        let Open { mut part, boundary, closed, headed } = open;
+        if let Some(boundary) = boundary {
+            self.forget(&boundary);
+        }
         if !closed {
             note(&mut self.findings, FindingKind::UnclosedMultipart, part.header.start);
         }

@@ -88,6 +88,24 @@ fn headers_end_at_a_delimiter_too() {
 }
 
 #[test]
+fn a_multipart_without_a_body_takes_no_delimiter() {
+    check(
+        &format!("{MIXED}--b\r\nContent-Type: multipart/mixed; boundary=b\r\n--b\r\n\r\nx\r\n--b--"),
+        "multipart/mixed\n  multipart/mixed \"\"\n  text/plain \"x\"",
+        &[FindingKind::UnclosedMultipart],
+    );
+}
+
+#[test]
+fn one_boundary_at_two_levels_is_the_inner_one_first() {
+    check(
+        &format!("{MIXED}--b\r\n{MIXED}--b\r\n\r\nin\r\n--b--\r\n--b\r\n\r\nout\r\n--b--"),
+        "multipart/mixed\n  multipart/mixed\n    text/plain \"in\"\n  text/plain \"out\"",
+        &[],
+    );
+}
+
+#[test]
 fn opens_messages_in_messages() {
     let inner = format!("Subject: inner\r\n{MIXED}--b\r\n\r\ndeep\r\n--b--\r\n");
     check(
