@@ -85,6 +85,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     rules.starttls = false;
     let listener = TcpListener::bind(address).await?;
     println!("listening on {}", listener.local_addr()?);
-    server.serve(listener, Arc::new(rules), None).await?;
+    // Not in `main` itself: its thread is none of the pool's, and connections would have to be handed over.
+    tokio::spawn(async move { server.serve(listener, Arc::new(rules), None).await }).await??;
     Ok(())
 }

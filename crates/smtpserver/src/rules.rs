@@ -109,7 +109,7 @@ pub struct Limits {
     pub recipients: usize,
     /// RFC 5321 §4.5.3.1.4: octets of a command line with its end. It wants 512, and more for extensions.
     pub line: usize,
-    /// RFC 4954 §4: octets of a line of an AUTH exchange.
+    /// RFC 4954 §4: octets of a line of an AUTH exchange without its end.
     pub auth_line: usize,
     /// Failed logins on a connection.
     pub failed_logins: u32,

@@ -1,5 +1,7 @@
 //! Since when is waited for what, and until when.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use crate::rules::Timeouts;
@@ -53,8 +55,13 @@ impl Clock {
             Waiting::Command => timeouts.command,
             Waiting::Data => timeouts.data_block,
         };
-        let unproductive = self.productive + timeouts.unproductive;
-        let whole = self.message.map_or(unproductive, |since| since + timeouts.message);
-        (self.waiting + wait).min(unproductive).min(whole)
+        let unproductive = after(self.productive, timeouts.unproductive);
+        let whole = self.message.map_or(unproductive, |since| after(since, timeouts.message));
+        after(self.waiting, wait).min(unproductive).min(whole)
     }
+}
+
+/// `time` after `since`; a time that is too long to count is a year.
+fn after(since: Instant, time: Duration) -> Instant {
+    since.checked_add(time).unwrap_or_else(|| since + Duration::from_hours(24 * 365))
 }

@@ -23,7 +23,7 @@ use crate::replies::{self, Wording};
 use crate::session::{Ask, CloseReason, Session, Step, Waiting};
 
 /// Octets of replies that are written although more input is at hand: who does not read gets no more said.
-const OUT_LIMIT: usize = 16 << 10;
+const OUT_LIMIT: usize = 8 << 10;
 
 /// Why a connection has ended.
 #[derive(Debug)]
@@ -189,6 +189,8 @@ impl<B: Backend, T: Transport> Connection<B, T> {
                 self.act(step, &mut buffer).await?;
             }
             progress = true;
+            // Who sends a thousand commands at once waits for the others in between.
+            tokio::task::coop::consume_budget().await;
             if self.observe(started) {
                 started = Instant::now();
             }

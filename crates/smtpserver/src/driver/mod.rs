@@ -25,6 +25,7 @@ use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
 use tracing::{Instrument as _, error, info, info_span, warn};
 
 use crate::backend::Backend;
@@ -46,6 +47,8 @@ pub use wire::Transport;
 
 /// How long no connection is accepted after the system had no room for one.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How often that is said in the log.
+const WARN_PAUSE: Duration = Duration::from_mins(1);
 
 /// What all listeners of a server share.
 #[derive(Debug)]
@@ -126,6 +129,7 @@ impl<B: Backend> Server<B> {
         let grace = rules.timeouts.stop;
         let served = self.listener(rules, tls);
         let mut connections = JoinSet::new();
+        let mut warned = None;
         let stopped = self.0.stop.stopped();
         let mut stopped = std::pin::pin!(stopped);
         loop {
@@ -136,7 +140,7 @@ impl<B: Backend> Server<B> {
                         let local = local_address(&stream, address);
                         connections.spawn(self.clone().connection(stream, remote, local, Arc::clone(&served)));
                     }
-                    Err(error) => self.accept_failed(&error).await,
+                    Err(error) => self.accept_failed(&error, &mut warned).await,
                 },
                 Some(ended) = connections.join_next() => self.ended(ended),
             }
@@ -185,13 +189,16 @@ impl<B: Backend> Server<B> {
         Connection::new(self.0, listener, stream, peer).run().instrument(span).await;
     }
 
-    /// No room for another connection, as a rule: those that are there go on.
-    async fn accept_failed(&self, error: &io::Error) {
+    /// No room for another connection, as a rule: those that are there go on. It is said once a minute.
+    async fn accept_failed(&self, error: &io::Error, warned: &mut Option<Instant>) {
         // A client that has gone away again is no trouble.
         if error.kind() == io::ErrorKind::ConnectionAborted {
             return;
         }
-        warn!(target: "smtpserver", %error, "accepting a connection failed");
+        if warned.is_none_or(|since| since.elapsed() > WARN_PAUSE) {
+            *warned = Some(Instant::now());
+            warn!(target: "smtpserver", %error, "accepting a connection failed");
+        }
         self.0.stop.sleep(ACCEPT_PAUSE).await;
     }
 

@@ -161,7 +161,7 @@ impl Session {
             _ => self.rules.kind.is_submission() && input.get(..5).is_some_and(auth),
         };
         let limits = &self.rules.limits;
-        if long { limits.auth_line.max(limits.line) } else { limits.line }
+        if long { limits.auth_line.saturating_add(2).max(limits.line) } else { limits.line }
     }
 
     fn line_too_long(&mut self, limit: usize, out: &mut Vec<u8>) -> Step<'static> {
