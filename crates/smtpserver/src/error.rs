@@ -49,14 +49,11 @@ pub enum ErrorKind {
     BadKey,
     /// TLS cannot be set up.
     Tls,
-    /// No random octets.
-    Random,
 }
 
 impl ErrorKind {
     /// Every kind, for documents and tests.
-    pub const ALL: [ErrorKind; 5] =
-        [Self::NoCertificate, Self::BadPem, Self::BadKey, Self::Tls, Self::Random];
+    pub const ALL: [ErrorKind; 4] = [Self::NoCertificate, Self::BadPem, Self::BadKey, Self::Tls];
 
     /// The stable name: for logs and tests.
     pub fn token(self) -> &'static str {
@@ -65,7 +62,6 @@ impl ErrorKind {
             Self::BadPem => "smtpserver.bad-pem",
             Self::BadKey => "smtpserver.bad-key",
             Self::Tls => "smtpserver.tls",
-            Self::Random => "smtpserver.random",
         }
     }
 
@@ -75,7 +71,6 @@ impl ErrorKind {
             Self::BadPem => "certificate or key is not valid PEM",
             Self::BadKey => "private key cannot be used with the certificate",
             Self::Tls => "TLS cannot be set up",
-            Self::Random => "no random octets from the system",
         }
     }
 }

@@ -41,7 +41,6 @@ struct Readme;
 
 mod backend;
 mod client;
-pub mod developer;
 mod driver;
 mod envelope;
 mod error;

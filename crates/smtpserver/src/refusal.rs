@@ -132,7 +132,7 @@ impl Refusal {
         self.delay
     }
 
-    pub(crate) fn of(code: Code, status: EnhancedCode, text: Cow<'static, str>) -> Self {
+    fn of(code: Code, status: EnhancedCode, text: Cow<'static, str>) -> Self {
         Self { code, status, text, slow: false, close: false, delay: Duration::ZERO }
     }
 

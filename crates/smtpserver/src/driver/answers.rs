@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ring::rand::SecureRandom as _;
 use sasl::{Mechanism, NONCE_OCTETS, Need};
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use super::connection::Connection;
 use super::now;
@@ -45,12 +45,13 @@ impl<B: Backend, T: Transport> Connection<B, T> {
     async fn nonce(&mut self, ask: AskNonce) -> Answer {
         self.shared.stop.sleep(ask.wait().min(MAX_LOGIN_DELAY)).await;
         let mut random = [0; NONCE_OCTETS];
-        // Where the system has no randomness there is no TLS either; a nonce of zeros helps nobody to log in, since the
-        // client's part of it is its own.
-        if self.shared.random.fill(&mut random).is_err() {
-            debug!(target: "smtpserver", "no random octets");
+        match self.shared.random.fill(&mut random) {
+            Ok(()) => ask.supply(random),
+            Err(_) => {
+                warn!(target: "smtpserver", "no random octets from the system: nobody can log in");
+                ask.refuse(Refusal::new(replies::AUTH_UNAVAILABLE))
+            }
         }
-        ask.supply(random)
     }
 
     async fn secret(&mut self, ask: AskSecret) -> Answer {

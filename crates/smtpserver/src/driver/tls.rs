@@ -191,3 +191,28 @@ impl ClientCertVerifier for AnyClient {
         self.0.supported_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refuses_what_is_no_certificate() {
+        let make = || rcgen::generate_simple_self_signed(vec!["mx.example".to_owned()]).unwrap();
+        let (made, other) = (make(), make());
+        let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+        let check = |chain: &str, key: &str, expected: Option<ErrorKind>| {
+            let kind =
+                Certificate::from_pem(chain.as_bytes(), key.as_bytes()).err().map(|error| error.kind());
+            assert_eq!(kind, expected);
+        };
+        check(&chain, &key, None);
+        check("", &key, Some(ErrorKind::NoCertificate));
+        check(&key, &key, Some(ErrorKind::NoCertificate));
+        check("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n", &key, Some(ErrorKind::BadPem));
+        check(&chain, &chain, Some(ErrorKind::BadPem));
+        check(&chain, &other.signing_key.serialize_pem(), Some(ErrorKind::BadKey));
+        let none = Tls::new(vec![], TlsRules::new(Kind::Smtp)).unwrap_err();
+        assert_eq!(none.to_string(), "no certificate");
+    }
+}

@@ -78,6 +78,11 @@ impl AskNonce {
     pub fn supply(self, random: [u8; NONCE_OCTETS]) -> Answer {
         Answer(Given::Nonce(random))
     }
+
+    /// There are none, and without them there is no exchange.
+    pub fn refuse(self, refusal: Refusal) -> Answer {
+        Answer(Given::Login(Err(refusal)))
+    }
 }
 
 /// What an exchange of AUTH needs to know of a user.

@@ -2,13 +2,13 @@
 
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use moxd_smtpserver::developer::{Stage, failure};
 use moxd_smtpserver::{
     Backend, Client, Hello, Kind, Login, LoginFailure, Received, Refusal, Sender, replies,
 };
 use sasl::{Absent, CramMd5Secret, Decoy, Hash, Identity, Need, Password, ScramSecret, Verifier};
-use smtp_parser::Path;
+use smtp_parser::{Code, Path};
 use tokio::sync::Semaphore;
 
 pub const USER: &str = "mox@localhost";
@@ -42,6 +42,21 @@ pub struct Transaction {
     sender: Path,
     recipients: Vec<Path>,
     content: Vec<u8>,
+}
+
+/// The failure that a local part asks for by its end, as in developer mode.
+fn failure(path: &Path, begins: &str) -> Option<Refusal> {
+    let text = path.mailbox()?.localpart.as_str().strip_prefix(begins)?;
+    let code = match text {
+        _ if text.ends_with("temperror") || text.ends_with("timeout") => 451,
+        _ if text.ends_with("permerror") => 550,
+        _ => text.get(text.len().checked_sub(3)?..)?.parse().ok().filter(|code| (400..600).contains(code))?,
+    };
+    let code = Code::new(code)?;
+    let text = Refusal::with(replies::SPECIAL_LOCALPART, code);
+    let refusal = Refusal::configured(code, 0, 0, text.text());
+    let slow = path.to_string().ends_with("timeout@localhost>");
+    Some(if slow { refusal.after(Duration::from_hours(1)) } else { refusal })
 }
 
 impl TestBackend {
@@ -116,11 +131,11 @@ impl Backend for TestBackend {
 
     async fn sender(&self, (): &mut (), client: &Client, sender: &Sender) -> Result<Transaction, Refusal> {
         self.tell(format!("sender {}", sender.path));
-        if let Path::Mailbox(mailbox) = &sender.path {
-            failure(&mailbox.localpart, Stage::Mail).map_or(Ok(()), Err)?;
-            if client.kind.is_submission() && !mailbox.localpart.as_str().starts_with("mox") {
-                return Err(Refusal::new(replies::SENDER_NOT_YOURS));
-            }
+        failure(&sender.path, "mailfrom").map_or(Ok(()), Err)?;
+        if client.kind.is_submission()
+            && sender.path.mailbox().is_some_and(|mailbox| !mailbox.localpart.as_str().starts_with("mox"))
+        {
+            return Err(Refusal::new(replies::SENDER_NOT_YOURS));
         }
         if let (Path::Literal(..), Kind::Smtp) = (&sender.path, client.kind) {
             return Err(Refusal::new(replies::SENDER_DOMAIN_REQUIRED));
@@ -138,8 +153,8 @@ impl Backend for TestBackend {
         self.tell(format!("recipient {recipient}"));
         if let Path::Mailbox(mailbox) = recipient {
             assert!(!self.fragile || mailbox.localpart.as_str() != "fragile", "a fault, on purpose");
-            failure(&mailbox.localpart, Stage::Recipient).map_or(Ok(()), Err)?;
         }
+        failure(recipient, "rcptto").map_or(Ok(()), Err)?;
         transaction.recipients.push(recipient.clone());
         Ok(())
     }
@@ -159,14 +174,7 @@ impl Backend for TestBackend {
         transaction: Transaction,
         received: &Received,
     ) -> Result<(), Refusal> {
-        let failures: Vec<_> = transaction
-            .recipients
-            .iter()
-            .filter_map(|path| match path {
-                Path::Mailbox(mailbox) => failure(&mailbox.localpart, Stage::Message),
-                _ => None,
-            })
-            .collect();
+        let failures: Vec<_> = transaction.recipients.iter().filter_map(|path| failure(path, "")).collect();
         if failures.len() == transaction.recipients.len() {
             let refusal = Refusal::all(&failures);
             let slow = transaction.recipients.iter().any(|path| path.to_string().starts_with("<slow"));
