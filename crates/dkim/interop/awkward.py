@@ -19,7 +19,7 @@ def messages():
         "fold-first": b"Comments:\r\n a value on the second line\r\n",
         "empty-value": b"Comments:\r\nKeywords: \r\n",
         "blanks-in-values": b"Comments: \t a \t b  c \t\r\nX-Tabs:\ta\t\tb\t\r\n",
-        "space-before-colon": b"Comments : a\r\nKEYWORDS\t: b\r\n",
+        "no-space-after-colon": b"Comments:a\r\nKEYWORDS:\tb\r\n",
         "upper-and-lower": b"cOmMeNtS: a\r\nREFERENCES: <2@example.test>\r\n",
         "repeated": b"Cc: a@example.net\r\nCc: b@example.net\r\ncc: c@example.net\r\n",
         "many-fields": b"".join(b"X-Field-%d: %s %s\r\n" % (n, word(), word()) for n in range(80)),

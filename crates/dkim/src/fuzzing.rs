@@ -1,7 +1,5 @@
 //! Entry points for fuzzing, each with the property it holds. Not part of the public face.
 
-#![allow(clippy::missing_panics_doc, reason = "a panic is how a property is reported")]
-
 use crate::arc::Seal;
 use crate::signature::{Claims, FIELD};
 use crate::{Policy, Record, Signature, Verifier};

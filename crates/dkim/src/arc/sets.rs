@@ -5,7 +5,7 @@ use crate::arc::{MAX_SETS, MESSAGE_SIGNATURE, RESULTS, SEAL};
 use crate::block::Block;
 use crate::canonical::BodyHash;
 use crate::tags::{Tags, is_fws, trim};
-use crate::verify::{Bodies, Candidate, Found, Outcome, Signed, removed};
+use crate::verify::{Bodies, Candidate, Signed, removed};
 use crate::{Canonicalization, Error, ErrorKind, Keys, Policy, Signature};
 use dns::Name;
 use message::{Header, Headers};
@@ -66,6 +66,7 @@ impl Sets {
         if found.is_empty() && fault.is_none() {
             return Self::Decided(Chain::none());
         }
+        let forms = bodies.len();
         let structure = match (malformed, fault) {
             (Some(error), _) => Err((None, error)),
             (None, Some(fault)) => Err(fault),
@@ -73,7 +74,11 @@ impl Sets {
         };
         match structure {
             Ok(sets) => Self::Open(sets),
-            Err((instance, error)) => Self::Decided(Chain::failed(highest, instance, error)),
+            Err((instance, error)) => {
+                // Nothing is hashed for a chain that is broken already.
+                bodies.truncate(forms);
+                Self::Decided(Chain::failed(highest, instance, error))
+            }
         }
     }
 
@@ -138,26 +143,22 @@ impl Sets {
 fn verify_seals(sets: &[Open], block: Block<'_>, keys: &Keys, data: &mut Vec<u8>) -> Result<(), Fault> {
     data.clear();
     for set in sets {
-        let instance = Some(set.seal.instance);
-        // RFC 8617 §5.2.1: all failures are permanent, those of DNS too.
-        let blame = |outcome: Outcome| outcome.error.map_or(Ok(()), |error| Err((instance, error)));
-        let found = match Found::of(&set.key, keys) {
-            Ok(found) => found,
-            Err(outcome) => return blame(outcome),
-        };
         // RFC 8617 §5.1.1: relaxed header canonicalisation; results, message signature, seal of each set.
         block.append(set.results, Canonicalization::Relaxed, data);
         block.append(set.message.field, Canonicalization::Relaxed, data);
         let before = data.len();
         block.append_signature(set.seal_field, set.removed.clone(), Canonicalization::Relaxed, data);
-        let signed = Signed {
+        let outcome = keys.verify(&set.key, || Signed {
             algorithm: set.seal.algorithm,
             domain: &set.seal.domain,
             identity: None,
             data,
             signature: &set.seal.signature,
-        };
-        blame(found.verify(&signed))?;
+        });
+        // RFC 8617 §5.2.1: all failures are permanent, those of DNS too.
+        if let Some(error) = outcome.error {
+            return Err((Some(set.seal.instance), error));
+        }
         data.truncate(before);
         block.append(set.seal_field, Canonicalization::Relaxed, data);
     }
@@ -194,7 +195,7 @@ pub(super) fn gather<'h, 'a>(headers: &'h Headers<'a>) -> (Vec<Gathered<'h, 'a>>
         };
         // RFC 8617 §5.2, step 3: exactly one of each in a set.
         if slot.replace((place, field)).is_some() {
-            fault.get_or_insert((Some(instance), ErrorKind::ArcDuplicate.into()));
+            fault.get_or_insert_with(|| (Some(instance), ErrorKind::ArcDuplicate.into()));
         }
     }
     // Instances end at 50, so the length fits.
@@ -277,8 +278,8 @@ fn message_signature(
     }
     let signer = signature.domain.clone();
     let candidate = policy.check(&signature, now).and_then(|()| {
-        let candidate = Candidate::new(signature, field, removed(header, &tags), bodies);
-        candidate.map(Box::new).map_err(|(_, error)| error)
+        let key = signature.selector.key_name(&signature.domain)?;
+        Ok(Box::new(Candidate::new(signature, key, field, removed(header, &tags), bodies)))
     });
     Ok(MessageSignature { field, signer, candidate })
 }

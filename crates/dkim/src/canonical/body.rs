@@ -93,15 +93,16 @@ impl Canonicalizer {
         text.len()
     }
 
-    /// Goes octet by octet to behind the next one that is text, and returns what is left.
+    /// Goes octet by octet to the next one that is text, and returns what is left from there.
     fn careful<'a>(&mut self, unsure: &'a [u8]) -> &'a [u8] {
-        for (at, octet) in unsure.iter().enumerate() {
-            if self.held.cr {
-                self.held.cr = false;
+        let mut rest = unsure;
+        while let Some((octet, tail)) = rest.split_first() {
+            if std::mem::take(&mut self.held.cr) {
                 if *octet == b'\n' {
                     // RFC 6376 §3.4.4: white space at the end of a line does not count.
                     self.held.blank = false;
                     self.held.line_ends += 1;
+                    rest = tail;
                     continue;
                 }
                 // Only CRLF ends a line: this carriage return is text.
@@ -109,25 +110,37 @@ impl Canonicalizer {
                 self.sink.write(b"\r");
             }
             match octet {
-                b'\r' => self.held.cr = true,
-                b' ' | b'\t' if self.kind == Canonicalization::Relaxed => self.held.blank = true,
+                b'\r' => {
+                    self.held.cr = true;
+                    rest = tail;
+                }
+                b' ' | b'\t' if self.kind == Canonicalization::Relaxed => {
+                    self.held.blank = true;
+                    let blanks = tail.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+                    rest = tail.get(blanks..).unwrap_or_default();
+                }
                 _ => {
                     self.release();
-                    self.sink.write(std::slice::from_ref(octet));
-                    return unsure.get(at + 1..).unwrap_or_default();
+                    return rest;
                 }
             }
         }
-        b""
+        rest
     }
 
     /// Text follows: what was held back before it counts.
     fn release(&mut self) {
         self.text = true;
-        self.sink.line_ends(self.held.line_ends);
-        self.held.line_ends = 0;
-        if std::mem::take(&mut self.held.blank) {
-            self.sink.write(b" ");
+        let Held { line_ends, blank, .. } = std::mem::take(&mut self.held);
+        match (line_ends, blank) {
+            (0, false) => {}
+            (0, true) => self.sink.write(b" "),
+            (1, true) => self.sink.write(b"\r\n "),
+            (_, false) => self.sink.line_ends(line_ends),
+            (_, true) => {
+                self.sink.line_ends(line_ends);
+                self.sink.write(b" ");
+            }
         }
     }
 

@@ -21,6 +21,16 @@ impl Bodies {
         })
     }
 
+    /// How many forms there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Forgets the forms that were added after there were `len`.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.0.truncate(len);
+    }
+
     pub(crate) fn push(&mut self, piece: &[u8]) {
         for (_, _, body) in &mut self.0 {
             body.push(piece);
@@ -49,17 +59,13 @@ pub(crate) struct Candidate {
 impl Candidate {
     pub(crate) fn new(
         signature: Signature,
+        key: Name,
         field: usize,
         removed: Range<usize>,
         bodies: &mut Bodies,
-    ) -> Result<Self, (Signature, Error)> {
-        match signature.selector.key_name(&signature.domain) {
-            Ok(key) => {
-                let body = bodies.place(signature.body_canonicalization, signature.body_length);
-                Ok(Self { signature, key, field, removed, body })
-            }
-            Err(error) => Err((signature, error)),
-        }
+    ) -> Self {
+        let body = bodies.place(signature.body_canonicalization, signature.body_length);
+        Self { signature, key, field, removed, body }
     }
 
     /// Checks the signature, and the body against it. `data` is room to work in.
@@ -70,20 +76,18 @@ impl Candidate {
         keys: &Keys,
         data: &mut Vec<u8>,
     ) -> Outcome {
-        let found = match Found::of(&self.key, keys) {
-            Ok(found) => found,
-            Err(outcome) => return outcome,
-        };
-        data.clear();
         let (signature, kind) = (&self.signature, self.signature.header_canonicalization);
-        block.append_fields(&signature.fields, kind, data);
-        block.append_signature(self.field, self.removed.clone(), kind, data);
-        let mut outcome = found.verify(&Signed {
-            algorithm: signature.algorithm,
-            domain: &signature.domain,
-            identity: signature.identity.as_ref(),
-            data,
-            signature: &signature.signature,
+        let mut outcome = keys.verify(&self.key, || {
+            data.clear();
+            block.append_fields(&signature.fields, kind, data);
+            block.append_signature(self.field, self.removed.clone(), kind, data);
+            Signed {
+                algorithm: signature.algorithm,
+                domain: &signature.domain,
+                identity: signature.identity.as_ref(),
+                data,
+                signature: &signature.signature,
+            }
         });
         if outcome.error.is_none() {
             outcome.error = self.check_body(bodies).err();
@@ -122,28 +126,19 @@ pub(crate) struct Signed<'a> {
     pub(crate) signature: &'a [u8],
 }
 
-/// The records of one key, at least one.
-pub(crate) struct Found<'a> {
-    records: &'a [Record],
-    security: Security,
-}
-
-impl<'a> Found<'a> {
-    /// The records, or what became of everything that needs them.
-    pub(crate) fn of(name: &Name, keys: &'a Keys) -> Result<Self, Outcome> {
+impl Keys {
+    /// Verifies with the key of this name. What was signed is made only if there is a key.
+    pub(crate) fn verify<'s>(&self, name: &Name, signed: impl FnOnce() -> Signed<'s>) -> Outcome {
         let failed = |error, security| Outcome { record: None, error: Some(error), security };
-        match keys.get(name) {
-            Some(Key { records: Ok(records), security }) => Ok(Self { records, security: *security }),
-            Some(Key { records: Err(error), security }) => Err(failed(error.clone(), *security)),
-            None => Err(failed(Error::about(ErrorKind::KeyLookup, b"not asked for"), Security::Unknown)),
-        }
-    }
-
-    /// RFC 6376 §6.1.2: of several key records, each may be tried until one verifies.
-    pub(crate) fn verify(&self, signed: &Signed<'_>) -> Outcome {
-        let mut outcome =
-            Outcome { record: None, error: Some(ErrorKind::NoKey.into()), security: self.security };
-        for record in self.records {
+        let (records, security) = match self.get(name) {
+            Some(Key { records: Ok(records), security }) => (records, *security),
+            Some(Key { records: Err(error), security }) => return failed(error.clone(), *security),
+            None => return failed(Error::about(ErrorKind::KeyLookup, b"not asked for"), Security::Unknown),
+        };
+        let signed = signed();
+        let mut outcome = failed(ErrorKind::NoKey.into(), security);
+        // RFC 6376 §6.1.2: of several key records, each may be tried until one verifies.
+        for record in records {
             let error = match signed.verify_with(record) {
                 Ok(()) => None,
                 // A key that fits and does not verify tells more than one that does not fit.

@@ -5,7 +5,7 @@ mod keys;
 mod policy;
 mod verifier;
 
-pub(crate) use candidate::{Bodies, Candidate, Found, Outcome, Signed};
+pub(crate) use candidate::{Bodies, Candidate, Signed};
 pub use keys::{KeyLookups, Keys, MAX_KEY_RECORDS};
 pub use policy::{CLOCK_SKEW, MAX_SIGNATURES, Policy};
 pub(crate) use verifier::removed;

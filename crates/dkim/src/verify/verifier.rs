@@ -179,9 +179,9 @@ fn consider(field: &Header<'_>, place: usize, policy: &Policy, now: u64, bodies:
     if let Err(error) = policy.check(&signature, now) {
         return refuse(field, Some(signature), error);
     }
-    match Candidate::new(signature, place, removed, bodies) {
-        Ok(candidate) => Entry::Open(Box::new(candidate)),
-        Err((signature, error)) => refuse(field, Some(signature), error),
+    match signature.selector.key_name(&signature.domain) {
+        Ok(key) => Entry::Open(Box::new(Candidate::new(signature, key, place, removed, bodies))),
+        Err(error) => refuse(field, Some(signature), error),
     }
 }
 
@@ -199,4 +199,42 @@ pub async fn verify(dns: &dyn Resolver, message: &[u8], policy: &Policy, now: u6
         verifier.body(body);
     }
     verifier.finish(&keys)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many forms of the body are hashed for these signatures.
+    #[track_caller]
+    fn check(tags: &[&str], want: usize) {
+        let hash = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+        let field = |tags: &&str| {
+            format!(
+                "DKIM-Signature: v=1; a=rsa-sha256; d=a.test; s=s; h=from:subject; bh={hash}; b=AAAA; {tags}\r\n"
+            )
+        };
+        let header: String = tags.iter().map(field).collect();
+        let policy = Policy { body_length: true, ..Policy::default() };
+        assert_eq!(Verifier::new(header.as_bytes(), &policy, 1000).bodies.len(), want, "{tags:?}");
+    }
+
+    #[test]
+    fn each_form_of_the_body_is_hashed_once() {
+        check(&["", "c=simple/simple", "c=relaxed"], 1);
+        check(&["c=relaxed/relaxed", "", "c=simple/relaxed"], 2);
+        check(&["l=1", "l=2", "l=1", "l=1; c=relaxed/relaxed"], 3);
+    }
+
+    #[test]
+    fn nothing_is_hashed_for_what_is_refused() {
+        check(&["x=1", "t=9000", "l=x", "q=other", "c=other/relaxed"], 0);
+        check(&[], 0);
+    }
+
+    #[test]
+    fn a_message_without_signatures_keeps_nothing() {
+        let verifier = Verifier::new(b"From: a@a.test\r\nSubject: x\r\n\r\n", &Policy::default(), 1000);
+        assert!(verifier.header.is_empty() && verifier.lookups().names().is_empty());
+    }
 }
