@@ -96,8 +96,14 @@ impl Backend for TestBackend {
 
     async fn secret(&self, (): &mut (), client: &Client, need: Need) -> Result<Verifier, Refusal> {
         Ok(match need {
+            Need::Password { username, .. } | Need::Scram { username, .. }
+                if username == "broken@localhost" =>
+            {
+                return Err(Refusal::new(replies::ERROR_PROCESSING));
+            }
             Need::Password { username, password } => {
-                Verifier::Checked(username == USER && password.as_str() == PASSWORD)
+                let known = username == USER || username == "disabled@localhost";
+                Verifier::Checked(known && password.as_str() == PASSWORD)
             }
             Need::Scram { username, hash } if username == USER => Verifier::Scram(secret(hash)),
             Need::Scram { username, hash } => {
@@ -120,6 +126,9 @@ impl Backend for TestBackend {
     }
 
     async fn login(&self, (): &mut (), _: &Client, identity: &Identity) -> Result<Login, Refusal> {
+        if identity.username == "disabled@localhost" {
+            return Err(Refusal::with(replies::ACCOUNT_DISABLED, "closed for the holidays"));
+        }
         self.tell(format!("login {} {}", identity.username, identity.mechanism));
         Ok(Login { account: "mox".into(), address: identity.username.parse().unwrap() })
     }

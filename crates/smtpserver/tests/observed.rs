@@ -1,0 +1,215 @@
+//! What an operator sees: logs, and numbers.
+
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use common::backend::TestBackend;
+use common::driver::{Client, settings};
+use common::talk::Peer as _;
+use metrics::{
+    Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder,
+    SharedString, Unit,
+};
+use moxd_smtpserver::{Reveal, Server, Settings, Stop};
+use tracing_subscriber::fmt::MakeWriter;
+
+/// Logs in, and sends a message with a secret in it.
+async fn talk(reveal: Reveal) {
+    let stop = Stop::new();
+    let settings = Settings { reveal, ..settings(stop.clone()) };
+    let server = Server::new(Arc::new(TestBackend::default()), settings);
+    let (client, stream) = tokio::io::duplex(1 << 16);
+    let ends = [([192, 0, 2, 1], 4000).into(), ([127, 0, 0, 1], 587).into()];
+    let rules = common::rules("submission", &[]);
+    let task = tokio::spawn(async move { server.converse(stream, ends, rules, None).await });
+    let mut client = Client::new(client, stop);
+    client.reply().await;
+    for line in [
+        "EHLO client.example",
+        "AUTH PLAIN AG1veEBsb2NhbGhvc3QAd3Jvbmcgb25l",
+        "AUTH PLAIN",
+        "AG1veEBsb2NhbGhvc3QAbW94bW94bW94",
+        "MAIL FROM:<mox@localhost>",
+        "RCPT TO:<mox@localhost>",
+        "DATA",
+        "From: <mox@localhost>\r\n\r\na confession\r\n.",
+        "QUIT",
+    ] {
+        client.ask(line).await;
+    }
+    assert_eq!(client.line().await, None);
+    task.await.unwrap();
+}
+
+/// A log in memory.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(octets);
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Log {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+/// The log of a conversation.
+async fn logged(level: tracing::Level, reveal: Reveal) -> String {
+    let log = Log::default();
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(level).with_ansi(false).with_writer(log.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    talk(reveal).await;
+    let octets = log.0.lock().unwrap().clone();
+    String::from_utf8(octets).unwrap()
+}
+
+#[tokio::test]
+async fn a_connection_is_two_lines_and_a_failed_login_one() {
+    let log = logged(tracing::Level::INFO, Reveal::default()).await;
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("smtpserver: ")).collect();
+    assert_eq!(lines.len(), 3, "{log}");
+    assert!(lines[0].contains("new connection remote=192.0.2.1:4000"), "{log}");
+    assert!(lines[1].contains("failed login") && lines[1].contains("badcreds"), "{log}");
+    assert!(lines[2].contains("connection closed") && lines[2].contains("smtpserver.quit"), "{log}");
+    assert!(lines[2].contains("username=\"mox@localhost\""), "{log}");
+    // All lines carry the number of the connection and its id.
+    assert!(lines.iter().all(|line| line.contains("smtp{cid=1 id=")), "{log}");
+}
+
+#[tokio::test]
+async fn no_level_shows_secrets() {
+    let log = logged(tracing::Level::TRACE, Reveal::default()).await;
+    for (text, there) in [
+        ("LS: 220 localhost ESMTP moxd", true),
+        ("RC: EHLO client.example", true),
+        ("RC: AUTH PLAIN ***", true),
+        ("RC: ***", true),
+        ("RC: ...", true),
+        ("RC: QUIT", true),
+        ("AG1veEBsb2NhbGhvc3QA", false),
+        ("confession", false),
+    ] {
+        assert_eq!(log.contains(text), there, "{text}\n{log}");
+    }
+}
+
+#[tokio::test]
+async fn secrets_are_shown_to_who_insists() {
+    let log = logged(tracing::Level::TRACE, Reveal { auth: true, data: true }).await;
+    assert!(log.contains("RC: AG1veEBsb2NhbGhvc3QAbW94bW94bW94"), "{log}");
+    assert!(log.contains("a confession"), "{log}");
+}
+
+/// Numbers in memory, by name and labels.
+#[derive(Clone, Default)]
+struct Numbers(Arc<Mutex<BTreeMap<String, f64>>>);
+
+/// One of them.
+struct Number(Numbers, String);
+
+impl Number {
+    fn add(&self, value: f64) {
+        *self.0.0.lock().unwrap().entry(self.1.clone()).or_default() += value;
+    }
+}
+
+impl CounterFn for Number {
+    fn increment(&self, value: u64) {
+        self.add(value as f64);
+    }
+
+    fn absolute(&self, value: u64) {
+        self.add(value as f64);
+    }
+}
+
+impl GaugeFn for Number {
+    fn increment(&self, value: f64) {
+        self.add(value);
+    }
+
+    fn decrement(&self, value: f64) {
+        self.add(-value);
+    }
+
+    fn set(&self, _: f64) {}
+}
+
+impl HistogramFn for Number {
+    fn record(&self, _: f64) {
+        self.add(1.0);
+    }
+}
+
+impl Numbers {
+    fn number(&self, key: &Key) -> Arc<Number> {
+        let mut labels: Vec<_> =
+            key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
+        labels.sort();
+        Arc::new(Number(self.clone(), format!("{} {}", key.name(), labels.join(" "))))
+    }
+}
+
+impl Recorder for Numbers {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        Counter::from_arc(self.number(key))
+    }
+
+    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::from_arc(self.number(key))
+    }
+
+    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::from_arc(self.number(key))
+    }
+}
+
+#[tokio::test]
+async fn counts_what_happens() {
+    let numbers = Numbers::default();
+    let _guard = metrics::set_default_local_recorder(&numbers);
+    talk(Reveal::default()).await;
+    let have: Vec<_> =
+        numbers.0.lock().unwrap().iter().map(|(name, value)| format!("{name} {value}")).collect();
+    let duration = |cmd, code, ecode| {
+        format!(
+            "mox_smtpserver_command_duration_seconds cmd={cmd} code={code} ecode={ecode} kind=submission 1"
+        )
+    };
+    let want = [
+        "mox_authentication_total kind=submission result=badcreds variant=plain 1".to_owned(),
+        "mox_authentication_total kind=submission result=ok variant=plain 1".to_owned(),
+        "mox_connections_count listener=submission protocol=smtp 0".to_owned(),
+        "mox_panic_total pkg=smtpserver 0".to_owned(),
+        duration("auth", "235", "2.7.0"),
+        duration("auth", "535", "5.7.8"),
+        duration("data", "250", "2.2.0"),
+        duration("ehlo", "250", ""),
+        duration("mail", "250", "2.1.0"),
+        duration("quit", "221", "2.0.0"),
+        duration("rcpt", "250", "2.1.0"),
+        "mox_smtpserver_connection_total kind=submission 1".to_owned(),
+    ];
+    assert_eq!(have, want);
+}
