@@ -24,6 +24,10 @@ pub(crate) fn start(filter: &str, format: LogFormat) -> Result<()> {
     Ok(())
 }
 
+/// Libraries that warn of what strangers' name servers do, which the results say already. What the operator writes comes
+/// after it and wins.
+const QUIET: &str = "hickory_net=error,hickory_proto=error,hickory_resolver=error,rustls=error";
+
 /// The crates of this workspace have a prefix in their targets, which nobody has to write.
 fn full_names(filter: &str) -> String {
     let full = |directive: &str| match directive.split_once('=') {

@@ -5,12 +5,14 @@ use metrics::{Unit, counter, describe_counter};
 pub(crate) const DELIVERY: &str = "mox_smtpserver_delivery_total";
 pub(crate) const SUBMISSION: &str = "mox_smtpserver_submission_total";
 pub(crate) const ERRORS: &str = "mox_smtpserver_errors_total";
+pub(crate) const DKIM_SIGN: &str = "mox_dkim_sign_total";
 
 /// Describes the metrics to the recorder, and shows those without variable labels from the start.
 pub(crate) fn describe() {
     describe_counter!(DELIVERY, Unit::Count, "Recipients of incoming messages, by what became of them.");
     describe_counter!(SUBMISSION, Unit::Count, "Submitted messages, by what became of them.");
     describe_counter!(ERRORS, Unit::Count, "Errors of our own that did not fail the message.");
+    describe_counter!(DKIM_SIGN, Unit::Count, "DKIM signatures made, by algorithm of the key.");
     for result in
         ["ok", "badmessage", "badfrom", "badheader", "messagelimiterror", "recipientlimiterror", "queueerror"]
     {
@@ -28,7 +30,7 @@ pub(crate) fn error(error: &'static str) {
 
 /// A signature that was made.
 pub(crate) fn signed(key: &'static str) {
-    counter!("mox_dkim_sign_total", "key" => key).increment(1);
+    counter!(DKIM_SIGN, "key" => key).increment(1);
 }
 
 /// A judge that broke; the message goes on without it.

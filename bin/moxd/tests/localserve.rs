@@ -1,0 +1,422 @@
+//! Developer mode as a developer meets it: started with nothing prepared, mail goes in by SMTP and comes out by verbs.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
+
+mod common;
+
+use common::client::Smtp;
+use common::names::Names;
+use common::run::{MOXD, has_keys, moxd};
+use common::server::{METRICS, Process, SMTP, SUBMISSION, SUBMISSIONS, Server, free_offset, text};
+use serde_json::json;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+
+/// A message with what a mail server could stumble over: lines of one and two dots, an empty line at the end, 8-bit
+/// text, a long line.
+fn awkward(number: u32) -> Vec<u8> {
+    let long = "x".repeat(900);
+    format!(
+        "From: \"Mox\" <mox@localhost>\r\nTo: mox@localhost\r\nSubject: awkward {number}\r\n\
+         Date: Tue, 03 Nov 2026 15:04:05 +0000\r\nMessage-ID: <{number}@client.example>\r\nMIME-Version: 1.0\r\n\
+         Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n\
+         .\r\n..\r\n.dot\r\nFrom here on: grüße\r\n{long}\r\n\r\n"
+    )
+    .into_bytes()
+}
+
+#[test]
+fn mail_comes_in_on_every_port_and_is_there_after_the_end() {
+    let mut server = Server::develop();
+    server.session(SMTP).deliver("you@example.org", &["mox@localhost"], &awkward(1));
+
+    let mut client = server.session(SUBMISSION);
+    client.starttls(&server.certificate());
+    assert_eq!(client.auth("SCRAM-SHA-256-PLUS", "mox@localhost", "moxmoxmox"), "235 2.7.0 nice\r\n");
+    client.deliver("mox@localhost", &["you@example.org"], &awkward(2));
+
+    let mut client = server.session(SUBMISSIONS);
+    assert_eq!(client.auth("PLAIN", "mox@localhost", "moxmoxmox"), "235 2.7.0 nice\r\n");
+    client.deliver("mox@localhost", &["mox@localhost", "you@example.org"], &awkward(3));
+
+    let rows = server.messages();
+    let kept: Vec<_> = rows.iter().map(|row| server.show(row["id"].as_u64().unwrap())).collect();
+    // A copy for each recipient, each with what the server added in front and nothing else changed.
+    for (message, number) in kept.iter().zip([1, 2, 3, 3]) {
+        assert!(message.ends_with(&awkward(number)), "{}", String::from_utf8_lossy(message));
+        assert!(message.starts_with(b"Delivered-To: "), "{}", String::from_utf8_lossy(message));
+    }
+    assert_eq!(rows.len(), 4);
+    for row in &rows {
+        has_keys(
+            row,
+            &[
+                "id",
+                "mailbox",
+                "received",
+                "size",
+                "from",
+                "subject",
+                "message_id",
+                "remote_ip",
+                "mail_from",
+                "rcpt_to",
+                "flags",
+                "validation",
+                "reason",
+            ],
+        );
+        has_keys(&row["validation"], &["ehlo", "mailfrom", "msgfrom"]);
+    }
+    let said = ["mailbox", "from", "subject", "message_id", "remote_ip", "mail_from", "rcpt_to", "flags"]
+        .map(|key| rows[0][key].clone());
+    let expected = json!([
+        "Inbox",
+        "mox@localhost",
+        "awkward 1",
+        "1@client.example",
+        "127.0.0.1",
+        "you@example.org",
+        "mox@localhost",
+        []
+    ]);
+    assert_eq!(json!(said), expected);
+    assert_eq!(rows[0]["size"], kept[0].len());
+    let recipients: Vec<_> = rows.iter().map(|row| row["rcpt_to"].as_str().unwrap()).collect();
+    assert_eq!(recipients, ["mox@localhost", "you@example.org", "mox@localhost", "you@example.org"]);
+
+    // The same verbs without the server, and with the next one.
+    server.stop();
+    assert_eq!(server.messages(), rows);
+    assert_eq!(server.show(rows[3]["id"].as_u64().unwrap()), kept[3]);
+    server.start();
+    assert_eq!(server.messages(), rows);
+    assert_eq!(server.show(rows[0]["id"].as_u64().unwrap()), kept[0]);
+}
+
+#[test]
+fn makes_its_folder_once_and_says_how_to_use_it() {
+    let mut server = Server::develop();
+    let modes = [
+        ("moxd.toml", 0o644),
+        ("domains.toml", 0o644),
+        ("localhost.crt", 0o644),
+        ("localhost.key", 0o600),
+        ("dkim-ed25519.key", 0o600),
+    ];
+    let read = |name: &str| std::fs::read(server.config(name)).unwrap();
+    let before = modes.map(|(name, mode)| {
+        let meta = std::fs::metadata(server.config(name)).unwrap();
+        assert_eq!(meta.permissions().mode() & 0o777, mode, "{name}");
+        read(name)
+    });
+    assert_eq!(server.verb(&["config", "test"]).text(), format!("{} is valid\n", text(&server.config("moxd.toml"))));
+    server.stop();
+
+    // Once more by hand, for what it prints.
+    let log = std::fs::File::create(server.scratch("printed")).unwrap();
+    let mut command = Command::new(MOXD);
+    let offset = (server.address(SMTP).port() - SMTP).to_string();
+    command.args(["localserve", "--port-offset", &offset, "--dir"]).arg(server.dir()).stdin(Stdio::null());
+    let mut process = Process::start_printing(&mut command, log);
+    process.wait_for("ready");
+    process.signal("INT");
+    assert_eq!(process.end(), Some(0));
+    let printed = std::fs::read_to_string(server.scratch("printed")).unwrap();
+    for words in [
+        format!("SMTP         {}", server.address(SMTP)),
+        format!("submission   {}   user mox@localhost, password moxmoxmox", server.address(SUBMISSION)),
+        format!("submissions  {}", server.address(SUBMISSIONS)),
+        format!("metrics      http://{}/metrics", server.address(METRICS)),
+        format!("moxd --config {} message list mox", text(&server.config("moxd.toml"))),
+    ] {
+        assert!(printed.contains(&words), "{words}\n{printed}");
+    }
+    let read = |name: &str| std::fs::read(server.config(name)).unwrap();
+    assert_eq!(before, modes.map(|(name, _)| read(name)), "the files of the first start are kept");
+}
+
+#[test]
+fn refuses_arguments_that_make_no_sense() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = text(dir.path());
+    let why = moxd(["localserve", "--dir", &dir, "--ip", "192.0.2.1"]).failed();
+    assert_eq!(why, "--ip 192.0.2.1: developer mode is for loopback addresses alone");
+    let why = moxd(["localserve", "--dir", &dir, "--port-offset", "64000"]).failed();
+    assert_eq!(why, "--port-offset 64000: the ports would exceed 65535");
+    moxd(["localserve", "--port-offset", "many"]).wrong_arguments();
+    moxd(["localserve", "--dns", "127.0.0.1"]).wrong_arguments();
+    moxd::<&str>([]).wrong_arguments();
+    moxd(["fly"]).wrong_arguments();
+}
+
+/// Asks for a failure, and looks at the reply; `*` in it stands for the request's number.
+#[track_caller]
+fn fails(reply: &str, expected: &str) {
+    let (head, tail) = expected.split_once('*').unwrap();
+    assert!(reply.starts_with(head) && reply.trim_end().ends_with(tail), "{reply}");
+}
+
+#[test]
+fn special_local_parts_fail_as_they_ask() {
+    let server = Server::develop();
+    for (local, reply) in [
+        ("mailfrom-temperror", "451 4.0.0 failure with code 451 due to special localpart (*)"),
+        ("mailfrompermerror", "550 5.0.0 failure with code 550 due to special localpart (*)"),
+        ("mailfrom421", "421 4.0.0 failure with code 421 due to special localpart (*)"),
+        ("MailFrom599", "599 5.0.0 failure with code 599 due to special localpart (*)"),
+    ] {
+        let mut client = server.session(SMTP);
+        fails(&client.ask(&format!("MAIL FROM:<{local}@example.org>")), reply);
+    }
+    for (local, at_recipient, at_data) in [
+        ("rcptto-temperror", Some("451 4.0.0 failure with code 451 due to special localpart (*)"), None),
+        ("rcptto552", Some("552 5.0.0 failure with code 552 due to special localpart (*)"), None),
+        ("permerror", None, Some("550 5.0.0 failure with code 550 due to special localpart (*)")),
+        ("x-temperror", None, Some("451 4.0.0 failure with code 451 due to special localpart (*)")),
+        ("user452", None, Some("452 4.0.0 failure with code 452 due to special localpart (*)")),
+        // Not the codes of a failure: these are delivered.
+        ("user600", None, None),
+        ("user250", None, None),
+        ("rcptto399", None, None),
+        ("mailfrom550", None, None),
+    ] {
+        for port in [SMTP, SUBMISSION] {
+            let mut client = if port == SMTP { server.session(port) } else { server.login(port) };
+            client.expect("MAIL FROM:<mox@localhost>", "250 ");
+            let reply = client.ask(&format!("RCPT TO:<{local}@example.org>"));
+            if let Some(expected) = at_recipient {
+                fails(&reply, expected);
+                continue;
+            }
+            assert_eq!(reply, "250 2.1.0 now on the list\r\n", "{local}");
+            client.expect("DATA", "354 ");
+            let reply = client.finish(b"From: mox@localhost\r\n\r\nhello\r\n");
+            match at_data {
+                Some(expected) => fails(&reply, expected),
+                None => assert_eq!(reply, "250 2.2.0 it is done\r\n", "{local}"),
+            }
+        }
+    }
+    // What has to fail later is taken now.
+    let mut client = server.login(SUBMISSION);
+    client.deliver("mox@localhost", &["queue-permerror@example.org"], b"From: mox@localhost\r\n\r\nhello\r\n");
+    // The four that are no failures on two ports, and the last one.
+    assert_eq!(server.messages().len(), 9);
+}
+
+/// The names of the header fields, in order.
+fn names(message: &str) -> Vec<&str> {
+    let (header, _) = message.split_once("\r\n\r\n").unwrap();
+    let fields = header.split("\r\n").filter(|line| !line.starts_with([' ', '\t']));
+    fields.map(|field| field.split_once(':').unwrap().0).collect()
+}
+
+#[test]
+fn fields_are_added_in_front_and_lies_about_us_are_removed() {
+    let server = Server::develop();
+    let message = "Received: from a.example by b.example; Tue, 03 Nov 2026 15:04:05 +0000\r\n\
+        Authentication-Results: localhost; spf=pass\r\n smtp.mailfrom=bank.example\r\n\
+        Authentication-Results: elsewhere.example; spf=pass smtp.mailfrom=bank.example\r\n\
+        AUTHENTICATION-RESULTS: LocalHost 1;\r\n dmarc=pass header.from=bank.example\r\n\
+        Bcc: hidden@example.org\r\nReturn-Path: <before@example.org>\r\nFrom: you@example.org\r\n\r\nhello\r\n";
+    server.session(SMTP).deliver("you@example.org", &["mox@localhost"], message.as_bytes());
+    let kept = server.newest();
+    let ours = ["Delivered-To", "Return-Path", "Authentication-Results", "Received"];
+    let theirs = ["Received", "Authentication-Results", "Bcc", "Return-Path", "From"];
+    assert_eq!(names(&kept), [&ours[..], &theirs].concat());
+    assert!(kept.starts_with("Delivered-To: mox@localhost\r\nReturn-Path: <you@example.org>\r\n"), "{kept}");
+    assert!(!kept.contains("smtp.mailfrom=bank.example\r\nAuth"), "{kept}");
+    assert!(kept.contains("Authentication-Results: elsewhere.example; spf=pass"), "{kept}");
+    // Without DNS nothing is asked, and nothing is proven.
+    let (_, results) = kept.split_once("Authentication-Results: localhost;").unwrap();
+    let (results, _) = results.split_once("\r\nReceived:").unwrap();
+    for method in ["iprev=none", "dkim=none", "spf=none", "dmarc=none"] {
+        assert!(results.contains(method), "{results}");
+    }
+    assert!(!results.contains("=pass"), "{results}");
+    let (_, received) = kept.split_once("\r\nReceived: ").unwrap();
+    assert!(received.starts_with("from client.example ([127.0.0.1]) by localhost ([127.0.0.1])"), "{received}");
+    assert!(received.contains("with ESMTP id"), "{received}");
+    assert!(received.contains("for\r\n\t<mox@localhost>;") || received.contains("for <mox@localhost>;"), "{received}");
+}
+
+#[test]
+fn submissions_are_completed_relieved_and_signed() {
+    let mut server = Server::develop();
+    let message = "Return-Path: <before@example.org>\r\nBcc: hidden@example.org,\r\n other@example.org\r\n\
+        From: mox@localhost\r\nTo: you@example.org\r\nSubject: =?utf-8?q?gr=C3=BC=C3=9Fe?=\r\n\r\nhello\r\n";
+    let mut client = server.login(SUBMISSION);
+    client.deliver("mox@localhost", &["you@example.org"], message.as_bytes());
+    let kept = server.newest();
+    let ours = ["Delivered-To", "Return-Path", "Received", "Message-ID", "Date", "DKIM-Signature"];
+    let theirs = ["Authentication-Results", "From", "To", "Subject"];
+    assert_eq!(names(&kept), [&ours[..], &theirs].concat());
+    assert!(kept.contains("Return-Path: <mox@localhost>\r\n") && !kept.contains("hidden@"), "{kept}");
+    assert!(kept.contains("Authentication-Results: localhost; auth=pass smtp.mailfrom=mox@localhost\r\n"), "{kept}");
+    assert!(!kept.contains("127.0.0.1") && !kept.contains("client.example"), "where users are: {kept}");
+    let row = server.messages().remove(0);
+    assert_eq!(row["subject"], "grüße");
+    assert!(row["message_id"].as_str().unwrap().ends_with("@localhost"), "{row}");
+
+    // Anybody who has the key in DNS can verify it.
+    let record = moxd(["dkim", "txt", &text(&server.config("dkim-ed25519.key"))]).text();
+    let names = Names::serve(&format!("local._domainkey.localhost. TXT \"{}\"", record.trim_end()));
+    let verify = |message: &[u8]| {
+        let arguments = ["dkim", "verify", "--dns", &names.address(), "--json", "-"];
+        common::run::moxd_reading(arguments, message).json()
+    };
+    let verified = verify(kept.as_bytes());
+    let expected = json!([{
+        "status": "pass",
+        "domain": "localhost",
+        "selector": "local",
+        "algorithm": "ed25519-sha256",
+        "identity": "mox@localhost",
+        "error": null,
+    }]);
+    assert_eq!(verified, expected);
+    let changed = verify(kept.replace("hello", "hallo").as_bytes());
+    assert_eq!(changed[0]["status"], "fail", "{changed}");
+    let changed = verify(kept.replace("To: you@", "To: me@").as_bytes());
+    assert_eq!(changed[0]["status"], "fail", "{changed}");
+
+    // What a user may not do.
+    let mut client = server.login(SUBMISSION);
+    client.expect("MAIL FROM:<you@example.org>", "550 5.7.1 ");
+    client.begin("mox@localhost", &["you@example.org"]);
+    assert!(client.finish(b"From: you@example.org\r\n\r\nnot mine\r\n").starts_with("550 5.7.1 "));
+    let mut client = server.session(SUBMISSION);
+    client.expect("MAIL FROM:<mox@localhost>", "530 5.7.0 ");
+    assert!(client.auth("SCRAM-SHA-256", "mox@localhost", "wrong").starts_with("535 5.7.8 "));
+    assert_eq!(client.auth("SCRAM-SHA-256", "mox@localhost", "moxmoxmox"), "235 2.7.0 nice\r\n");
+    server.stop();
+    assert_eq!(server.messages().len(), 1);
+}
+
+#[test]
+fn ends_in_time_and_lets_a_running_transaction_finish() {
+    let mut server = Server::develop();
+    let mut idle = server.session(SMTP);
+    let mut slow = server.session(SMTP);
+    let mut busy = server.session(SMTP);
+    // An answer that takes an hour, as its local part asks.
+    slow.expect("MAIL FROM:<you@example.org>", "250 ");
+    slow.write(b"RCPT TO:<rcptto-timeout@example.org>\r\n");
+    busy.begin("you@example.org", &["mox@localhost"]);
+    busy.write(b"From: you@example.org\r\n\r\nhalf of it, ");
+
+    server.process().signal("TERM");
+    server.process().wait_for("stopping");
+    let reply = idle.reply();
+    assert!(reply.starts_with("421 4.3.2 shutting down"), "{reply}");
+    assert_eq!(idle.line(), None);
+    // Nobody new is let in: not connected, or closed before the greeting, or told so.
+    if TcpStream::connect(server.address(SMTP)).is_ok() {
+        let greeting = Smtp::open(server.address(SMTP)).line();
+        assert!(greeting.is_none_or(|line| line.starts_with("421 ")));
+    }
+    assert_eq!(busy.finish(b"and the rest\r\n"), "250 2.2.0 it is done\r\n");
+    let reply = busy.ask("MAIL FROM:<you@example.org>");
+    assert!(reply.starts_with("421 4.3.2 shutting down"), "{reply}");
+    assert!(slow.line().is_none_or(|line| line.starts_with("451 ") || line.starts_with("421 ")));
+    drop(slow);
+
+    assert_eq!(server.process().end(), Some(0));
+    assert!(server.newest().ends_with("half of it, and the rest\r\n"));
+    assert!(!server.data().join("ctl").exists());
+}
+
+#[test]
+fn the_control_socket_is_the_owners_alone_and_does_what_it_should() {
+    let mut server = Server::develop();
+    let mode = std::fs::metadata(server.data().join("ctl")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+
+    let status = server.verb(&["ctl", "status", "--json"]).json();
+    has_keys(&status, &["version", "uptime_seconds", "listeners"]);
+    let listeners: Vec<_> = [("smtp", SMTP), ("submission", SUBMISSION), ("submissions", SUBMISSIONS)]
+        .map(|(kind, port)| format!("{kind} {}", server.address(port)))
+        .to_vec();
+    assert_eq!(status["listeners"], json!(listeners));
+    let text = server.verb(&["ctl", "status"]).text();
+    assert!(text.starts_with("moxd 0") && listeners.iter().all(|listener| text.contains(listener)), "{text}");
+    assert_eq!(server.verb(&["ctl", "reload"]).text(), "");
+    server.process().wait_for("reloaded");
+
+    assert_eq!(server.verb(&["ctl", "stop"]).text(), "");
+    assert_eq!(server.process().end(), Some(0));
+    for verb in ["status", "reload", "stop"] {
+        let why = server.verb(&["ctl", verb]).failed();
+        assert_eq!(why, format!("no server runs on {}", common::server::text(&server.data())));
+    }
+}
+
+#[test]
+fn a_data_directory_has_one_server() {
+    let mut server = Server::develop();
+    server.session(SMTP).deliver("you@example.org", &["mox@localhost"], b"From: you@example.org\r\n\r\none\r\n");
+    let (dir, offset) = (text(&server.dir()), free_offset().to_string());
+    let why = moxd(["--log-level", "error", "localserve", "--dir", &dir, "--port-offset", &offset]).failed();
+    let data = text(&server.data());
+    assert!(why.starts_with(&format!("open the data directory {data}: store.locked: ")), "{why}");
+
+    // The first one goes on, and its socket is still its own.
+    server.session(SMTP).deliver("you@example.org", &["mox@localhost"], b"From: you@example.org\r\n\r\ntwo\r\n");
+    assert_eq!(server.messages().len(), 2);
+
+    // One that was killed leaves its socket behind, which hinders neither verbs nor the next server.
+    server.process().signal("KILL");
+    assert_eq!(server.process().end(), None);
+    assert!(server.data().join("ctl").exists());
+    assert_eq!(server.messages().len(), 2);
+    server.start();
+    assert_eq!(server.messages().len(), 2);
+}
+
+#[test]
+fn metrics_are_served() {
+    let server = Server::develop();
+    server.session(SMTP).deliver("you@example.org", &["mox@localhost"], b"From: you@example.org\r\n\r\none\r\n");
+    let mut client = server.login(SUBMISSION);
+    client.deliver("mox@localhost", &["mox@localhost"], b"From: mox@localhost\r\n\r\ntwo\r\n");
+    assert!(server.session(SUBMISSION).auth("PLAIN", "mox@localhost", "wrong").starts_with("535 "));
+
+    let mut stream = TcpStream::connect(server.address(METRICS)).unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut page = String::new();
+    stream.read_to_string(&mut page).unwrap();
+    assert!(page.starts_with("HTTP/1.1 200 "), "{page}");
+    for line in [
+        "mox_smtpserver_connection_total{kind=\"smtp\"} 1",
+        "mox_smtpserver_connection_total{kind=\"submission\"} 2",
+        "mox_smtpserver_delivery_total{result=\"delivered\",reason=\"localserve\"} 1",
+        "mox_smtpserver_submission_total{result=\"ok\"} 1",
+        "mox_authentication_total{kind=\"submission\",variant=\"plain\",result=\"ok\"} 1",
+        "mox_authentication_total{kind=\"submission\",variant=\"plain\",result=\"badcreds\"} 1",
+        "mox_panic_total{pkg=\"smtpserver\"} 0",
+        "mox_smtpserver_command_duration_seconds_count{kind=\"smtp\",cmd=\"mail\",code=\"250\",ecode=\"2.1.0\"} 1",
+    ] {
+        assert!(page.lines().any(|have| have == line), "{line}\n{page}");
+    }
+}
+
+#[test]
+fn logs_tell_what_happens_and_no_secrets() {
+    let mut server = Server::develop_with(&["--log-format", "json", "--log-level", "debug"]);
+    let mut client = server.login(SUBMISSIONS);
+    client.deliver("mox@localhost", &["mox@localhost"], b"From: mox@localhost\r\n\r\nfor your eyes only\r\n");
+    assert!(client.ask("RSET").starts_with("250 "));
+    let mut client = server.session(SUBMISSION);
+    assert!(client.auth("PLAIN", "mox@localhost", "almost-right").starts_with("535 "));
+    let said = server.stop();
+    for line in said.lines() {
+        let event: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+        assert!(event["timestamp"].is_string() && event["level"].is_string(), "{line}");
+    }
+    assert!(said.contains("submitted message taken") && said.contains("\"cid\""), "{said}");
+    for secret in ["moxmoxmox", "AG1veEBsb2NhbGhvc3QAbW94bW94bW94", "almost-right", "for your eyes only"] {
+        assert!(!said.contains(secret), "{secret} in:\n{said}");
+    }
+}

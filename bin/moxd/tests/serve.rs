@@ -1,0 +1,341 @@
+//! A server from a configuration file: whose mail it takes, what it reads again on request, and how it fits into a
+//! system.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
+
+mod common;
+
+use common::client::Smtp;
+use common::names::Names;
+use common::run::{Ended, MOXD, moxd, moxd_reading};
+use common::server::{Process, SMTP, SUBMISSION, SUBMISSIONS, free_offset, text};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use serde_json::Value;
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use tempfile::TempDir;
+
+/// A configuration in a folder of its own, and the name server that it names.
+struct Site {
+    folder: TempDir,
+    ports: [u16; 3],
+    names: Names,
+}
+
+impl Site {
+    /// `further` settings stand at the top of moxd.toml.
+    fn new(further: &str) -> Self {
+        let offset = free_offset();
+        let ports = [SMTP, SUBMISSION, SUBMISSIONS].map(|port| port + offset);
+        let names = Names::serve("client.example. A 127.0.0.1\n1.0.0.127.in-addr.arpa. PTR client.example.");
+        let site = Self { folder: tempfile::tempdir().unwrap(), ports, names };
+        fs::create_dir(site.path("config")).unwrap();
+        site.make_certificate();
+        site.write("moxd.toml", &site.moxd_toml(further));
+        site.write("domains.toml", DOMAINS);
+        site
+    }
+
+    fn moxd_toml(&self, further: &str) -> String {
+        let [smtp, submission, submissions] = self.ports;
+        let names = self.names.address();
+        format!(
+            r#"hostname = "localhost"
+dns_servers = ["{names}"]
+postmaster = {{ account = "alice", mailbox = "Inbox" }}
+{further}
+
+[listeners.public]
+ips = ["127.0.0.1"]
+tls = [{{ certificate = "mail.crt", key = "mail.key" }}]
+smtp = {{ port = {smtp} }}
+submission = {{ port = {submission} }}
+submissions = {{ port = {submissions} }}
+"#
+        )
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, content: &str) {
+        fs::write(self.path("config").join(name), content).unwrap();
+    }
+
+    /// A new certificate for `localhost`.
+    fn make_certificate(&self) {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        self.write("mail.crt", &made.cert.pem());
+        self.write("mail.key", &made.signing_key.serialize_pem());
+    }
+
+    fn certificate(&self) -> CertificateDer<'static> {
+        CertificateDer::from_pem_file(self.path("config/mail.crt")).unwrap()
+    }
+
+    fn arguments(&self, verb: &[&str]) -> Vec<String> {
+        let config = text(&self.path("config/moxd.toml"));
+        ["--config", &config].into_iter().chain(verb.iter().copied()).map(str::to_owned).collect()
+    }
+
+    fn verb(&self, verb: &[&str]) -> Ended {
+        moxd(self.arguments(verb))
+    }
+
+    fn set_password(&self, account: &str, password: &str) -> Ended {
+        moxd_reading(self.arguments(&["setaccountpassword", account]), format!("{password}\n").as_bytes())
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(MOXD);
+        command.args(self.arguments(&["serve"])).stdin(Stdio::null());
+        command
+    }
+
+    fn start(&self) -> Process {
+        let mut process = Process::start(&mut self.command());
+        process.wait_for("ready");
+        process
+    }
+
+    fn address(&self, at: usize) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.ports[at]))
+    }
+
+    /// A greeted session over SMTP that has said EHLO.
+    fn smtp(&self) -> Smtp {
+        let mut client = Smtp::connect(self.address(0));
+        client.hello();
+        client
+    }
+
+    /// The same over submission, with TLS.
+    fn submission(&self) -> Smtp {
+        let mut client = Smtp::connect(self.address(1));
+        client.hello();
+        client.starttls(&self.certificate());
+        client
+    }
+
+    /// What `message list --json` says of an account, as mailbox and subject.
+    fn subjects(&self, account: &str) -> Vec<(String, String)> {
+        let Value::Array(rows) = self.verb(&["message", "list", account, "--json"]).json() else {
+            panic!("no array")
+        };
+        let word = |row: &Value, key: &str| row[key].as_str().unwrap().to_owned();
+        rows.iter().map(|row| (word(row, "mailbox"), word(row, "subject"))).collect()
+    }
+}
+
+const DOMAINS: &str = r#"
+[domains.localhost]
+catchall_separators = ["+"]
+
+[domains."b\u00fccher.example"]
+
+[accounts.alice.destinations]
+"alice@localhost" = {}
+"sales@localhost" = { mailbox = "Work/Sales" }
+
+[accounts.bob.destinations]
+"@bücher.example" = { mailbox = "Rest" }
+"#;
+
+fn message(subject: &str) -> Vec<u8> {
+    format!("From: you@client.example\r\nSubject: {subject}\r\n\r\nhello\r\n").into_bytes()
+}
+
+#[test]
+fn mail_goes_to_whom_it_is_for() {
+    let site = Site::new("");
+    let mut process = site.start();
+    let mut client = site.smtp();
+    for (to, subject) in [
+        ("alice@localhost", "to Alice"),
+        ("ALICE+list@LOCALHOST", "to Alice by a list"),
+        ("sales@localhost", "to sales"),
+        ("anybody@xn--bcher-kva.example", "to anybody"),
+        ("postmaster@localhost", "to the postmaster"),
+        ("postmaster", "to the postmaster, short"),
+    ] {
+        client.deliver("you@client.example", &[to], &message(subject));
+    }
+    // One message for two accounts.
+    client.deliver("you@client.example", &["alice@localhost", "x@xn--bcher-kva.example"], &message("to both"));
+    let pair = |mailbox: &str, subject: &str| (mailbox.to_owned(), subject.to_owned());
+    let alice = [
+        pair("Inbox", "to Alice"),
+        pair("Inbox", "to Alice by a list"),
+        pair("Work/Sales", "to sales"),
+        pair("Inbox", "to the postmaster"),
+        pair("Inbox", "to the postmaster, short"),
+        pair("Inbox", "to both"),
+    ];
+    assert_eq!(site.subjects("alice"), alice);
+    assert_eq!(site.subjects("bob"), [pair("Rest", "to anybody"), pair("Rest", "to both")]);
+
+    client.expect("MAIL FROM:<you@client.example>", "250 ");
+    client.expect("RCPT TO:<alice@elsewhere.example>", "550 5.1.1 not accepting email for domain");
+    client.expect("RCPT TO:<alice@[127.0.0.1]>", "550 5.1.1 not accepting email for ip");
+    process.signal("TERM");
+    assert_eq!(process.end(), Some(0));
+}
+
+#[test]
+fn passwords_need_tls_and_are_taken_once_set() {
+    let site = Site::new("");
+    // Before the server runs, and so before there is a data directory.
+    assert_eq!(site.set_password("alice", "correct horse").text(), "");
+    let mut process = site.start();
+    let mut client = Smtp::connect(site.address(1));
+    client.hello();
+    assert!(!client.extensions.contains("PLAIN"), "{}", client.extensions);
+    client.expect("AUTH PLAIN AGEAYg==", "538 5.7.11 ");
+    client.starttls(&site.certificate());
+    assert!(client.auth("PLAIN", "alice@localhost", "wrong horse").starts_with("535 5.7.8 "));
+    assert!(client.auth("PLAIN", "bob@localhost", "correct horse").starts_with("535 5.7.8 "));
+    assert_eq!(client.auth("SCRAM-SHA-256-PLUS", "sales@localhost", "correct horse"), "235 2.7.0 nice\r\n");
+
+    // A new one while it runs: at once, for every mechanism, and the old one is worth nothing any more.
+    assert_eq!(site.set_password("alice", "battery staple").text(), "");
+    for mechanism in ["PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-1"] {
+        let mut client = site.submission();
+        assert!(client.auth(mechanism, "alice@localhost", "correct horse").starts_with("535 5.7.8 "), "{mechanism}");
+        assert_eq!(client.auth(mechanism, "alice@localhost", "battery staple"), "235 2.7.0 nice\r\n", "{mechanism}");
+    }
+    let why = site.set_password("eve", "whatever it is").failed();
+    assert_eq!(why, "there is no account \"eve\" in domains.toml");
+    let why = site.set_password("alice", "").failed();
+    assert!(why.contains("password"), "{why}");
+    let mut client = site.submission();
+    assert_eq!(client.auth("PLAIN", "alice@localhost", "battery staple"), "235 2.7.0 nice\r\n");
+    process.signal("TERM");
+    assert_eq!(process.end(), Some(0));
+}
+
+#[test]
+fn domains_and_certificates_are_read_again_on_request() {
+    let site = Site::new("");
+    let mut process = site.start();
+    let old = site.certificate();
+    let mut client = site.smtp();
+    client.expect("MAIL FROM:<you@client.example>", "250 ");
+    client.expect("RCPT TO:<carol@new.example>", "550 5.1.1 ");
+
+    let more = format!(
+        "{DOMAINS}[domains.\"new.example\"]\n[accounts.carol.destinations]\n\"carol@new.example\" = {{}}\n"
+    );
+    site.write("domains.toml", &more);
+    site.make_certificate();
+    assert_ne!(site.certificate(), old);
+    // Nothing is taken before it is asked for.
+    client.expect("RCPT TO:<carol@new.example>", "550 5.1.1 ");
+    process.signal("HUP");
+    process.wait_for("reloaded");
+    client.expect("RSET", "250 ");
+    client.deliver("you@client.example", &["carol@new.example"], &message("to Carol"));
+    assert_eq!(site.subjects("carol").len(), 1);
+    assert!(Smtp::open(site.address(2)).handshake(&old).is_err(), "the old certificate is not served any more");
+    drop(Smtp::connect_tls(site.address(2), &site.certificate()));
+    site.submission();
+
+    // With a mistake in it, everything stays as it was, and the mistake is told.
+    site.write("domains.toml", "[domains.localhost]\n[acounts.alice.destinations]\n\"alice@localhost\" = {}\n");
+    process.signal("HUP");
+    let line = process.wait_for("not reloaded");
+    assert!(line.contains("domains.toml:2: acounts: no such setting; did you mean accounts?"), "{line}");
+    let ended = site.verb(&["ctl", "reload"]);
+    assert_eq!(ended.status, Some(1));
+    let place = text(&site.path("config/domains.toml"));
+    assert!(ended.stderr.starts_with(&format!("moxd: {place}:2: acounts: ")), "{}", ended.stderr);
+    client.deliver("you@client.example", &["carol@new.example"], &message("to Carol again"));
+    site.write("domains.toml", &more);
+    site.write("mail.key", "no key\n");
+    let why = site.verb(&["ctl", "reload"]).failed();
+    assert!(why.contains("mail.key"), "{why}");
+    drop(Smtp::connect(site.address(0)));
+    process.signal("TERM");
+    assert_eq!(process.end(), Some(0));
+}
+
+#[test]
+fn does_not_start_with_what_cannot_work() {
+    let site = Site::new("");
+    site.write("mail.key", "no key\n");
+    let why = site.verb(&["--log-level", "error", "serve"]).failed();
+    assert!(why.contains("mail.crt") && why.contains("mail.key"), "{why}");
+    site.make_certificate();
+
+    let taken = TcpListener::bind(site.address(0)).unwrap();
+    let why = site.verb(&["--log-level", "error", "serve"]).failed();
+    assert!(why.starts_with(&format!("listen on {}: ", site.address(0))), "{why}");
+    drop(taken);
+
+    fs::write(site.path("data"), "a file\n").unwrap();
+    let why = site.verb(&["--log-level", "error", "serve"]).failed();
+    assert!(why.contains(&text(&site.path("data"))), "{why}");
+
+    let why = moxd(["--config", "/nowhere/moxd.toml", "serve"]).failed();
+    assert!(why.starts_with("read /nowhere/moxd.toml: "), "{why}");
+    let mut command = Command::new(MOXD);
+    command.arg("serve").current_dir(site.folder.path().join("config"));
+    let why = common::run::run(command, b"").failed();
+    assert!(why.contains("config/moxd.toml") && why.contains("--config FILE"), "{why}");
+}
+
+#[test]
+fn takes_the_sockets_of_the_service_manager_and_tells_it_how_it_goes() {
+    let site = Site::new("");
+    let socket = TcpListener::bind(site.address(0)).unwrap();
+    let manager = UnixDatagram::bind(site.path("notify")).unwrap();
+    // The shell has the process id that the server will have, and puts the socket where sockets are handed over.
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "exec 3<&0 </dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" \"$@\"", MOXD])
+        .args(site.arguments(&["serve"]))
+        .env("NOTIFY_SOCKET", site.path("notify"))
+        .stdin(OwnedFd::from(socket));
+    let mut process = Process::start(&mut command);
+    process.wait_for("ready");
+    let mut state = [0; 64];
+    let told = |state: &mut [u8]| {
+        let length = manager.recv(state).unwrap();
+        String::from_utf8(state[..length].to_vec()).unwrap()
+    };
+    assert_eq!(told(&mut state).trim_end(), "READY=1");
+    site.smtp().deliver("you@client.example", &["alice@localhost"], &message("by a socket handed over"));
+    process.signal("TERM");
+    assert_eq!(process.end(), Some(0));
+    assert_eq!(told(&mut state).trim_end(), "STOPPING=1");
+    assert!(!process.said.contains("no listener asks for"), "{}", process.said);
+}
+
+#[test]
+fn root_becomes_another_user_for_good() {
+    if !nix::unistd::geteuid().is_root() {
+        println!("skipped: only root can become another user");
+        return;
+    }
+    let site = Site::new("user = \"nobody\"");
+    fs::set_permissions(site.folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let mut process = site.start();
+    let status = fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
+    let nobody = nix::unistd::User::from_name("nobody").unwrap().unwrap();
+    let ids = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.split_whitespace().map(|id| id.parse::<u32>().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(ids("Uid:"), [nobody.uid.as_raw(); 4]);
+    assert_eq!(ids("Gid:"), [nobody.gid.as_raw(); 4]);
+    assert!(status.lines().any(|line| line == "CapEff:\t0000000000000000"), "{status}");
+    site.smtp().deliver("you@client.example", &["alice@localhost"], &message("without privileges"));
+    assert_eq!(site.subjects("alice").len(), 1);
+    process.signal("TERM");
+    assert_eq!(process.end(), Some(0));
+}

@@ -1,0 +1,455 @@
+//! The verbs about mail at rest, with a server and without one: what they print, what they refuse, and that mail goes
+//! out and comes in again unchanged.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
+
+mod common;
+
+use common::run::{Ended, MOXD, has_keys, moxd, run};
+use common::server::{SMTP, SUBMISSION, Server, text};
+use nix::pty::{OpenptyResult, openpty};
+use serde_json::{Value, json};
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// The same for a running server and for one that was stopped.
+fn running_and_stopped(mut server: Server, check: impl Fn(&Server)) -> Server {
+    check(&server);
+    server.stop();
+    check(&server);
+    server
+}
+
+fn message(subject: &str, body: &str) -> Vec<u8> {
+    format!("From: Ann <ann@client.example>\r\nSubject: {subject}\r\n\r\n{body}").into_bytes()
+}
+
+/// A server with these messages in its Inbox.
+fn with(messages: &[Vec<u8>]) -> Server {
+    let server = Server::develop();
+    let mut client = server.session(SMTP);
+    for message in messages {
+        client.deliver("ann@client.example", &["mox@localhost"], message);
+    }
+    server
+}
+
+#[test]
+fn mailboxes_are_listed_with_their_counts() {
+    let server = with(&[message("one", "1\r\n"), message("two", "2\r\n")]);
+    running_and_stopped(server, |server| {
+        let Value::Array(rows) = server.verb(&["mailbox", "list", "mox", "--json"]).json() else { panic!("no array") };
+        assert!(rows.len() > 1);
+        let size: usize = server.messages().iter().map(|row| server.show(row["id"].as_u64().unwrap()).len()).sum();
+        for row in &rows {
+            let inbox = row["mailbox"] == "Inbox";
+            let expected = if inbox {
+                json!({ "mailbox": "Inbox", "messages": 2, "unseen": 2, "bytes": size })
+            } else {
+                json!({ "mailbox": row["mailbox"], "messages": 0, "unseen": 0, "bytes": 0 })
+            };
+            assert_eq!(*row, expected);
+        }
+        let text = server.verb(&["mailbox", "list", "mox"]).text();
+        let lines: Vec<Vec<_>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(lines[0], ["MAILBOX", "MESSAGES", "UNSEEN", "OCTETS"]);
+        assert!(lines.contains(&vec!["Inbox", "2", "2", &size.to_string()]), "{text}");
+        assert_eq!(lines.len(), rows.len() + 1);
+
+        let why = server.verb(&["mailbox", "list", "eve"]).failed();
+        assert_eq!(why, "there is no account \"eve\" in the store");
+    });
+}
+
+#[test]
+fn messages_are_listed_shown_and_removed() {
+    // Subject and author are a stranger's: nothing in them reaches a terminal as a command.
+    let nasty = b"From: =?utf-8?q?=1B[31m?= <a@client.example>\r\nSubject: =?utf-8?q?red_=1B[31m_gr=C3=BCn?=\r\n\r\nhi\r\n";
+    let server = with(&[message("one", "1\r\n"), nasty.to_vec(), message("three", "3\r\n")]);
+    let server = running_and_stopped(server, |server| {
+        let rows = server.messages();
+        let ids: Vec<_> = rows.iter().map(|row| row["id"].as_u64().unwrap()).collect();
+        assert!(ids.is_sorted() && ids.len() == 3);
+        assert_eq!(rows[1]["subject"], "red \u{1b}[31m grün");
+        assert_eq!(server.verb(&["message", "list", "mox", "Inbox", "--json"]).json(), json!(rows));
+        assert_eq!(server.verb(&["message", "list", "mox", "Archive", "--json"]).json(), json!([]));
+        let received: jiff::Timestamp = rows[0]["received"].as_str().unwrap().parse().unwrap();
+        assert!(received.as_second() > 1_700_000_000);
+        let text = server.verb(&["message", "list", "mox"]).text();
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(
+            lines[0].split_whitespace().collect::<Vec<_>>(),
+            ["ID", "MAILBOX", "RECEIVED", "OCTETS", "FROM", "SUBJECT"]
+        );
+        assert_eq!(lines.len(), 4);
+        assert!(lines[1].contains("ann@client.example") && lines[1].ends_with(" one"), "{text}");
+        assert!(lines[2].ends_with(" red \u{fffd}[31m grün") && !text.contains('\u{1b}'), "{text}");
+
+        let complaints: [(&[&str], &str); 5] = [
+            (&["message", "list", "eve"], "there is no account \"eve\" in the store"),
+            (&["message", "list", "mox", "Nowhere"], "there is no mailbox \"Nowhere\""),
+            (&["message", "show", "mox", "99"], "there is no message 99"),
+            (&["message", "delete", "mox", "1", "99"], "there is no message 99"),
+            (&["message", "show", "eve", "1"], "there is no account \"eve\" in the store"),
+        ];
+        for (verb, why) in complaints {
+            assert_eq!(server.verb(verb).failed(), why, "{verb:?}");
+        }
+        server.verb(&["message", "show", "mox", "first"]).wrong_arguments();
+        server.verb(&["message", "delete", "mox"]).wrong_arguments();
+        server.verb(&["message", "list"]).wrong_arguments();
+        assert_eq!(server.messages().len(), 3, "what failed has removed nothing");
+    });
+    let ids: Vec<_> = server.messages().iter().map(|row| row["id"].to_string()).collect();
+    assert_eq!(server.verb(&["message", "delete", "mox", &ids[0], &ids[2]]).text(), "");
+    assert_eq!(server.messages().len(), 1);
+    assert_eq!(server.verb(&["message", "show", "mox", &ids[0]]).failed(), format!("there is no message {}", ids[0]));
+    let data = text(&server.data());
+    assert_eq!(moxd(["verifydata", &data]).text(), "");
+}
+
+/// What a message is, wherever it is kept.
+fn content(server: &Server, mailbox: &str) -> Vec<(String, Value, Vec<u8>)> {
+    let Value::Array(rows) = server.verb(&["message", "list", "mox", mailbox, "--json"]).json() else {
+        panic!("no array")
+    };
+    let one = |row: &Value| {
+        let received = row["received"].as_str().unwrap().to_owned();
+        (received, row["flags"].clone(), server.show(row["id"].as_u64().unwrap()))
+    };
+    rows.iter().map(one).collect()
+}
+
+/// A Maildir as other programs leave it: bare LF, flags, an unfinished delivery, files of others.
+fn maildir(folder: &Path) {
+    for part in ["cur", "new", "tmp"] {
+        fs::create_dir_all(folder.join(part)).unwrap();
+    }
+    fs::write(folder.join("cur/1793718245.M1P1.host:2,FS"), "Subject: read\n\nFrom here\n>From there\n\n").unwrap();
+    fs::write(folder.join("cur/1793718246.M2P1.host:2,R"), "Subject: answered\r\n\r\n8-bit: grüße\r\n").unwrap();
+    fs::write(folder.join("new/1793718247.M3P1.host"), "Subject: no end of line\n\nlast").unwrap();
+    fs::write(folder.join("tmp/1793718248.M4P1.host"), "Subject: unfinished\n\n").unwrap();
+    fs::write(folder.join("new/.hidden"), "not mail").unwrap();
+}
+
+#[test]
+fn mail_goes_out_as_maildir_and_comes_in_again() {
+    let server = Server::develop();
+    let source = server.scratch("maildir");
+    maildir(&source);
+    let import = |mailbox: &str, from: &Path| server.verb(&["import", "maildir", "mox", mailbox, &text(from)]).text();
+    assert_eq!(import("Old", &source), "3 messages imported into Old\n");
+    let old = content(&server, "Old");
+    let expected: [(&str, Value, &[u8]); 3] = [
+        ("2026-11-03T15:04:05Z", json!(["seen", "flagged"]), b"Subject: read\r\n\r\nFrom here\r\n>From there\r\n\r\n"),
+        ("2026-11-03T15:04:06Z", json!(["answered"]), "Subject: answered\r\n\r\n8-bit: grüße\r\n".as_bytes()),
+        ("2026-11-03T15:04:07Z", json!([]), b"Subject: no end of line\r\n\r\nlast"),
+    ];
+    let expected = expected.map(|(received, flags, message)| (received.to_owned(), flags, message.to_vec()));
+    assert_eq!(old, expected);
+
+    let server = running_and_stopped(server, |server| {
+        // Each run has names of its own.
+        let run = fs::read_dir(server.scratch("")).unwrap().count();
+        let (out, copy) = (server.scratch(&format!("out-{run}")), format!("Copy {run}"));
+        assert_eq!(server.verb(&["export", "maildir", "mox", &text(&out)]).text(), "");
+        assert_eq!(fs::read_dir(out.join("Old/cur")).unwrap().count(), 3);
+        assert_eq!(fs::read_dir(out.join("Inbox/cur")).unwrap().count(), 0);
+        let from = text(&out.join("Old"));
+        let said = server.verb(&["import", "maildir", "mox", &copy, &from]).text();
+        assert_eq!(said, format!("3 messages imported into {copy}\n"));
+        assert_eq!(content(server, &copy), expected);
+        // Nothing that is there is overwritten.
+        let why = server.verb(&["export", "maildir", "mox", &text(&out)]).failed();
+        assert!(why.starts_with("make ") && why.contains("Old/cur/"), "{why}");
+    });
+    let why = server.verb(&["import", "maildir", "mox", "Old", &text(&server.data())]).failed();
+    assert!(why.contains("is not a Maildir"), "{why}");
+    let why = server.verb(&["import", "maildir", "eve", "Old", &text(&source)]).failed();
+    assert_eq!(why, "there is no account \"eve\" in domains.toml");
+    assert_eq!(server.verb(&["mailbox", "list", "eve"]).failed(), "there is no account \"eve\" in the store");
+}
+
+#[test]
+fn mail_goes_out_as_mbox_and_comes_in_again() {
+    let bodies = ["hello\r\n", "From here\r\n>From there\r\n>>From nowhere\r\nFromage\r\n", "\r\n\r\nFrom x\r\n\r\n"];
+    let messages = bodies.map(|body| message("mbox", body));
+    let server = with(&messages);
+    let before = content(&server, "Inbox");
+    running_and_stopped(server, |server| {
+        let run = fs::read_dir(server.scratch("")).unwrap().count();
+        let (file, copy) = (server.scratch(&format!("mbox-{run}")), format!("Copy {run}"));
+        assert_eq!(server.verb(&["export", "mbox", "mox", &text(&file)]).text(), "");
+        let written = fs::read(&file).unwrap();
+        assert!(written.starts_with(b"From ann@client.example "), "{}", String::from_utf8_lossy(&written));
+        let said = server.verb(&["import", "mbox", "mox", &copy, &text(&file)]).text();
+        assert!(said.ends_with(&format!(" messages imported into {copy}\n")), "{said}");
+        // The second run exports the copies of the first one too.
+        let after = content(server, &copy);
+        assert_eq!(after[..3], before);
+        assert_eq!(after[3..].iter().cloned().collect::<Vec<_>>(), if after.len() > 3 { before.clone() } else { vec![] });
+        // The same from standard input.
+        let piped = format!("Piped {run}");
+        let said = server.verb_reading(&["import", "mbox", "mox", &piped, "-"], &written).text();
+        assert_eq!(said, format!("{} messages imported into {piped}\n", after.len()));
+        assert_eq!(content(server, &piped), after);
+        for mailbox in [&copy, &piped] {
+            let ids: Vec<_> = content_ids(server, mailbox);
+            let arguments = ["message", "delete", "mox"].into_iter().chain(ids.iter().map(String::as_str).skip(3));
+            if ids.len() > 3 {
+                server.verb(&arguments.collect::<Vec<_>>()).done();
+            }
+        }
+        let why = server.verb(&["export", "mbox", "mox", &text(&file)]).failed();
+        assert!(why.starts_with(&format!("make {}", text(&file))), "{why}");
+        let why = server.verb(&["import", "mbox", "mox", "Old", &text(&server.config("moxd.toml"))]).failed();
+        assert!(why.contains("is not an mbox file"), "{why}");
+    });
+}
+
+fn content_ids(server: &Server, mailbox: &str) -> Vec<String> {
+    let Value::Array(rows) = server.verb(&["message", "list", "mox", mailbox, "--json"]).json() else {
+        panic!("no array")
+    };
+    rows.iter().map(|row| row["id"].to_string()).collect()
+}
+
+#[test]
+fn progress_is_shown_at_a_terminal_and_nowhere_else() {
+    let server = Server::develop();
+    let source = server.scratch("maildir");
+    maildir(&source);
+    let OpenptyResult { master, slave } = openpty(None, None).unwrap();
+    let mut command = Command::new(MOXD);
+    let config = text(&server.config("moxd.toml"));
+    command.args(["--config", &config, "import", "maildir", "mox", "Old", &text(&source)]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::from(slave));
+    let child = command.spawn().unwrap();
+    drop(command);
+    let mut shown = Vec::new();
+    // The end of a terminal is an error, not the end of a file.
+    let _ = File::from(master).read_to_end(&mut shown);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "3 messages imported into Old\n");
+    let shown = String::from_utf8(shown).unwrap();
+    assert!(shown.contains("3/3"), "{shown:?}");
+}
+
+/// Types a password at a terminal.
+fn type_password(server: &Server, typed: &str) -> (Ended, String) {
+    let OpenptyResult { master, slave } = openpty(None, None).unwrap();
+    let mut master = File::from(master);
+    let mut command = Command::new(MOXD);
+    command.args(["--config", &text(&server.config("moxd.toml")), "setaccountpassword", "mox"]);
+    let error = slave.try_clone().unwrap();
+    command.stdin(Stdio::from(slave)).stdout(Stdio::piped()).stderr(Stdio::from(error));
+    let child = command.spawn().unwrap();
+    drop(command);
+    // Typed when asked for, as a person does: what is typed before is not hidden.
+    let mut shown = String::new();
+    for line in typed.lines() {
+        let mut octet = [0];
+        while !shown.ends_with(": ") {
+            master.read_exact(&mut octet).unwrap();
+            shown.push(char::from(octet[0]));
+        }
+        shown.push('\n');
+        master.write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
+    let mut rest = Vec::new();
+    let _ = master.read_to_end(&mut rest);
+    shown.push_str(&String::from_utf8(rest).unwrap());
+    let output = child.wait_with_output().unwrap();
+    (Ended { status: output.status.code(), stdout: output.stdout, stderr: String::new() }, shown)
+}
+
+#[test]
+fn a_password_is_typed_twice_and_not_shown() {
+    let server = Server::develop();
+    let logs_in = |password: &str| server.session(SUBMISSION).auth("SCRAM-SHA-256", "mox@localhost", password);
+    let (ended, shown) = type_password(&server, "correct horse\ncorrect donkey\n");
+    assert_eq!(ended.status, Some(1));
+    assert!(shown.contains("the two passwords differ; nothing was changed"), "{shown:?}");
+    assert!(logs_in("moxmoxmox").starts_with("235 "));
+
+    let (ended, shown) = type_password(&server, "correct horse\ncorrect horse\n");
+    ended.done();
+    assert!(!shown.contains("horse"), "{shown:?}");
+    assert!(logs_in("moxmoxmox").starts_with("535 "));
+    assert!(logs_in("correct horse").starts_with("235 "));
+    // The next start does not bring the old one back.
+    let mut server = server;
+    server.stop();
+    server.start();
+    assert!(server.session(SUBMISSION).auth("PLAIN", "mox@localhost", "correct horse").starts_with("235 "));
+}
+
+/// Changes one octet in the file below `folder` that has `needle` in it.
+fn damage(folder: &Path, needle: &[u8]) {
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let Ok(mut octets) = fs::read(&path) else { continue };
+            if let Some(at) = octets.windows(needle.len()).position(|window| window == needle) {
+                octets[at] ^= 1;
+                fs::write(&path, octets).unwrap();
+                return;
+            }
+        }
+    }
+    panic!("nowhere");
+}
+
+#[test]
+fn damage_is_found_and_named() {
+    let mut server = with(&[message("whole", "left alone\r\n"), message("hurt", "a needle in it\r\n")]);
+    let data = text(&server.data());
+    assert_eq!(moxd(["verifydata", &data]).text(), "");
+    assert_eq!(moxd(["verifydata", &data, "--json"]).json(), json!([]));
+    server.stop();
+    assert_eq!(moxd(["verifydata", &data]).text(), "");
+    let ids: Vec<_> = server.messages().iter().map(|row| row["id"].as_u64().unwrap()).collect();
+    damage(&server.data(), b"a needle in it");
+
+    let ended = moxd(["verifydata", &data]);
+    assert_eq!(ended.status, Some(1));
+    let findings = String::from_utf8(ended.stdout.clone()).unwrap();
+    let count = findings.lines().count();
+    assert!(count > 0 && findings.lines().all(|line| line.starts_with("store.finding.")), "{findings}");
+    assert_eq!(ended.complaint(), format!("{count} inconsistencies found"));
+    let ended = moxd(["verifydata", &data, "--json"]);
+    assert_eq!(ended.status, Some(1));
+    let Value::Array(rows) = serde_json::from_slice(&ended.stdout).unwrap() else { panic!("no array") };
+    assert_eq!(rows.len(), count);
+    rows.iter().for_each(|row| has_keys(row, &["kind", "place", "text"]));
+
+    // What is whole is still there, and what is not is never given out.
+    assert!(server.show(ids[0]).ends_with(b"left alone\r\n"));
+    let hurt = server.verb(&["message", "show", "mox", &ids[1].to_string()]);
+    assert_eq!(hurt.status, Some(1));
+    assert!(hurt.complaint().contains("store.damaged"));
+
+    let why = moxd(["verifydata", "/nowhere"]).failed();
+    assert_eq!(why, "there is no data directory /nowhere");
+}
+
+#[test]
+fn a_backup_is_made_while_the_server_runs() {
+    let large = "a line of a large message\r\n".repeat(20_000);
+    let server = with(&[message("one", "1\r\n"), message("large", &large)]);
+    let site = server.scratch("backup");
+    fs::create_dir_all(site.join("config")).unwrap();
+    for name in ["moxd.toml", "domains.toml", "localhost.crt", "localhost.key", "dkim-ed25519.key"] {
+        fs::copy(server.config(name), site.join("config").join(name)).unwrap();
+    }
+    let data = text(&site.join("data"));
+    assert_eq!(server.verb(&["backup", &data]).text(), "");
+    let before = content(&server, "Inbox");
+    server.session(SMTP).deliver("ann@client.example", &["mox@localhost"], &message("later", "3\r\n"));
+
+    assert_eq!(moxd(["verifydata", &data]).text(), "");
+    let config = text(&site.join("config/moxd.toml"));
+    let rows = moxd(["--config", &config, "message", "list", "mox", "--json"]).json();
+    let shown = rows.as_array().unwrap().iter().map(|row| {
+        let id = row["id"].to_string();
+        moxd(["--config", &config, "message", "show", "mox", &id]).done()
+    });
+    assert_eq!(shown.collect::<Vec<_>>(), before.iter().map(|(_, _, message)| message.clone()).collect::<Vec<_>>());
+    assert_eq!(server.messages().len(), 3);
+
+    let why = server.verb(&["backup", &data]).failed();
+    assert!(why.contains(&data), "{why}");
+    running_and_stopped(server, |server| {
+        let again = fs::read_dir(server.scratch("")).unwrap().count();
+        let data = text(&server.scratch(&format!("again-{again}")));
+        assert_eq!(server.verb(&["backup", &data]).text(), "");
+        assert_eq!(moxd(["verifydata", &data]).text(), "");
+    });
+}
+
+#[test]
+fn configuration_is_checked_whole_and_examples_are_valid() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("moxd.toml"), moxd(["config", "example"]).text()).unwrap();
+    fs::write(path("domains.toml"), moxd(["config", "describe-domains"]).text()).unwrap();
+    let config = text(&path("moxd.toml"));
+    assert_eq!(moxd(["--config", &config, "config", "test"]).text(), format!("{config} is valid\n"));
+    fs::write(path("moxd.toml"), moxd(["config", "describe-static"]).text()).unwrap();
+    assert_eq!(moxd(["--config", &config, "config", "test"]).text(), format!("{config} is valid\n"));
+
+    let domains = text(&path("domains.toml"));
+    fs::write(
+        &config,
+        "banana = 1\nhostname = \"localhost\"\npostmaster.account = \"mox\"\n\n[listeners.local]\n\
+         ips = [\"127.0.0.1\"]\nsmtp = { port = 70000, starttls = false }\n",
+    )
+    .unwrap();
+    fs::write(&domains, "[domains.localhost]\ncatchall_separators = [\"@\"]\n").unwrap();
+    let ended = moxd(["--config", &config, "config", "test"]);
+    assert_eq!((ended.status, ended.stdout.as_slice()), (Some(1), &b""[..]));
+    let lines: Vec<_> = ended.stderr.lines().collect();
+    let starts = [
+        format!("moxd: {config}:1: banana: "),
+        format!("moxd: {config}:7: listeners.local.smtp.port: 70000 is not a port"),
+        format!("moxd: {domains}:2: domains.localhost.catchall_separators"),
+    ];
+    assert_eq!(lines.len(), 3, "{lines:#?}");
+    for (line, start) in lines.iter().zip(&starts) {
+        assert!(line.starts_with(start), "{line}\n{start}");
+    }
+    // One mistake is one line, whatever verb meets it.
+    fs::write(&domains, "[domains.localhost]\n[accounts.mox.destinations]\n\"mox@localhost\" = {}\n").unwrap();
+    let good = fs::read_to_string(&config).unwrap().replace("70000", "2525");
+    fs::write(&config, good).unwrap();
+    let why = moxd(["--config", &config, "mailbox", "list", "mox"]).failed();
+    assert!(why.starts_with(&format!("{config}:1: banana: ")), "{why}");
+}
+
+#[test]
+fn verbs_without_a_data_directory_say_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(MOXD);
+    command.args(["mailbox", "list", "mox"]).current_dir(folder.path());
+    let why = run(command, b"").failed();
+    assert!(why.contains("config/moxd.toml") && why.contains("/etc/moxd/moxd.toml"), "{why}");
+
+    // The usual place of the configuration, and data beside it.
+    let mut server = with(&[message("one", "1\r\n")]);
+    let mut command = Command::new(MOXD);
+    command.args(["message", "list", "mox", "--json"]).current_dir(server.dir());
+    let rows = run(command, b"").json();
+    assert_eq!(rows.as_array().unwrap().len(), 1);
+    server.stop();
+    fs::remove_dir_all(server.data()).unwrap();
+    let why = server.verb(&["message", "list", "mox"]).failed();
+    assert_eq!(why, format!("there is no data directory {}", text(&server.data())));
+}
+
+#[test]
+fn completions_and_man_pages_are_made() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = moxd(["completions", shell]).text();
+        for word in ["localserve", "setaccountpassword", "port-offset"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+    moxd(["completions", "none"]).wrong_arguments();
+    let folder = tempfile::tempdir().unwrap();
+    let pages = folder.path().join("man/man1");
+    assert_eq!(moxd(["manpages", &text(&pages)]).text(), "");
+    for page in ["moxd.1", "moxd-localserve.1", "moxd-message-list.1", "moxd-dkim-sign.1"] {
+        let page = fs::read_to_string(pages.join(page)).unwrap();
+        assert!(page.contains(".SH SYNOPSIS"), "{page}");
+    }
+    let version = moxd(["--version"]).text();
+    assert_eq!(version, format!("moxd {}\n", env!("CARGO_PKG_VERSION")));
+    assert!(moxd(["help"]).text().contains("localserve"));
+}

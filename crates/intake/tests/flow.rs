@@ -1,0 +1,248 @@
+//! What becomes of messages, from MAIL to the store, without a socket.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
+
+use dns::Resolver;
+use dns::zone::Zone;
+use moxd_intake::{AccountRules, Destination, Directory, Intake, LocalDomain, Mode, Settings, Signer, World};
+use smtp_parser::{Mailbox, Path};
+use smtpserver::{Backend, Client, Hello, Kind, Login, Peer, Received, Refusal, RequestId, Rules, Sender};
+use std::collections::HashMap;
+use std::io::Read;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use store::Store;
+
+const HEADER: &str = "From: Ann <ann@a.example>\r\nTo: bob@a.example\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n";
+const KEY: &str = include_str!("../../dkim/testdata/keys/ed25519.pem");
+
+fn now() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+}
+
+fn random(octets: &mut [u8]) {
+    octets.fill(7);
+}
+
+fn directory(rules: AccountRules) -> Directory {
+    let mut directory = Directory::new();
+    let to = |account: &str| Destination { account: account.into(), mailbox: "Inbox".into() };
+    directory.add_domain("a.example".parse().unwrap(), LocalDomain::default());
+    for name in ["ann", "bob"] {
+        directory.add_account(name, rules);
+        directory.add_address(name, "a.example".parse().unwrap(), to(name));
+    }
+    directory
+}
+
+struct World_ {
+    intake: Intake,
+    store: Store,
+}
+
+fn world(zone: Option<&str>, rules: AccountRules) -> World_ {
+    let store = Store::memory();
+    let signing = dkim::Signing::new("a.example".parse().unwrap(), "s".parse().unwrap());
+    let signer = Signer { signing, key: Arc::new(dkim::SigningKey::from_pem(KEY).unwrap()) };
+    let settings = Settings {
+        hostname: "mx.a.example".parse().unwrap(),
+        directory: directory(rules),
+        signers: HashMap::from([("a.example".parse().unwrap(), Arc::from([signer]))]),
+        mode: Mode::Serve,
+        pedantic: false,
+    };
+    let dns = zone.map(|text| Arc::new(Zone::parse(text).unwrap()) as Arc<dyn Resolver>);
+    let intake = Intake::new(store.clone(), dns, settings, World { now, random }).unwrap();
+    World_ { intake, store }
+}
+
+fn client(kind: Kind, login: Option<&str>) -> Client {
+    let rules = Rules::new(kind, "mx.a.example".parse().unwrap());
+    let peer = Peer {
+        cid: 1,
+        id: RequestId::new(*b"0123456789abcdefghijkl").unwrap(),
+        remote: "192.0.2.1:25000".parse().unwrap(),
+        local: "198.51.100.1:25".parse().unwrap(),
+    };
+    let mut client = Client::new(&rules, peer);
+    client.hello = Some(Hello { name: "client.example".parse().unwrap(), extended: true });
+    client.login = login.map(|account| {
+        let address: Mailbox = format!("{account}@a.example").parse().unwrap();
+        Box::new(Login { account: account.into(), address })
+    });
+    client
+}
+
+fn path(text: &str) -> Path {
+    if text.is_empty() { Path::Null } else { Path::Mailbox(text.parse().unwrap()) }
+}
+
+impl World_ {
+    async fn send(&self, client: &Client, from: &str, to: &[&str], text: &str) -> Result<(), Refusal> {
+        let mut link = self.intake.connect(client);
+        let sender =
+            Sender { path: path(from), size: None, body: None, smtputf8: false, require_tls: false, hold: None };
+        let mut message = self.intake.sender(&mut link, client, &sender).await?;
+        for recipient in to {
+            self.intake.recipient(&mut link, client, &mut message, &path(recipient)).await?;
+        }
+        // Odd pieces: where the header ends must not matter.
+        for piece in text.as_bytes().chunks(7) {
+            self.intake.content(&mut message, piece).await?;
+        }
+        let received =
+            Received { size: text.len() as u64, separator: text.contains("\r\n\r\n"), ..Received::default() };
+        self.intake.message(&mut link, client, message, &received).await
+    }
+
+    /// The messages in the Inbox of an account, whole.
+    fn inbox(&self, account: &str) -> Vec<String> {
+        let Some(account) = self.store.account(account).unwrap() else { return Vec::new() };
+        let inbox = self.store.mailbox(account, "Inbox").unwrap().unwrap();
+        let rows = self.store.messages(account, inbox.id, None, 100).unwrap();
+        let text = |row: &store::Row| {
+            let store::Row::Message(message) = row else { panic!("nothing was removed") };
+            let mut text = String::new();
+            self.store.content(message).unwrap().read_to_string(&mut text).unwrap();
+            text
+        };
+        rows.iter().map(text).collect()
+    }
+}
+
+#[tokio::test]
+async fn incoming_mail_gets_its_fields_in_order_and_keeps_its_octets() {
+    let world = world(None, AccountRules::default());
+    let text = format!("{HEADER}\r\nbody\r\n");
+    world.send(&client(Kind::Smtp, None), "x@b.example", &["ann@a.example", "bob@a.example"], &text).await.unwrap();
+    let [kept] = &world.inbox("bob")[..] else { panic!("one message") };
+    assert!(kept.ends_with(&text));
+    let names: Vec<&str> = kept.lines().filter(|l| !l.starts_with('\t')).map_while(|l| l.split_once(": ")).map(|p| p.0).collect();
+    assert_eq!(
+        names,
+        ["Delivered-To", "Return-Path", "Authentication-Results", "Received", "From", "To", "Subject"]
+    );
+    assert!(kept.contains("for <bob@a.example>"), "each recipient has a Received of its own");
+    assert_eq!(world.inbox("ann").len(), 1);
+}
+
+#[tokio::test]
+async fn what_claims_to_be_our_own_result_goes() {
+    let world = world(None, AccountRules::default());
+    let forged = "Authentication-Results: mx.a.example; spf=pass\r\n\tsmtp.mailfrom=bank.example\r\n";
+    let other = "Authentication-Results: mx.other.example; spf=fail\r\n";
+    let text = format!("{forged}{other}{HEADER}\r\nbody\r\n");
+    world.send(&client(Kind::Smtp, None), "x@b.example", &["ann@a.example"], &text).await.unwrap();
+    let [kept] = &world.inbox("ann")[..] else { panic!("one message") };
+    assert!(kept.ends_with(&format!("{other}{HEADER}\r\nbody\r\n")) && !kept.contains("bank.example"));
+}
+
+#[tokio::test]
+async fn who_does_not_exist_is_told_after_the_message_alone() {
+    let world = world(None, AccountRules::default());
+    let smtp = client(Kind::Smtp, None);
+    let text = format!("{HEADER}\r\nbody\r\n");
+    let check = async |to: &[&str], want: &str| {
+        let refusal = world.send(&smtp, "x@b.example", to, &text).await.unwrap_err();
+        assert!(refusal.to_string().starts_with(want), "{to:?}: {refusal}");
+    };
+    check(&["eve@a.example"], "550 5.1.1 no such user(s)").await;
+    check(&["ann@a.example", "eve@a.example"], "452 4.5.3").await;
+    check(&["eve@a.example", "ann@a.example"], "452 4.5.3").await;
+    check(&["ann@elsewhere.example"], "550 5.1.1 not accepting email for domain").await;
+    assert!(world.inbox("ann").is_empty(), "nothing was taken in part");
+    let two = world.send(&smtp, "", &["ann@a.example", "bob@a.example"], &text).await.unwrap_err();
+    assert!(two.to_string().starts_with("452 4.5.3 only one recipient"), "{two}");
+}
+
+#[tokio::test]
+async fn a_message_in_circles_is_refused() {
+    let world = world(None, AccountRules::default());
+    let smtp = client(Kind::Smtp, None);
+    let hops = |n: usize| format!("{}{HEADER}\r\nbody\r\n", "Received: by x; now\r\n".repeat(n));
+    world.send(&smtp, "x@b.example", &["ann@a.example"], &hops(100)).await.unwrap();
+    let refusal = world.send(&smtp, "x@b.example", &["ann@a.example"], &hops(101)).await.unwrap_err();
+    assert!(refusal.to_string().starts_with("550 5.4.6"), "{refusal}");
+}
+
+#[tokio::test]
+async fn submissions_are_completed_signed_and_stripped() {
+    let world = world(None, AccountRules::default());
+    let text = format!("Return-Path: <old@b.example>\r\nBcc: secret@b.example\r\n{HEADER}\r\nbody\r\n");
+    world.send(&client(Kind::Submission, Some("ann")), "ann@a.example", &["bob@a.example"], &text).await.unwrap();
+    let [kept] = &world.inbox("bob")[..] else { panic!("one message") };
+    assert!(!kept.contains("secret@b.example") && !kept.contains("old@b.example"), "{kept}");
+    assert!(kept.contains("Received: from mx.a.example by"), "where the user is stays unsaid: {kept}");
+    assert!(kept.contains("\r\nMessage-ID: <") && kept.contains("\r\nDate: Fri, 15 Jan 2027 08:00:00 +0000\r\n"));
+    assert!(kept.contains("auth=pass smtp.mailfrom=ann@a.example"));
+
+    let key = dkim::SigningKey::from_pem(KEY).unwrap();
+    let zone = Zone::parse(&format!("s._domainkey.a.example. TXT \"{}\"", key.record())).unwrap();
+    let verified = dkim::verify(&zone, kept.as_bytes(), &dkim::Policy::default(), 1_800_000_001).await;
+    let [signature] = &verified.signatures[..] else { panic!("one signature") };
+    assert_eq!(signature.status, dkim::Status::Pass, "{:?}", signature.error);
+    assert_eq!(signature.claims().identity.unwrap().to_string(), "ann@a.example");
+}
+
+#[tokio::test]
+async fn users_send_as_themselves() {
+    let world = world(None, AccountRules::default());
+    let ann = client(Kind::Submission, Some("ann"));
+    let check = async |from: &str, header: &str, want: &str| {
+        let text = format!("{header}\r\nbody\r\n");
+        let refusal = world.send(&ann, from, &["bob@a.example"], &text).await.unwrap_err();
+        assert!(refusal.to_string().starts_with(want), "{from} {header}: {refusal}");
+    };
+    check("bob@a.example", HEADER, "550 5.7.1").await;
+    check("ann@b.example", HEADER, "550 5.7.1").await;
+    check("ann@a.example", "From: bob@a.example\r\n", "550 5.7.1").await;
+    check("ann@a.example", "From: ann@a.example, bob@a.example\r\n", "550 5.6.0").await;
+    check("ann@a.example", "From: ann@a.example\r\nFrom: ann@a.example\r\n", "550 5.6.0").await;
+    check("ann@a.example", "Subject: nobody\r\n", "550 5.6.0").await;
+    let refusal = world.send(&ann, "ann@a.example", &["bob@a.example"], "From: ann@a.example").await.unwrap_err();
+    assert!(refusal.to_string().starts_with("554 5.6.0"), "{refusal}");
+    let refusal = world.send(&ann, "ann@a.example", &["eve@a.example"], HEADER).await.unwrap_err();
+    assert!(refusal.to_string().starts_with("550 5.1.1 no such user"), "{refusal}");
+}
+
+#[tokio::test]
+async fn an_account_has_its_limits() {
+    let world = world(None, AccountRules { messages_per_day: 3, first_time_recipients_per_day: 1 });
+    let ann = client(Kind::Submission, Some("ann"));
+    let text = format!("{HEADER}\r\nbody\r\n");
+    let send = async |to: &[&str]| world.send(&ann, "ann@a.example", to, &text).await.map_err(|e| e.to_string());
+    send(&["bob@a.example"]).await.unwrap();
+    let refused = send(&["ann@a.example"]).await.unwrap_err();
+    assert!(refused.starts_with("451 4.7.1 max number of new/first-time recipients (1)"), "{refused}");
+    send(&["bob@a.example"]).await.unwrap();
+    send(&["bob@a.example"]).await.unwrap();
+    let refused = send(&["bob@a.example"]).await.unwrap_err();
+    assert!(refused.starts_with("451 4.7.1 max number of messages (3)"), "{refused}");
+    assert_eq!(world.inbox("bob").len(), 3);
+}
+
+#[tokio::test]
+async fn what_was_found_out_stands_in_the_message_and_in_its_record() {
+    let zone = "
+        1.2.0.192.in-addr.arpa. PTR client.example.
+        client.example. A 192.0.2.1
+        b.example. TXT \"v=spf1 ip4:192.0.2.0/24 -all\"
+        _dmarc.b.example. TXT \"v=DMARC1; p=reject\"
+    ";
+    let world = world(Some(zone), AccountRules::default());
+    let text = "From: x@b.example\r\nSubject: hi\r\n\r\nbody\r\n";
+    world.send(&client(Kind::Smtp, None), "x@b.example", &["ann@a.example"], text).await.unwrap();
+    let [kept] = &world.inbox("ann")[..] else { panic!("one message") };
+    let unfolded = kept.replace("\r\n\t", " ");
+    assert!(unfolded.contains("iprev=pass policy.iprev=192.0.2.1; dkim=none reason=\"no dkim signatures\"; spf=pass"), "{kept}");
+    assert!(unfolded.contains("dmarc=pass (policy reject, without dnssec) header.from=b.example"), "{kept}");
+    let order: Vec<_> = ["Authentication-Results:", "Received-SPF: pass", "Received: from"].iter().map(|f| kept.find(f)).collect();
+    assert!(order.iter().all(Option::is_some) && order.is_sorted(), "{kept}");
+
+    let account = world.store.account("ann").unwrap().unwrap();
+    let inbox = world.store.mailbox(account, "Inbox").unwrap().unwrap();
+    let rows = world.store.messages(account, inbox.id, None, 1).unwrap();
+    let store::Row::Message(message) = &rows[0] else { panic!("a message") };
+    assert_eq!(message.facts.validations.mail_from, store::Validation::Pass);
+    assert_eq!(message.facts.validations.from, store::Validation::Strict);
+    assert_eq!(message.facts.subject, "hi");
+}
