@@ -1,6 +1,13 @@
-//! The trials that moxd must stand, as functions that its tests run in a short form.
+//! Development tasks of moxd: house rules, generated documents, fixtures, and the trials a server must stand, which its
+//! tests run in a short form.
 
 pub mod crash;
+pub mod fixtures;
+pub mod r#gen;
 pub mod hostile;
+pub mod layers;
 pub mod powercut;
+pub mod seed;
+pub mod tidy;
 pub mod trial;
+pub mod workspace;

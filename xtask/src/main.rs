@@ -1,2 +1,94 @@
-//! Development tasks.
-fn main() {}
+//! `cargo xtask <task>`: what is done to moxd rather than by it.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
+
+use anyhow::{Result, ensure};
+use clap::{Parser, Subcommand};
+use std::path::Path;
+use xtask::{crash, fixtures, r#gen, hostile, powercut, seed, tidy, trial, workspace};
+
+/// Tasks of development
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Check the house rules: layers, manifests, comments, lengths
+    Tidy,
+    /// Write the documents that are read out of the sources
+    Gen {
+        /// Change nothing; fail if a document is not up to date
+        #[arg(long)]
+        check: bool,
+    },
+    /// Write the fixtures the tests share: certificates, keys, zones, messages
+    Fixtures {
+        /// Change nothing; fail if a fixture is not as it would be written
+        #[arg(long)]
+        check: bool,
+    },
+    /// Make the seeds of the fuzz targets from the fixtures
+    Seed {
+        /// Only this target
+        target: Option<String>,
+    },
+    /// Send attacks to a server while an honest client uses it
+    Hostile(hostile::Options),
+    /// Kill a server at random moments and look for what it had acknowledged
+    Crash(crash::Options),
+    /// Cut the power of a server's file system and look for what it had acknowledged
+    Powercut(powercut::Options),
+}
+
+fn main() -> Result<()> {
+    let root = workspace::root();
+    match Arguments::parse().task {
+        Task::Tidy => {
+            let findings = tidy::tidy(&root)?;
+            for finding in &findings {
+                eprintln!("{finding}");
+            }
+            ensure!(findings.is_empty(), "{} findings", findings.len());
+        }
+        Task::Gen { check } => {
+            for path in workspace::put(&root, &r#gen::documents(&root)?, check, "cargo xtask gen")? {
+                println!("wrote {path}");
+            }
+        }
+        Task::Fixtures { check } => {
+            for path in workspace::put(&root, &fixtures::files()?, check, "cargo xtask fixtures")? {
+                println!("wrote {path}");
+            }
+        }
+        Task::Seed { target } => {
+            for (name, count) in seed::seed(&root, target.as_deref())? {
+                println!("{name}: {count} seeds");
+            }
+        }
+        Task::Hostile(options) => trials(|moxd, scratch| {
+            let outcomes = hostile::run(moxd, scratch, &options, |line| println!("{line}"))?;
+            ensure!(outcomes.iter().all(|outcome| outcome.kept), "the promise was not kept");
+            Ok(())
+        })?,
+        Task::Crash(options) => trials(|moxd, scratch| {
+            crash::run(moxd, scratch, &options, |line| println!("{line}")).map(|end| println!("{end:?}"))
+        })?,
+        Task::Powercut(options) => trials(|moxd, scratch| {
+            powercut::run(moxd, scratch, &options, |line| println!("{line}")).map(|end| println!("{end:?}"))
+        })?,
+    }
+    Ok(())
+}
+
+/// Runs a trial with a release build of moxd, in a folder that goes away once the trial is passed.
+fn trials(run: impl FnOnce(&Path, &Path) -> Result<()>) -> Result<()> {
+    let moxd = trial::build_release()?;
+    // Beside the build, which is on a real disk; a temporary folder often is not.
+    let scratch = moxd.with_file_name(format!("trial-{}", std::process::id()));
+    std::fs::create_dir_all(&scratch)?;
+    run(&moxd, &scratch)?;
+    Ok(std::fs::remove_dir_all(&scratch)?)
+}

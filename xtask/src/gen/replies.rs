@@ -1,0 +1,97 @@
+//! `docs/replies.md`: every text the server says over SMTP.
+
+use super::rust::{doc_above, literals};
+use super::{cell, heading};
+use crate::workspace::Source;
+use anyhow::{Context, Result, ensure};
+use std::collections::BTreeMap;
+
+/// The only file with reply texts.
+const REPLIES: &str = "crates/smtpserver/src/replies.rs";
+/// The file that gives reply codes their names.
+const CODES: &str = "crates/smtp-parser/src/code.rs";
+
+pub(super) fn document(sources: &[Source]) -> Result<String> {
+    let text = |path: &str| {
+        let source = sources.iter().find(|source| source.path == path);
+        source.map(|source| source.text.as_str()).with_context(|| format!("{path} is not there"))
+    };
+    let about = "All that the server says over SMTP. `{}` is filled in; error replies end in the id of the connection, \
+                 `(...)`, which is not shown.";
+    Ok(heading("Replies", about) + &tables(text(REPLIES)?, &codes(text(CODES)?))?)
+}
+
+/// The numbers of the named reply codes.
+fn codes(text: &str) -> BTreeMap<&str, &str> {
+    let constants = text.lines().filter_map(|line| line.trim().strip_prefix("pub const "));
+    let pairs = constants.filter_map(|line| line.split_once(": Self = Self("));
+    pairs.filter_map(|(name, value)| Some((name, value.strip_suffix(");")?))).collect()
+}
+
+/// Reads `NAME: CODE status, "text";` lines, with `// ---- heading ----` between.
+fn tables(text: &str, codes: &BTreeMap<&str, &str>) -> Result<String> {
+    const HEAD: &str = "\n| reply | text | when |\n| --- | --- | --- |\n";
+    let (_, table) = text.split_once("wordings! {\n").context("no table of replies")?;
+    let table = table.split("\n}\n").next().unwrap_or_default();
+    let lines: Vec<&str> = table.lines().collect();
+    let mut out = String::new();
+    let mut at = 0;
+    while let Some(line) = lines.get(at).map(|line| line.trim()) {
+        let begins = at;
+        at += 1;
+        if let Some(title) = line.strip_prefix("// ----").and_then(|rest| rest.strip_suffix("----")) {
+            out += &format!("\n## {}\n{HEAD}", title.trim());
+        } else if !line.is_empty() && !line.starts_with("//") && !line.starts_with("#[") {
+            // A long row goes on on the next lines.
+            let mut row = line.to_owned();
+            while !row.ends_with(';') {
+                row +=
+                    lines.get(at).map(|line| line.trim()).with_context(|| format!("`{row}` does not end"))?;
+                at += 1;
+            }
+            if out.is_empty() {
+                out += HEAD;
+            }
+            out += &self::row(&row, &doc_above(&lines, begins), codes)?;
+        }
+    }
+    Ok(out)
+}
+
+fn row(row: &str, when: &str, codes: &BTreeMap<&str, &str>) -> Result<String> {
+    let (_, rest) = row.split_once(':').with_context(|| row.to_owned())?;
+    let name = rest.split_whitespace().next().unwrap_or_default();
+    let code = codes.get(name).with_context(|| format!("no reply code `{name}`"))?;
+    let status: Vec<&str> = match rest.split_once("Some((") {
+        Some((_, status)) => status.split("))").next().unwrap_or_default().split(", ").collect(),
+        None => Vec::new(),
+    };
+    ensure!(status.is_empty() || status.len() == 2, "bad status in `{row}`");
+    let class = code.get(..1).unwrap_or_default();
+    let enhanced = if status.is_empty() { String::new() } else { format!(" {class}.{}", status.join(".")) };
+    let text = *literals(rest).first().with_context(|| row.to_owned())?;
+    // Backquotes do not nest: the text is shown as it is.
+    let text = if text.is_empty() { String::new() } else { format!("`{}`", cell(text)) };
+    Ok(format!("| {code}{enhanced} | {text} | {} |\n", cell(when)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_table() {
+        let codes =
+            codes("    pub const OK: Self = Self(250);\n    pub const START_INPUT: Self = Self(354);\n");
+        let text = "wordings! {\n    // ---- one ----\n\n    /// RFC 5321 §4.2: done.\n    DONE: OK Some((1, 0)), \"fine; {}\";\n\
+            \x20   /// Go.\n    GO: START_INPUT None,\n        \"go on\";\n}\nmore\n";
+        let expected = "\n## one\n\n| reply | text | when |\n| --- | --- | --- |\n\
+            | 250 2.1.0 | `fine; {}` | RFC 5321 §4.2: done. |\n| 354 | `go on` | Go. |\n";
+        assert_eq!(tables(text, &codes).unwrap(), expected);
+    }
+
+    #[test]
+    fn refuses_a_code_without_a_name() {
+        assert!(tables("wordings! {\n    DONE: NOTHING None, \"x\";\n}\n", &BTreeMap::new()).is_err());
+    }
+}

@@ -1,0 +1,289 @@
+//! `cargo xtask seed`: the inputs a fuzz target begins with, made from the fixtures of the tests.
+
+use crate::workspace::{entries, relative};
+use anyhow::{Context, Result, ensure};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+/// Where seeds come from.
+#[derive(Debug, Clone, Copy)]
+enum From {
+    /// Files of a folder, and of the folders in it, whose names end so.
+    Files(&'static str, &'static str),
+    /// The inputs (`> ..`) of the tables in a folder of smtp-parser.
+    Tables(&'static str),
+    /// What the client says in the talk files of a folder, as one input for each file, with this between the lines.
+    Talks(&'static str, &'static str),
+    /// The values of header fields of these names in messages of a folder.
+    Fields(&'static str, &'static [&'static str]),
+    /// The same, each line as an input of its own.
+    TalkLines(&'static str),
+    /// Lines of text in a folder of zones that hold this: the text between quotes.
+    ZoneTexts(&'static str, &'static str),
+}
+
+/// A target, octets that its entry wants in front of each input, and where the inputs come from.
+struct Target {
+    name: &'static str,
+    before: &'static [&'static [u8]],
+    from: &'static [From],
+}
+
+const PLAIN: &[&[u8]] = &[b""];
+const SMTP_TALKS: &str = "crates/smtpserver/testdata/talk";
+const MESSAGES: From = From::Files("testdata/messages", ".eml");
+
+const TARGETS: &[Target] = &[
+    Target {
+        name: "smtp_command",
+        before: PLAIN,
+        from: &[From::Tables("commands"), From::TalkLines(SMTP_TALKS)],
+    },
+    Target { name: "smtp_reply", before: PLAIN, from: &[From::Tables("replies")] },
+    // The first octet chooses the framing and the size of the pieces.
+    Target {
+        name: "data_decode",
+        before: &[b"\x00", b"\x0d", b"\x07"],
+        from: &[From::Tables("data"), MESSAGES],
+    },
+    Target {
+        name: "session_talk",
+        before: &[b"\x00", b"\x01", b"\x02"],
+        from: &[From::Talks(SMTP_TALKS, "\r\n")],
+    },
+    // The first octet chooses the mechanism.
+    Target {
+        name: "scram",
+        before: &[b"\x00", b"\x02", b"\x85"],
+        from: &[
+            From::Talks("crates/sasl/testdata/server", "\n"),
+            From::Talks("crates/sasl/testdata/exchanges", "\n"),
+        ],
+    },
+    Target { name: "dns_name", before: PLAIN, from: &[From::Files("testdata/zones", ".zone")] },
+    Target {
+        name: "headers",
+        before: PLAIN,
+        from: &[From::Files("crates/message/testdata", ".msg"), MESSAGES],
+    },
+    Target { name: "mime", before: PLAIN, from: &[From::Files("crates/message/testdata", ".msg"), MESSAGES] },
+    Target { name: "dsn", before: PLAIN, from: &[From::Files("crates/message/testdata/dsn", ".msg")] },
+    Target {
+        name: "addresses",
+        before: PLAIN,
+        from: &[
+            From::Fields("crates/message/testdata", &["From", "To", "Cc", "Reply-To", "Message-ID", "Date"]),
+            From::Files("crates/message/testdata/addresses", ".msg"),
+        ],
+    },
+    Target {
+        name: "auth_results",
+        before: PLAIN,
+        from: &[
+            From::Fields("crates/message/testdata", &["Authentication-Results"]),
+            From::Fields("crates/dkim/testdata", &["ARC-Authentication-Results"]),
+        ],
+    },
+    Target {
+        name: "dkim_header",
+        before: PLAIN,
+        from: &[From::Fields(
+            "crates/dkim/testdata",
+            &["DKIM-Signature", "ARC-Message-Signature", "ARC-Seal"],
+        )],
+    },
+    Target {
+        name: "dkim_record",
+        before: PLAIN,
+        from: &[From::ZoneTexts("crates/dkim/testdata", "v=DKIM1"), From::ZoneTexts("testdata", "v=DKIM1")],
+    },
+    Target {
+        name: "dkim_verify",
+        before: PLAIN,
+        from: &[
+            From::Files("crates/dkim/testdata/verify", ".msg"),
+            From::Files("crates/dkim/testdata/arc", ".msg"),
+        ],
+    },
+    Target {
+        name: "dmarc_record",
+        before: PLAIN,
+        from: &[From::ZoneTexts("crates/dmarc", "v=DMARC1"), From::ZoneTexts("testdata", "v=DMARC1")],
+    },
+    Target {
+        name: "spf_record",
+        before: PLAIN,
+        from: &[From::ZoneTexts("crates/spf", "v=spf1"), From::ZoneTexts("testdata", "v=spf1")],
+    },
+    Target {
+        name: "spf_check",
+        before: PLAIN,
+        from: &[From::Files("crates/spf/testdata", ".zone"), From::Files("testdata/zones", ".zone")],
+    },
+    Target { name: "config", before: PLAIN, from: &[From::Files("crates/config/testdata", ".toml")] },
+];
+
+/// Writes the seeds of one target, or of all, below `fuzz/seeds`; how many each has.
+///
+/// # Errors
+/// There is no such target, a fixture cannot be read, or a seed not written.
+pub fn seed(root: &Path, only: Option<&str>) -> Result<Vec<(&'static str, usize)>> {
+    let wanted: Vec<&Target> =
+        TARGETS.iter().filter(|target| only.is_none_or(|only| only == target.name)).collect();
+    ensure!(!wanted.is_empty(), "no seeds for a target `{}`", only.unwrap_or_default());
+    let mut made = Vec::new();
+    for target in wanted {
+        let folder = root.join("fuzz/seeds").join(target.name);
+        fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+        let inputs = inputs(root, target)?;
+        for (number, input) in inputs.iter().enumerate() {
+            fs::write(folder.join(format!("{number:04}")), input)?;
+        }
+        made.push((target.name, inputs.len()));
+    }
+    Ok(made)
+}
+
+fn inputs(root: &Path, target: &Target) -> Result<BTreeSet<Vec<u8>>> {
+    let mut found = BTreeSet::new();
+    for from in target.from {
+        for input in read(root, *from)? {
+            found.extend(target.before.iter().map(|before| [before, input.as_slice()].concat()));
+        }
+    }
+    Ok(found)
+}
+
+fn read(root: &Path, from: From) -> Result<Vec<Vec<u8>>> {
+    let texts = |folder: &str, ending: &str| -> Result<Vec<String>> {
+        Ok(files(root, folder, ending)?.into_iter().filter_map(|file| String::from_utf8(file).ok()).collect())
+    };
+    Ok(match from {
+        From::Files(folder, ending) => files(root, folder, ending)?,
+        From::Tables(suite) => {
+            let tables = texts(&format!("crates/smtp-parser/testdata/{suite}"), ".txt")?;
+            let lines = tables.iter().flat_map(|table| table.lines());
+            lines.filter_map(|line| line.strip_prefix("> ")).map(unescape).collect()
+        }
+        From::Talks(folder, between) => {
+            let joined =
+                |talk: &String| [said(talk).join(between.as_bytes()), between.as_bytes().to_vec()].concat();
+            texts(folder, ".talk")?.iter().map(joined).collect()
+        }
+        From::Fields(folder, names) => {
+            let messages = [".msg", ".eml"].map(|ending| files(root, folder, ending));
+            let messages = messages.into_iter().collect::<Result<Vec<_>>>()?.concat();
+            messages.iter().flat_map(|message| fields(message, names)).collect()
+        }
+        From::TalkLines(folder) => texts(folder, ".talk")?.iter().flat_map(|talk| said(talk)).collect(),
+        From::ZoneTexts(folder, mark) => {
+            let zones = [".zone", ".toml", ".txt", ".rs"].into_iter().map(|ending| texts(folder, ending));
+            let zones = zones.collect::<Result<Vec<_>>>()?.concat();
+            let quoted = |zone: &String| -> Vec<Vec<u8>> {
+                zone.split('"')
+                    .filter(|text| text.starts_with(mark))
+                    .map(|text| text.as_bytes().to_vec())
+                    .collect()
+            };
+            zones.iter().flat_map(quoted).collect()
+        }
+    })
+}
+
+/// The lines of the client in a talk.
+fn said(talk: &str) -> Vec<Vec<u8>> {
+    talk.lines().filter_map(|line| line.strip_prefix("C: ")).map(unescape).collect()
+}
+
+/// The values of the fields of these names, folded as they stand.
+fn fields(message: &[u8], names: &[&str]) -> Vec<Vec<u8>> {
+    let mut found: Vec<Vec<u8>> = Vec::new();
+    let mut wanted = false;
+    for line in message.split_inclusive(|&octet| octet == b'\n') {
+        match line {
+            b"\r\n" | b"\n" => break,
+            [b' ' | b'\t', ..] => {
+                if let Some(value) = found.last_mut().filter(|_| wanted) {
+                    value.extend_from_slice(line);
+                }
+            }
+            _ => {
+                let colon = line.iter().position(|&octet| octet == b':').unwrap_or(line.len());
+                let (name, value) = line.split_at(colon);
+                wanted = names.iter().any(|wanted| wanted.as_bytes().eq_ignore_ascii_case(name));
+                if wanted {
+                    found.push(value.get(1..).unwrap_or_default().to_vec());
+                }
+            }
+        }
+    }
+    found
+}
+
+fn files(root: &Path, folder: &str, ending: &str) -> Result<Vec<Vec<u8>>> {
+    let mut found = Vec::new();
+    for path in entries(&root.join(folder))? {
+        if path.is_dir() {
+            found.extend(files(root, &relative(root, &path), ending)?);
+        } else if path.to_string_lossy().ends_with(ending) {
+            found.push(fs::read(&path).with_context(|| path.display().to_string())?);
+        }
+    }
+    Ok(found)
+}
+
+/// Reads the escapes of the tables: `\r`, `\n`, `\t`, `\0`, `\\` and `\x80`.
+fn unescape(text: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('\\') {
+        out.extend_from_slice(before.as_bytes());
+        let mut chars = after.chars();
+        match chars.next() {
+            Some('r') => out.push(b'\r'),
+            Some('n') => out.push(b'\n'),
+            Some('t') => out.push(b'\t'),
+            Some('0') => out.push(0),
+            Some('x') if after.get(1..3).is_some_and(|hex| u8::from_str_radix(hex, 16).is_ok()) => {
+                out.extend(after.get(1..3).and_then(|hex| u8::from_str_radix(hex, 16).ok()));
+                chars = after.get(3..).unwrap_or_default().chars();
+            }
+            Some(other) => out.extend_from_slice(other.to_string().as_bytes()),
+            None => out.push(b'\\'),
+        }
+        rest = chars.as_str();
+    }
+    out.extend_from_slice(rest.as_bytes());
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_escapes() {
+        assert_eq!(unescape(r"a\r\n\\\x80\0\q\xzz\"), b"a\r\n\\\x80\0qxzz\\");
+    }
+
+    #[test]
+    fn finds_folded_fields() {
+        let message = b"A: 1\r\nB: 2\r\n\t3\r\na:4\r\n\r\nA: body\r\n";
+        assert_eq!(fields(message, &["a"]), [b" 1\r\n".to_vec(), b"4\r\n".to_vec()]);
+        assert_eq!(fields(message, &["B"]), [b" 2\r\n\t3\r\n".to_vec()]);
+    }
+
+    #[test]
+    fn every_fuzz_target_has_seeds() {
+        let root = crate::workspace::root();
+        let targets = entries(&root.join("fuzz/fuzz_targets")).unwrap();
+        assert!(!targets.is_empty());
+        for path in targets {
+            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+            let target = TARGETS.iter().find(|target| target.name == name);
+            let target = target.unwrap_or_else(|| panic!("{name} has no seeds"));
+            assert!(!inputs(&root, target).unwrap().is_empty(), "{name} has no seeds");
+        }
+    }
+}

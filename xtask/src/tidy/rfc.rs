@@ -1,0 +1,103 @@
+//! The shape of comments that name a rule of an RFC: `// RFC 5321 §4.5.3.1.4: what it says here.`
+
+use super::Finding;
+use crate::workspace::Source;
+
+/// Finds comments that begin with an RFC and do not go on with a section, a colon and what it says.
+pub(super) fn check(source: &Source) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut in_comment = false;
+    for (number, line) in source.lines() {
+        let comment = line.trim_start().strip_prefix("// ");
+        // A line that goes on with a sentence may well begin with "RFC".
+        let begins = !std::mem::replace(&mut in_comment, comment.is_some());
+        if let Some(text) = comment.filter(|text| begins && text.starts_with("RFC") && !source.is_test())
+            && !is_shaped(text)
+        {
+            let text = "an RFC comment has the shape `// RFC 5321 §4.5.3.1.4: what it says`";
+            findings.push(Finding::new(&source.path, number, text));
+        }
+    }
+    findings
+}
+
+/// `RFC 5321 §4.1: text`, where several places may stand before the colon: `RFC 7489 §6.3, RFC 9989 §4.7:`,
+/// `RFC 8617 §5.2, step 3:`, `RFC 4422 appendix A:`, `RFC 8499 §7 (lame delegation):`. What is not done yet has ` todo` there.
+fn is_shaped(text: &str) -> bool {
+    let Some((places, says)) = text.split_once(':') else { return false };
+    let mut words = places.split([' ', ',']).filter(|word| !word.is_empty());
+    let begins = words.next() == Some("RFC")
+        && words.next().is_some_and(is_number)
+        && words.next().is_some_and(|word| is_section(word) || word == "appendix");
+    let known = ["RFC", "appendix", "step", "steps", "to", "and", "todo"];
+    let rest = |word: &str| {
+        let bracket = word.starts_with('(') || word.ends_with(')');
+        known.contains(&word) || is_number(word) || is_section(word) || is_letter(word) || bracket
+    };
+    begins && words.all(rest) && says.starts_with(' ') && says.len() > 1
+}
+
+fn is_number(word: &str) -> bool {
+    !word.is_empty() && word.bytes().all(|octet| octet.is_ascii_digit())
+}
+
+/// `§4.5.3.1.4`, `§A.1`.
+fn is_section(word: &str) -> bool {
+    let Some(number) = word.strip_prefix('§') else { return false };
+    number.split('.').all(|part| is_number(part) || is_letter(part))
+}
+
+/// `A`, `A.1`: an appendix.
+fn is_letter(word: &str) -> bool {
+    let mut parts = word.split('.');
+    parts
+        .next()
+        .is_some_and(|first| first.len() == 1 && first.bytes().all(|octet| octet.is_ascii_uppercase()))
+        && parts.all(is_number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accepts_the_shape() {
+        for text in [
+            "RFC 5321 §4.5.3.1.4: local part at most 64 octets.",
+            "RFC 5321 §4.5.2 todo: something.",
+            "RFC 9989 §4.7, RFC 7489 §6.3: unknown tags are ignored.",
+            "RFC 8617 §5.2, step 3: exactly one.",
+            "RFC 9990 §4, steps 5 to 8: the records.",
+            "RFC 4422 appendix A: nothing.",
+            "RFC 5322 §A.1 and §A.2: examples.",
+            "RFC 5256 §2.1 (1): decode.",
+            "RFC 8499 §7 (lame delegation): a hint.",
+        ] {
+            assert!(is_shaped(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_every_other_shape() {
+        for text in [
+            "RFC 5321: local part",
+            "RFC5321 §4.1: local part",
+            "RFC 5321 4.1: local part",
+            "RFC 5321 section 4.1: local part",
+            "RFC 5321 §4.1",
+            "RFC 5321 §4.1.",
+            "RFC 5321 §4.1:",
+            "RFC 5321 §4.1 wants: this",
+            "RFC 5321 §: this",
+        ] {
+            assert!(!is_shaped(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_the_beginning_of_a_comment_counts() {
+        let text = "// It is in\n// RFC 5321 somewhere.\nfn f() {}\n// RFC 5321 somewhere.\n/// RFC 5321.\n";
+        let found = check(&Source { path: "crates/x/src/x.rs".to_owned(), text: text.to_owned() });
+        assert_eq!(found.iter().map(|finding| finding.line).collect::<Vec<_>>(), [4]);
+    }
+}
