@@ -105,7 +105,7 @@ fn wildcard_is_proven(message: &Message, name: &rr::Name) -> bool {
         _ => None,
     });
     let Some(labels) = labels else { return false };
-    // RFC 5155 §1.3 has the word: the next closer name is one label longer than the wildcard's parent. If it does not
+    // RFC 5155 §1.3: the next closer name is one label longer than the wildcard's parent. If it does not
     // exist, nothing below it does.
     let next_closer = name.trim_to(usize::from(labels) + 1);
     message.authorities.iter().filter(|record| record.proof == Proof::Secure).any(|record| {
