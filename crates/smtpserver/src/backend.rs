@@ -36,7 +36,8 @@ pub trait Backend: Send + Sync + 'static {
     }
 
     /// What an exchange of AUTH needs to know of a user. Answer for users that do not exist as for those that do: a
-    /// [`sasl::Decoy`], or a check that takes as long. A refusal is for trouble of our own.
+    /// [`sasl::Decoy`], or a check that takes as long. A refusal is for trouble of our own. For [`Need::Certificate`],
+    /// which is also asked right after a handshake with a certificate, the key is in [`Client::tls`].
     fn secret(
         &self,
         connection: &mut Self::Connection,

@@ -190,6 +190,14 @@ async fn a_client_certificate_logs_in() {
         client.ask("EHLO client.example").await;
         let reply = client.ask("MAIL FROM:<mox@localhost>").await;
         assert_eq!(&reply[..10], expected, "{reply}");
+        client.ask("RSET").await;
+        // It can be confirmed, but not for another account; without it the login is that of the password.
+        let other = client.ask("AUTH PLAIN AG90aGVyQGxvY2FsaG9zdABtb3htb3htb3g=").await;
+        assert_eq!(&other[..10], if known { "535 5.7.8 " } else { "235 2.7.0 " }, "{other}");
+        let confirmed = client.ask("AUTH EXTERNAL =").await;
+        assert_eq!(&confirmed[..10], if known { "235 2.7.0 " } else { "503 5.5.1 " }, "{confirmed}");
+        let again = client.ask("AUTH EXTERNAL =").await;
+        assert_eq!(&again[..10], "503 5.5.1 ", "{again}");
     }
 }
 

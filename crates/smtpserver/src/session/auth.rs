@@ -177,9 +177,16 @@ impl Session {
             Ok(login) => login,
             Err(refusal) => return self.login_refused(&refusal, out),
         };
+        // Whoever has a certificate for one account does not act for another.
+        let other = self.client.login.as_ref().is_some_and(|proved| proved.account != login.account);
+        if other {
+            let wording = replies::AUTHZID_REFUSED;
+            return self.end_exchange(LoginFailureReason::Credentials, wording, "", out);
+        }
         let silent = self.leave_exchange().is_some_and(|exchange| exchange.silent);
         self.counts.failed_logins = 0;
         self.slow = false;
+        self.certified = silent;
         self.client.login = Some(Box::new(login));
         if silent {
             return Step::Continue;

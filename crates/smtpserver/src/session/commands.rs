@@ -18,7 +18,7 @@ enum Check {
     Greeted,
     /// A listener where users submit mail.
     Submission,
-    /// No login yet.
+    /// No login yet, but that of a certificate.
     NoLogin,
     /// No login yet, or STARTTLS would have to forget it.
     NoLoginBeforeTls,
@@ -106,7 +106,7 @@ impl Check {
             Welcome => (!session.is_unwelcome(), replies::TOO_MANY_FAILURES),
             Greeted => (client.hello.is_some(), replies::NO_HELLO),
             Submission => (client.kind.is_submission(), replies::AUTH_NOT_HERE),
-            NoLogin => (client.login.is_none(), replies::ALREADY_AUTHENTICATED),
+            NoLogin => (client.login.is_none() || session.certified, replies::ALREADY_AUTHENTICATED),
             NoLoginBeforeTls => (client.login.is_none(), replies::STARTTLS_AFTER_AUTH),
             Login => (!client.kind.is_submission() || client.login.is_some(), replies::AUTH_REQUIRED),
             Tls => (!session.rules.mail_needs_tls || client.tls.is_some(), replies::STARTTLS_REQUIRED),

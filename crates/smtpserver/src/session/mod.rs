@@ -43,6 +43,8 @@ pub struct Session {
     /// The last reply, for whoever counts replies.
     said: Option<Said>,
     login_failure: Option<LoginFailure>,
+    /// The login is that of the certificate alone: the client may still confirm it with AUTH.
+    certified: bool,
     /// A question is out.
     asking: bool,
     slow: bool,
@@ -128,6 +130,7 @@ impl Session {
             verb: None,
             said: None,
             login_failure: None,
+            certified: false,
             asking: false,
             slow: false,
             stopping: false,
@@ -190,6 +193,7 @@ impl Session {
         self.state = State::Fresh;
         self.client.hello = None;
         self.client.login = None;
+        self.certified = false;
         self.client.tls = Some(Box::new(tls));
         self.identify_certificate()
     }

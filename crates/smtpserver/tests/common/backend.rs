@@ -102,7 +102,7 @@ impl Backend for TestBackend {
                 return Err(Refusal::new(replies::ERROR_PROCESSING));
             }
             Need::Password { username, password } => {
-                let known = username == USER || username == "disabled@localhost";
+                let known = [USER, "disabled@localhost", "other@localhost"].contains(&username.as_str());
                 Verifier::Checked(known && password.as_str() == PASSWORD)
             }
             Need::Scram { username, hash } if username == USER => Verifier::Scram(secret(hash)),
@@ -130,7 +130,8 @@ impl Backend for TestBackend {
             return Err(Refusal::with(replies::ACCOUNT_DISABLED, "closed for the holidays"));
         }
         self.tell(format!("login {} {}", identity.username, identity.mechanism));
-        Ok(Login { account: "mox".into(), address: identity.username.parse().unwrap() })
+        let account = identity.username.split('@').next().unwrap();
+        Ok(Login { account: account.into(), address: identity.username.parse().unwrap() })
     }
 
     fn login_failed(&self, (): &mut (), _: &Client, failure: &LoginFailure) {
