@@ -75,7 +75,8 @@ pub async fn check(dns: &dyn Resolver, ip: IpAddr) -> Evaluation {
         reason: None,
     };
     type Lookup<'a> = Pin<Box<dyn Future<Output = Result<Answer<IpAddr>, LookupError>> + Send + 'a>>;
-    let lookups = evaluation.names.iter().take(MAX_NAMES).map(|name| -> Lookup<'_> { Box::pin(addresses(dns, name)) });
+    let lookups =
+        evaluation.names.iter().take(MAX_NAMES).map(|name| -> Lookup<'_> { Box::pin(addresses(dns, name)) });
     let answers = join_all(lookups.collect()).await;
     let mut failed = None;
     for (name, answer) in evaluation.names.iter().zip(answers) {

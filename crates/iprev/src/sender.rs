@@ -1,0 +1,86 @@
+//! Could the domain of a sender receive an answer? (RFC 5321 §5.1, RFC 7505)
+//!
+//! Mail that cannot be answered can neither be bounced, and is seldom wanted.
+
+use dns::{Answer, Domain, LookupError, Name, Resolver, addresses, join_all, mx};
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+
+/// Hosts of one domain that are looked up, best preference first; the others are ignored.
+///
+/// No RFC sets a bound. RFC 5321 §5.1 lets a client stop after some of the hosts, and domains have few.
+pub const MAX_HOSTS: usize = 10;
+
+/// What DNS says about a domain as a receiver of mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// One of its hosts has an address.
+    Accepts,
+    /// It tells that it takes no mail.
+    NullMx,
+    /// None of its hosts has an address, or the domain does not exist.
+    NoAddress,
+    /// No address was found, and DNS failed on the way: it may be different later.
+    Temporary(LookupError),
+}
+
+impl Outcome {
+    /// The stable token of this outcome.
+    pub fn token(&self) -> &'static str {
+        match self {
+            Self::Accepts => "accepts",
+            Self::NullMx => "null-mx",
+            Self::NoAddress => "no-address",
+            Self::Temporary(_) => "temporary",
+        }
+    }
+}
+
+/// Looks for a mail exchange of the domain that has an address.
+///
+/// The best host is asked for alone, since it nearly always has one; then the others, all at the same time.
+pub async fn can_receive(dns: &dyn Resolver, domain: &Domain) -> Outcome {
+    let hosts = match mx(dns, domain.name()).await {
+        Ok(answer) => {
+            let mut hosts: Vec<Name> = Vec::new();
+            for exchange in answer.records.into_iter().map(|mx| mx.exchange) {
+                // RFC 7505 §3: a null MX stands alone. Beside others it is a mistake, and names no host.
+                if hosts.len() < MAX_HOSTS && !exchange.is_root() && !hosts.contains(&exchange) {
+                    hosts.push(exchange);
+                }
+            }
+            hosts
+        }
+        // RFC 5321 §5.1: without MX records, the domain itself is its only host.
+        Err(error) if error.is_absent() => vec![domain.name().clone()],
+        Err(error) => return Outcome::Temporary(error),
+    };
+    let Some((best, others)) = hosts.split_first() else {
+        return Outcome::NullMx;
+    };
+    let first = any_address(dns, std::slice::from_ref(best)).await;
+    if first == Outcome::Accepts || others.is_empty() {
+        return first;
+    }
+    match any_address(dns, others).await {
+        Outcome::NoAddress => first,
+        outcome => outcome,
+    }
+}
+
+/// Has one of the hosts an address?
+async fn any_address(dns: &dyn Resolver, hosts: &[Name]) -> Outcome {
+    type Lookup<'a> = Pin<Box<dyn Future<Output = Result<Answer<IpAddr>, LookupError>> + Send + 'a>>;
+    let lookups = hosts.iter().map(|host| -> Lookup<'_> { Box::pin(addresses(dns, host)) });
+    let mut outcome = Outcome::NoAddress;
+    for answer in join_all(lookups.collect()).await {
+        match answer {
+            Ok(_) => return Outcome::Accepts,
+            Err(error) if error.is_absent() => {}
+            Err(error) => outcome = Outcome::Temporary(error),
+        }
+    }
+    outcome
+}
