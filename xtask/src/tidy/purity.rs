@@ -47,7 +47,8 @@ fn names(line: &str, word: &str) -> bool {
     line.match_indices(word).any(|(at, _)| {
         let before = line.get(..at).unwrap_or_default();
         let longer = before.ends_with(|c: char| c.is_alphanumeric() || c == '_');
-        !longer && !(word == "rand::" && before.ends_with("ring::"))
+        let of_ring = word == "rand::" && before.ends_with("ring::");
+        !(longer || of_ring)
     })
 }
 
