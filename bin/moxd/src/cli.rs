@@ -44,12 +44,8 @@ pub(crate) enum Verb {
         account: String,
     },
     /// Talk to the running server
-    Ctl {
-        #[command(subcommand)]
-        verb: CtlVerb,
-        #[command(flatten)]
-        output: Output,
-    },
+    #[command(subcommand)]
+    Ctl(CtlVerb),
     /// Mailboxes of an account
     #[command(subcommand)]
     Mailbox(MailboxVerb),
@@ -174,14 +170,17 @@ pub(crate) enum ConfigVerb {
     DescribeDomains,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+#[derive(Debug, Clone, Copy, Subcommand)]
 pub(crate) enum CtlVerb {
     /// Read domains.toml and the TLS files again
     Reload,
     /// Stop the server gracefully
     Stop,
     /// Tell how the server does
-    Status,
+    Status {
+        #[command(flatten)]
+        output: Output,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -7,14 +7,27 @@ use crate::mailfiles::{Maildir, Mbox};
 use crate::request::Request;
 use crate::{atrest, ctl, wiring};
 use anyhow::{Context, Result, bail, ensure};
+use config::Config;
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use store::Store;
 use zeroize::Zeroizing;
 
+/// The configuration.
+fn config(cli: &Cli) -> Result<Config> {
+    wiring::load(&wiring::config_path(cli.config.as_deref())?)
+}
+
+/// The configuration, which has this account: what is begun for an account must not be for a mistyped one.
+fn config_with(cli: &Cli, account: &str) -> Result<Config> {
+    let config = config(cli)?;
+    ensure!(config.domains.accounts.contains_key(account), "there is no account {account:?} in domains.toml");
+    Ok(config)
+}
+
 /// The data directory that the configuration names.
 fn data_dir(cli: &Cli) -> Result<PathBuf> {
-    Ok(wiring::load(&wiring::config_path(cli.config.as_deref())?)?.server.data_dir)
+    Ok(config(cli)?.server.data_dir)
 }
 
 /// Does what is asked in a data directory, by whoever has it.
@@ -43,11 +56,6 @@ pub(crate) fn ask_in(data: &Path, request: Request) -> Result<()> {
     carry_out(data, request, &mut Local::new(Path::new("."), NoSource))
 }
 
-/// Talks to the running server.
-pub(crate) fn ctl(cli: &Cli, request: Request) -> Result<()> {
-    ask(cli, request)
-}
-
 /// Makes a copy of the data directory. The path is made absolute here: the server may run elsewhere.
 pub(crate) fn backup(cli: &Cli, dir: &Path) -> Result<()> {
     let dir = std::path::absolute(dir)?;
@@ -69,10 +77,15 @@ pub(crate) fn export(cli: &Cli, format: MailFormat, account: &str, path: &Path) 
 
 /// Reads mail into a mailbox.
 pub(crate) fn import(cli: &Cli, format: MailFormat, account: &str, mailbox: &str, path: &Path) -> Result<()> {
+    let config = config_with(cli, account)?;
     let request = Request::Import { account: account.to_owned(), mailbox: mailbox.to_owned() };
-    let data = data_dir(cli)?;
+    let data = config.server.data_dir;
     let here = Path::new(".");
     match format {
+        // How much will come is not known, so no progress is shown.
+        MailFormat::Mbox if path == Path::new("-") => {
+            carry_out(&data, request, &mut Local::new(here, Mbox::new(std::io::stdin().lock())?))
+        }
         MailFormat::Maildir => {
             let source = Maildir::open(path)?;
             let total = source.len();
@@ -88,8 +101,7 @@ pub(crate) fn import(cli: &Cli, format: MailFormat, account: &str, mailbox: &str
 
 /// Reads a new password, and has its derived secrets kept.
 pub(crate) fn set_password(cli: &Cli, account: &str) -> Result<()> {
-    let config = wiring::load(&wiring::config_path(cli.config.as_deref())?)?;
-    ensure!(config.domains.accounts.contains_key(account), "there is no account {account:?} in domains.toml");
+    let config = config_with(cli, account)?;
     let text = read_password()?;
     let password = sasl::Password::chosen(&text).map_err(|error| anyhow::anyhow!("{error}"))?;
     let secrets = intake::credentials(&password, wiring::random).into();

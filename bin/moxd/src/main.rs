@@ -28,8 +28,11 @@ fn main() -> ExitCode {
     match run(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nothing can be done if standard error is gone too.
-            let _ = writeln!(std::io::stderr(), "moxd: {error:#}");
+            // One line, unless it is about many things, such as a configuration with many mistakes.
+            for line in format!("{error:#}").lines() {
+                // Nothing can be done if standard error is gone too.
+                let _ = writeln!(std::io::stderr(), "moxd: {line}");
+            }
             ExitCode::FAILURE
         }
     }
@@ -49,12 +52,12 @@ fn run(cli: Cli) -> Result<()> {
         }
         Verb::Config(verb) => config_verb(&cli, verb),
         Verb::Setaccountpassword { account } => client::set_password(&cli, account),
-        Verb::Ctl { verb, output } => client::ctl(
+        Verb::Ctl(verb) => client::ask(
             &cli,
             match verb {
                 CtlVerb::Reload => Request::Reload,
                 CtlVerb::Stop => Request::Stop,
-                CtlVerb::Status => Request::Status { json: output.json },
+                CtlVerb::Status { output } => Request::Status { json: output.json },
             },
         ),
         Verb::Mailbox(MailboxVerb::List { account, output }) => {

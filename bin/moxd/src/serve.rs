@@ -127,7 +127,9 @@ async fn run(path: &Path, config: Config, mode: Mode) -> Result<()> {
             Event::Stop => break,
             Event::Reload => {
                 if let Err(error) = control.reload() {
-                    tracing::error!("not reloaded: {error:#}");
+                    for line in format!("{error:#}").lines() {
+                        tracing::error!("not reloaded: {line}");
+                    }
                 }
             }
             Event::Control(stream) => control.clone().answer(stream),

@@ -66,7 +66,7 @@ pub(crate) fn reload(path: &Path, server: &Server) -> Result<Domains> {
 
 fn failed<T>(problems: &[config::Problem]) -> Result<T> {
     let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    bail!("the configuration has errors:\n{}", lines.join("\n"))
+    bail!("{}", lines.join("\n"))
 }
 
 fn domains_path(path: &Path) -> PathBuf {
@@ -105,7 +105,7 @@ pub(crate) fn settings(server: &Server, domains: &Domains, mode: Mode) -> Result
         mailbox: server.postmaster.mailbox.as_str().into(),
     };
     let receiving = server.listeners.iter().filter(|listener| listener.smtp.is_some());
-    let mut hosts: Vec<dns::Domain> = receiving.filter_map(|listener| listener.hostname.clone()).collect();
+    let mut hosts: Vec<Domain> = receiving.filter_map(|listener| listener.hostname.clone()).collect();
     hosts.push(server.hostname.clone());
     if mode == Mode::Develop {
         directory

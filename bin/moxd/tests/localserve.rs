@@ -5,7 +5,7 @@ mod common;
 
 use common::client::Smtp;
 use common::names::Names;
-use common::run::{MOXD, has_keys, moxd};
+use common::run::{MOXD, has_keys, moxd, moxd_reading};
 use common::server::{METRICS, Process, SMTP, SUBMISSION, SUBMISSIONS, Server, free_offset, text};
 use serde_json::json;
 use std::io::{Read, Write};
@@ -165,7 +165,7 @@ fn special_local_parts_fail_as_they_ask() {
         ("mailfrom-temperror", "451 4.0.0 failure with code 451 due to special localpart (*)"),
         ("mailfrompermerror", "550 5.0.0 failure with code 550 due to special localpart (*)"),
         ("mailfrom421", "421 4.0.0 failure with code 421 due to special localpart (*)"),
-        ("MailFrom599", "599 5.0.0 failure with code 599 due to special localpart (*)"),
+        ("mailfrom-599", "599 5.0.0 failure with code 599 due to special localpart (*)"),
     ] {
         let mut client = server.session(SMTP);
         fails(&client.ask(&format!("MAIL FROM:<{local}@example.org>")), reply);
@@ -254,33 +254,12 @@ fn submissions_are_completed_relieved_and_signed() {
     let theirs = ["Authentication-Results", "From", "To", "Subject"];
     assert_eq!(names(&kept), [&ours[..], &theirs].concat());
     assert!(kept.contains("Return-Path: <mox@localhost>\r\n") && !kept.contains("hidden@"), "{kept}");
+    assert!(kept.contains("\r\nDKIM-Signature: v=1; d=localhost; s=local; "), "{kept}");
     assert!(kept.contains("Authentication-Results: localhost; auth=pass smtp.mailfrom=mox@localhost\r\n"), "{kept}");
     assert!(!kept.contains("127.0.0.1") && !kept.contains("client.example"), "where users are: {kept}");
     let row = server.messages().remove(0);
     assert_eq!(row["subject"], "grüße");
     assert!(row["message_id"].as_str().unwrap().ends_with("@localhost"), "{row}");
-
-    // Anybody who has the key in DNS can verify it.
-    let record = moxd(["dkim", "txt", &text(&server.config("dkim-ed25519.key"))]).text();
-    let names = Names::serve(&format!("local._domainkey.localhost. TXT \"{}\"", record.trim_end()));
-    let verify = |message: &[u8]| {
-        let arguments = ["dkim", "verify", "--dns", &names.address(), "--json", "-"];
-        common::run::moxd_reading(arguments, message).json()
-    };
-    let verified = verify(kept.as_bytes());
-    let expected = json!([{
-        "status": "pass",
-        "domain": "localhost",
-        "selector": "local",
-        "algorithm": "ed25519-sha256",
-        "identity": "mox@localhost",
-        "error": null,
-    }]);
-    assert_eq!(verified, expected);
-    let changed = verify(kept.replace("hello", "hallo").as_bytes());
-    assert_eq!(changed[0]["status"], "fail", "{changed}");
-    let changed = verify(kept.replace("To: you@", "To: me@").as_bytes());
-    assert_eq!(changed[0]["status"], "fail", "{changed}");
 
     // What a user may not do.
     let mut client = server.login(SUBMISSION);
@@ -293,6 +272,67 @@ fn submissions_are_completed_relieved_and_signed() {
     assert_eq!(client.auth("SCRAM-SHA-256", "mox@localhost", "moxmoxmox"), "235 2.7.0 nice\r\n");
     server.stop();
     assert_eq!(server.messages().len(), 1);
+}
+
+/// A domain of one's own, with an address and a key.
+const DEVELOPMENT: &str = r#"
+[domains."dev.example".dkim]
+sign = ["first", "second"]
+selectors.first = { key = "dkim-ed25519.key" }
+selectors.second = { key = "dkim-rsa.key", header_canonicalization = "simple", body_canonicalization = "simple" }
+
+[accounts.dev.destinations]
+"dev@dev.example" = {}
+"#;
+
+#[test]
+fn signatures_are_verified_by_whoever_has_the_keys_in_dns() {
+    let mut server = Server::develop();
+    let rsa = text(&server.config("dkim-rsa.key"));
+    assert_eq!(moxd(["dkim", "keygen", "rsa", "--out", &rsa]).text(), "");
+    let domains = std::fs::read_to_string(server.config("domains.toml")).unwrap();
+    std::fs::write(server.config("domains.toml"), domains + DEVELOPMENT).unwrap();
+    assert_eq!(server.verb_reading(&["setaccountpassword", "dev"], b"developers alone\n").text(), "");
+    server.process().signal("HUP");
+    server.process().wait_for("reloaded");
+    let mut client = server.session(SUBMISSIONS);
+    assert!(client.auth("PLAIN", "dev@dev.example", "developers alone").starts_with("235 "));
+    // In pieces, with all that canonicalization is about.
+    client.begin("dev@dev.example", &["mox@localhost"]);
+    client.write(b"From: dev@dev.example\r\nSubject:  two\r\n  lines \r\n\r\nblanks \t at the end  \r\n");
+    assert!(client.finish(b"..\r\n\r\n\r\n").starts_with("250 "));
+    let kept = server.newest();
+
+    let record = |key: &str| moxd(["dkim", "txt", &text(&server.config(key))]).text().trim_end().to_owned();
+    let names = Names::serve(&format!(
+        "first._domainkey.dev.example. TXT \"{}\"\nsecond._domainkey.dev.example. TXT \"{}\"\n",
+        record("dkim-ed25519.key"),
+        record("dkim-rsa.key"),
+    ));
+    let verify = |message: &str| {
+        let verb = ["dkim", "verify", "--dns", &names.address(), "--json", "-"];
+        moxd_reading(verb, message.as_bytes()).json()
+    };
+    let expected = [("first", "ed25519-sha256"), ("second", "rsa-sha256")].map(|(selector, algorithm)| {
+        json!({
+            "status": "pass",
+            "domain": "dev.example",
+            "selector": selector,
+            "algorithm": algorithm,
+            "identity": "dev@dev.example",
+            "error": null,
+        })
+    });
+    assert_eq!(verify(&kept), json!(expected));
+    // A header field on its way out of the signed ones, a body that was changed, and a second author put in.
+    for changed in [
+        kept.replace("Subject:  two", "Subject:  too"),
+        kept.replace("blanks", "blankz"),
+        kept.replace("Subject:", "From: boss@bank.example\r\nSubject:"),
+    ] {
+        let found = verify(&changed);
+        assert_eq!((&found[0]["status"], &found[1]["status"]), (&json!("fail"), &json!("fail")), "{found}");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `moxd dkim`.
 
 use super::args::{DkimSign, DkimVerb, KeyAlgorithm};
-use super::{Report, domain, message, print, print_json, with_dns};
+use super::{Report, domain, input, message, print, print_json, with_dns};
 use crate::localserve::pem;
 use crate::wiring;
 use anyhow::{Context, Result, ensure};
@@ -10,7 +10,7 @@ use ring::rand::SystemRandom;
 use ring::signature::Ed25519KeyPair;
 use rsa::pkcs8::EncodePrivateKey;
 use serde_json::{Value, json};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
@@ -83,8 +83,9 @@ fn report(evaluation: &Evaluation) -> Report {
 }
 
 fn key(path: &Path) -> Result<SigningKey> {
-    let pem = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
-    SigningKey::from_pem(&Zeroizing::new(pem)).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))
+    let mut pem = Zeroizing::new(String::new());
+    input(path)?.read_to_string(&mut pem).with_context(|| format!("read {}", path.display()))?;
+    SigningKey::from_pem(&pem).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))
 }
 
 fn sign(arguments: &DkimSign) -> Result<()> {

@@ -39,15 +39,18 @@ fn domain(text: &str) -> Result<Domain> {
     text.parse().map_err(|error: dns::NameError| anyhow::anyhow!("{text:?} is not a domain: {error}"))
 }
 
+/// A file, or standard input where the path is `-`.
+fn input(path: &Path) -> Result<Box<dyn Read>> {
+    if path == Path::new("-") {
+        return Ok(Box::new(std::io::stdin()));
+    }
+    Ok(Box::new(File::open(path).with_context(|| format!("open {}", path.display()))?))
+}
+
 /// A message, with every line end made CRLF.
 fn message(path: &Path) -> Result<Vec<u8>> {
-    let source: Box<dyn Read> = if path == Path::new("-") {
-        Box::new(std::io::stdin())
-    } else {
-        Box::new(File::open(path).with_context(|| format!("open {}", path.display()))?)
-    };
     let mut text = Vec::new();
-    ToCrlf::new(BufReader::new(source))
+    ToCrlf::new(BufReader::new(input(path)?))
         .take(MAX_MESSAGE + 1)
         .read_to_end(&mut text)
         .with_context(|| format!("read {}", path.display()))?;
