@@ -172,7 +172,13 @@ pub(crate) fn rules(server: &Server, listener: &config::Listener, mode: Mode) ->
             rules.dialect = Dialect::Strict;
         }
         if server.cram_md5 {
-            rules.mechanisms.push(Mechanism::CramMd5);
+            // Before those that send the password, after those that prove it better.
+            let at = rules
+                .mechanisms
+                .iter()
+                .position(|m| *m == Mechanism::Plain)
+                .unwrap_or(rules.mechanisms.len());
+            rules.mechanisms.insert(at, Mechanism::CramMd5);
         }
         if mode == Mode::Develop {
             rules.delays = Delays::NONE;

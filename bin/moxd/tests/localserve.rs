@@ -111,7 +111,10 @@ fn makes_its_folder_once_and_says_how_to_use_it() {
         assert_eq!(meta.permissions().mode() & 0o777, mode, "{name}");
         read(name)
     });
-    assert_eq!(server.verb(&["config", "test"]).text(), format!("{} is valid\n", text(&server.config("moxd.toml"))));
+    assert_eq!(
+        server.verb(&["config", "test"]).text(),
+        format!("{} is valid\n", text(&server.config("moxd.toml")))
+    );
     server.stop();
 
     // Once more by hand, for what it prints.
@@ -201,7 +204,11 @@ fn special_local_parts_fail_as_they_ask() {
     }
     // What has to fail later is taken now.
     let mut client = server.login(SUBMISSION);
-    client.deliver("mox@localhost", &["queue-permerror@example.org"], b"From: mox@localhost\r\n\r\nhello\r\n");
+    client.deliver(
+        "mox@localhost",
+        &["queue-permerror@example.org"],
+        b"From: mox@localhost\r\n\r\nhello\r\n",
+    );
     // The four that are no failures on two ports, and the last one.
     assert_eq!(server.messages().len(), 9);
 }
@@ -237,9 +244,15 @@ fn fields_are_added_in_front_and_lies_about_us_are_removed() {
     }
     assert!(!results.contains("=pass"), "{results}");
     let (_, received) = kept.split_once("\r\nReceived: ").unwrap();
-    assert!(received.starts_with("from client.example ([127.0.0.1]) by localhost ([127.0.0.1])"), "{received}");
+    assert!(
+        received.starts_with("from client.example ([127.0.0.1]) by localhost ([127.0.0.1])"),
+        "{received}"
+    );
     assert!(received.contains("with ESMTP id"), "{received}");
-    assert!(received.contains("for\r\n\t<mox@localhost>;") || received.contains("for <mox@localhost>;"), "{received}");
+    assert!(
+        received.contains("for\r\n\t<mox@localhost>;") || received.contains("for <mox@localhost>;"),
+        "{received}"
+    );
 }
 
 #[test]
@@ -255,7 +268,10 @@ fn submissions_are_completed_relieved_and_signed() {
     assert_eq!(names(&kept), [&ours[..], &theirs].concat());
     assert!(kept.contains("Return-Path: <mox@localhost>\r\n") && !kept.contains("hidden@"), "{kept}");
     assert!(kept.contains("\r\nDKIM-Signature: v=1; d=localhost; s=local; "), "{kept}");
-    assert!(kept.contains("Authentication-Results: localhost; auth=pass smtp.mailfrom=mox@localhost\r\n"), "{kept}");
+    assert!(
+        kept.contains("Authentication-Results: localhost; auth=pass smtp.mailfrom=mox@localhost\r\n"),
+        "{kept}"
+    );
     assert!(!kept.contains("127.0.0.1") && !kept.contains("client.example"), "where users are: {kept}");
     let row = server.messages().remove(0);
     assert_eq!(row["subject"], "grüße");
@@ -396,14 +412,22 @@ fn the_control_socket_is_the_owners_alone_and_does_what_it_should() {
 #[test]
 fn a_data_directory_has_one_server() {
     let mut server = Server::develop();
-    server.session(SMTP).deliver("you@example.org", &["mox@localhost"], b"From: you@example.org\r\n\r\none\r\n");
+    server.session(SMTP).deliver(
+        "you@example.org",
+        &["mox@localhost"],
+        b"From: you@example.org\r\n\r\none\r\n",
+    );
     let (dir, offset) = (text(&server.dir()), free_offset().to_string());
     let why = moxd(["--log-level", "error", "localserve", "--dir", &dir, "--port-offset", &offset]).failed();
     let data = text(&server.data());
     assert!(why.starts_with(&format!("open the data directory {data}: store.locked: ")), "{why}");
 
     // The first one goes on, and its socket is still its own.
-    server.session(SMTP).deliver("you@example.org", &["mox@localhost"], b"From: you@example.org\r\n\r\ntwo\r\n");
+    server.session(SMTP).deliver(
+        "you@example.org",
+        &["mox@localhost"],
+        b"From: you@example.org\r\n\r\ntwo\r\n",
+    );
     assert_eq!(server.messages().len(), 2);
 
     // One that was killed leaves its socket behind, which hinders neither verbs nor the next server.
@@ -418,7 +442,11 @@ fn a_data_directory_has_one_server() {
 #[test]
 fn metrics_are_served() {
     let server = Server::develop();
-    server.session(SMTP).deliver("you@example.org", &["mox@localhost"], b"From: you@example.org\r\n\r\none\r\n");
+    server.session(SMTP).deliver(
+        "you@example.org",
+        &["mox@localhost"],
+        b"From: you@example.org\r\n\r\none\r\n",
+    );
     let mut client = server.login(SUBMISSION);
     client.deliver("mox@localhost", &["mox@localhost"], b"From: mox@localhost\r\n\r\ntwo\r\n");
     assert!(server.session(SUBMISSION).auth("PLAIN", "mox@localhost", "wrong").starts_with("535 "));

@@ -167,7 +167,11 @@ fn mail_goes_to_whom_it_is_for() {
         client.deliver("you@client.example", &[to], &message(subject));
     }
     // One message for two accounts.
-    client.deliver("you@client.example", &["alice@localhost", "x@xn--bcher-kva.example"], &message("to both"));
+    client.deliver(
+        "you@client.example",
+        &["alice@localhost", "x@xn--bcher-kva.example"],
+        &message("to both"),
+    );
     let pair = |mailbox: &str, subject: &str| (mailbox.to_owned(), subject.to_owned());
     let alice = [
         pair("Inbox", "to Alice"),
@@ -206,8 +210,15 @@ fn passwords_need_tls_and_are_taken_once_set() {
     assert_eq!(site.set_password("alice", "battery staple").text(), "");
     for mechanism in ["PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-1"] {
         let mut client = site.submission();
-        assert!(client.auth(mechanism, "alice@localhost", "correct horse").starts_with("535 5.7.8 "), "{mechanism}");
-        assert_eq!(client.auth(mechanism, "alice@localhost", "battery staple"), "235 2.7.0 nice\r\n", "{mechanism}");
+        assert!(
+            client.auth(mechanism, "alice@localhost", "correct horse").starts_with("535 5.7.8 "),
+            "{mechanism}"
+        );
+        assert_eq!(
+            client.auth(mechanism, "alice@localhost", "battery staple"),
+            "235 2.7.0 nice\r\n",
+            "{mechanism}"
+        );
     }
     let why = site.set_password("eve", "whatever it is").failed();
     assert_eq!(why, "there is no account \"eve\" in domains.toml");
@@ -241,12 +252,18 @@ fn domains_and_certificates_are_read_again_on_request() {
     client.expect("RSET", "250 ");
     client.deliver("you@client.example", &["carol@new.example"], &message("to Carol"));
     assert_eq!(site.subjects("carol").len(), 1);
-    assert!(Smtp::open(site.address(2)).handshake(&old).is_err(), "the old certificate is not served any more");
+    assert!(
+        Smtp::open(site.address(2)).handshake(&old).is_err(),
+        "the old certificate is not served any more"
+    );
     drop(Smtp::connect_tls(site.address(2), &site.certificate()));
     site.submission();
 
     // With a mistake in it, everything stays as it was, and the mistake is told.
-    site.write("domains.toml", "[domains.localhost]\n[acounts.alice.destinations]\n\"alice@localhost\" = {}\n");
+    site.write(
+        "domains.toml",
+        "[domains.localhost]\n[acounts.alice.destinations]\n\"alice@localhost\" = {}\n",
+    );
     process.signal("HUP");
     let line = process.wait_for("not reloaded");
     assert!(line.contains("domains.toml:2: acounts: no such setting; did you mean accounts?"), "{line}");

@@ -39,9 +39,12 @@ fn with(messages: &[Vec<u8>]) -> Server {
 fn mailboxes_are_listed_with_their_counts() {
     let server = with(&[message("one", "1\r\n"), message("two", "2\r\n")]);
     running_and_stopped(server, |server| {
-        let Value::Array(rows) = server.verb(&["mailbox", "list", "mox", "--json"]).json() else { panic!("no array") };
+        let Value::Array(rows) = server.verb(&["mailbox", "list", "mox", "--json"]).json() else {
+            panic!("no array")
+        };
         assert!(rows.len() > 1);
-        let size: usize = server.messages().iter().map(|row| server.show(row["id"].as_u64().unwrap()).len()).sum();
+        let size: usize =
+            server.messages().iter().map(|row| server.show(row["id"].as_u64().unwrap()).len()).sum();
         for row in &rows {
             let inbox = row["mailbox"] == "Inbox";
             let expected = if inbox {
@@ -104,7 +107,10 @@ fn messages_are_listed_shown_and_removed() {
     let ids: Vec<_> = server.messages().iter().map(|row| row["id"].to_string()).collect();
     assert_eq!(server.verb(&["message", "delete", "mox", &ids[0], &ids[2]]).text(), "");
     assert_eq!(server.messages().len(), 1);
-    assert_eq!(server.verb(&["message", "show", "mox", &ids[0]]).failed(), format!("there is no message {}", ids[0]));
+    assert_eq!(
+        server.verb(&["message", "show", "mox", &ids[0]]).failed(),
+        format!("there is no message {}", ids[0])
+    );
     let data = text(&server.data());
     assert_eq!(moxd(["verifydata", &data]).text(), "");
 }
@@ -126,8 +132,10 @@ fn maildir(folder: &Path) {
     for part in ["cur", "new", "tmp"] {
         fs::create_dir_all(folder.join(part)).unwrap();
     }
-    fs::write(folder.join("cur/1793718245.M1P1.host:2,FS"), "Subject: read\n\nFrom here\n>From there\n\n").unwrap();
-    fs::write(folder.join("cur/1793718246.M2P1.host:2,R"), "Subject: answered\r\n\r\n8-bit: grüße\r\n").unwrap();
+    fs::write(folder.join("cur/1793718245.M1P1.host:2,FS"), "Subject: read\n\nFrom here\n>From there\n\n")
+        .unwrap();
+    fs::write(folder.join("cur/1793718246.M2P1.host:2,R"), "Subject: answered\r\n\r\n8-bit: grüße\r\n")
+        .unwrap();
     fs::write(folder.join("new/1793718247.M3P1.host"), "Subject: no end of line\n\nlast").unwrap();
     fs::write(folder.join("tmp/1793718248.M4P1.host"), "Subject: unfinished\n\n").unwrap();
     fs::write(folder.join("new/.hidden"), "not mail").unwrap();
@@ -138,11 +146,16 @@ fn mail_goes_out_as_maildir_and_comes_in_again() {
     let server = Server::develop();
     let source = server.scratch("maildir");
     maildir(&source);
-    let import = |mailbox: &str, from: &Path| server.verb(&["import", "maildir", "mox", mailbox, &text(from)]).text();
+    let import =
+        |mailbox: &str, from: &Path| server.verb(&["import", "maildir", "mox", mailbox, &text(from)]).text();
     assert_eq!(import("Old", &source), "3 messages imported into Old\n");
     let old = content(&server, "Old");
     let expected: [(&str, Value, &[u8]); 3] = [
-        ("2026-11-03T15:04:05Z", json!(["seen", "flagged"]), b"Subject: read\r\n\r\nFrom here\r\n>From there\r\n\r\n"),
+        (
+            "2026-11-03T15:04:05Z",
+            json!(["seen", "flagged"]),
+            b"Subject: read\r\n\r\nFrom here\r\n>From there\r\n\r\n",
+        ),
         ("2026-11-03T15:04:06Z", json!(["answered"]), "Subject: answered\r\n\r\n8-bit: grüße\r\n".as_bytes()),
         ("2026-11-03T15:04:07Z", json!([]), b"Subject: no end of line\r\n\r\nlast"),
     ];
@@ -173,7 +186,8 @@ fn mail_goes_out_as_maildir_and_comes_in_again() {
 
 #[test]
 fn mail_goes_out_as_mbox_and_comes_in_again() {
-    let bodies = ["hello\r\n", "From here\r\n>From there\r\n>>From nowhere\r\nFromage\r\n", "\r\n\r\nFrom x\r\n\r\n"];
+    let bodies =
+        ["hello\r\n", "From here\r\n>From there\r\n>>From nowhere\r\nFromage\r\n", "\r\n\r\nFrom x\r\n\r\n"];
     let messages = bodies.map(|body| message("mbox", body));
     let server = with(&messages);
     let before = content(&server, "Inbox");
@@ -188,7 +202,10 @@ fn mail_goes_out_as_mbox_and_comes_in_again() {
         // The second run exports the copies of the first one too.
         let after = content(server, &copy);
         assert_eq!(after[..3], before);
-        assert_eq!(after[3..].iter().cloned().collect::<Vec<_>>(), if after.len() > 3 { before.clone() } else { vec![] });
+        assert_eq!(
+            after[3..].iter().cloned().collect::<Vec<_>>(),
+            if after.len() > 3 { before.clone() } else { vec![] }
+        );
         // The same from standard input.
         let piped = format!("Piped {run}");
         let said = server.verb_reading(&["import", "mbox", "mox", &piped, "-"], &written).text();
@@ -196,7 +213,8 @@ fn mail_goes_out_as_mbox_and_comes_in_again() {
         assert_eq!(content(server, &piped), after);
         for mailbox in [&copy, &piped] {
             let ids: Vec<_> = content_ids(server, mailbox);
-            let arguments = ["message", "delete", "mox"].into_iter().chain(ids.iter().map(String::as_str).skip(3));
+            let arguments =
+                ["message", "delete", "mox"].into_iter().chain(ids.iter().map(String::as_str).skip(3));
             if ids.len() > 3 {
                 server.verb(&arguments.collect::<Vec<_>>()).done();
             }
@@ -268,7 +286,8 @@ fn type_password(server: &Server, typed: &str) -> (Ended, String) {
 #[test]
 fn a_password_is_typed_twice_and_not_shown() {
     let server = Server::develop();
-    let logs_in = |password: &str| server.session(SUBMISSION).auth("SCRAM-SHA-256", "mox@localhost", password);
+    let logs_in =
+        |password: &str| server.session(SUBMISSION).auth("SCRAM-SHA-256", "mox@localhost", password);
     let (ended, shown) = type_password(&server, "correct horse\ncorrect donkey\n");
     assert_eq!(ended.status, Some(1));
     assert!(shown.contains("the two passwords differ; nothing was changed"), "{shown:?}");
@@ -361,7 +380,10 @@ fn a_backup_is_made_while_the_server_runs() {
         let id = row["id"].to_string();
         moxd(["--config", &config, "message", "show", "mox", &id]).done()
     });
-    assert_eq!(shown.collect::<Vec<_>>(), before.iter().map(|(_, _, message)| message.clone()).collect::<Vec<_>>());
+    assert_eq!(
+        shown.collect::<Vec<_>>(),
+        before.iter().map(|(_, _, message)| message.clone()).collect::<Vec<_>>()
+    );
     assert_eq!(server.messages().len(), 3);
 
     let why = server.verb(&["backup", &data]).failed();
@@ -406,7 +428,8 @@ fn configuration_is_checked_whole_and_examples_are_valid() {
         assert!(line.starts_with(start), "{line}\n{start}");
     }
     // One mistake is one line, whatever verb meets it.
-    fs::write(&domains, "[domains.localhost]\n[accounts.mox.destinations]\n\"mox@localhost\" = {}\n").unwrap();
+    fs::write(&domains, "[domains.localhost]\n[accounts.mox.destinations]\n\"mox@localhost\" = {}\n")
+        .unwrap();
     let good = fs::read_to_string(&config).unwrap().replace("70000", "2525");
     fs::write(&config, good).unwrap();
     let why = moxd(["--config", &config, "mailbox", "list", "mox"]).failed();

@@ -3,8 +3,8 @@
 use crate::body::{Arriving, Piece};
 use crate::evidence::{Gathering, Origin, Reverse};
 use crate::password::Passwords;
-use crate::signing::Hashing;
 use crate::recipients::{self, Recipient};
+use crate::signing::Hashing;
 use crate::{Mode, Settings, metrics};
 use dns::Resolver;
 use sasl::{Identity, Need, Verifier};
@@ -179,7 +179,8 @@ impl Backend for Intake {
         recipients::sender(&settings, client, &sender.path)?;
         let keep_sample = settings.mode == Mode::Develop;
         let submission = client.kind.is_submission();
-        let gathering = (!submission).then(|| Gathering::start(self.dns.clone(), origin(&settings, client, sender)));
+        let gathering =
+            (!submission).then(|| Gathering::start(self.dns.clone(), origin(&settings, client, sender)));
         Ok(Incoming {
             settings,
             sender: sender.path.clone(),

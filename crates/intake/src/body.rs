@@ -81,7 +81,10 @@ impl Arriving {
     }
 
     /// Writes the header, but for the fields that `goes` says. Returns what was written.
-    pub(crate) fn write_header(&mut self, goes: impl FnMut(&[u8], &[u8]) -> bool) -> Result<Cow<'_, [u8]>, Refusal> {
+    pub(crate) fn write_header(
+        &mut self,
+        goes: impl FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<Cow<'_, [u8]>, Refusal> {
         let kept = message::without_fields(&self.header, goes);
         let kept = match kept.as_slice() {
             [all] if all.len() == self.header.len() => Cow::Borrowed(&*self.header),

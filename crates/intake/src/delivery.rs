@@ -46,7 +46,8 @@ impl Intake {
             let evidence = gathering.finish(iprev).await;
             reverse = evidence.iprev.as_ref().and_then(|iprev| iprev.name.clone());
             record.facts.validations = evidence.validations();
-            record.facts.origin.dkim_domains = evidence.dkim_passed().iter().map(dns::Domain::unicode).collect();
+            record.facts.origin.dkim_domains =
+                evidence.dkim_passed().iter().map(dns::Domain::unicode).collect();
             let results = evidence.authentication_results(&message.settings.hostname, message.utf8);
             fields = [results.field(), evidence.received_spf()].concat();
         }

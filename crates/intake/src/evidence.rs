@@ -161,7 +161,8 @@ impl Gathering {
             let identifiers = self.origin.spf_domain().cloned();
             let dns = dns.clone();
             self.dmarc = Some(Asked::start(async move {
-                let walks: Vec<Domain> = identifiers.filter(|d| dmarc::worth_walking(&from, d)).into_iter().collect();
+                let walks: Vec<Domain> =
+                    identifiers.filter(|d| dmarc::worth_walking(&from, d)).into_iter().collect();
                 let mut organizations = Organizations::default();
                 let discovery = tokio::join!(
                     dmarc::discover(&*dns, &from, Rules::Rfc9989),
@@ -202,7 +203,8 @@ impl Gathering {
         };
         let (spf, keys, found) = tokio::join!(spf, keys, found);
         let dkim = verifier.map(|verifier| verifier.finish(&keys));
-        let (discovery, mut organizations) = found.map_or((None, Organizations::default()), |(d, o)| (Some(d), o));
+        let (discovery, organizations) = found.unzip();
+        let mut organizations: Organizations = organizations.unwrap_or_default();
         let mut judged = None;
         if let (Some(dns), Some(discovery)) = (&dns, &discovery) {
             let proven = proven(spf.as_ref(), dkim.as_ref());

@@ -28,7 +28,7 @@ pub use backend::{Incoming, Intake, Link, World};
 pub use directory::{AccountRules, Destination, Directory, LocalDomain, NotHere};
 pub use evidence::{Evidence, Gathering, Origin};
 pub use login::credentials;
-pub use password::{MAX_REMEMBERED, MAX_WAITING, MEMORY_KIB, PASSES, REMEMBERED_FOR, SLOTS};
+pub use password::{MAX_REMEMBERED, MAX_WAITING, MEMORY_KIB, PASSES, REMEMBERED_FOR};
 pub use record::described;
 pub use settings::{Mode, Settings};
 pub use signing::Signer;

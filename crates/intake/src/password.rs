@@ -1,11 +1,12 @@
 //! The slow hash behind PLAIN and LOGIN: strong against whoever steals the store, cheap for whoever logs in often, and
 //! no lever for denial of service.
 //!
-//! Three bounds: so many hashes at a time ([`SLOTS`]), so many waiting for them ([`MAX_WAITING`]), and a success is
-//! remembered for a while under a keyed hash, so that a client that logs in for every message costs one slow hash a
-//! quarter of an hour. The password itself is nowhere kept.
+//! Three bounds: hashes on half of the cores at a time, each in memory that is kept for the next one; so many waiting for
+//! them ([`MAX_WAITING`]); and a success is remembered for a while under a keyed hash, so that a client that logs in for
+//! every message costs one slow hash a quarter of an hour. The password itself is nowhere kept.
 
-use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier, Version};
+use argon2::password_hash::Output;
+use argon2::{Algorithm, Argon2, Block, Params, PasswordHash, PasswordHasher, Version};
 use ring::hmac;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,25 +15,23 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
-/// Hashes computed at the same time; each needs [`MEMORY_KIB`] of memory.
-pub const SLOTS: usize = 2;
 /// Logins waiting for a slot; more are told to come back.
 pub const MAX_WAITING: usize = 100;
 /// How long a success is remembered.
 pub const REMEMBERED_FOR: Duration = Duration::from_secs(15 * 60);
 /// Successes remembered at most; beyond that the memory starts afresh.
 pub const MAX_REMEMBERED: usize = 10_000;
-/// Memory of one Argon2id hash in KiB (the second choice of RFC 9106 §4 scaled to a small machine, as OWASP has it).
-pub const MEMORY_KIB: u32 = 19 * 1024;
+/// Memory of one Argon2id hash in KiB (RFC 9106 §4 scaled to a small machine: OWASP's choice for 9 MiB).
+pub const MEMORY_KIB: u32 = 9 * 1024;
 /// Passes over that memory.
-pub const PASSES: u32 = 2;
+pub const PASSES: u32 = 4;
 
 /// Octets of a salt (RFC 9106 §3.1 recommends 16).
-pub const SALT_OCTETS: usize = 16;
+pub(crate) const SALT_OCTETS: usize = 16;
 
 /// What checking a password came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Checked {
+pub(crate) enum Checked {
     /// It is the password.
     Right,
     /// It is not, or there is no such account, or the account has no password.
@@ -43,8 +42,10 @@ pub enum Checked {
 
 /// Checks passwords, with bounds.
 #[derive(Debug)]
-pub struct Passwords {
+pub(crate) struct Passwords {
     slots: Arc<Semaphore>,
+    /// The memory of slots that are free. Given back to the allocator it would stay with one thread after the other.
+    memory: Arc<Mutex<Vec<Vec<Block>>>>,
     waiting: AtomicUsize,
     key: hmac::Key,
     remembered: Mutex<HashMap<[u8; 32], Instant>>,
@@ -59,23 +60,43 @@ fn hasher() -> Argon2<'static> {
 }
 
 /// The hash of a prepared password as a PHC string, to be stored.
-pub fn hash(password: &str, salt: &[u8; SALT_OCTETS]) -> String {
+pub(crate) fn hash(password: &str, salt: &[u8; SALT_OCTETS]) -> String {
     let salt = argon2::password_hash::SaltString::encode_b64(salt).expect("16 octets make a valid salt");
     let hash = hasher().hash_password(password.as_bytes(), &salt);
     hash.expect("a bounded password and a valid salt can be hashed").to_string()
 }
 
-fn verify(password: &str, phc: &str) -> bool {
-    let Ok(parsed) = PasswordHash::new(phc) else { return false };
-    hasher().verify_password(password.as_bytes(), &parsed).is_ok()
+/// Is this the password of a PHC string? `memory` grows to what the string's parameters need.
+fn verify(password: &str, phc: &str, memory: &mut Vec<Block>) -> bool {
+    let mut check = || {
+        let parsed = PasswordHash::new(phc).ok()?;
+        let params = Params::try_from(&parsed).ok()?;
+        memory.resize(params.block_count(), Block::new());
+        let mut salt = [0; MAX_SALT_OCTETS];
+        let salt = parsed.salt?.decode_b64(&mut salt).ok()?;
+        let stored = parsed.hash?;
+        let mut found = Zeroizing::new([0; MAX_HASH_OCTETS]);
+        let found = found.get_mut(..stored.len())?;
+        let argon = Argon2::new(Algorithm::try_from(parsed.algorithm).ok()?, Version::V0x13, params);
+        argon.hash_password_into_with_memory(password.as_bytes(), salt, found, memory).ok()?;
+        // The comparison of the library's type takes the same time wherever they differ.
+        Some(stored == Output::new(found).ok()?)
+    };
+    check().unwrap_or(false)
 }
+
+/// Octets of the longest salt and hash that a PHC string may have.
+const MAX_SALT_OCTETS: usize = 64;
+const MAX_HASH_OCTETS: usize = 64;
 
 impl Passwords {
     /// `key` is random and lives as long as the process.
-    pub fn new(key: &[u8; 32]) -> Self {
+    pub(crate) fn new(key: &[u8; 32]) -> Self {
+        let slots = std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2));
         let salt: [u8; SALT_OCTETS] = *key.first_chunk().expect("the key is longer than the salt");
         Self {
-            slots: Arc::new(Semaphore::new(SLOTS)),
+            slots: Arc::new(Semaphore::new(slots)),
+            memory: Arc::default(),
             waiting: AtomicUsize::new(0),
             key: hmac::Key::new(hmac::HMAC_SHA256, key),
             remembered: Mutex::new(HashMap::new()),
@@ -89,7 +110,12 @@ impl Passwords {
         clippy::disallowed_methods,
         reason = "remembering is about elapsed time of the running process alone"
     )]
-    pub async fn check(&self, account: &str, stored: Option<&str>, password: Zeroizing<String>) -> Checked {
+    pub(crate) async fn check(
+        &self,
+        account: &str,
+        stored: Option<&str>,
+        password: Zeroizing<String>,
+    ) -> Checked {
         let tag = self.tag(account, stored.unwrap_or_default(), &password);
         if stored.is_some() && self.is_remembered(&tag, Instant::now()) {
             return Checked::Right;
@@ -106,8 +132,12 @@ impl Passwords {
     async fn slow(&self, phc: String, password: Zeroizing<String>) -> Option<bool> {
         let _waiting = Waiting::enter(&self.waiting)?;
         let slot = self.slots.clone().acquire_owned().await.ok()?;
+        let kept = self.memory.clone();
         let work = tokio::task::spawn_blocking(move || {
-            let right = verify(&password, &phc);
+            let lock = || kept.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut memory = lock().pop().unwrap_or_default();
+            let right = verify(&password, &phc, &mut memory);
+            lock().push(memory);
             drop(slot);
             right
         });
@@ -166,7 +196,7 @@ mod tests {
     async fn right_wrong_and_unknown() {
         let passwords = Passwords::new(&[7; 32]);
         let stored = hash("moxmoxmox", &[1; 16]);
-        assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
+        assert!(stored.starts_with("$argon2id$v=19$m=9216,t=4,p=1$"), "{stored}");
         assert_eq!(passwords.check("mox", Some(&stored), password("moxmoxmox")).await, Checked::Right);
         assert_eq!(passwords.check("mox", Some(&stored), password("moxmoxmoy")).await, Checked::Wrong);
         assert_eq!(passwords.check("eve", None, password("moxmoxmox")).await, Checked::Wrong);

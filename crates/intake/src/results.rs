@@ -81,13 +81,13 @@ impl Evidence {
         }
         validations.ehlo_validated = validations.ehlo == Validation::Pass;
         validations.mail_from_validated = validations.mail_from == Validation::Pass;
-        validations.from = self.from_validation();
+        validations.from = self.author_validation();
         validations.from_validated =
             matches!(validations.from, Validation::Strict | Validation::Relaxed | Validation::Dmarc);
         validations
     }
 
-    fn from_validation(&self) -> Validation {
+    fn author_validation(&self) -> Validation {
         let Some(from) = &self.from else { return Validation::None };
         let vouching = self.vouching();
         if vouching.contains(from) {

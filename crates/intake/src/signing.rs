@@ -26,7 +26,12 @@ pub(crate) struct Hashing {
 
 impl Hashing {
     /// Begins at the end of the header. `localpart` is the author's in its canonical form.
-    pub(crate) fn new(signers: Arc<[Signer]>, header: Vec<u8>, localpart: Option<&str>, domain: &Domain) -> Self {
+    pub(crate) fn new(
+        signers: Arc<[Signer]>,
+        header: Vec<u8>,
+        localpart: Option<&str>,
+        domain: &Domain,
+    ) -> Self {
         let bodies = BodyHasher::new(signers.iter().map(|signer| signer.signing.body));
         Self { signers, bodies, header, identity: Identity::new(localpart, domain.clone()).ok() }
     }

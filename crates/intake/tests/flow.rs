@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use store::Store;
 
-const HEADER: &str = "From: Ann <ann@a.example>\r\nTo: bob@a.example\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n";
+const HEADER: &str =
+    "From: Ann <ann@a.example>\r\nTo: bob@a.example\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n";
 const KEY: &str = include_str!("../../dkim/testdata/keys/ed25519.pem");
 
 fn now() -> SystemTime {
@@ -79,8 +80,14 @@ fn path(text: &str) -> Path {
 impl World_ {
     async fn send(&self, client: &Client, from: &str, to: &[&str], text: &str) -> Result<(), Refusal> {
         let mut link = self.intake.connect(client);
-        let sender =
-            Sender { path: path(from), size: None, body: None, smtputf8: false, require_tls: false, hold: None };
+        let sender = Sender {
+            path: path(from),
+            size: None,
+            body: None,
+            smtputf8: false,
+            require_tls: false,
+            hold: None,
+        };
         let mut message = self.intake.sender(&mut link, client, &sender).await?;
         for recipient in to {
             self.intake.recipient(&mut link, client, &mut message, &path(recipient)).await?;
@@ -113,10 +120,18 @@ impl World_ {
 async fn incoming_mail_gets_its_fields_in_order_and_keeps_its_octets() {
     let world = world(None, AccountRules::default());
     let text = format!("{HEADER}\r\nbody\r\n");
-    world.send(&client(Kind::Smtp, None), "x@b.example", &["ann@a.example", "bob@a.example"], &text).await.unwrap();
+    world
+        .send(&client(Kind::Smtp, None), "x@b.example", &["ann@a.example", "bob@a.example"], &text)
+        .await
+        .unwrap();
     let [kept] = &world.inbox("bob")[..] else { panic!("one message") };
     assert!(kept.ends_with(&text));
-    let names: Vec<&str> = kept.lines().filter(|l| !l.starts_with('\t')).map_while(|l| l.split_once(": ")).map(|p| p.0).collect();
+    let names: Vec<&str> = kept
+        .lines()
+        .filter(|l| !l.starts_with('\t'))
+        .map_while(|l| l.split_once(": "))
+        .map(|p| p.0)
+        .collect();
     assert_eq!(
         names,
         ["Delivered-To", "Return-Path", "Authentication-Results", "Received", "From", "To", "Subject"]
@@ -168,11 +183,16 @@ async fn a_message_in_circles_is_refused() {
 async fn submissions_are_completed_signed_and_stripped() {
     let world = world(None, AccountRules::default());
     let text = format!("Return-Path: <old@b.example>\r\nBcc: secret@b.example\r\n{HEADER}\r\nbody\r\n");
-    world.send(&client(Kind::Submission, Some("ann")), "ann@a.example", &["bob@a.example"], &text).await.unwrap();
+    world
+        .send(&client(Kind::Submission, Some("ann")), "ann@a.example", &["bob@a.example"], &text)
+        .await
+        .unwrap();
     let [kept] = &world.inbox("bob")[..] else { panic!("one message") };
     assert!(!kept.contains("secret@b.example") && !kept.contains("old@b.example"), "{kept}");
     assert!(kept.contains("Received: from mx.a.example by"), "where the user is stays unsaid: {kept}");
-    assert!(kept.contains("\r\nMessage-ID: <") && kept.contains("\r\nDate: Fri, 15 Jan 2027 08:00:00 +0000\r\n"));
+    assert!(
+        kept.contains("\r\nMessage-ID: <") && kept.contains("\r\nDate: Fri, 15 Jan 2027 08:00:00 +0000\r\n")
+    );
     assert!(kept.contains("auth=pass smtp.mailfrom=ann@a.example"));
 
     let key = dkim::SigningKey::from_pem(KEY).unwrap();
@@ -198,7 +218,8 @@ async fn users_send_as_themselves() {
     check("ann@a.example", "From: ann@a.example, bob@a.example\r\n", "550 5.6.0").await;
     check("ann@a.example", "From: ann@a.example\r\nFrom: ann@a.example\r\n", "550 5.6.0").await;
     check("ann@a.example", "Subject: nobody\r\n", "550 5.6.0").await;
-    let refusal = world.send(&ann, "ann@a.example", &["bob@a.example"], "From: ann@a.example").await.unwrap_err();
+    let refusal =
+        world.send(&ann, "ann@a.example", &["bob@a.example"], "From: ann@a.example").await.unwrap_err();
     assert!(refusal.to_string().starts_with("554 5.6.0"), "{refusal}");
     let refusal = world.send(&ann, "ann@a.example", &["eve@a.example"], HEADER).await.unwrap_err();
     assert!(refusal.to_string().starts_with("550 5.1.1 no such user"), "{refusal}");
@@ -209,7 +230,8 @@ async fn an_account_has_its_limits() {
     let world = world(None, AccountRules { messages_per_day: 3, first_time_recipients_per_day: 1 });
     let ann = client(Kind::Submission, Some("ann"));
     let text = format!("{HEADER}\r\nbody\r\n");
-    let send = async |to: &[&str]| world.send(&ann, "ann@a.example", to, &text).await.map_err(|e| e.to_string());
+    let send =
+        async |to: &[&str]| world.send(&ann, "ann@a.example", to, &text).await.map_err(|e| e.to_string());
     send(&["bob@a.example"]).await.unwrap();
     let refused = send(&["ann@a.example"]).await.unwrap_err();
     assert!(refused.starts_with("451 4.7.1 max number of new/first-time recipients (1)"), "{refused}");
@@ -233,9 +255,16 @@ async fn what_was_found_out_stands_in_the_message_and_in_its_record() {
     world.send(&client(Kind::Smtp, None), "x@b.example", &["ann@a.example"], text).await.unwrap();
     let [kept] = &world.inbox("ann")[..] else { panic!("one message") };
     let unfolded = kept.replace("\r\n\t", " ");
-    assert!(unfolded.contains("iprev=pass policy.iprev=192.0.2.1; dkim=none reason=\"no dkim signatures\"; spf=pass"), "{kept}");
+    assert!(
+        unfolded
+            .contains("iprev=pass policy.iprev=192.0.2.1; dkim=none reason=\"no dkim signatures\"; spf=pass"),
+        "{kept}"
+    );
     assert!(unfolded.contains("dmarc=pass (policy reject, without dnssec) header.from=b.example"), "{kept}");
-    let order: Vec<_> = ["Authentication-Results:", "Received-SPF: pass", "Received: from"].iter().map(|f| kept.find(f)).collect();
+    let order: Vec<_> = ["Authentication-Results:", "Received-SPF: pass", "Received: from"]
+        .iter()
+        .map(|f| kept.find(f))
+        .collect();
     assert!(order.iter().all(Option::is_some) && order.is_sorted(), "{kept}");
 
     let account = world.store.account("ann").unwrap().unwrap();
