@@ -98,6 +98,11 @@ impl Body {
         }
     }
 
+    /// Octets that it takes in the journal: none if it is a file.
+    pub(crate) fn inline_len(&self) -> u64 {
+        if matches!(self.0.content, Content::File(_)) { 0 } else { self.len() }
+    }
+
     /// Whether it has no octets.
     #[must_use]
     pub fn is_empty(&self) -> bool {

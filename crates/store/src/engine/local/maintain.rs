@@ -48,6 +48,7 @@ impl Upkeep {
 
 /// The thread's work, until it is told to stop.
 pub(super) fn run(shared: &Shared) {
+    let _ended = Ended(shared);
     sweep(shared);
     while !shared.stop.load(Ordering::Acquire) {
         tend(shared);
@@ -59,6 +60,16 @@ pub(super) fn run(shared: &Shared) {
     };
     if let Err(e) = settle() {
         error!(error = %e, "cannot write the view at the end; the next start has to");
+    }
+}
+
+/// However the thread ends, the writer does not wait for runs that nobody writes.
+struct Ended<'a>(&'a Shared);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.flush_failed.store(true, Ordering::Relaxed);
+        self.0.flushed.ring();
     }
 }
 

@@ -147,7 +147,7 @@ impl Local {
         let journal = Files::open(&folder)?;
         let report = |progress| options.progress.iter().for_each(|report| report(progress));
         let (view, replayed) = rebuild::open_view(dir, &journal, &report)?;
-        let start = next_start(&journal, &replayed);
+        let start = next_start(&journal, &replayed, &view)?;
         trim(&journal, &replayed);
         let writer_journal = Journal::begin(&folder, disk, start, options.segment_size)?;
         let shared = Arc::new(Shared {
@@ -208,26 +208,36 @@ fn remove_unfinished(folder: &Path) -> Result<()> {
 }
 
 /// How the segment begins that this opening writes. One in which nothing was ever written is replaced.
-fn next_start(journal: &Files, replayed: &Replayed) -> Start {
+fn next_start(journal: &Files, replayed: &Replayed, view: &View) -> Result<Start> {
     let newest = journal.segments.last();
-    let generation = journal.segments.iter().map(|s| s.generation).max().unwrap_or(0) + 1;
-    let sequence = replayed.next_sequence;
-    match newest {
-        Some(newest) if replayed.newest_is_empty => {
+    // Numbers of bodies that are alive must never be given out again, whatever became of the segments.
+    let bodies = KeyRange::prefix(&[bodyrow::TABLE]);
+    let last =
+        view.range(&bodies, Direction::Backward, 1)?.rows.first().and_then(|(key, _)| bodyrow::id(key));
+    let known = journal.segments.iter().map(|s| s.generation).max().unwrap_or(0);
+    let generation = last.map_or(0, BodyId::generation).max(known) + 1;
+    let (sequence, end) = (replayed.next_sequence, replayed.end);
+    Ok(match newest {
+        Some(newest) if replayed.newest_is_empty && end.segment == newest.number => {
             Start { number: newest.number, previous: newest.previous, generation, sequence }
         }
-        Some(newest) => Start { number: newest.number + 1, previous: replayed.end, generation, sequence },
-        None => Start { number: 1, previous: Position::default(), generation, sequence },
-    }
+        // Behind what the view has seen, should the newest segments be missing.
+        _ => {
+            let number = newest.map_or(0, |s| s.number).max(end.segment) + 1;
+            Start { number, previous: end, generation, sequence }
+        }
+    })
 }
 
 /// Gives back room that the newest segment set aside, and what of it was never finished. Failing is harmless.
 fn trim(journal: &Files, replayed: &Replayed) {
-    if let Some(newest) = journal.segments.last()
-        && replayed.end.segment == newest.number
+    let end = replayed.end;
+    let Some(newest) = journal.segments.last().filter(|s| s.number == end.segment) else { return };
+    let is_longer = newest.len().is_ok_and(|len| len > end.offset);
+    let trim = || File::options().write(true).open(&newest.path)?.set_len(end.offset);
+    if is_longer
         && !replayed.newest_is_empty
-        && let Err(e) =
-            File::options().write(true).open(&newest.path).and_then(|file| file.set_len(replayed.end.offset))
+        && let Err(e) = trim()
     {
         error!(error = %e, "cannot give back room");
     }

@@ -36,7 +36,7 @@ impl Work {
         let bodies = |n: usize| 64 * (n as u64 + 4);
         match self {
             Work::Commit(batch, _) => {
-                let octets: u64 = batch.bodies.iter().map(crate::engine::Body::len).sum();
+                let octets: u64 = batch.bodies.iter().map(crate::engine::Body::inline_len).sum();
                 batch.ops.as_bytes().len() as u64 + octets + bodies(batch.bodies.len())
             }
             Work::Carry(carried, _) => {
@@ -93,6 +93,13 @@ impl Queue {
         }
         state.idle = false;
         Some(std::mem::take(&mut state.waiting))
+    }
+
+    /// Nobody will do what waits: whoever asked for it learns that its fate is not known.
+    pub(super) fn abandon(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        state.waiting.clear();
     }
 
     /// Nothing more comes in; what waits is still done.

@@ -3,7 +3,8 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, mpsc},
+    thread::{self, Scope},
 };
 
 use bytes::Bytes;
@@ -16,12 +17,15 @@ use super::{
     frame::{self, Header, Meta},
     segment::{self, Damage, Position, Segment},
     view::{Merge, Run, View},
-    writer::{TABLE_SIZE, body_places},
+    writer::body_places,
 };
 use crate::{
     engine::Direction,
     error::{Error, ErrorKind, Result},
 };
+
+/// While the journal is replayed nobody else needs memory yet: larger tables mean fewer runs.
+const REPLAY_TABLE: usize = 32 * 1024 * 1024;
 
 /// Tells how far the work has come.
 pub(super) type Report<'a> = &'a dyn Fn(Progress);
@@ -59,7 +63,7 @@ impl Files {
     }
 
     /// Where the journal begins that a new view has to reflect.
-    fn beginning(&self) -> Position {
+    pub(super) fn beginning(&self) -> Position {
         match (&self.snapshot, self.segments.first()) {
             (Some(snapshot), _) => snapshot.position(),
             (None, Some(first)) => Position { segment: first.number, offset: segment::HEADER },
@@ -78,6 +82,20 @@ impl Files {
         }
     }
 
+    /// Segments behind `from` that should be there and are not.
+    pub(super) fn missing(&self, from: Position) -> Vec<Damage> {
+        let here = |number| self.segments.iter().any(|segment| segment.number == number);
+        let last = self.segments.last().map_or(0, |segment| segment.number);
+        // What the newest one held can be known by who has seen its end.
+        let last = if from.offset > segment::HEADER { last.max(from.segment) } else { last };
+        let missing = (from.segment.max(1)..=last).filter(|number| !here(*number));
+        let damage = |number| {
+            error!(segment = number, "a segment of the journal is missing");
+            Damage { segment: number, from: 0, to: 0 }
+        };
+        missing.map(damage).collect()
+    }
+
     /// Where segment `i` ends, if a later one says so.
     pub(super) fn end_of(&self, i: usize) -> Option<u64> {
         let segment = self.segments.get(i)?;
@@ -92,22 +110,31 @@ impl Files {
         until: Option<Position>,
         report: Report<'_>,
     ) -> Result<Replayed> {
+        thread::scope(|scope| {
+            let mut flusher = Flusher::start(scope, view);
+            let replayed = self.replay_with(view, until, report, &mut flusher)?;
+            flusher.wait()?;
+            Ok(replayed)
+        })
+    }
+
+    fn replay_with(
+        &self,
+        view: &View,
+        until: Option<Position>,
+        report: Report<'_>,
+        flusher: &mut Flusher,
+    ) -> Result<Replayed> {
         let from = view.state().manifest.position.max(self.beginning());
-        let mut replayed = Replayed { end: from, damage: self.damage.clone(), ..Replayed::default() };
+        let mut replayed = Replayed { end: from, damage: self.missing(from), ..Replayed::default() };
+        replayed.damage.extend(&self.damage);
         let total =
             self.segments.iter().filter(|s| s.number >= from.segment).map(|s| s.len().unwrap_or(0)).sum();
         let mut done = 0;
-        let mut expected = from.segment;
         for (i, segment) in self.segments.iter().enumerate().filter(|(_, s)| s.number >= from.segment) {
             if until.is_some_and(|until| segment.number > until.segment) {
                 break;
             }
-            if segment.number > expected && expected > 0 {
-                error!(first = expected, behind = segment.number, "segments are missing from the journal");
-                let missing = |number| Damage { segment: number, from: 0, to: 0 };
-                replayed.damage.extend((expected..segment.number).map(missing));
-            }
-            expected = segment.number + 1;
             let start = if segment.number == from.segment { from.offset } else { segment::HEADER };
             let end = match until {
                 Some(until) if until.segment == segment.number => Some(until.offset),
@@ -115,7 +142,8 @@ impl Files {
             };
             let walked = segment.walk(start, end, &mut |offset, header, meta| {
                 report(Progress { done: done + offset, total });
-                replay_frame(view, segment.number, offset, header, &meta)
+                replay_frame(view, segment.number, offset, header, &meta)?;
+                if view.active_size() > REPLAY_TABLE { flusher.flush(view) } else { Ok(()) }
             })?;
             done += walked.end;
             if walked.torn {
@@ -200,14 +228,41 @@ fn replay_frame(view: &View, segment: u64, offset: u64, header: &Header, meta: &
     let effects = Effects::of(header.kind, &placed, &ops, |key| view.get(key))?;
     let end = Position { segment, offset: offset + header.frame_len() };
     view.apply(|table| effects.apply(table, end, ops.len() as u64));
-    if view.active_size() > TABLE_SIZE {
-        view.freeze();
-        view.flush()?;
-        while let Some(runs) = view.merge_candidates() {
-            view.merge(&runs, None, || Ok(()))?;
-        }
-    }
     Ok(())
+}
+
+/// Writes full tables as runs on a thread of its own, while the replay fills the next.
+struct Flusher {
+    requests: mpsc::Sender<()>,
+    results: mpsc::Receiver<Result<()>>,
+    busy: bool,
+}
+
+impl Flusher {
+    fn start<'scope>(scope: &'scope Scope<'scope, '_>, view: &'scope View) -> Flusher {
+        let (requests, requested) = mpsc::channel();
+        let (done, results) = mpsc::channel();
+        scope.spawn(move || {
+            for () in requested {
+                // Whoever asked is gone only when it has failed itself.
+                let _ = done.send(view.flush());
+            }
+        });
+        Flusher { requests, results, busy: false }
+    }
+
+    /// Has the newest rows written; waits for those before them.
+    fn flush(&mut self, view: &View) -> Result<()> {
+        self.wait()?;
+        view.freeze();
+        self.busy = self.requests.send(()).is_ok();
+        Ok(())
+    }
+
+    fn wait(&mut self) -> Result<()> {
+        let gone = || Err(Error::new(ErrorKind::Failed, "the thread that writes runs is gone"));
+        if std::mem::take(&mut self.busy) { self.results.recv().unwrap_or_else(|_| gone()) } else { Ok(()) }
+    }
 }
 
 /// The path of the snapshot that reflects the journal up to `position`.
@@ -248,7 +303,7 @@ pub(super) fn open_view(dir: &Path, journal: &Files, report: Report<'_>) -> Resu
     });
     match opened {
         Ok(opened) => Ok(opened),
-        Err(e) if matches!(e.kind(), ErrorKind::Full | ErrorKind::Version) => Err(e),
+        Err(e) if e.kind() == ErrorKind::Full => Err(e),
         Err(e) => {
             if !journal.segments.is_empty() {
                 info!(reason = %e, "making the view anew from the journal");

@@ -41,7 +41,8 @@ fn settled_runs(shared: &Shared) -> Result<Vec<Arc<Run>>> {
 fn check_journal(shared: &Shared, findings: &mut Vec<Finding>) -> Result<()> {
     let journal = Files::open(&shared.journal)?;
     let end = shared.position();
-    let mut damage = journal.damage.clone();
+    let mut damage = journal.missing(journal.beginning());
+    damage.extend(&journal.damage);
     for (i, segment) in journal.segments.iter().enumerate().filter(|(_, s)| s.number <= end.segment) {
         let segment_end = if segment.number == end.segment { Some(end.offset) } else { journal.end_of(i) };
         damage.extend(segment.walk(segment::HEADER, segment_end, &mut |_, _, _| Ok(()))?.damage);

@@ -28,7 +28,7 @@ const GROUP: u64 = 8 * 1024 * 1024;
 /// One batch with its bodies may have this many octets (our own limit; large bodies are files and do not count).
 const MAX_FRAME: u64 = 32 * 1024 * 1024;
 /// The newest rows are set aside to be written as a run when they take this much memory.
-pub(super) const TABLE_SIZE: usize = 8 * 1024 * 1024;
+const TABLE_SIZE: usize = 8 * 1024 * 1024;
 /// Beyond this, commits wait until the run is written.
 const TABLE_MAX: usize = 2 * TABLE_SIZE;
 
@@ -270,6 +270,13 @@ impl Writer {
             self.shared.view.freeze();
             self.shared.maintain.ring();
         }
+    }
+}
+
+impl Drop for Writer {
+    /// However the thread ends, nobody waits for it for ever.
+    fn drop(&mut self) {
+        self.shared.queue.abandon();
     }
 }
 

@@ -14,6 +14,16 @@ const TARGET: usize = 8 * 1024;
 /// No block is larger: one row can be, but for its value's limit.
 pub(super) const MAX: usize = 256 * 1024;
 
+/// How many octets two keys have in common at their beginning.
+fn common_prefix(a: &[u8], b: &[u8]) -> usize {
+    const WORD: usize = 8;
+    // Whole words first: keys of one table agree in much.
+    let words = a.chunks_exact(WORD).zip(b.chunks_exact(WORD)).take_while(|(a, b)| a == b).count();
+    let rest = |key: &'_ [u8]| key.len().min(words * WORD);
+    let (a_rest, b_rest) = (a.get(rest(a)..).unwrap_or_default(), b.get(rest(b)..).unwrap_or_default());
+    words * WORD + a_rest.iter().zip(b_rest).take_while(|(a, b)| a == b).count()
+}
+
 /// Collects rows in ascending order of their keys.
 #[derive(Default)]
 pub(super) struct Builder {
@@ -30,7 +40,7 @@ impl Builder {
             self.first.extend_from_slice(key);
             self.last.clear();
         }
-        let shared = self.last.iter().zip(key).take_while(|(a, b)| a == b).count();
+        let shared = common_prefix(&self.last, key);
         let suffix = key.get(shared..).unwrap_or_default();
         put_varint(&mut self.out, shared as u64);
         put_varint(&mut self.out, suffix.len() as u64);
@@ -156,6 +166,54 @@ impl Block {
     }
 }
 
+/// What [`search`] finds: the last row whose key is not behind the one asked for.
+pub(super) struct Found {
+    /// Whether it is the very key.
+    pub(super) exact: bool,
+    /// Its value, unless it is a removed key.
+    pub(super) value: Option<Bytes>,
+}
+
+/// Looks for a key in a block without writing out its rows. The outer `None` is damage, the inner one that all keys of
+/// the block are behind `key`.
+pub(super) fn search(block: &Bytes, key: &[u8]) -> Option<Option<Found>> {
+    let payload = payload(block)?;
+    let mut reader = Reader::new(payload);
+    let mut found: Option<(bool, Option<&[u8]>)> = None;
+    // How much the last row's key, which is before `key`, has in common with it.
+    let mut common = 0;
+    while !reader.is_empty() {
+        let shared = reader.length()?;
+        let suffix = reader.length()?;
+        let value = reader.length()?;
+        let suffix = reader.take(suffix)?;
+        let value = match value.checked_sub(1) {
+            None => None,
+            Some(len) => Some(reader.take(len)?),
+        };
+        // Keys ascend: one that differs earlier than the last one did is behind; one that shares more than that with
+        // the last one is before, like it.
+        if shared < common {
+            break;
+        }
+        if shared == common {
+            let rest = key.get(common..)?;
+            let more = common_prefix(rest, suffix);
+            match (rest.get(more), suffix.get(more)) {
+                (None, None) => {
+                    found = Some((true, value));
+                    break;
+                }
+                (Some(a), Some(b)) if a < b => break,
+                (None, Some(_)) => break,
+                _ => common += more,
+            }
+        }
+        found = Some((false, value));
+    }
+    Some(found.map(|(exact, value)| Found { exact, value: value.map(|v| block.slice_ref(v)) }))
+}
+
 /// Octets that the keys of one block may take when they are written out (bounds what a damaged block can claim).
 const MAX_KEYS: usize = 16 * 1024 * 1024;
 
@@ -183,6 +241,21 @@ mod tests {
             assert_eq!((&k[..], v.as_deref()), (key, value));
         }
         assert_eq!([&b""[..], b"a", b"aa", b"abc", b"z"].map(|k| block.rank(k)), [0, 0, 1, 2, 4]);
+        for (asked, row, exact) in
+            [("", None, false), ("a", Some(0), true), ("aa", Some(0), false)].into_iter().chain([
+                ("ab", Some(1), true),
+                ("abb", Some(1), false),
+                ("abc", Some(2), true),
+                ("abcd", Some(2), false),
+                ("ac", Some(2), false),
+                ("b", Some(3), true),
+                ("z", Some(3), false),
+            ])
+        {
+            let found = search(&bytes, asked.as_bytes()).unwrap().map(|f| (f.exact, f.value));
+            let expected = row.map(|i: usize| (exact, block.row(i).unwrap().1));
+            assert_eq!(found, expected, "{asked}");
+        }
         for i in 0..bytes.len() {
             let mut flipped = bytes.to_vec();
             flipped[i] ^= 1;

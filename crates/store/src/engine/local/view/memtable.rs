@@ -11,7 +11,7 @@ use bytes::Bytes;
 use crate::engine::{Direction, local::segment::Position};
 
 /// What a row costs in memory besides its octets, roughly: two handles and its share of a tree node.
-const ROW_OVERHEAD: usize = 120;
+const ROW_OVERHEAD: usize = 150;
 /// Rows that a cursor copies at a time.
 const CHUNK: usize = 256;
 
@@ -22,7 +22,7 @@ pub(in crate::engine::local) struct Memtable(RwLock<Table>);
 /// The content of a [`Memtable`].
 #[derive(Default)]
 pub(in crate::engine::local) struct Table {
-    rows: BTreeMap<Bytes, Option<Bytes>>,
+    rows: BTreeMap<RowKey, Option<Bytes>>,
     /// Octets it takes, roughly.
     pub(in crate::engine::local) size: usize,
     /// Octets of operations it came from.
@@ -38,10 +38,42 @@ impl Table {
     pub(in crate::engine::local) fn set(&mut self, key: Bytes, value: Option<Bytes>) {
         let value_len = value.as_ref().map_or(0, Bytes::len);
         let key_len = key.len();
-        match self.rows.insert(key, value) {
+        match self.rows.insert(RowKey::from(key), value) {
             None => self.size += key_len + value_len + ROW_OVERHEAD,
             Some(old) => self.size = (self.size + value_len).saturating_sub(old.map_or(0, |v| v.len())),
         }
+    }
+}
+
+/// A key with its first octets at hand: most comparisons need no others, which would have to be fetched from elsewhere
+/// in memory.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct RowKey {
+    /// Sixteen octets, most significant first, filled up with zeros: they compare as the octets do.
+    head: u128,
+    octets: Bytes,
+}
+
+impl From<Bytes> for RowKey {
+    fn from(octets: Bytes) -> RowKey {
+        let mut head = [0; 16];
+        for (to, from) in head.iter_mut().zip(&octets) {
+            *to = *from;
+        }
+        RowKey { head: u128::from_be_bytes(head), octets }
+    }
+}
+
+impl RowKey {
+    fn of(key: &[u8]) -> RowKey {
+        RowKey::from(Bytes::copy_from_slice(key))
+    }
+}
+
+impl Table {
+    /// All rows in order.
+    pub(super) fn rows(&self) -> impl Iterator<Item = (&Bytes, Option<&Bytes>)> {
+        self.rows.iter().map(|(key, value)| (&key.octets, value.as_ref()))
     }
 }
 
@@ -55,7 +87,7 @@ impl Memtable {
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Option<Option<Bytes>> {
-        self.read().rows.get(key).cloned()
+        self.read().rows.get(&RowKey::of(key)).cloned()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -87,13 +119,12 @@ impl MemCursor {
 
     fn fill(&mut self, from: Bound<&[u8]>) {
         let table = self.table.read();
-        let copy = |(key, value): (&Bytes, &Option<Bytes>)| (key.clone(), value.clone());
+        let from = from.map(RowKey::of);
+        let copy = |(key, value): (&RowKey, &Option<Bytes>)| (key.octets.clone(), value.clone());
         self.chunk = match self.direction {
-            Direction::Forward => {
-                table.rows.range::<[u8], _>((from, Bound::Unbounded)).take(CHUNK).map(copy).collect()
-            }
+            Direction::Forward => table.rows.range((from, Bound::Unbounded)).take(CHUNK).map(copy).collect(),
             Direction::Backward => {
-                table.rows.range::<[u8], _>((Bound::Unbounded, from)).rev().take(CHUNK).map(copy).collect()
+                table.rows.range((Bound::Unbounded, from)).rev().take(CHUNK).map(copy).collect()
             }
         };
         self.more = self.chunk.len() == CHUNK;

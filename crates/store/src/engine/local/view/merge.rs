@@ -1,6 +1,6 @@
 //! Several sorted sources read as one, newer ones before older ones.
 
-use std::sync::Arc;
+use std::{cmp::Ordering, sync::Arc};
 
 use bytes::Bytes;
 
@@ -52,8 +52,8 @@ impl Source {
 pub(in crate::engine::local) struct Merge {
     sources: Vec<Source>,
     direction: Direction,
-    /// The source that has the next row.
-    best: Option<usize>,
+    /// The sources that have the next key, newest first; the first one has the row.
+    best: Vec<usize>,
 }
 
 impl Merge {
@@ -70,28 +70,33 @@ impl Merge {
         for run in runs {
             sources.push(Source::Run(RunCursor::seek(run, key, direction)?));
         }
-        let mut merge = Merge { sources, direction, best: None };
+        let mut merge = Merge { sources, direction, best: Vec::new() };
         merge.choose();
         Ok(merge)
     }
 
     fn choose(&mut self) {
-        let mut best: Option<(usize, &[u8])> = None;
+        self.best.clear();
+        let mut least: Option<&[u8]> = None;
         for (i, source) in self.sources.iter().enumerate() {
             let Some(key) = source.key() else { continue };
-            let better = best.is_none_or(|(_, b)| match self.direction {
-                Direction::Forward => key < b,
-                Direction::Backward => key > b,
-            });
-            if better {
-                best = Some((i, key));
+            let order = match (least, self.direction) {
+                (None, _) => Ordering::Less,
+                (Some(least), Direction::Forward) => key.cmp(least),
+                (Some(least), Direction::Backward) => least.cmp(key),
+            };
+            if order == Ordering::Less {
+                least = Some(key);
+                self.best.clear();
+            }
+            if order != Ordering::Greater {
+                self.best.push(i);
             }
         }
-        self.best = best.map(|(i, _)| i);
     }
 
     fn source(&self) -> Option<&Source> {
-        self.sources.get(self.best?)
+        self.sources.get(*self.best.first()?)
     }
 
     /// The key of the next row.
@@ -111,16 +116,10 @@ impl Merge {
 
     /// Goes on to the next key.
     pub(in crate::engine::local) fn advance(&mut self) -> Result<()> {
-        let Some(best) = self.best else { return Ok(()) };
-        // Older sources that have the same key have been overruled. Newer ones cannot have it: the best is the first.
-        let (newer, older) = self.sources.split_at_mut(best + 1);
-        if let Some(source) = newer.last_mut() {
-            for other in older {
-                if other.key().is_some() && other.key() == source.key() {
-                    other.advance()?;
-                }
+        for i in &self.best {
+            if let Some(source) = self.sources.get_mut(*i) {
+                source.advance()?;
             }
-            source.advance()?;
         }
         self.choose();
         Ok(())

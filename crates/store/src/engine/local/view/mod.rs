@@ -208,10 +208,8 @@ impl View {
         manifest.live.retain(|_, alive| *alive > 0);
         let path = self.next_run(&mut manifest);
         let mut writer = RunWriter::create(std::slice::from_ref(&path))?;
-        let mut merge = Merge::seek(&[table], &[], Some(&[]), Direction::Forward)?;
-        while let Some(key) = merge.key() {
-            writer.push(key, merge.value())?;
-            merge.advance()?;
+        for (key, value) in table.read().rows() {
+            writer.push(key, value.map(|v| &v[..]))?;
         }
         writer.finish(manifest.position)?;
         let run = Arc::new(Run::open(&path)?);

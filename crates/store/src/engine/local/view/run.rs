@@ -165,7 +165,11 @@ struct Extent {
 
 impl Extent {
     fn of(block: &Block, i: usize) -> Option<Extent> {
-        let mut reader = Reader::new(block.value(i)?);
+        Extent::decode(block.value(i)?)
+    }
+
+    fn decode(value: &[u8]) -> Option<Extent> {
+        let mut reader = Reader::new(value);
         let extent = Extent { offset: reader.varint()?, len: reader.length()? };
         (extent.len <= block::MAX).then_some(extent)
     }
@@ -231,12 +235,14 @@ impl Run {
         Error::new(ErrorKind::Damaged, format!("{} at {offset}", self.path.display()))
     }
 
+    fn octets(&self, extent: Extent) -> Result<Bytes> {
+        files::read_at(&self.file, extent.offset, extent.len as u64)
+            .map(Bytes::from)
+            .map_err(|e| Error::io(format!("{} at {}", self.path.display(), extent.offset), e))
+    }
+
     fn block(&self, extent: Extent) -> Result<Block> {
-        let mut bytes = vec![0; extent.len];
-        self.file
-            .read_exact_at(&mut bytes, extent.offset)
-            .map_err(|e| Error::io(format!("{} at {}", self.path.display(), extent.offset), e))?;
-        Block::decode(&Bytes::from(bytes)).ok_or_else(|| self.damaged(extent.offset))
+        Block::decode(&self.octets(extent)?).ok_or_else(|| self.damaged(extent.offset))
     }
 
     /// The block that row `i` of `above` names.
@@ -247,11 +253,14 @@ impl Run {
     /// The value of `key`: `None` if the run does not have it, `Some(None)` if it says that it was removed.
     pub(in crate::engine::local) fn get(&self, key: &[u8]) -> Result<Option<Option<Bytes>>> {
         let Some(i) = covering(&self.top, key) else { return Ok(None) };
-        let index = self.below(&self.top, i)?;
-        let Some(i) = covering(&index, key) else { return Ok(None) };
-        let data = self.below(&index, i)?;
-        let i = data.rank(key);
-        Ok(if data.key(i) == Some(key) { data.row(i).map(|(_, value)| value) } else { None })
+        let index = Extent::of(&self.top, i).ok_or_else(|| self.damaged(self.top_offset))?;
+        let search = |extent: Extent| {
+            block::search(&self.octets(extent)?, key).ok_or_else(|| self.damaged(extent.offset))
+        };
+        let data = search(index)?.and_then(|found| found.value);
+        let Some(data) = data else { return Ok(None) };
+        let data = Extent::decode(&data).ok_or_else(|| self.damaged(index.offset))?;
+        Ok(search(data)?.filter(|found| found.exact).map(|found| found.value))
     }
 
     /// Calls `each` with the rows of all blocks that are whole.
