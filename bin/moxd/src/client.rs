@@ -68,7 +68,7 @@ pub(crate) fn export(cli: &Cli, format: MailFormat, account: &str, path: &Path) 
         MailFormat::Maildir => (path, String::new()),
         MailFormat::Mbox => {
             let name = path.file_name().with_context(|| format!("{} names no file", path.display()))?;
-            (path.parent().unwrap_or(Path::new(".")), name.to_string_lossy().into_owned())
+            (path.parent().unwrap_or_else(|| Path::new(".")), name.to_string_lossy().into_owned())
         }
     };
     let request = Request::Export { format, account: account.to_owned(), name };

@@ -11,8 +11,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// Sets logging up for the process. `filter` is a level, or filters such as `info,smtpserver=trace`; parts of moxd go
 /// by their short names.
 pub(crate) fn start(filter: &str, format: LogFormat) -> Result<()> {
-    let filter =
-        EnvFilter::builder().parse(full_names(filter)).with_context(|| format!("log level {filter:?}"))?;
+    let directives = format!("{QUIET},{}", full_names(filter));
+    let filter = EnvFilter::builder().parse(directives).with_context(|| format!("log level {filter:?}"))?;
     let registry = tracing_subscriber::registry().with(filter);
     match format {
         LogFormat::Text => {

@@ -68,7 +68,7 @@ pub(crate) fn hash(password: &str, salt: &[u8; SALT_OCTETS]) -> String {
 
 /// Is this the password of a PHC string? `memory` grows to what the string's parameters need.
 fn verify(password: &str, phc: &str, memory: &mut Vec<Block>) -> bool {
-    let mut check = || {
+    let check = || {
         let parsed = PasswordHash::new(phc).ok()?;
         let params = Params::try_from(&parsed).ok()?;
         memory.resize(params.block_count(), Block::new());
