@@ -151,7 +151,7 @@ fn objection(code: Ipv4Addr) -> Option<Reason> {
     match code.octets() {
         // The convention of the large public lists, which no RFC tells: wrong zone, public resolver, over the quota.
         [127, 255, 255, _] => Some(Reason::ErrorCode(code)),
-        // RFC 5782 §2.3: codes are within 127.0.0.0/8.
+        // RFC 5782 §2.1: 127.0.0.2 by convention; §2.3: other values of 127.0.0.0/8 tell sublists apart.
         [127, ..] => None,
         _ => Some(Reason::NotACode(code)),
     }
@@ -204,8 +204,9 @@ impl fmt::Display for Health {
     }
 }
 
-/// Asks a list about the two addresses that tell whether it works, both at the same time (RFC 5782 §5).
+/// Asks a list about the two addresses that tell whether it works (RFC 5782 §5), both at the same time.
 ///
+/// RFC 5782 §7: a list whose test entries are wrong should not be used. The caller asks every few hours, not each time.
 /// A list of IPv6 addresses alone has neither entry and is not healthy: one list is asked about both families here.
 pub async fn health(dns: &dyn Resolver, zone: &Domain) -> Health {
     let (Some(never), Some(always)) =

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
 
-/// Names of one address that are looked up; the others are ignored.
+/// Names of one address that are looked up; the others are ignored. RFC 7208 §4.6.4 draws the same line for SPF.
 pub const MAX_NAMES: usize = 10;
 
 /// The words of RFC 8601 §2.7.3.
@@ -79,21 +79,26 @@ pub async fn check(dns: &dyn Resolver, ip: IpAddr) -> Evaluation {
         evaluation.names.iter().take(MAX_NAMES).map(|name| -> Lookup<'_> { Box::pin(addresses(dns, name)) });
     let answers = join_all(lookups.collect()).await;
     let mut failed = None;
+    let mut security = evaluation.security;
     for (name, answer) in evaluation.names.iter().zip(answers) {
         match answer {
+            // RFC 8601 §3: one name that leads back is enough, and then the failures of others do not matter.
             Ok(answer) if answer.records.contains(&ip) => {
                 evaluation.result = Outcome::Pass;
                 evaluation.name = Some(name.clone());
                 evaluation.security = evaluation.security.min(answer.security);
                 return evaluation;
             }
-            Ok(_) => {}
-            Err(error) if error.is_absent() => {}
+            Ok(answer) => security = security.min(answer.security),
+            Err(error) if error.is_absent() => security = security.min(error.security()),
             Err(error) => failed = Some(error),
         }
     }
+    // That no name leads back is known only as well as the weakest of the answers.
+    evaluation.security = security;
     if let Some(error) = failed {
         evaluation.result = Outcome::Temperror;
+        evaluation.security = Security::Unknown;
         evaluation.reason = Some(error);
     }
     evaluation

@@ -9,7 +9,7 @@ use std::pin::Pin;
 
 /// Hosts of one domain that are looked up, best preference first; the others are ignored.
 ///
-/// No RFC sets a bound. RFC 5321 §5.1 lets a client stop after some of the hosts, and domains have few.
+/// RFC 5321 §5.1 allows a limit of at least two on what a client tries; few domains have more hosts than five.
 pub const MAX_HOSTS: usize = 10;
 
 /// What DNS says about a domain as a receiver of mail.
