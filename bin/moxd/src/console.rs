@@ -153,7 +153,10 @@ impl Bar {
         let bar = self.0.get_or_insert_with(|| {
             let style = indicatif::ProgressStyle::with_template("{bar:40} {pos}/{len} {eta}");
             let bar = indicatif::ProgressBar::new(total);
-            style.map_or_else(|_| bar.clone(), |style| bar.with_style(style))
+            match style {
+                Ok(style) => bar.with_style(style),
+                Err(_) => bar,
+            }
         });
         bar.set_length(total);
         bar.set_position(done);
