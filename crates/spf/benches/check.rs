@@ -5,10 +5,12 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "bench code")]
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use dns::zone::{Zone, ready};
+use dns::{
+    Answer, Domain, Host, Lookup, LookupError, LookupErrorKind, Name, Question, Record, Resolver, Security,
+};
 use mail_auth::spf::verify::SpfParameters;
 use mail_auth::{MX, MessageAuthenticator, Parameters, ResolverCache, Txt};
-use dns::zone::{Zone, ready};
-use dns::{Answer, Domain, Host, Lookup, LookupError, LookupErrorKind, Name, Question, Record, Resolver, Security};
 use moxd_spf::{Limits, Outcome, Query, check};
 use std::borrow::Borrow;
 use std::collections::HashMap;
@@ -78,7 +80,9 @@ fn three_includes(c: &mut Criterion) {
     let query = Query::new(IpAddr::V4(CLIENT)).mail_from("alice", &domain).helo(&helo);
     assert_eq!(ready(check(&memory, &query, Limits::default())).result, Outcome::Pass);
     group.bench_function("moxd", |b| b.iter(|| ready(check(&memory, black_box(&query), Limits::default()))));
-    group.bench_function("moxd, zone text", |b| b.iter(|| ready(check(&zone, black_box(&query), Limits::default()))));
+    group.bench_function("moxd, zone text", |b| {
+        b.iter(|| ready(check(&zone, black_box(&query), Limits::default())))
+    });
 
     let auth = MessageAuthenticator::new_google().unwrap();
     let parsed = |text: &str| Txt::Spf(Arc::new(read(text)));

@@ -35,7 +35,12 @@ pub(crate) struct Place<'p> {
 }
 
 impl<'q> Checker<'q> {
-    pub(crate) fn new(dns: &'q dyn Resolver, query: &'q Query<'q>, sender: Sender<'q>, limits: Limits) -> Self {
+    pub(crate) fn new(
+        dns: &'q dyn Resolver,
+        query: &'q Query<'q>,
+        sender: Sender<'q>,
+        limits: Limits,
+    ) -> Self {
         Self { query, sender, lookups: Lookups::new(dns, limits) }
     }
 
@@ -75,7 +80,9 @@ impl<'q> Checker<'q> {
         match (texts.next(), texts.next()) {
             (Some(text), None) => Ok(text),
             (None, _) => Err(Error::new(ErrorKind::NoRecord)),
-            (Some(_), Some(_)) => Err(Error::new(ErrorKind::SeveralRecords).in_record(here.domain, here.depth)),
+            (Some(_), Some(_)) => {
+                Err(Error::new(ErrorKind::SeveralRecords).in_record(here.domain, here.depth))
+            }
         }
     }
 

@@ -64,6 +64,8 @@ pub enum ErrorKind {
     IncludeWithoutRecord,
     /// The target of a `redirect` has no record (RFC 7208 §6.1).
     RedirectWithoutRecord,
+    /// Not a Received-SPF field (RFC 7208 §9.1).
+    BadReceivedSpf,
 }
 
 impl ErrorKind {
@@ -91,6 +93,7 @@ impl ErrorKind {
             Self::TooManyHosts => "spf.too-many-hosts",
             Self::IncludeWithoutRecord => "spf.include-without-record",
             Self::RedirectWithoutRecord => "spf.redirect-without-record",
+            Self::BadReceivedSpf => "spf.bad-received-spf",
         }
     }
 
@@ -126,8 +129,18 @@ impl ErrorKind {
             Self::TooManyHosts => "too many mail exchanges",
             Self::IncludeWithoutRecord => "included domain has no SPF record",
             Self::RedirectWithoutRecord => "domain of redirect has no SPF record",
+            Self::BadReceivedSpf => "not a Received-SPF field",
         }
     }
+}
+
+/// Octets of a term that an error keeps.
+const MAX_TERM: usize = 200;
+
+/// A stranger's term as it can be shown to people and put into logs: of bounded length, without control characters.
+fn shown(term: &str) -> String {
+    let kept = term.get(..term.floor_char_boundary(MAX_TERM)).unwrap_or_default();
+    kept.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 impl Error {
@@ -138,7 +151,7 @@ impl Error {
     /// A fault of the term that begins at `position` octets of the record.
     pub(crate) fn in_term(kind: ErrorKind, term: &[u8], position: usize) -> Self {
         let mut error = Self::new(kind);
-        error.0.term = Some(String::from_utf8_lossy(term).into_owned());
+        error.0.term = Some(shown(&String::from_utf8_lossy(term)));
         error.0.position = Some(position);
         error
     }
@@ -152,7 +165,7 @@ impl Error {
 
     /// Names the term, unless one nearer to the fault is named already.
     pub(crate) fn at_term(mut self, term: impl fmt::Display) -> Self {
-        self.0.term.get_or_insert_with(|| term.to_string());
+        self.0.term.get_or_insert_with(|| shown(&term.to_string()));
         self
     }
 
@@ -181,7 +194,7 @@ impl Error {
         self.0.domain.as_ref()
     }
 
-    /// The term as published, where the fault belongs to one.
+    /// The term as published, where the fault belongs to one; cut if long, control characters replaced.
     pub fn term(&self) -> Option<&str> {
         self.0.term.as_deref()
     }
@@ -209,13 +222,13 @@ impl fmt::Display for Error {
             None => f.write_str(self.0.kind.text())?,
         }
         if let Some(term) = &self.0.term {
-            write!(f, ", term {term:?}")?;
+            write!(f, ": {term}")?;
         }
         if let Some(position) = self.0.position {
             write!(f, " at octet {position}")?;
         }
         match &self.0.domain {
-            Some(domain) => write!(f, ", record of {domain}"),
+            Some(domain) => write!(f, " ({domain})"),
             None => Ok(()),
         }
     }

@@ -22,6 +22,10 @@
 
 #![warn(clippy::indexing_slicing)]
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod check;
 mod checker;
 mod domain_spec;
@@ -34,6 +38,7 @@ mod mechanisms;
 mod outcome;
 mod plan;
 mod query;
+mod received;
 mod record;
 
 pub use check::{check, check_helo};
@@ -44,4 +49,8 @@ pub use explain::{MAX_EXPLANATION, explain};
 pub use mechanisms::MAX_NAMES;
 pub use outcome::{Identity, Outcome, UnknownWord};
 pub use query::{Limits, Query};
+pub use received::{MAX_VALUE, ReceivedSpf};
 pub use record::{Directive, DualPrefix, MAX_RECORD, Mechanism, Modifier, Qualifier, Record};
+
+#[doc(hidden)]
+pub mod fuzzing;

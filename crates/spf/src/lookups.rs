@@ -108,7 +108,12 @@ impl<'q> Lookups<'q> {
     }
 
     /// Asks a question; nothing is counted.
-    pub(crate) async fn ask_uncounted(&mut self, name: &Name, kind: Kind, next: Next<'_>) -> Result<Found, Error> {
+    pub(crate) async fn ask_uncounted(
+        &mut self,
+        name: &Name,
+        kind: Kind,
+        next: Next<'_>,
+    ) -> Result<Found, Error> {
         let (found, security) = match self.wait(name, kind, next).await {
             Ok(answer) => (answer.records, answer.security),
             // RFC 7208 §5: "Name Error" counts as no error and zero answer records.
@@ -200,7 +205,11 @@ impl<'n> Upcoming<'n> {
     /// The first question of each term, as far as it can be told without asking DNS.
     fn questions(&self) -> impl Iterator<Item = (Name, Kind)> {
         let redirect = self.redirect.map(|target| (Some(target), Kind::Txt));
-        let terms = self.directives.iter().filter_map(|directive| self.question(&directive.mechanism)).chain(redirect);
+        let terms = self
+            .directives
+            .iter()
+            .filter_map(|directive| self.question(&directive.mechanism))
+            .chain(redirect);
         terms.filter_map(|(target, kind)| {
             let name = match target {
                 Some(target) if target.needs_validated_name() => None,

@@ -48,7 +48,9 @@ impl<'a> Iterator for Pieces<'a> {
                 Ok((piece, rest)) => (Ok(piece), rest),
                 Err(kind) => (Err(kind), ""),
             },
-            Some((literal, _)) => (Ok(Piece::Literal(literal)), self.0.get(literal.len()..).unwrap_or_default()),
+            Some((literal, _)) => {
+                (Ok(Piece::Literal(literal)), self.0.get(literal.len()..).unwrap_or_default())
+            }
         };
         self.0 = rest;
         Some(piece)

@@ -34,7 +34,9 @@ impl Checker<'_> {
         self.lookups.count_term()?;
         let target = match mechanism {
             Mechanism::Include(target) | Mechanism::Exists(target) => Some(target),
-            Mechanism::A { target, .. } | Mechanism::Mx { target, .. } | Mechanism::Ptr(target) => target.as_ref(),
+            Mechanism::A { target, .. } | Mechanism::Mx { target, .. } | Mechanism::Ptr(target) => {
+                target.as_ref()
+            }
             Mechanism::All | Mechanism::Ip4 { .. } | Mechanism::Ip6 { .. } => None,
         };
         let name = match self.target(target, upcoming.values.domain).await? {
@@ -43,7 +45,7 @@ impl Checker<'_> {
             Err(Unusable::Malformed) if matches!(mechanism, Mechanism::Include(_)) => {
                 return Err(Error::new(ErrorKind::IncludeWithoutRecord));
             }
-            // RFC 7208 §4.8 leaves other malformed target-names open. No match is the answer here: what the sender puts
+            // RFC 7208 §4.8: other malformed target-names are left open. No match is the answer here: what the sender puts
             // into a macro must not spoil the record. RFC 8616 §4: nor does a local part that is not ASCII match.
             Err(_) => return Ok(false),
         };
@@ -103,7 +105,8 @@ impl Checker<'_> {
             found.into_iter().filter_map(|r| if let Record::Mx(mx) = r { Some(mx) } else { None }).collect();
         exchanges.sort_by_key(|mx| mx.preference);
         // RFC 7505 §3: a null MX names no host.
-        let hosts: Vec<Name> = exchanges.into_iter().map(|mx| mx.exchange).filter(|host| !host.is_root()).collect();
+        let hosts: Vec<Name> =
+            exchanges.into_iter().map(|mx| mx.exchange).filter(|host| !host.is_root()).collect();
         let kind = address_kind(self.query.ip);
         for host in hosts.iter().take(MAX_NAMES) {
             let next = Next::Hosts(hosts.get(..MAX_NAMES).unwrap_or(&hosts), kind);
@@ -136,7 +139,8 @@ impl Checker<'_> {
             Err(error) if error.kind() == ErrorKind::Dns => Vec::new(),
             found => found?,
         };
-        let names = found.into_iter().filter_map(|r| if let Record::Ptr(name) = r { Some(name) } else { None });
+        let names =
+            found.into_iter().filter_map(|r| if let Record::Ptr(name) = r { Some(name) } else { None });
         // RFC 7208 §4.6.4: all records other than the first 10 must be ignored.
         Ok(names.take(MAX_NAMES).collect())
     }

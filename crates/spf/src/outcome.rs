@@ -24,15 +24,8 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome, in the order of RFC 7208 §2.6.
-    pub const ALL: [Self; 7] = [
-        Self::None,
-        Self::Neutral,
-        Self::Pass,
-        Self::Fail,
-        Self::Softfail,
-        Self::Temperror,
-        Self::Permerror,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::None, Self::Neutral, Self::Pass, Self::Fail, Self::Softfail, Self::Temperror, Self::Permerror];
 
     /// The word of the RFC, as in headers and JSON.
     pub fn as_str(self) -> &'static str {
@@ -97,5 +90,18 @@ impl Identity {
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_read_back() {
+        for outcome in Outcome::ALL {
+            assert_eq!(outcome.to_string().to_uppercase().parse(), Ok(outcome));
+        }
+        assert_eq!("hardfail".parse::<Outcome>(), Err(UnknownWord(())));
     }
 }

@@ -3,7 +3,7 @@
 mod parse;
 mod print;
 
-use crate::{Error, Evaluation, Identity, Outcome, Query};
+use crate::{Evaluation, Identity, Outcome, Query};
 use std::fmt::Write;
 
 /// A Received-SPF field.
@@ -26,11 +26,12 @@ const MAX_PROBLEM: usize = 77 - "problem=; ".len();
 impl ReceivedSpf {
     /// What is to be recorded about an evaluation of a query.
     pub fn new(query: &Query<'_>, evaluation: &Evaluation) -> Self {
-        let mut field =
-            Self { result: evaluation.result, comment: clean(&comment(query, evaluation), MAX_VALUE), pairs: Vec::new() };
+        let comment = clean(&comment(query, evaluation), MAX_VALUE);
+        // Folding may turn blanks into line ends, so runs of them would not survive.
+        let comment = comment.split_whitespace().collect::<Vec<_>>().join(" ");
+        let mut field = Self { result: evaluation.result, comment, pairs: Vec::new() };
         field.add("client-ip", &query.ip.to_string());
-        let sender = query.sender(evaluation.identity.unwrap_or(Identity::Helo));
-        if let Some(sender) = sender {
+        if let Some(sender) = query.sender(Identity::MailFrom).or_else(|| query.sender(Identity::Helo)) {
             field.add("envelope-from", &format!("{}@{}", sender.localpart, sender.domain));
         }
         if let Some(helo) = query.helo {
@@ -39,8 +40,8 @@ impl ReceivedSpf {
         if let Some(problem) = evaluation.problem() {
             field.add("problem", &clean(&problem.to_string(), MAX_PROBLEM));
         }
-        if let Some(mechanism) = &evaluation.mechanism {
-            field.add("mechanism", mechanism);
+        if let Some(matched) = &evaluation.matched {
+            field.add("mechanism", &matched.to_string());
         }
         if let Some(receiver) = query.receiver {
             field.add("receiver", receiver.as_str());
@@ -96,7 +97,9 @@ fn comment(query: &Query<'_>, evaluation: &Evaluation) -> String {
         Outcome::Pass => say(format_args!("domain of {who} designates {ip} as permitted sender")),
         Outcome::Fail => say(format_args!("domain of {who} does not designate {ip} as permitted sender")),
         Outcome::Softfail => {
-            say(format_args!("domain of {who} does not designate {ip} as permitted sender, but is not sure of it"));
+            say(format_args!(
+                "domain of {who} does not designate {ip} as permitted sender, but is not sure of it"
+            ));
         }
         Outcome::Neutral => say(format_args!("domain of {who} neither permits nor denies {ip}")),
         Outcome::None => say(format_args!("domain of {who} does not designate permitted senders")),
@@ -116,3 +119,5 @@ fn clean(text: &str, longest: usize) -> String {
     clean
 }
 
+#[cfg(test)]
+mod tests;

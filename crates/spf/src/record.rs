@@ -207,7 +207,9 @@ impl Mechanism<'_> {
             Self::All => Mechanism::All,
             Self::Include(target) => Mechanism::Include(target.into_owned()),
             Self::A { target, prefix } => Mechanism::A { target: target.map(DomainSpec::into_owned), prefix },
-            Self::Mx { target, prefix } => Mechanism::Mx { target: target.map(DomainSpec::into_owned), prefix },
+            Self::Mx { target, prefix } => {
+                Mechanism::Mx { target: target.map(DomainSpec::into_owned), prefix }
+            }
             Self::Ptr(target) => Mechanism::Ptr(target.map(DomainSpec::into_owned)),
             Self::Ip4 { network, prefix } => Mechanism::Ip4 { network, prefix },
             Self::Ip6 { network, prefix } => Mechanism::Ip6 { network, prefix },
@@ -225,3 +227,5 @@ impl FromStr for Record<'static> {
     }
 }
 
+#[cfg(test)]
+mod tests;

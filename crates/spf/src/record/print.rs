@@ -43,7 +43,8 @@ impl fmt::Display for Qualifier {
 
 impl fmt::Display for Mechanism<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let optional = |f: &mut fmt::Formatter<'_>, name: &str, target: &Option<DomainSpec<'_>>| match target {
+        let optional = |f: &mut fmt::Formatter<'_>, name: &str, target: &Option<DomainSpec<'_>>| match target
+        {
             Some(target) => write!(f, "{name}:{target}"),
             None => f.write_str(name),
         };

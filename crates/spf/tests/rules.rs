@@ -1,0 +1,134 @@
+//! Plays the cases of `testdata/rules`; the README there describes them.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
+
+mod common;
+
+use common::{Delayed, wait};
+use dns::zone::{Zone, ready};
+use dns::{Domain, Host};
+use moxd_spf::{Evaluation, Identity, Limits, Query, check, explain};
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+const NOW: u64 = 1_700_000_000;
+
+struct Case {
+    title: String,
+    zone: String,
+    /// Queries with what they have to give.
+    asked: Vec<(String, String)>,
+}
+
+fn cases(text: &str) -> Vec<Case> {
+    let mut cases: Vec<Case> = Vec::new();
+    for line in text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with(';')) {
+        if line.starts_with('§') || line.starts_with("RFC ") {
+            cases.push(Case { title: line.to_owned(), zone: String::new(), asked: Vec::new() });
+            continue;
+        }
+        let case = cases.last_mut().unwrap();
+        match line.split_at(1) {
+            ("?", query) => case.asked.push((query.trim().to_owned(), String::new())),
+            ("=", want) => case.asked.last_mut().unwrap().1 = want.trim().to_owned(),
+            _ => case.zone.extend([line, "\n"]),
+        }
+    }
+    cases
+}
+
+/// What evaluation gave, as far as `want` speaks of it.
+fn describe(evaluation: &Evaluation, explanation: Option<String>, want: &str) -> String {
+    let (want, wants_explanation) = match want.split_once(" explanation=") {
+        Some((want, _)) => (want, true),
+        None => (want, false),
+    };
+    let reason = evaluation.reason.as_ref();
+    let or_none = |text: Option<String>| text.unwrap_or_else(|| "none".to_owned());
+    let mut words = vec![evaluation.result.to_string()];
+    for (key, _) in want.split_whitespace().skip(1).map(|word| word.split_once('=').unwrap()) {
+        let value = match key {
+            "mechanism" => or_none(evaluation.matched.as_ref().map(ToString::to_string)),
+            "reason" => or_none(reason.map(|reason| reason.kind().token().to_owned())),
+            "term" => or_none(reason.and_then(|reason| reason.term()).map(ToOwned::to_owned)),
+            "at" => or_none(reason.and_then(|reason| reason.domain()).map(ToString::to_string)),
+            "depth" => or_none(reason.map(|reason| reason.depth().to_string())),
+            "lookups" => evaluation.lookups.to_string(),
+            "voids" => evaluation.void_lookups.to_string(),
+            "identity" => or_none(evaluation.identity.map(|identity| identity.to_string())),
+            "domain" => or_none(evaluation.domain.as_ref().map(ToString::to_string)),
+            "security" => evaluation.security.to_string(),
+            _ => panic!("unknown key {key}"),
+        };
+        words.push(format!("{key}={value}"));
+    }
+    if wants_explanation {
+        words.push(format!("explanation={}", or_none(explanation)));
+    }
+    words.join(" ")
+}
+
+/// Asks twice: of a zone that answers at once, and of one that makes evaluation wait and look ahead.
+fn ask(zone: &Zone, query: &str, want: &str) -> Result<(), String> {
+    let words: Vec<&str> = query.split_whitespace().collect();
+    let &[ip, mail_from, helo] = words.as_slice() else { return Err(format!("bad query {query}")) };
+    let mailbox: Option<(&str, Domain)> =
+        mail_from.rsplit_once('@').map(|(localpart, domain)| (localpart, domain.parse().unwrap()));
+    let helo: Option<Host> = (helo != "-").then(|| helo.parse().unwrap());
+    let receiver: Domain = "receiver.test".parse().unwrap();
+    let mut query = Query::new(ip.parse().unwrap()).receiver(&receiver);
+    if let Some((localpart, domain)) = &mailbox {
+        query = query.mail_from(localpart, domain);
+    }
+    if let Some(helo) = &helo {
+        query = query.helo(helo);
+    }
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(NOW);
+    let limits = Limits::default();
+
+    let at_once = ready(check(zone, &query, limits));
+    let explanation = ready(explain(zone, &query, &at_once, limits, now));
+    let delayed = Delayed::new(zone);
+    let waited = wait(check(&delayed, &query, limits)).0;
+    if waited != at_once {
+        return Err(format!("at once {at_once:?}, with delays {waited:?}"));
+    }
+    if explanation.is_some() && !at_once.has_explanation() {
+        return Err("an explanation that was not announced".to_owned());
+    }
+    let got = describe(&at_once, explanation, want);
+    if got == want { Ok(()) } else { Err(format!("wants {want}\n     got {got}")) }
+}
+
+#[test]
+fn every_rule_holds() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/rules");
+    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let (mut played, mut failures) = (0, Vec::new());
+    for file in files.iter().filter(|file| file.extension().is_some_and(|e| e == "rules")) {
+        for case in cases(&fs::read_to_string(file).unwrap()) {
+            let name = format!("{}: {}", file.file_name().unwrap().display(), case.title);
+            let zone = Zone::parse(&case.zone).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert!(!case.asked.is_empty(), "{name} asks nothing");
+            for (query, want) in &case.asked {
+                played += 1;
+                failures
+                    .extend(ask(&zone, query, want).err().map(|e| format!("{name}\n? {query}\n     {e}")));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{} of {played} failed:\n{}", failures.len(), failures.join("\n"));
+    assert!(played > 250, "only {played} queries found");
+}
+
+#[test]
+fn helo_can_be_judged_beside_mail_from() {
+    let zone = Zone::parse("mail.test. TXT \"v=spf1 +all\"\nhelo.test. TXT \"v=spf1 -all\"").unwrap();
+    let (domain, helo): (Domain, Host) = ("mail.test".parse().unwrap(), "helo.test".parse().unwrap());
+    let query = Query::new("192.0.2.1".parse().unwrap()).mail_from("alice", &domain).helo(&helo);
+    let mail_from = ready(check(&zone, &query, Limits::default()));
+    assert_eq!((mail_from.identity, mail_from.result.as_str()), (Some(Identity::MailFrom), "pass"));
+    let helo = ready(moxd_spf::check_helo(&zone, &query, Limits::default()));
+    assert_eq!((helo.identity, helo.result.as_str()), (Some(Identity::Helo), "fail"));
+}
