@@ -48,7 +48,7 @@ case("fifty-sets", "RFC 8617 §5.2, step 1: fifty are allowed.", "pass 50 0 - -"
 case("different-sealers", "RFC 8617 §4.1.3: every handler has a key of its own.", "pass 2 0 - -",
      add_set(sets(1), KEYS, 2, key="ed25519b", seal={"d": "relay.test", "s": "x"}, signature={"d": "relay.test", "s": "y"}),
      zone=zone("x", "relay.test", "ed25519b") + zone("y", "relay.test", "ed25519b"))
-case("fifty-one-sets", "RFC 8617 §5.2, step 1: more than fifty fail.", "fail 50 - - arc.too-many-sets",
+case("fifty-one-sets", "RFC 8617 §5.2, step 1: more than fifty fail.", "fail 50 - - dkim.arc-too-many-sets",
      add_set(sets(50), KEYS, 51))
 case("body-changed", "RFC 8617 §5.2, step 4: the newest message signature must verify.",
      "fail 1 - 1 dkim.body-hash-mismatch", change(sets(1), ("lunch?", "dinner?")))
@@ -68,49 +68,49 @@ case("changed-before-second-of-three", "RFC 8617 §5.2, step 5: from the second 
      add_set(add_set(change(sets(1), ("Subject: ", "Subject: [list] ")), KEYS, 2), KEYS, 3))
 case("older-signature-without-key", "RFC 8617 §5.2, step 5: an older message signature whose key is gone.",
      "pass 2 2 - -", add_set(sets(1, signature={"s": "gone"}), KEYS, 2))
-case("cv-pass-first", "RFC 8617 §5.2, step 3: cv= of the first set is none.", "fail 1 - 1 arc.wrong-cv",
+case("cv-pass-first", "RFC 8617 §5.2, step 3: cv= of the first set is none.", "fail 1 - 1 dkim.arc-wrong-cv",
      add_set(BASE, KEYS, 1, cv="pass"))
-case("cv-none-second", "RFC 8617 §5.2, step 3: cv= of all others is pass.", "fail 2 - 2 arc.wrong-cv",
+case("cv-none-second", "RFC 8617 §5.2, step 3: cv= of all others is pass.", "fail 2 - 2 dkim.arc-wrong-cv",
      add_set(sets(1), KEYS, 2, cv="none"))
-case("cv-fail-newest", "RFC 8617 §5.2, step 2: the chain had failed before.", "fail 2 - 2 arc.failed-before",
+case("cv-fail-newest", "RFC 8617 §5.2, step 2: the chain had failed before.", "fail 2 - 2 dkim.arc-failed-before",
      add_set(sets(1), KEYS, 2, cv="fail", own_only=True))
-case("cv-fail-first", "RFC 8617 §5.2, step 2: the same with one set.", "fail 1 - 1 arc.failed-before",
+case("cv-fail-first", "RFC 8617 §5.2, step 2: the same with one set.", "fail 1 - 1 dkim.arc-failed-before",
      add_set(BASE, KEYS, 1, cv="fail"))
-case("cv-fail-older", "RFC 8617 §5.2, step 3: no cv= may be fail.", "fail 3 - 2 arc.wrong-cv",
+case("cv-fail-older", "RFC 8617 §5.2, step 3: no cv= may be fail.", "fail 3 - 2 dkim.arc-wrong-cv",
      add_set(add_set(sets(1), KEYS, 2, cv="fail"), KEYS, 3))
 case("cv-missing", "RFC 8617 §4.1.3: cv= is required.", "fail 1 - 1 dkim.missing-tag",
      add_set(BASE, KEYS, 1, seal={"cv": None}))
-case("cv-unknown", "RFC 8617 §4.4: none, pass or fail.", "fail 1 - 1 arc.bad-cv", add_set(BASE, KEYS, 1, cv="good"))
+case("cv-unknown", "RFC 8617 §4.4: none, pass or fail.", "fail 1 - 1 dkim.arc-bad-cv", add_set(BASE, KEYS, 1, cv="good"))
 case("cv-upper-case", "RFC 8617 §4.4: case means nothing in the grammar.", "pass 1 0 - -",
      add_set(BASE, KEYS, 1, cv="NONE"))
-case("gap", "RFC 8617 §5.2, step 3: instances are 1 to N.", "fail 3 - 2 arc.gap", add_set(sets(1), KEYS, 3))
-case("begins-at-two", "RFC 8617 §5.2, step 3: instances are 1 to N.", "fail 2 - 1 arc.gap", add_set(BASE, KEYS, 2))
+case("gap", "RFC 8617 §5.2, step 3: instances are 1 to N.", "fail 3 - 2 dkim.arc-gap", add_set(sets(1), KEYS, 3))
+case("begins-at-two", "RFC 8617 §5.2, step 3: instances are 1 to N.", "fail 2 - 1 dkim.arc-gap", add_set(BASE, KEYS, 2))
 for name in ["ARC-Authentication-Results", "ARC-Message-Signature", "ARC-Seal"]:
     short = name[4:].lower()
-    case(f"without-{short}", "RFC 8617 §5.2, step 3: exactly one of each in a set.", "fail 1 - 1 arc.incomplete-set",
+    case(f"without-{short}", "RFC 8617 §5.2, step 3: exactly one of each in a set.", "fail 1 - 1 dkim.arc-incomplete-set",
          change(sets(1), (name + ":", "X-Was-" + name + ":")))
     field = next(line for line in sets(1).split(b"\r\n") if line.startswith(name.encode())) + b"\r\n\tx\r\n"
-    case(f"two-{short}", "RFC 8617 §5.2, step 3: exactly one of each in a set.", "fail 1 - 1 arc.duplicate-field",
+    case(f"two-{short}", "RFC 8617 §5.2, step 3: exactly one of each in a set.", "fail 1 - 1 dkim.arc-duplicate-field",
          (field.replace(b"\r\n\tx", b"") if b"Results" in field else field) + sets(1))
-case("instance-zero", "RFC 8617 §4.2.1: instances begin at 1.", "fail 0 - - arc.bad-instance", add_set(BASE, KEYS, 0))
-case("instance-word", "RFC 8617 §4.2.1: an instance is a number.", "fail 1 - - arc.bad-instance",
+case("instance-zero", "RFC 8617 §4.2.1: instances begin at 1.", "fail 0 - - dkim.arc-bad-instance", add_set(BASE, KEYS, 0))
+case("instance-word", "RFC 8617 §4.2.1: an instance is a number.", "fail 1 - - dkim.arc-bad-instance",
      change(sets(1), ("ARC-Seal: i=1;", "ARC-Seal: i=one;")))
-case("instance-long", "RFC 8617 §4.2.1: of one or two digits.", "fail 1 - - arc.bad-instance",
+case("instance-long", "RFC 8617 §4.2.1: of one or two digits.", "fail 1 - - dkim.arc-bad-instance",
      change(sets(1), ("ARC-Seal: i=1;", "ARC-Seal: i=001;")))
 case("instance-missing", "RFC 8617 §4.2.1: i= is required.", "fail 1 - - dkim.missing-tag",
      change(sets(1), ("ARC-Seal: i=1;", "ARC-Seal:")))
-case("results-without-instance", "RFC 8617 §4.1.1: results begin with the instance.", "fail 1 - - arc.bad-instance",
+case("results-without-instance", "RFC 8617 §4.1.1: results begin with the instance.", "fail 1 - - dkim.arc-bad-instance",
      change(sets(1), ("ARC-Authentication-Results: i=1; ", "ARC-Authentication-Results: ")))
 case("results-commented", "RFC 8617 §4.1.1: comments may stand around the instance.", "pass 1 0 - -",
      sets(1, info="(one) i = {} (a (nested; \\)) b)"))
-case("seal-with-fields", "RFC 8617 §4.1.3: h= is not allowed in a seal.", "fail 1 - 1 arc.seal-with-h",
+case("seal-with-fields", "RFC 8617 §4.1.3: h= is not allowed in a seal.", "fail 1 - 1 dkim.arc-seal-with-h",
      add_set(BASE, KEYS, 1, seal={"h": "from"}))
 case("seal-with-unknown-tag", "RFC 6376 §3.2: unknown tags are ignored.", "pass 1 0 - -",
      add_set(BASE, KEYS, 1, seal={"note": "x"}))
 case("signature-with-version", "RFC 8617 §4.1.2: v= is ignored.", "pass 1 0 - -",
      add_set(BASE, KEYS, 1, signature={"v": "7"}))
 for name in ["arc-seal", "arc-message-signature", "arc-authentication-results"]:
-    case(f"signature-over-{name}", "RFC 8617 §4.1.2: ARC fields must not be signed.", "fail 1 - 1 arc.field-signed",
+    case(f"signature-over-{name}", "RFC 8617 §4.1.2: ARC fields must not be signed.", "fail 1 - 1 dkim.arc-field-signed",
          add_set(BASE, KEYS, 1, signature={"h": "from:to:subject:" + name}))
 case("signature-simple", "RFC 8617 §4.1.2: as a DKIM-Signature, so canonicalisation is free.", "pass 1 0 - -",
      add_set(BASE, KEYS, 1, signature={"c": "simple/simple"}))

@@ -157,25 +157,25 @@ kinds! {
     BodyTooShort PermError "dkim.body-too-short" "body is shorter than its signed part"
 
     /// A chain of more than 50 sets (RFC 8617 §5.2).
-    ArcTooManySets PermError "arc.too-many-sets" "more than 50 ARC sets"
+    ArcTooManySets PermError "dkim.arc-too-many-sets" "more than 50 ARC sets"
     /// `i=` is missing or not 1 to 50 (RFC 8617 §4.2.1).
-    ArcInstance PermError "arc.bad-instance" "bad ARC instance"
+    ArcInstance PermError "dkim.arc-bad-instance" "bad ARC instance"
     /// A set lacks one of its three fields (RFC 8617 §5.2).
-    ArcIncomplete PermError "arc.incomplete-set" "incomplete ARC set"
+    ArcIncomplete PermError "dkim.arc-incomplete-set" "incomplete ARC set"
     /// A set has a field twice (RFC 8617 §5.2).
-    ArcDuplicate PermError "arc.duplicate-field" "ARC field given twice for one instance"
+    ArcDuplicate PermError "dkim.arc-duplicate-field" "ARC field given twice for one instance"
     /// The instances are not 1 to N without gaps (RFC 8617 §5.2).
-    ArcGap PermError "arc.gap" "gap in the ARC instances"
+    ArcGap PermError "dkim.arc-gap" "gap in the ARC instances"
     /// `cv=` is missing or not known.
-    ArcStatusValue PermError "arc.bad-cv" "bad chain validation status"
+    ArcStatusValue PermError "dkim.arc-bad-cv" "bad chain validation status"
     /// `cv=` does not fit the place of its set (RFC 8617 §5.2).
-    ArcStatusPlace PermError "arc.wrong-cv" "chain validation status does not fit its instance"
+    ArcStatusPlace PermError "dkim.arc-wrong-cv" "chain validation status does not fit its instance"
     /// The newest seal says that the chain had failed before (RFC 8617 §5.2).
-    ArcFailedBefore PermError "arc.failed-before" "chain had failed before"
+    ArcFailedBefore PermError "dkim.arc-failed-before" "chain had failed before"
     /// An ARC-Seal with `h=` (RFC 8617 §4.1.3).
-    ArcSealFields PermError "arc.seal-with-h" "ARC-Seal has a list of fields"
+    ArcSealFields PermError "dkim.arc-seal-with-h" "ARC-Seal has a list of fields"
     /// An ARC-Message-Signature that covers ARC fields (RFC 8617 §4.1.2).
-    ArcFieldSigned PermError "arc.field-signed" "ARC-Message-Signature covers an ARC field"
+    ArcFieldSigned PermError "dkim.arc-field-signed" "ARC-Message-Signature covers an ARC field"
 
     /// The private key cannot be used; RSA takes 2048 to 4096 bits.
     PrivateKey PermError "dkim.bad-private-key" "private key cannot be used"
@@ -196,7 +196,7 @@ mod tests {
     fn tokens_are_unique_and_well_formed() {
         let tokens: BTreeSet<&str> = ErrorKind::ALL.iter().map(|kind| kind.token()).collect();
         assert_eq!(tokens.len(), ErrorKind::ALL.len());
-        assert!(tokens.iter().all(|token| token.starts_with("dkim.") || token.starts_with("arc.")));
+        assert!(tokens.iter().all(|token| token.starts_with("dkim.")));
     }
 
     #[test]

@@ -121,3 +121,46 @@ impl fmt::Debug for PublicKey {
         write!(f, "PublicKey({} bit {})", self.bits(), self.key_type())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An RSAPublicKey with a modulus of this many bits, and 65537.
+    fn rsa_of(bits: usize) -> Vec<u8> {
+        let mut modulus = vec![0xff; bits.div_ceil(8)];
+        modulus[0] >>= modulus.len() * 8 - bits;
+        modulus.insert(0, 0);
+        let length = |n: usize| [0x82, (n >> 8) as u8, n as u8];
+        let integer =
+            [&[der::INTEGER][..], &length(modulus.len()), &modulus, b"\x02\x03\x01\x00\x01"].concat();
+        [&[der::SEQUENCE][..], &length(integer.len()), &integer].concat()
+    }
+
+    #[test]
+    fn sizes_are_counted_in_bits() {
+        let check = |bits: usize, want: Result<(), ErrorKind>| {
+            let key = PublicKey::parse(KeyType::Rsa, &rsa_of(bits)).unwrap();
+            assert_eq!(key.bits(), bits);
+            assert_eq!(key.check_size().map_err(|error| error.kind()), want, "{bits}");
+        };
+        check(1023, Err(ErrorKind::KeyTooSmall));
+        check(MIN_RSA_BITS, Ok(()));
+        check(2047, Ok(()));
+        check(MAX_RSA_BITS, Ok(()));
+        check(8193, Err(ErrorKind::KeyTooLarge));
+    }
+
+    #[test]
+    fn a_key_verifies_its_own_algorithm_alone() {
+        let key = PublicKey::parse(KeyType::Rsa, &rsa_of(2048)).unwrap();
+        for algorithm in [Algorithm::RsaSha256, Algorithm::RsaSha1, Algorithm::Ed25519Sha256] {
+            assert!(!key.verify(algorithm, b"data", &[0; 256]));
+        }
+        assert!(!PublicKey::parse(KeyType::Ed25519, &[0; 32]).unwrap().verify(
+            Algorithm::Ed25519Sha256,
+            b"",
+            &[0; 64]
+        ));
+    }
+}

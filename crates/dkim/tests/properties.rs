@@ -11,9 +11,12 @@ use moxd_dkim::{
     fuzzing, sign,
 };
 use proptest::prelude::*;
+use std::sync::LazyLock;
 
-const KEYS: [&str; 2] =
-    [include_str!("../testdata/keys/ed25519.pem"), include_str!("../testdata/keys/rsa2048.pem")];
+static KEYS: LazyLock<[SigningKey; 2]> = LazyLock::new(|| {
+    [include_str!("../testdata/keys/ed25519.pem"), include_str!("../testdata/keys/rsa2048.pem")]
+        .map(|pem| SigningKey::from_pem(pem).unwrap())
+});
 
 /// A message of well-formed fields and any body, with how to sign it.
 #[derive(Debug, Clone)]
@@ -33,7 +36,7 @@ fn kind() -> impl Strategy<Value = Canonicalization> {
 }
 
 fn plan() -> impl Strategy<Value = Plan> {
-    let value = "([!-~]|[ \t]{1,3}|\r\n[ \t]|ü|\r|\0){0,80}";
+    let value = "([!-~]|[ \t]{1,3}|\r\n[ \t]|ü|\r|\0){0,40}";
     let field = ("(Subject|To|Cc|X-[A-Za-z]{1,9}|Message-Id)", " {0,2}", value)
         .prop_map(|(name, blank, value)| format!("{name}{blank}:{value}\r\n"));
     let header = prop::collection::vec(field, 0..12).prop_map(|mut fields| {
@@ -41,7 +44,7 @@ fn plan() -> impl Strategy<Value = Plan> {
         fields.push("\r\n".to_owned());
         fields.concat().into_bytes()
     });
-    let body = "(word|\r\n|\r\n\r\n| |\t|  |\r|\n|\0|ü|[a-z ]{60,140}){0,60}".prop_map(String::into_bytes);
+    let body = "(word|\r\n|\r\n\r\n| |\t|  |\r|\n|\0|ü|[a-z ]{60,140}){0,30}".prop_map(String::into_bytes);
     let local = prop::option::of("[a-z=;|ü \"@]{1,12}");
     (header, body, kind(), kind(), any::<bool>(), 0..2_usize, local, 1..100_usize).prop_map(
         |(header, body, header_kind, body_kind, oversign, key, local, cut)| Plan {
@@ -59,7 +62,7 @@ fn plan() -> impl Strategy<Value = Plan> {
 
 /// Signs by the plan; also the zone with the key.
 fn signed(plan: &Plan) -> (Vec<u8>, Zone) {
-    let key = SigningKey::from_pem(KEYS[plan.key]).unwrap();
+    let key = &KEYS[plan.key];
     let mut signing = Signing::new("example.test".parse().unwrap(), "key".parse().unwrap());
     (signing.header, signing.body, signing.oversign) = (plan.header_kind, plan.body_kind, plan.oversign);
     signing.fields = "From:Subject:To:Cc:Message-Id:X-Not-There".parse().unwrap();
@@ -67,7 +70,7 @@ fn signed(plan: &Plan) -> (Vec<u8>, Zone) {
         plan.local.as_ref().map(|l| Identity::new(Some(l), "sub.example.test".parse().unwrap()).unwrap());
     let mut hasher = BodyHasher::new([plan.body_kind]);
     plan.body.chunks(plan.cut).for_each(|piece| hasher.update(piece));
-    let signature = sign(&plan.header, &hasher.finish(), &key, &signing, NOW).unwrap();
+    let signature = sign(&plan.header, &hasher.finish(), key, &signing, NOW).unwrap();
     let record = key.record().to_string();
     let strings: Vec<String> =
         record.as_bytes().chunks(200).map(|s| format!("\"{}\"", s.escape_ascii())).collect();
@@ -85,7 +88,7 @@ fn verify(header: &[u8], body: &[u8], zone: &Zone, cut: usize) -> Evaluation {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn what_we_sign_we_verify(plan in plan(), cut in 1..100_usize) {
@@ -140,10 +143,10 @@ proptest! {
 fn seeds_with_one_change_are_judged() {
     // Every octet of some fixtures is replaced once by something that means something.
     for case in
-        cases("verify").into_iter().chain(cases("arc")).filter(|case| case.message.len() < 2000).step_by(7)
+        cases("verify").into_iter().chain(cases("arc")).filter(|case| case.message.len() < 2000).step_by(13)
     {
         let (header, _) = split(&case.message);
-        for at in (0..header.len()).step_by(13) {
+        for at in (0..header.len()).step_by(23) {
             for octet in [0, b';', b'=', b'\r', b'\n', b' ', 0xff] {
                 let mut message = case.message.clone();
                 message[at] = octet;
@@ -155,7 +158,7 @@ fn seeds_with_one_change_are_judged() {
     for case in cases("verify").iter().step_by(5) {
         for text in case.zone.lines().filter_map(|line| line.split_once("TXT ")) {
             let record: Vec<u8> = text.1.bytes().filter(|b| *b != b'"').collect();
-            for at in (0..record.len()).step_by(7) {
+            for at in (0..record.len()).step_by(17) {
                 for octet in [0, b';', b'=', b':', b'A'] {
                     let mut record = record.clone();
                     record[at] = octet;

@@ -17,20 +17,18 @@ pub(super) fn first_change<const FOLDS: bool>(text: &[u8]) -> Option<usize> {
         at = skip::<NARROW, FOLDS>(text, at, usize::MAX);
     }
     let rest = text.get(at..)?;
-    let next = rest.get(1..).unwrap_or_default().iter().chain(b".");
-    rest.iter().zip(next).position(|(a, b)| changes::<FOLDS>(*a, *b) != 0).map(|offset| at + offset)
+    let (last, next) = (rest.last()?, rest.get(1..)?);
+    let found = rest.iter().zip(next).position(|(a, b)| changes::<FOLDS>(*a, *b) != 0);
+    let end = || (changes::<FOLDS>(*last, b'.') != 0).then_some(next.len());
+    found.or_else(end).map(|offset| at + offset)
 }
 
 /// Goes on from `at` by blocks of `N` octets to the first one with a change, or past `end`.
-#[inline]
 fn skip<const N: usize, const FOLDS: bool>(text: &[u8], mut at: usize, end: usize) -> usize {
     while at < end
         && let Some((here, next)) = block::<N>(text, at)
     {
-        let mut found = 0;
-        for (a, b) in here.iter().zip(next) {
-            found |= changes::<FOLDS>(*a, *b);
-        }
+        let found = here.iter().zip(next).fold(0, |found, (a, b)| found | changes::<FOLDS>(*a, *b));
         if found != 0 {
             break;
         }
