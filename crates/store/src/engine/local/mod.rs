@@ -147,7 +147,7 @@ impl Local {
         let journal = Files::open(&folder)?;
         let report = |progress| options.progress.iter().for_each(|report| report(progress));
         let (view, replayed) = rebuild::open_view(dir, &journal, &report)?;
-        let start = next_start(&journal, &replayed, &view)?;
+        let start = next_start(&journal, &replayed);
         trim(&journal, &replayed);
         let writer_journal = Journal::begin(&folder, disk, start, options.segment_size)?;
         let shared = Arc::new(Shared {
@@ -208,16 +208,13 @@ fn remove_unfinished(folder: &Path) -> Result<()> {
 }
 
 /// How the segment begins that this opening writes. One in which nothing was ever written is replaced.
-fn next_start(journal: &Files, replayed: &Replayed, view: &View) -> Result<Start> {
+fn next_start(journal: &Files, replayed: &Replayed) -> Start {
     let newest = journal.segments.last();
     // Numbers of bodies that are alive must never be given out again, whatever became of the segments.
-    let bodies = KeyRange::prefix(&[bodyrow::TABLE]);
-    let last =
-        view.range(&bodies, Direction::Backward, 1)?.rows.first().and_then(|(key, _)| bodyrow::id(key));
     let known = journal.segments.iter().map(|s| s.generation).max().unwrap_or(0);
-    let generation = last.map_or(0, BodyId::generation).max(known) + 1;
+    let generation = known.max(replayed.generation) + 1;
     let (sequence, end) = (replayed.next_sequence, replayed.end);
-    Ok(match newest {
+    match newest {
         Some(newest) if replayed.newest_is_empty && end.segment == newest.number => {
             Start { number: newest.number, previous: newest.previous, generation, sequence }
         }
@@ -226,7 +223,7 @@ fn next_start(journal: &Files, replayed: &Replayed, view: &View) -> Result<Start
             let number = newest.map_or(0, |s| s.number).max(end.segment) + 1;
             Start { number, previous: end, generation, sequence }
         }
-    })
+    }
 }
 
 /// Gives back room that the newest segment set aside, and what of it was never finished. Failing is harmless.
@@ -392,3 +389,6 @@ impl fmt::Debug for Local {
         f.debug_struct("Local").field("dir", &self.shared.dir).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,7 +20,7 @@ use super::{
     writer::body_places,
 };
 use crate::{
-    engine::Direction,
+    engine::{BodyId, Direction, KeyRange},
     error::{Error, ErrorKind, Result},
 };
 
@@ -43,6 +43,8 @@ pub(super) struct Replayed {
     pub(super) end: Position,
     pub(super) next_sequence: u64,
     pub(super) damage: Vec<Damage>,
+    /// The opening of the engine that numbered the newest body which is alive.
+    pub(super) generation: u64,
     /// Whether the newest segment has no frame.
     pub(super) newest_is_empty: bool,
 }
@@ -68,17 +70,6 @@ impl Files {
             (Some(snapshot), _) => snapshot.position(),
             (None, Some(first)) => Position { segment: first.number, offset: segment::HEADER },
             (None, None) => Position::default(),
-        }
-    }
-
-    /// Whether every segment from `position` on is there.
-    pub(super) fn reach_back_to(&self, position: Position) -> bool {
-        match (self.segments.first(), self.segments.last()) {
-            (Some(_), Some(last)) => {
-                position.segment > last.number
-                    || self.segments.iter().any(|segment| segment.number == position.segment)
-            }
-            _ => position == Position::default(),
         }
     }
 
@@ -294,12 +285,14 @@ fn newest_snapshot(folder: &Path) -> Result<Option<Arc<Run>>> {
 pub(super) fn open_view(dir: &Path, journal: &Files, report: Report<'_>) -> Result<(View, Replayed)> {
     let opened = View::open(dir).and_then(|view| {
         let position = view.state().manifest.position;
-        if !journal.reach_back_to(position) || position < journal.beginning() {
-            let text = format!("the view ends at {position:?}, where the journal does not begin");
+        // Where there is no snapshot yet, nothing was let go either: what is missing was lost, and the view may be all
+        // that is left of it.
+        if journal.snapshot.as_ref().is_some_and(|snapshot| position < snapshot.position()) {
+            let text = format!("the view ends at {position:?}, before the journal begins");
             return Err(Error::new(ErrorKind::Damaged, text));
         }
         let replayed = journal.replay(&view, None, report)?;
-        Ok((view, replayed))
+        with_generation(view, replayed)
     });
     match opened {
         Ok(opened) => Ok(opened),
@@ -310,7 +303,13 @@ pub(super) fn open_view(dir: &Path, journal: &Files, report: Report<'_>) -> Resu
             }
             let view = View::create(dir)?;
             let replayed = journal.rebuild(&view, None, report)?;
-            Ok((view, replayed))
+            with_generation(view, replayed)
         }
     }
+}
+
+fn with_generation(view: View, replayed: Replayed) -> Result<(View, Replayed)> {
+    let last = view.range(&KeyRange::prefix(&[bodyrow::TABLE]), Direction::Backward, 1)?;
+    let last = last.rows.first().and_then(|(key, _)| bodyrow::id(key));
+    Ok((view, Replayed { generation: last.map_or(0, BodyId::generation), ..replayed }))
 }

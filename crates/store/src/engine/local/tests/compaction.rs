@@ -1,0 +1,104 @@
+//! Room is given back, and what was removed is gone.
+
+use super::*;
+
+/// Waits until the thread that tends the files has nothing to do.
+fn settle(engine: &Local) {
+    engine.compact(false).unwrap();
+}
+
+#[test]
+fn keeps_disk_use_bounded() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = open(dir.path());
+    let mut alive: Vec<(Vec<u8>, BodyId, Vec<u8>)> = Vec::new();
+    for n in 0..600u64 {
+        let key = [&[0x80], &n.to_be_bytes()[..]].concat();
+        let content = noise(n, 4000);
+        alive.push((key.clone(), put_body(&engine, &key, &content).unwrap(), content));
+        // Two of three go again, old and new ones.
+        if n % 3 != 0 {
+            let (key, id, _) = alive.remove((n as usize * 7) % alive.len());
+            remove_body(&engine, &key, id);
+        }
+    }
+    settle(&engine);
+    for (_, id, content) in &alive {
+        assert_eq!(&read_body(&engine, *id).unwrap(), content);
+    }
+    let bound = 2 * alive.len() as u64 * 4100 + 2 * small().segment_size;
+    let used = disk_use(&dir.path().join("journal")) + disk_use(&dir.path().join("bodies"));
+    assert!(used < bound, "{used} octets on the disk, {bound} allowed");
+    sound(&engine);
+    engine.close();
+    let engine = open(dir.path());
+    assert_eq!(rows(&*engine).len(), alive.len());
+    sound(&engine);
+}
+
+#[test]
+fn removes_every_octet_of_removed_mail() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = open(dir.path());
+    let secret = b"this was private";
+    let kept = put_body(&engine, b"kept", b"to be kept").unwrap();
+    let content = secret.repeat(10);
+    let inline = put_body(&engine, b"inline", &content).unwrap();
+    let large = put_body(&engine, b"large", &secret.repeat(30_000)).unwrap();
+    remove_body(&engine, b"inline", inline);
+    remove_body(&engine, b"large", large);
+    assert!(contains(dir.path(), secret));
+    engine.compact(true).unwrap();
+    assert!(!contains(dir.path(), secret));
+    assert_eq!(read_body(&engine, kept).unwrap(), b"to be kept");
+    sound(&engine);
+}
+
+fn contains(dir: &Path, needle: &[u8]) -> bool {
+    fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).any(|path| {
+        if path.is_dir() {
+            contains(&path, needle)
+        } else {
+            fs::read(&path).unwrap().windows(needle.len()).any(|window| window == needle)
+        }
+    })
+}
+
+#[test]
+fn starts_from_the_snapshot() {
+    let dir = tempfile::tempdir().unwrap();
+    {
+        let engine = open(dir.path());
+        for n in 0..2000u32 {
+            put(&engine, &[0x80, (n % 50) as u8], &noise(u64::from(n), 300)).unwrap();
+        }
+        engine.compact(false).unwrap();
+        assert_eq!(journal_files(dir.path(), "snapshot").len(), 1);
+        // 600,000 octets were written; what is needed are the snapshot and the segment that goes on behind it.
+        assert!(journal_files(dir.path(), "log").len() <= 2, "{:?}", journal_files(dir.path(), "log"));
+    }
+    fs::remove_dir_all(dir.path().join("view")).unwrap();
+    let engine = open(dir.path());
+    assert_eq!(rows(&*engine).len(), 50);
+    sound(&engine);
+}
+
+#[test]
+fn merges_runs_while_rows_come_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = open(dir.path());
+    for round in 0..40u8 {
+        for n in 0..20u8 {
+            put(&engine, &[0x80, n, round % 3], &[round; 100]).unwrap();
+        }
+        let _upkeep = engine.shared.upkeep();
+        super::super::maintain::flush_all(&engine.shared).unwrap();
+    }
+    settle(&engine);
+    assert!(engine.shared.view.state().runs.len() < 8);
+    let expected: BTreeMap<_, _> = (0..20)
+        .flat_map(|n| [(n, 0, 39), (n, 1, 37), (n, 2, 38)])
+        .map(|(n, r, v)| (vec![0x80, n, r], vec![v; 100]))
+        .collect();
+    assert_eq!(rows(&*engine), expected);
+}

@@ -1,0 +1,297 @@
+//! Files that are cut, flipped, deleted or half written: what is whole stays readable, the rest is named, and no wrong
+//! octet is given out.
+
+use super::*;
+
+/// A store of some rows and bodies, closed in order; keys and bodies with their content.
+fn filled(dir: &Path) -> Vec<(Vec<u8>, BodyId, Vec<u8>)> {
+    let engine = open(dir);
+    let mut stored = Vec::new();
+    for n in 0..60u64 {
+        let key = vec![0x80, n as u8];
+        let content = noise(n, if n % 20 == 7 { 300_000 } else { 2000 + n as usize * 10 });
+        stored.push((key.clone(), put_body(&engine, &key, &content).unwrap(), content));
+    }
+    stored
+}
+
+/// Opens a damaged store, and checks that what it has is right. Gives how many bodies can be read, and the findings.
+fn survivors(dir: &Path, stored: &[(Vec<u8>, BodyId, Vec<u8>)]) -> (usize, Vec<Finding>) {
+    let engine = open(dir);
+    let found = rows(&*engine);
+    let mut readable = 0;
+    for (key, id, content) in stored {
+        match read_body(&engine, *id) {
+            Ok(read) => {
+                assert_eq!(&read, content, "a wrong octet was given out");
+                assert_eq!(found.get(key).map(|v| &v[..]), Some(&id.get().to_be_bytes()[..]));
+                readable += 1;
+            }
+            Err(e) => {
+                let kind = e.kind();
+                let expected =
+                    [crate::ErrorKind::Damaged, crate::ErrorKind::NoBody, crate::ErrorKind::Failed];
+                assert!(expected.contains(&kind), "{e}");
+            }
+        }
+    }
+    let findings = engine.check().unwrap();
+    // Mail still comes in.
+    put_body(&engine, b"new", b"new mail").unwrap();
+    (readable, findings)
+}
+
+fn flip(path: &Path, at: u64) {
+    let mut content = fs::read(path).unwrap();
+    content[at as usize] ^= 0x20;
+    fs::write(path, content).unwrap();
+}
+
+fn cut(path: &Path, by: u64) {
+    let file = fs::File::options().write(true).open(path).unwrap();
+    file.set_len(file.metadata().unwrap().len().saturating_sub(by)).unwrap();
+}
+
+#[test]
+fn keeps_what_is_whole_when_the_journal_is_flipped() {
+    let dir = tempfile::tempdir().unwrap();
+    let stored = filled(dir.path());
+    let segments = journal_files(dir.path(), "log");
+    assert!(segments.len() > 2);
+    for (i, with_view) in (0..24).zip([true, false].into_iter().cycle()) {
+        let copy = copied(dir.path());
+        let segment = &journal_files(copy.path(), "log")[i % (segments.len() - 1)];
+        let len = fs::metadata(segment).unwrap().len();
+        flip(segment, (noise(i as u64, 8).iter().fold(0, |n, b| n << 8 | u64::from(*b))) % len);
+        if !with_view {
+            fs::remove_dir_all(copy.path().join("view")).unwrap();
+        }
+        let (readable, findings) = survivors(copy.path(), &stored);
+        assert!(readable >= stored.len() - 1, "{readable} of {}", stored.len());
+        assert!(readable == stored.len() || !findings.is_empty(), "something is lost and nothing is said");
+    }
+}
+
+#[test]
+fn names_the_place_of_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let stored = filled(dir.path());
+    let row = open(dir.path()).shared.find(stored[5].1).unwrap();
+    let place = row.place.unwrap();
+    let segment = segment::Segment::path(&dir.path().join("journal"), place.segment);
+    flip(&segment, place.offset + 10);
+    let (readable, findings) = survivors(dir.path(), &stored);
+    assert_eq!(readable, stored.len() - 1);
+    assert_eq!(kinds(&findings), ["store.finding.body"]);
+    let text = findings[0].to_string();
+    assert!(text.contains(&format!("body {}", stored[5].1.get())), "{text}");
+    assert!(text.contains(&format!("{:010}.log at {}", place.segment, place.offset)), "{text}");
+}
+
+#[test]
+fn names_a_damaged_frame() {
+    let dir = tempfile::tempdir().unwrap();
+    let stored = filled(dir.path());
+    let place = open(dir.path()).shared.find(stored[3].1).unwrap().place.unwrap();
+    let segment = segment::Segment::path(&dir.path().join("journal"), place.segment);
+    // The operations stand right before the body.
+    flip(&segment, place.offset - 3);
+    let (readable, findings) = survivors(dir.path(), &stored);
+    assert_eq!(readable, stored.len(), "the view has what the frame said");
+    assert!(kinds(&findings).contains(&"store.finding.journal"), "{findings:?}");
+    assert!(findings[0].place().starts_with(&format!("journal segment {}, offset ", place.segment)));
+    fs::remove_dir_all(dir.path().join("view")).unwrap();
+    assert_eq!(survivors(dir.path(), &stored).0, stored.len() - 1);
+}
+
+#[test]
+fn cuts_an_unfinished_write() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = open(dir.path());
+    put(&engine, b"a", b"1").unwrap();
+    put(&engine, b"b", &noise(1, 3000)).unwrap();
+    let whole = crashed(&engine);
+    put(&engine, b"c", &noise(2, 3000)).unwrap();
+    let longer = crashed(&engine);
+    let before = fs::read(&journal_files(whole.path(), "log")[0]).unwrap();
+    let after = fs::read(&journal_files(longer.path(), "log")[0]).unwrap();
+    let start = (0..before.len()).find(|i| before[*i] != after[*i]).unwrap();
+    let end = (0..after.len()).rfind(|i| after[*i] != 0).unwrap();
+    for at in (start..end).step_by(61).chain([end]) {
+        let torn = copied(whole.path());
+        let mut content = after.clone();
+        content[at..].fill(0);
+        fs::write(&journal_files(torn.path(), "log")[0], &content).unwrap();
+        let engine = open(torn.path());
+        assert_eq!(rows(&*engine).into_keys().collect::<Vec<_>>(), [b"a", b"b"], "torn at {at}");
+        put(&engine, b"d", b"4").unwrap();
+        sound(&engine);
+        engine.close();
+        assert_eq!(rows(&*open(torn.path())).len(), 3);
+    }
+}
+
+#[test]
+fn is_not_fooled_by_frames_in_bodies() {
+    let dir = tempfile::tempdir().unwrap();
+    let stored = filled(dir.path());
+    let segment = fs::read(&journal_files(dir.path(), "log")[0]).unwrap();
+    let engine = open(dir.path());
+    // A message that consists of frames, sent by somebody who has seen the journal of another server.
+    let id = put_body(&engine, b"frames", &segment).unwrap();
+    put(&engine, b"behind", b"1").unwrap();
+    let place = engine.shared.find(id).unwrap().place.unwrap();
+    engine.close();
+    let path = segment::Segment::path(&dir.path().join("journal"), place.segment);
+    flip(&path, place.offset - 1);
+    fs::remove_dir_all(dir.path().join("view")).unwrap();
+    let engine = open(dir.path());
+    assert_eq!(engine.get(b"frames").unwrap(), None);
+    assert_eq!(engine.get(b"behind").unwrap().as_deref(), Some(&b"1"[..]));
+    assert_eq!(rows(&*engine).len(), stored.len() + 1);
+}
+
+#[test]
+fn names_what_a_cut_segment_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let stored = filled(dir.path());
+    for (i, by) in [1, 9, 500, 20_000, 1_000_000].into_iter().enumerate() {
+        let copy = copied(dir.path());
+        let segments = journal_files(copy.path(), "log");
+        cut(&segments[i % segments.len()], by);
+        let (readable, findings) = survivors(copy.path(), &stored);
+        assert!(readable < stored.len() || by < 8, "cut by {by}");
+        assert!(readable == stored.len() || !findings.is_empty(), "cut by {by}: nothing is said");
+    }
+}
+
+#[test]
+fn names_what_a_deleted_file_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let stored = filled(dir.path());
+    let large: Vec<_> = fs::read_dir(dir.path().join("bodies")).unwrap().map(|e| e.unwrap().path()).collect();
+    assert_eq!(large.len(), 3);
+    let deleted = journal_files(dir.path(), "log").into_iter().chain(large);
+    for path in deleted {
+        let copy = copied(dir.path());
+        fs::remove_file(copy.path().join(path.strip_prefix(dir.path()).unwrap())).unwrap();
+        let (readable, findings) = survivors(copy.path(), &stored);
+        assert!(readable < stored.len());
+        assert!(!findings.is_empty(), "{}", path.display());
+    }
+}
+
+#[test]
+fn never_gives_out_a_wrong_octet_of_a_large_body() {
+    let dir = tempfile::tempdir().unwrap();
+    let stored = filled(dir.path());
+    let (_, id, content) = &stored[7];
+    let path = dir.path().join("bodies").join(format!("{:016x}", id.get()));
+    for at in [0, 65_535, 65_536, 299_999, 300_000, 300_010] {
+        let whole = fs::read(&path).unwrap();
+        flip(&path, at);
+        let engine = open(dir.path());
+        let mut offset = 0;
+        let error = loop {
+            match engine.body(*id, offset) {
+                Ok(piece) => {
+                    let from = offset as usize;
+                    assert_eq!(&piece[..], &content[from..from + piece.len()]);
+                    offset += piece.len() as u64;
+                }
+                Err(e) => break e,
+            }
+        };
+        assert_eq!(error.kind(), crate::ErrorKind::Damaged, "octet {at}");
+        assert_eq!(kinds(&engine.check().unwrap()), ["store.finding.body"]);
+        engine.close();
+        fs::write(&path, whole).unwrap();
+    }
+}
+
+#[test]
+fn makes_a_damaged_view_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let stored = filled(dir.path());
+    open(dir.path()).compact(false).unwrap();
+    let view: Vec<_> = fs::read_dir(dir.path().join("view")).unwrap().map(|e| e.unwrap().path()).collect();
+    assert!(view.len() >= 2);
+    for path in view {
+        let relative = path.strip_prefix(dir.path()).unwrap();
+        let len = fs::metadata(&path).unwrap().len();
+        for at in [0, len / 3, len / 2, len.saturating_sub(70), len.saturating_sub(20), len - 1] {
+            let copy = copied(dir.path());
+            flip(&copy.path().join(relative), at.min(len - 1));
+            mended(copy.path(), &stored);
+        }
+        for by in [1, 50, len / 2, len] {
+            let copy = copied(dir.path());
+            cut(&copy.path().join(relative), by);
+            mended(copy.path(), &stored);
+        }
+        let copy = copied(dir.path());
+        fs::remove_file(copy.path().join(relative)).unwrap();
+        mended(copy.path(), &stored);
+    }
+}
+
+/// Everything can be read, if not at once then when the view was made anew.
+fn mended(dir: &Path, stored: &[(Vec<u8>, BodyId, Vec<u8>)]) {
+    let engine = open(dir);
+    for (key, id, content) in stored {
+        let read = || -> crate::Result<_> { Ok((engine.get(key)?, read_body(&engine, *id)?)) };
+        let (row, body) = (0..200)
+            .find_map(|_| {
+                let result = read().ok();
+                if result.is_none() {
+                    std::thread::sleep(std::time::Duration::from_millis(10));
+                }
+                result
+            })
+            .expect("the view is made anew");
+        assert_eq!(row.as_deref(), Some(&id.get().to_be_bytes()[..]));
+        assert_eq!(&body, content);
+    }
+    sound(&engine);
+}
+
+#[test]
+fn keeps_what_is_whole_of_a_damaged_snapshot() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = open(dir.path());
+    for n in 0..1000u32 {
+        put(&engine, &[&[0x80], &n.to_be_bytes()[..]].concat(), &noise(u64::from(n), 200)).unwrap();
+    }
+    engine.compact(true).unwrap();
+    engine.close();
+    let snapshot = &journal_files(dir.path(), "snapshot")[0];
+    flip(snapshot, fs::metadata(snapshot).unwrap().len() / 2);
+    // The view is whole: nothing is lost.
+    let engine = open(dir.path());
+    assert_eq!(rows(&*engine).len(), 1000);
+    assert_eq!(kinds(&engine.check().unwrap()), ["store.finding.journal", "store.finding.view"]);
+    engine.close();
+    fs::remove_dir_all(dir.path().join("view")).unwrap();
+    let engine = open(dir.path());
+    let left = rows(&*engine);
+    assert!((900..1000).contains(&left.len()), "{}", left.len());
+    for (key, value) in left {
+        let n = u32::from_be_bytes(*key.last_chunk().unwrap());
+        assert_eq!(value, noise(u64::from(n), 200));
+    }
+}
+
+#[test]
+fn refuses_formats_of_later_versions() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path());
+    let path = &journal_files(dir.path(), "log")[0];
+    let mut content = fs::read(path).unwrap();
+    content[8] = 2;
+    let crc = crc32c::crc32c(&content[..60]).to_le_bytes();
+    content[60..64].copy_from_slice(&crc);
+    fs::write(path, content).unwrap();
+    let error = Local::open(dir.path(), small()).unwrap_err();
+    assert_eq!(error.kind(), crate::ErrorKind::Version);
+    assert!(error.to_string().contains("format 2, this is for 1"), "{error}");
+}

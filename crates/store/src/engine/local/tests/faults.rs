@@ -1,0 +1,80 @@
+//! Full and failing disks.
+
+use std::sync::atomic::Ordering;
+
+use super::*;
+
+fn limit(disk: &Disk, room: Option<u64>) {
+    *disk.faults.room.lock().unwrap() = room;
+}
+
+#[test]
+fn refuses_when_full_and_goes_on_when_there_is_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Disk::default();
+    let engine = open_on(dir.path(), &disk);
+    put(&engine, b"before", b"1").unwrap();
+    // However little is left, and however often it is tried: nothing acknowledged is touched.
+    for room in [0, 1, 40, 100, 200, 1000, 3000] {
+        limit(&disk, Some(room));
+        let mut accepted = 0;
+        let result = (0..20u8).find_map(|n| match put(&engine, &[0x80, n], &noise(room, 500)) {
+            Ok(()) => {
+                accepted += 1;
+                None
+            }
+            Err(e) => Some(e),
+        });
+        assert_eq!(result, Some(CommitError::Full), "{room} octets left, {accepted} accepted");
+        assert!(put_body(&engine, b"body", &noise(9, 5000)).is_err());
+        assert_eq!(engine.get(b"before").unwrap().as_deref(), Some(&b"1"[..]));
+        limit(&disk, None);
+        put(&engine, &room.to_be_bytes().map(|b| b | 0x40), b"after").unwrap();
+        sound(&engine);
+        let copy = crashed(&engine);
+        assert_eq!(rows(&*open(copy.path())), rows(&*engine));
+    }
+}
+
+#[test]
+fn never_trusts_a_disk_after_a_failed_sync() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Disk::default();
+    let engine = open_on(dir.path(), &disk);
+    put(&engine, b"before", b"1").unwrap();
+    let segments = journal_files(dir.path(), "log").len();
+    disk.faults.sync_fails.store(true, Ordering::Relaxed);
+    assert_eq!(put(&engine, b"refused", b"2"), Err(CommitError::Failed));
+    assert_eq!(engine.get(b"refused").unwrap(), None);
+    disk.faults.sync_fails.store(false, Ordering::Relaxed);
+    put(&engine, b"after", b"3").unwrap();
+    assert_eq!(journal_files(dir.path(), "log").len(), segments + 1, "a new segment was begun");
+    // What was refused is not there after a restart either, though its octets may be on the disk.
+    let copy = crashed(&engine);
+    fs::remove_dir_all(copy.path().join("view")).unwrap();
+    let again = open(copy.path());
+    let keys: Vec<_> = rows(&*again).into_keys().collect();
+    assert_eq!(keys, [b"after".to_vec(), b"before".to_vec()]);
+    sound(&again);
+}
+
+#[test]
+fn answers_when_the_view_cannot_be_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = open(dir.path());
+    put(&engine, b"a", b"1").unwrap();
+    // A folder without room for a run: its place is taken.
+    let taken = dir.path().join("view").join("0000000000.run");
+    fs::create_dir(&taken).unwrap();
+    let upkeep = engine.shared.upkeep();
+    assert!(super::super::maintain::flush_all(&engine.shared).is_err());
+    drop(upkeep);
+    assert_eq!(engine.get(b"a").unwrap().as_deref(), Some(&b"1"[..]));
+    put(&engine, b"b", b"2").unwrap();
+    fs::remove_dir(&taken).unwrap();
+    let upkeep = engine.shared.upkeep();
+    super::super::maintain::flush_all(&engine.shared).unwrap();
+    drop(upkeep);
+    engine.close();
+    assert_eq!(rows(&*open(dir.path())).len(), 2);
+}

@@ -1,0 +1,280 @@
+//! The engine under damage, on full disks, and against a model.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{Local, Options, disk::Disk, segment};
+use crate::{
+    Store,
+    check::Finding,
+    engine::{Batch, Body, BodyId, CommitError, Direction, Engine, KeyRange, Pre},
+};
+
+mod compaction;
+mod damage;
+mod faults;
+mod model;
+
+/// Small files, so that a short test sees many of them.
+fn small() -> Options {
+    Options { segment_size: 64 * 1024, snapshot_min: 32 * 1024, ..Options::default() }
+}
+
+fn open(dir: &Path) -> Arc<Local> {
+    Local::open(dir, small()).unwrap()
+}
+
+fn open_on(dir: &Path, disk: &Disk) -> Arc<Local> {
+    Local::open_on(dir, small(), disk.clone()).unwrap()
+}
+
+fn put(engine: &Local, key: &[u8], value: &[u8]) -> Result<(), CommitError> {
+    let mut batch = Batch::default();
+    batch.ops.put(key, value);
+    engine.commit(batch).wait()
+}
+
+fn body(engine: &Local, content: &[u8]) -> Body {
+    let mut writer = engine.body_writer();
+    content.chunks(70_000).for_each(|chunk| writer.write(chunk).unwrap());
+    let body = writer.finish();
+    crate::Pending::new({
+        let body = body.clone();
+        async move { body.ready().await }
+    })
+    .wait()
+    .unwrap();
+    body
+}
+
+/// Stores a body under a row that names it.
+fn put_body(engine: &Local, key: &[u8], content: &[u8]) -> Result<BodyId, CommitError> {
+    let body = body(engine, content);
+    let mut batch = Batch::default();
+    batch.ops.put(key, &body.id().get().to_be_bytes());
+    batch.ops.link(body.id());
+    batch.bodies.push(body.clone());
+    engine.commit(batch).wait()?;
+    Ok(body.id())
+}
+
+fn remove_body(engine: &Local, key: &[u8], id: BodyId) {
+    let mut batch = Batch::default();
+    batch.ops.delete(key);
+    batch.ops.unlink(id);
+    engine.commit(batch).wait().unwrap();
+}
+
+fn read_body(engine: &Local, id: BodyId) -> crate::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    let len = engine.body_len(id)?;
+    while (content.len() as u64) < len {
+        content.extend_from_slice(&engine.body(id, content.len() as u64)?);
+    }
+    Ok(content)
+}
+
+/// All rows that are not the engine's own.
+fn rows(engine: &dyn Engine) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    let range = KeyRange { start: vec![2], end: None };
+    let page = engine.range(&range, Direction::Forward, usize::MAX).unwrap();
+    page.rows.into_iter().map(|(key, value)| (key.to_vec(), value.to_vec())).collect()
+}
+
+/// Content that is different for every `n`, and not compressible to nothing.
+fn noise(n: u64, len: usize) -> Vec<u8> {
+    let mut state = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as u8
+    };
+    std::iter::repeat_with(next).take(len).collect()
+}
+
+fn sound(engine: &Local) {
+    let findings = engine.check().unwrap();
+    assert!(findings.is_empty(), "{findings:#?}");
+}
+
+fn kinds(findings: &[Finding]) -> Vec<&'static str> {
+    let mut kinds: Vec<_> = findings.iter().map(|f| f.kind().token()).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    kinds
+}
+
+/// Files of the journal with this ending, oldest first.
+fn journal_files(dir: &Path, ending: &str) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> = fs::read_dir(dir.join(segment::FOLDER))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == ending))
+        .collect();
+    paths.sort();
+    paths
+}
+
+/// Octets that a folder takes on the disk.
+fn disk_use(dir: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap());
+    let size = |entry: fs::DirEntry| {
+        let metadata = entry.metadata().unwrap();
+        if metadata.is_dir() { disk_use(&entry.path()) } else { metadata.blocks() * 512 }
+    };
+    entries.map(size).sum()
+}
+
+/// The directory of an open engine as it is at this moment: what a crash would leave.
+fn crashed(engine: &Local) -> tempfile::TempDir {
+    let _upkeep = engine.shared.upkeep();
+    let _gate = engine.shared.gate();
+    copied(&engine.shared.dir)
+}
+
+fn copied(dir: &Path) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    copy_dir(dir, copy.path());
+    copy
+}
+
+fn copy_dir(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy_dir(&path, &target);
+        } else {
+            fs::copy(&path, &target).unwrap();
+        }
+    }
+}
+
+#[test]
+fn refuses_a_second_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = open(dir.path());
+    let second = Local::open(dir.path(), small()).unwrap_err();
+    assert_eq!(second.kind(), crate::ErrorKind::Locked);
+    assert!(second.to_string().contains("another process has this data directory open"), "{second}");
+    first.close();
+    open(dir.path()).close();
+}
+
+#[test]
+fn fails_what_comes_after_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = open(dir.path());
+    engine.close();
+    assert_eq!(put(&engine, b"k", b"v"), Err(CommitError::Failed));
+}
+
+#[test]
+fn keeps_everything_over_restarts() {
+    let dir = tempfile::tempdir().unwrap();
+    let large = noise(1, 700_000);
+    let (small_id, large_id) = {
+        let engine = open(dir.path());
+        put(&engine, b"a", b"1").unwrap();
+        (put_body(&engine, b"b", b"small").unwrap(), put_body(&engine, b"c", &large).unwrap())
+    };
+    for _ in 0..3 {
+        let engine = open(dir.path());
+        assert_eq!(engine.get(b"a").unwrap().as_deref(), Some(&b"1"[..]));
+        assert_eq!(read_body(&engine, small_id).unwrap(), b"small");
+        assert_eq!(read_body(&engine, large_id).unwrap(), large);
+        assert_eq!(&engine.body(large_id, 699_999).unwrap()[..], &large[699_999..]);
+        sound(&engine);
+    }
+    // Restarts without mail leave no files behind.
+    assert_eq!(journal_files(dir.path(), "log").len(), 2);
+}
+
+#[test]
+fn never_gives_a_body_number_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = put_body(&open(dir.path()), b"a", b"1").unwrap();
+    // The segments with their count of openings are lost; the view still knows the body.
+    journal_files(dir.path(), "log").iter().for_each(|path| fs::remove_file(path).unwrap());
+    let second = put_body(&open(dir.path()), b"b", b"2").unwrap();
+    assert!(second > first, "{second:?} {first:?}");
+}
+
+#[test]
+fn drops_bodies_that_nobody_wants() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = open(dir.path());
+    drop(body(&engine, &noise(1, 700_000)));
+    let mut unfinished = engine.body_writer();
+    unfinished.write(&noise(2, 700_000)).unwrap();
+    drop(unfinished);
+    engine.close();
+    for folder in ["bodies", "tmp"] {
+        assert_eq!(fs::read_dir(dir.path().join(folder)).unwrap().count(), 0, "{folder}");
+    }
+}
+
+#[test]
+fn copies_itself_while_it_works() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), small()).unwrap();
+    let now = std::time::UNIX_EPOCH;
+    let account = store.open_account("mox", crate::INITIAL_MAILBOXES, now).wait().unwrap();
+    let deliver = |n: u64| {
+        let mut writer = store.body_writer();
+        writer.write(&noise(n, if n.is_multiple_of(10) { 300_000 } else { 3000 })).unwrap();
+        let mut t = store.transaction(now);
+        t.deliver(account, "Inbox", crate::NewMessage::new(crate::Facts::new(now)), &writer.finish());
+        store.commit(t).wait().unwrap().delivered[0].uid.get()
+    };
+    let before = (0..50).map(&deliver).fold(0, u32::max);
+    let copy = dir.path().join("copy");
+    let during = std::thread::scope(|scope| {
+        let backup = scope.spawn(|| store.backup(&copy));
+        let last = (50..100).map(&deliver).fold(0, u32::max);
+        backup.join().unwrap().unwrap();
+        last
+    });
+    assert!(store.backup(&copy).is_err(), "a copy is never written over");
+    let copied = Store::open(&copy, small()).unwrap();
+    let inbox = copied.mailbox(account, "Inbox").unwrap().unwrap();
+    assert!((u64::from(before)..=u64::from(during)).contains(&inbox.counts.messages), "{inbox:?}");
+    let findings = copied.check().unwrap();
+    assert!(findings.is_empty(), "{findings:#?}");
+}
+
+#[test]
+fn tells_how_far_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    {
+        let engine = open(dir.path());
+        (0..200u32).for_each(|n| put(&engine, &n.to_be_bytes().map(|b| b | 0x80), &noise(1, 500)).unwrap());
+    }
+    fs::remove_dir_all(dir.path().join("view")).unwrap();
+    let seen = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
+    let told = seen.clone();
+    let progress = move |progress: super::Progress| told.borrow_mut().push(progress);
+    Local::open(dir.path(), Options { progress: Some(Box::new(progress)), ..small() }).unwrap();
+    let seen = seen.borrow();
+    assert!(seen.is_sorted_by_key(|p| p.done) && seen.iter().all(|p| p.done <= p.total), "{seen:?}");
+    assert!(seen.len() > 10);
+}
+
+#[test]
+fn conflicts_name_the_precondition() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = open(dir.path());
+    put(&engine, b"a", b"1").unwrap();
+    let pre = vec![Pre::Equals(b"a".to_vec(), b"1".to_vec()), Pre::Absent(b"a".to_vec())];
+    let mut batch = Batch { pre, ..Batch::default() };
+    batch.ops.put(b"b", b"2");
+    assert_eq!(engine.commit(batch).wait(), Err(CommitError::Conflict(1)));
+    assert_eq!(engine.get(b"b").unwrap(), None);
+}
