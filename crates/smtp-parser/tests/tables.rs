@@ -102,6 +102,7 @@ fn describe(line: &[u8], parsed: Result<Command<'_>, SyntaxError>) -> String {
 #[test]
 fn commands() {
     check("commands", |key, line| {
+        fuzzing::smtp_command(line);
         let lenient = || describe(line, command(line, Dialect::Lenient));
         let strict = || describe(line, command(line, Dialect::Strict));
         match key {
@@ -118,6 +119,7 @@ fn commands() {
 fn replies() {
     check("replies", |key, bytes| {
         assert_eq!(key, "reply");
+        fuzzing::smtp_reply(bytes);
         // However little has arrived, the answer is that there is more to come, until all of it is there.
         if let Ok(Some((_, taken))) = reply(bytes) {
             for end in 0..taken {
@@ -185,6 +187,7 @@ fn data_cut_at_every_place() {
             "binary" => DataDecoder::binary(),
             _ => panic!("no framing {key}"),
         };
+        (0..3).for_each(|framing| fuzzing::data_decode(&[&[framing], input].concat()));
         let mut found = vec![decode(decoder.clone(), &[input])];
         found.push(decode(decoder.clone(), &input.chunks(1).collect::<Vec<_>>()));
         for at in 0..input.len() {
