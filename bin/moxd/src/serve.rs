@@ -10,7 +10,7 @@ use config::{Config, Server};
 use dns_hickory::Hickory;
 use intake::{Intake, Mode};
 use serde_json::json;
-use smtpserver::{RequestKey, Reveal, Rules, Stop};
+use smtpserver::{Kind, RequestKey, Reveal, Rules, Stop};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -89,7 +89,7 @@ async fn run(path: &Path, config: Config, mode: Mode) -> Result<()> {
     let mut listeners = JoinSet::new();
     let mut listening = Vec::new();
     for Opened { rules, socket, tls } in opened {
-        listening.push((rules.kind.label().to_owned(), socket.local_addr()?));
+        listening.push((service(rules.kind).to_owned(), socket.local_addr()?));
         let (smtp, socket) = (smtp.clone(), tokio::net::TcpListener::from_std(socket)?);
         listeners.spawn(async move { smtp.serve(socket, rules, tls).await });
     }
@@ -151,6 +151,15 @@ async fn run(path: &Path, config: Config, mode: Mode) -> Result<()> {
     Ok(())
 }
 
+/// The name of a service, as the configuration has it.
+fn service(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Smtp => "smtp",
+        Kind::Submission => "submission",
+        Kind::Submissions => "submissions",
+    }
+}
+
 /// Opens all sockets and reads all certificates.
 fn open(server: &Server, mode: Mode) -> Result<(Vec<Opened>, tls::Listeners)> {
     let mut sockets = Sockets::inherited();
@@ -163,7 +172,7 @@ fn open(server: &Server, mode: Mode) -> Result<(Vec<Opened>, tls::Listeners)> {
             for ip in &listener.ips {
                 let address = SocketAddr::new(*ip, wiring::port(listener, rules.kind));
                 let socket = sockets.listen(address)?;
-                tracing::info!(listener = listener.name, %address, kind = rules.kind.label(), "listening");
+                tracing::info!(listener = listener.name, %address, service = service(rules.kind), "listening");
                 opened.push(Opened { rules: rules.clone(), socket, tls: tls.clone() });
             }
         }

@@ -295,7 +295,7 @@ const DEVELOPMENT: &str = r#"
 [domains."dev.example".dkim]
 sign = ["first", "second"]
 selectors.first = { key = "dkim-ed25519.key" }
-selectors.second = { key = "dkim-rsa.key", header_canonicalization = "simple", body_canonicalization = "simple" }
+selectors.second = { key = "dkim-rsa.key", canonicalization = "simple/simple" }
 
 [accounts.dev.destinations]
 "dev@dev.example" = {}

@@ -74,7 +74,7 @@ fn messages_are_listed_shown_and_removed() {
         let rows = server.messages();
         let ids: Vec<_> = rows.iter().map(|row| row["id"].as_u64().unwrap()).collect();
         assert!(ids.is_sorted() && ids.len() == 3);
-        assert_eq!(rows[1]["subject"], "red \u{1b}[31m grün");
+        assert_eq!(rows[1]["subject"], "red  [31m grün");
         assert_eq!(server.verb(&["message", "list", "mox", "Inbox", "--json"]).json(), json!(rows));
         assert_eq!(server.verb(&["message", "list", "mox", "Archive", "--json"]).json(), json!([]));
         let received: jiff::Timestamp = rows[0]["received"].as_str().unwrap().parse().unwrap();
@@ -172,7 +172,7 @@ fn mail_goes_out_as_maildir_and_comes_in_again() {
         let from = text(&out.join("Old"));
         let said = server.verb(&["import", "maildir", "mox", &copy, &from]).text();
         assert_eq!(said, format!("3 messages imported into {copy}\n"));
-        assert_eq!(content(server, &copy), expected);
+        assert!(content(server, &copy) == expected);
         // Nothing that is there is overwritten.
         let why = server.verb(&["export", "maildir", "mox", &text(&out)]).failed();
         assert!(why.starts_with("make ") && why.contains("Old/cur/"), "{why}");
@@ -197,27 +197,27 @@ fn mail_goes_out_as_mbox_and_comes_in_again() {
         assert_eq!(server.verb(&["export", "mbox", "mox", &text(&file)]).text(), "");
         let written = fs::read(&file).unwrap();
         assert!(written.starts_with(b"From ann@client.example "), "{}", String::from_utf8_lossy(&written));
+        let count = content(server, "Inbox").len();
         let said = server.verb(&["import", "mbox", "mox", &copy, &text(&file)]).text();
-        assert!(said.ends_with(&format!(" messages imported into {copy}\n")), "{said}");
-        // The second run exports the copies of the first one too.
-        let after = content(server, &copy);
-        assert_eq!(after[..3], before);
-        assert_eq!(
-            after[3..].iter().cloned().collect::<Vec<_>>(),
-            if after.len() > 3 { before.clone() } else { vec![] }
-        );
+        assert_eq!(said, format!("{count} messages imported into {copy}\n"));
+        assert!(content(server, &copy) == before);
         // The same from standard input.
         let piped = format!("Piped {run}");
         let said = server.verb_reading(&["import", "mbox", "mox", &piped, "-"], &written).text();
-        assert_eq!(said, format!("{} messages imported into {piped}\n", after.len()));
-        assert_eq!(content(server, &piped), after);
+        assert_eq!(said, format!("{count} messages imported into {piped}\n"));
+        assert!(content(server, &piped) == before);
+        // The next export is to have the same again.
         for mailbox in [&copy, &piped] {
-            let ids: Vec<_> = content_ids(server, mailbox);
-            let arguments =
-                ["message", "delete", "mox"].into_iter().chain(ids.iter().map(String::as_str).skip(3));
-            if ids.len() > 3 {
-                server.verb(&arguments.collect::<Vec<_>>()).done();
-            }
+            let ids = ids(server, mailbox);
+            server
+                .verb(
+                    &[
+                        &["message", "delete", "mox"],
+                        ids.iter().map(String::as_str).collect::<Vec<_>>().as_slice(),
+                    ]
+                    .concat(),
+                )
+                .done();
         }
         let why = server.verb(&["export", "mbox", "mox", &text(&file)]).failed();
         assert!(why.starts_with(&format!("make {}", text(&file))), "{why}");
@@ -226,7 +226,7 @@ fn mail_goes_out_as_mbox_and_comes_in_again() {
     });
 }
 
-fn content_ids(server: &Server, mailbox: &str) -> Vec<String> {
+fn ids(server: &Server, mailbox: &str) -> Vec<String> {
     let Value::Array(rows) = server.verb(&["message", "list", "mox", mailbox, "--json"]).json() else {
         panic!("no array")
     };

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 /// What every verb takes that looks something up and reports it.
 #[derive(Debug, Args)]
+// As a group it would have the name of the verbs `lookup`.
+#[group(skip)]
 pub(crate) struct Lookup {
     #[command(flatten)]
     pub(crate) dns: Dns,
