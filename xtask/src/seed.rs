@@ -19,8 +19,10 @@ enum From {
     Fields(&'static str, &'static [&'static str]),
     /// The same, each line as an input of its own.
     TalkLines(&'static str),
-    /// Lines of text in a folder of zones that hold this: the text between quotes.
+    /// Texts between quotes that begin so, in the zones and tables of a folder.
     ZoneTexts(&'static str, &'static str),
+    /// The same, all of one paragraph of a file in `.rules` as the lines of one input.
+    Paragraphs(&'static str, &'static str),
 }
 
 /// A target, octets that its entry wants in front of each input, and where the inputs come from.
@@ -116,10 +118,11 @@ const TARGETS: &[Target] = &[
         before: PLAIN,
         from: &[From::ZoneTexts("crates/spf", "v=spf1"), From::ZoneTexts("testdata", "v=spf1")],
     },
+    // The first octet chooses the kind of address that asks.
     Target {
         name: "spf_check",
-        before: PLAIN,
-        from: &[From::Files("crates/spf/testdata", ".zone"), From::Files("testdata/zones", ".zone")],
+        before: &[b"\x00", b"\x01"],
+        from: &[From::Paragraphs("crates/spf/testdata", "v=spf1"), From::Files("testdata/zones", ".zone")],
     },
     Target { name: "config", before: PLAIN, from: &[From::Files("crates/config/testdata", ".toml")] },
 ];
@@ -178,17 +181,24 @@ fn read(root: &Path, from: From) -> Result<Vec<Vec<u8>>> {
         }
         From::TalkLines(folder) => texts(folder, ".talk")?.iter().flat_map(|talk| said(talk)).collect(),
         From::ZoneTexts(folder, mark) => {
-            let zones = [".zone", ".toml", ".txt", ".rs"].into_iter().map(|ending| texts(folder, ending));
-            let zones = zones.collect::<Result<Vec<_>>>()?.concat();
-            let quoted = |zone: &String| -> Vec<Vec<u8>> {
-                zone.split('"')
-                    .filter(|text| text.starts_with(mark))
-                    .map(|text| text.as_bytes().to_vec())
-                    .collect()
-            };
-            zones.iter().flat_map(quoted).collect()
+            let zones = [".zone", ".rules", ".toml", ".txt", ".rs"].map(|ending| texts(folder, ending));
+            let zones = zones.into_iter().collect::<Result<Vec<_>>>()?.concat();
+            zones.iter().flat_map(|zone| quoted(zone, mark)).collect()
+        }
+        From::Paragraphs(folder, mark) => {
+            let rules = texts(folder, ".rules")?;
+            let paragraphs = rules.iter().flat_map(|text| text.split("\n\n"));
+            paragraphs
+                .map(|text| quoted(text, mark).join(&b"\n"[..]))
+                .filter(|input| !input.is_empty())
+                .collect()
         }
     })
+}
+
+/// The texts between quotes that begin with `mark`.
+fn quoted(text: &str, mark: &str) -> Vec<Vec<u8>> {
+    text.split('"').filter(|text| text.starts_with(mark)).map(|text| text.as_bytes().to_vec()).collect()
 }
 
 /// The lines of the client in a talk.
@@ -275,15 +285,36 @@ mod tests {
     }
 
     #[test]
-    fn every_fuzz_target_has_seeds() {
+    fn every_fuzz_target_is_whole() {
         let root = crate::workspace::root();
+        let manifest = fs::read_to_string(root.join("fuzz/Cargo.toml")).unwrap();
         let targets = entries(&root.join("fuzz/fuzz_targets")).unwrap();
         assert!(!targets.is_empty());
         for path in targets {
             let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+            assert!(
+                manifest.contains(&format!("name = \"{name}\"\npath")),
+                "{name} is not in fuzz/Cargo.toml"
+            );
             let target = TARGETS.iter().find(|target| target.name == name);
             let target = target.unwrap_or_else(|| panic!("{name} has no seeds"));
             assert!(!inputs(&root, target).unwrap().is_empty(), "{name} has no seeds");
+        }
+    }
+
+    #[test]
+    fn every_entry_function_has_a_target() {
+        let root = crate::workspace::root();
+        let targets = crate::workspace::sources(&root, "fuzz/fuzz_targets", &[".rs"]).unwrap();
+        let sources = crate::workspace::crate_sources(&root).unwrap();
+        for source in sources.iter().filter(|source| source.path.ends_with("src/fuzzing.rs")) {
+            let entries =
+                source.text.lines().filter_map(|line| line.strip_prefix("pub fn ")?.split('(').next());
+            for entry in entries {
+                let called =
+                    targets.iter().any(|target| target.text.contains(&format!("::fuzzing::{entry}(")));
+                assert!(called, "{}: no fuzz target calls `{entry}`", source.path);
+            }
         }
     }
 }
