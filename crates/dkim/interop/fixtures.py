@@ -289,6 +289,13 @@ def field_selection():
          edit=[("From: Joe", "From: <evil@example.net>\r\nFrom: Joe")])
     case("fields-other-signature", "RFC 6376 §3.7: a signature may cover another one.",
          top=sig("ed", h="from:subject:dkim-signature") + sig(), results=[result("pass", key="ed"), result("pass")])
+    case("fields-own-signature", "RFC 6376 §5.4: DKIM-Signature in h= means the other ones.",
+         h="from:subject:dkim-signature:dkim-signature")
+    case("fields-signature-added", "RFC 6376 §5.4: and one that was not there must not be added.",
+         top=sig("ed") + sig(h="from:subject:dkim-signature:dkim-signature") + sig("ed"), edit=[],
+         results=[result("pass", key="ed"), result("fail", "dkim.bad-signature"), result("pass", key="ed")])
+    case("signature-name-in-lower-case", "RFC 5322 §1.2.2: field names are the same in any case.",
+         top=sig(name="dkim-signature"))
     case("fields-removed", "RFC 6376 §6.1.3: a signed field must not go.", "fail", "dkim.bad-signature",
          edit=[("Date: Tue, 14 Nov 2023 22:13:20 +0000\r\n", "")])
     case("header-changed", "RFC 6376 §6.1.3: a signed field must not change.", "fail", "dkim.bad-signature",

@@ -97,8 +97,14 @@ impl<'a> Block<'a> {
         (0..).take_while(|n| self.nth(first, *n, name.as_bytes()).is_some()).count()
     }
 
-    /// Appends the signed fields in the order of `names`, canonical.
-    pub(crate) fn append_fields(&self, names: &FieldNames, kind: Canonicalization, out: &mut Vec<u8>) {
+    /// Appends the signed fields in the order of `names`, canonical; without `own`, which holds the signature.
+    pub(crate) fn append_fields(
+        &self,
+        names: &FieldNames,
+        own: Option<usize>,
+        kind: Canonicalization,
+        out: &mut Vec<u8>,
+    ) {
         // How many fields are taken already of each name, by where the name begins in the order.
         let mut taken = vec![0; self.index.by_name.len()];
         for name in names.iter() {
@@ -106,9 +112,13 @@ impl<'a> Block<'a> {
             let Some(count) = taken.get_mut(first) else { continue };
             // RFC 6376 §5.4.2: the last field of a name is signed first, then the next one above it, and so on.
             // RFC 6376 §3.5: a name without a field, or without one left, stands for the null string.
-            if let Some(field) = self.nth(first, *count, name.as_bytes()) {
+            // RFC 6376 §5.4: the signature itself is not among them; when it was made, it was not there.
+            while let Some(field) = self.nth(first, *count, name.as_bytes()) {
                 *count += 1;
-                self.append(field, kind, out);
+                if Some(field) != own {
+                    self.append(field, kind, out);
+                    break;
+                }
             }
         }
     }
@@ -140,7 +150,7 @@ mod tests {
         let index = Index::new(&headers);
         let mut out = Vec::new();
         let names = names.parse().unwrap();
-        index.over(header.as_bytes()).append_fields(&names, Canonicalization::Simple, &mut out);
+        index.over(header.as_bytes()).append_fields(&names, None, Canonicalization::Simple, &mut out);
         assert_eq!(String::from_utf8(out).unwrap(), want);
     }
 

@@ -5,7 +5,7 @@
 //! fields from a header and the hashes of a body ([`BodyHasher`]).
 //!
 //! It does not know the clock: time is an argument, in Unix seconds. It does not know sockets, files or a runtime; DNS is
-//! behind [`dns::Resolver`](https://docs.rs/moxd-dns). It does not decide what becomes of a message: a signature of a
+//! behind [`dns::Resolver`]. It does not decide what becomes of a message: a signature of a
 //! stranger ends in a [`Status`], never in an `Err`, and whether its domain is the author's is for DMARC to say. It does
 //! not generate keys, and never shows one.
 //!

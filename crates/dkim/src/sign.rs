@@ -122,7 +122,7 @@ pub(crate) fn complete(
         copied_fields: Vec::new(),
     };
     let mut data = Vec::new();
-    block.append_fields(&signature.fields, signing.header, &mut data);
+    block.append_fields(&signature.fields, None, signing.header, &mut data);
     let unsigned = write(&signature);
     let field = message::headers(unsigned.as_bytes());
     // RFC 6376 §3.7: the signature's own field comes last, with an empty b=, which is the end of what was written.

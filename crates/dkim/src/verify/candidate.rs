@@ -79,7 +79,7 @@ impl Candidate {
         let (signature, kind) = (&self.signature, self.signature.header_canonicalization);
         let mut outcome = keys.verify(&self.key, || {
             data.clear();
-            block.append_fields(&signature.fields, kind, data);
+            block.append_fields(&signature.fields, Some(self.field), kind, data);
             block.append_signature(self.field, self.removed.clone(), kind, data);
             Signed {
                 algorithm: signature.algorithm,
