@@ -40,13 +40,14 @@ pub(crate) fn dnsbl(verb: &DnsblVerb) -> Result<()> {
     let (evaluation, health) = with_dns(&lookup.dns, |dns| async move {
         Ok((dnsbl::check(&dns, &zone, ip).await, dnsbl::health(&dns, &zone).await))
     })?;
+    let reason = evaluation.text.or_else(|| evaluation.reason.map(|reason| reason.to_string()));
     if lookup.output.json {
         return print_json(&json!({
             "zone": name,
             "ip": ip.to_string(),
             "result": evaluation.result.as_str(),
             "codes": evaluation.codes.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "reason": evaluation.text,
+            "reason": reason,
             "healthy": health.is_healthy(),
         }));
     }
@@ -54,7 +55,7 @@ pub(crate) fn dnsbl(verb: &DnsblVerb) -> Result<()> {
     report.result("result", evaluation.result.as_str());
     let codes: Vec<String> = evaluation.codes.iter().map(ToString::to_string).collect();
     report.line("codes", Some(codes.join(", ")).filter(|codes| !codes.is_empty()));
-    report.line("reason", evaluation.text);
+    report.line("reason", reason);
     report.line("zone", format!("{name}: {health}"));
     report.print()
 }
