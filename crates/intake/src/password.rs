@@ -207,6 +207,7 @@ mod tests {
     }
 
     #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "any instant will do")]
     async fn a_success_is_remembered_until_the_password_changes() {
         let passwords = Passwords::new(&[7; 32]);
         let stored = hash("moxmoxmox", &[1; 16]);
