@@ -5,6 +5,18 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+/// What is wrong with the arguments; the exit status then is 2.
+#[derive(Debug)]
+pub(crate) struct Wrong(pub(crate) String);
+
+impl std::fmt::Display for Wrong {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Wrong {}
+
 /// A mail server for people who run their own mail.
 #[derive(Debug, Parser)]
 #[command(name = "moxd", version, arg_required_else_help = true, max_term_width = 100)]

@@ -1,7 +1,7 @@
 //! Developer mode: a folder with everything a server needs, made at the first start.
 
-use crate::cli::Localserve;
-use anyhow::{Context, Result, ensure};
+use crate::cli::{Localserve, Wrong};
+use anyhow::{Context, Result};
 use rcgen::{CertificateParams, DnType, KeyPair, PKCS_ECDSA_P256_SHA256, SanType};
 use ring::rand::SystemRandom;
 use ring::signature::Ed25519KeyPair;
@@ -30,13 +30,13 @@ const CERTIFICATE_LIFE: Duration = Duration::from_secs(4 * 365 * 24 * 60 * 60);
 
 /// Makes what is not there yet, and returns the configuration file.
 pub(crate) fn prepare(arguments: &Localserve, now: SystemTime) -> Result<PathBuf> {
-    ensure!(
-        arguments.ip.is_loopback(),
-        "--ip {}: developer mode is for loopback addresses alone",
-        arguments.ip
-    );
-    let highest = SUBMISSION.checked_add(arguments.port_offset);
-    ensure!(highest.is_some(), "--port-offset {}: the ports would exceed 65535", arguments.port_offset);
+    let Localserve { ip, port_offset, .. } = arguments;
+    if !ip.is_loopback() {
+        return Err(Wrong(format!("--ip {ip}: developer mode is for loopback addresses alone")).into());
+    }
+    if SUBMISSION.checked_add(*port_offset).is_none() {
+        return Err(Wrong(format!("--port-offset {port_offset}: the ports would exceed 65535")).into());
+    }
     let dir = match &arguments.dir {
         Some(dir) => dir.clone(),
         None => default_dir()?,

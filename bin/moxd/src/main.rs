@@ -19,13 +19,18 @@ mod wiring;
 
 use anyhow::Result;
 use clap::{CommandFactory, Parser};
-use cli::{Cli, ConfigVerb, CtlVerb, MailboxVerb, MessageVerb, Verb};
+use cli::{Cli, ConfigVerb, CtlVerb, MailboxVerb, MessageVerb, Verb, Wrong};
 use request::Request;
 use std::io::Write;
 use std::process::ExitCode;
 
+/// It could not be done.
+const FAILED: u8 = 1;
+/// The arguments are wrong.
+const WRONG: u8 = 2;
+
 fn main() -> ExitCode {
-    match run(Cli::parse()) {
+    match Cli::try_parse().map_err(misread).and_then(run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // One line, unless it is about many things, such as a configuration with many mistakes.
@@ -33,9 +38,20 @@ fn main() -> ExitCode {
                 // Nothing can be done if standard error is gone too.
                 let _ = writeln!(std::io::stderr(), "moxd: {line}");
             }
-            ExitCode::FAILURE
+            ExitCode::from(if error.is::<Wrong>() { WRONG } else { FAILED })
         }
     }
+}
+
+/// What is wrong with the arguments, in one line. Who asked for help gets it here and now.
+fn misread(error: clap::Error) -> anyhow::Error {
+    use clap::error::ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion};
+    if matches!(error.kind(), DisplayHelp | DisplayHelpOnMissingArgumentOrSubcommand | DisplayVersion) {
+        error.exit();
+    }
+    let text = error.to_string();
+    let words: Vec<&str> = text.trim_start_matches("error: ").split_whitespace().collect();
+    Wrong(words.join(" ")).into()
 }
 
 fn run(cli: Cli) -> Result<()> {

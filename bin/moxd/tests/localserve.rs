@@ -144,14 +144,19 @@ fn makes_its_folder_once_and_says_how_to_use_it() {
 fn refuses_arguments_that_make_no_sense() {
     let dir = tempfile::tempdir().unwrap();
     let dir = text(dir.path());
-    let why = moxd(["localserve", "--dir", &dir, "--ip", "192.0.2.1"]).failed();
+    let why = moxd(["localserve", "--dir", &dir, "--ip", "192.0.2.1"]).wrong_arguments();
     assert_eq!(why, "--ip 192.0.2.1: developer mode is for loopback addresses alone");
-    let why = moxd(["localserve", "--dir", &dir, "--port-offset", "64000"]).failed();
+    let why = moxd(["localserve", "--dir", &dir, "--port-offset", "64000"]).wrong_arguments();
     assert_eq!(why, "--port-offset 64000: the ports would exceed 65535");
-    moxd(["localserve", "--port-offset", "many"]).wrong_arguments();
-    moxd(["localserve", "--dns", "127.0.0.1"]).wrong_arguments();
-    moxd::<&str>([]).wrong_arguments();
-    moxd(["fly"]).wrong_arguments();
+    let why = moxd(["localserve", "--port-offset", "many"]).wrong_arguments();
+    assert!(why.starts_with("invalid value 'many' for '--port-offset <N>': "), "{why}");
+    let why = moxd(["localserve", "--dns", "127.0.0.1"]).wrong_arguments();
+    assert!(why.contains("'--dns <ADDR:PORT>'"), "{why}");
+    let why = moxd(["fly"]).wrong_arguments();
+    assert!(why.starts_with("unrecognized subcommand 'fly'") && why.ends_with("try '--help'."), "{why}");
+    // Nothing at all is a question, and the answer is what there is.
+    let ended = moxd::<&str>([]);
+    assert!(ended.status == Some(2) && ended.stderr.contains("Usage: moxd"), "{}", ended.stderr);
 }
 
 /// Asks for a failure, and looks at the reply; `*` in it stands for the request's number.

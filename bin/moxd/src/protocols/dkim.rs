@@ -1,15 +1,17 @@
 //! `moxd dkim`.
 
 use super::args::{DkimSign, DkimVerb, KeyAlgorithm};
-use super::{Report, domain, input, message, print, print_json, with_dns};
+use super::{Report, argument, domain, input, message, print, print_json, with_dns};
+use crate::cli::Wrong;
 use crate::localserve::pem;
 use crate::wiring;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use dkim::{BodyHasher, Canonicalization, Evaluation, Identity, Policy, Signing, SigningKey, Verification};
 use ring::rand::SystemRandom;
 use ring::signature::Ed25519KeyPair;
 use rsa::pkcs8::EncodePrivateKey;
 use serde_json::{Value, json};
+use std::fmt::Display;
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -91,14 +93,15 @@ fn key(path: &Path) -> Result<SigningKey> {
 fn sign(arguments: &DkimSign) -> Result<()> {
     let words = |error: dkim::Error| anyhow::anyhow!("{error}");
     let key = key(&arguments.key)?;
-    let selector = arguments.selector.parse().map_err(words).context("--selector")?;
+    let selector = argument("--selector", &arguments.selector)?;
     let mut signing = Signing::new(domain(&arguments.domain)?, selector);
+    // RFC 6376 §3.5: one word is about the header, the body is simple then.
     let (header, body) =
         arguments.canonicalization.split_once('/').unwrap_or((&arguments.canonicalization, "simple"));
     signing.header = canonicalization(header)?;
     signing.body = canonicalization(body)?;
     if let Some(names) = &arguments.headers {
-        signing.fields = names.parse().map_err(words).context("--headers")?;
+        signing.fields = argument("--headers", names)?;
     }
     if let Some(identity) = &arguments.identity {
         signing.identity = Some(self::identity(identity)?);
@@ -119,17 +122,15 @@ fn sign(arguments: &DkimSign) -> Result<()> {
 
 /// `localpart@domain`, or `@domain`.
 fn identity(text: &str) -> Result<Identity> {
-    let (localpart, name) =
-        text.rsplit_once('@').with_context(|| format!("--identity {text}: there is no @"))?;
+    let wrong = |why: &dyn Display| Wrong(format!("--identity {text}: {why}"));
+    let (localpart, name) = text.rsplit_once('@').ok_or_else(|| wrong(&"there is no @"))?;
     let localpart = Some(localpart).filter(|localpart| !localpart.is_empty());
-    Identity::new(localpart, domain(name)?).map_err(|error| anyhow::anyhow!("--identity {text}: {error}"))
+    Ok(Identity::new(localpart, domain(name)?).map_err(|error| wrong(&error))?)
 }
 
 fn canonicalization(word: &str) -> Result<Canonicalization> {
-    [Canonicalization::Simple, Canonicalization::Relaxed]
-        .into_iter()
-        .find(|kind| kind.as_str() == word)
-        .with_context(|| format!("--canonicalization: {word:?} is neither simple nor relaxed"))
+    let unknown = |_| Wrong(format!("--canonicalization {word}: neither simple nor relaxed")).into();
+    word.parse().map_err(unknown)
 }
 
 fn keygen(algorithm: KeyAlgorithm, bits: usize, out: &Path) -> Result<()> {
@@ -140,7 +141,9 @@ fn keygen(algorithm: KeyAlgorithm, bits: usize, out: &Path) -> Result<()> {
             pem("PRIVATE KEY", key.as_ref())
         }
         KeyAlgorithm::Rsa => {
-            ensure!(RSA_BITS.contains(&bits), "--bits {bits}: RSA keys have 2048 to 4096 bits");
+            if !RSA_BITS.contains(&bits) {
+                return Err(Wrong(format!("--bits {bits}: RSA keys have 2048 to 4096 bits")).into());
+            }
             let key =
                 rsa::RsaPrivateKey::new(&mut rsa::rand_core::OsRng, bits).context("generate the key")?;
             let der = key.to_pkcs8_der().map_err(|error| anyhow::anyhow!("write the key: {error}"))?;

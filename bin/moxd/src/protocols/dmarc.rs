@@ -2,7 +2,8 @@
 
 use super::args::{DmarcCheck, DmarcRfc, DmarcVerb};
 use super::{Report, domain, print_json, with_dns};
-use anyhow::{Context, Result};
+use crate::cli::Wrong;
+use anyhow::Result;
 use dmarc::{Alignment, Discovery, Evaluation, Method, Outcome, Proven, PublicSuffix, Record, Rules};
 use serde_json::{Value, json};
 
@@ -89,12 +90,16 @@ fn check(arguments: &DmarcCheck) -> Result<()> {
     let from = domain(&arguments.from)?;
     let mut proven = Vec::new();
     if let (Some(result), Some(name)) = (&arguments.spf_result, &arguments.spf_domain) {
-        proven.push(Proven { by: Method::Spf, domain: domain(name)?, result: outcome(result) });
+        proven.push(Proven {
+            by: Method::Spf,
+            domain: domain(name)?,
+            result: outcome("--spf-result", result)?,
+        });
     }
     for given in &arguments.dkim {
         let (name, result) =
-            given.split_once('=').with_context(|| format!("--dkim {given}: not DOMAIN=RESULT"))?;
-        proven.push(Proven { by: Method::Dkim, domain: domain(name)?, result: outcome(result) });
+            given.split_once('=').ok_or_else(|| Wrong(format!("--dkim {given}: not DOMAIN=RESULT")))?;
+        proven.push(Proven { by: Method::Dkim, domain: domain(name)?, result: outcome("--dkim", result)? });
     }
     let rules = rules(arguments.rfc);
     let (discovery, evaluation) = with_dns(&arguments.lookup.dns, |dns| async move {
@@ -126,10 +131,14 @@ pub(super) fn json(evaluation: &Evaluation) -> Value {
     })
 }
 
-fn outcome(word: &str) -> Outcome {
+/// A result of SPF (RFC 7208 §2.6) or DKIM (RFC 8601 §2.7.1), as far as DMARC is interested.
+fn outcome(argument: &str, word: &str) -> Result<Outcome> {
     match word.to_ascii_lowercase().as_str() {
-        "pass" => Outcome::Pass,
-        "temperror" => Outcome::Temperror,
-        _ => Outcome::Fail,
+        "pass" => Ok(Outcome::Pass),
+        "temperror" => Ok(Outcome::Temperror),
+        "fail" | "softfail" | "neutral" | "none" | "policy" | "permerror" => Ok(Outcome::Fail),
+        _ => {
+            Err(Wrong(format!("{argument} {word}: not a result of SPF or DKIM, such as pass or fail")).into())
+        }
     }
 }

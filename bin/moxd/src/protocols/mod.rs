@@ -7,16 +7,19 @@ pub(crate) mod names;
 pub(crate) mod spf;
 pub(crate) mod verify;
 
-use crate::cli::Dns;
+use crate::cli::{Dns, Wrong};
 use crate::mailfiles::ToCrlf;
 use anyhow::{Context, Result};
 use dns::Domain;
 use dns_hickory::{Hickory, Options};
 use serde_json::Value;
+use smtp_parser::Mailbox;
+use std::fmt::Display;
 use std::fs::File;
 use std::future::Future;
 use std::io::{BufReader, IsTerminal, Read, Write};
 use std::path::Path;
+use std::str::FromStr;
 
 /// The largest message that these verbs read, in octets.
 const MAX_MESSAGE: u64 = 256 << 20;
@@ -34,9 +37,19 @@ fn with_dns<T, F: Future<Output = Result<T>>>(arguments: &Dns, work: impl FnOnce
     })
 }
 
+/// The value of an argument.
+fn argument<T: FromStr<Err: Display>>(name: &str, text: &str) -> Result<T> {
+    text.parse().map_err(|error| Wrong(format!("{name} {text}: {error}")).into())
+}
+
 /// A domain given as an argument.
 fn domain(text: &str) -> Result<Domain> {
-    text.parse().map_err(|error: dns::NameError| anyhow::anyhow!("{text:?} is not a domain: {error}"))
+    argument("domain", text)
+}
+
+/// The sender given as an argument: an address; none for the null path.
+fn sender(text: &str) -> Result<Option<Mailbox>> {
+    if matches!(text, "" | "<>") { Ok(None) } else { argument("--mailfrom", text).map(Some) }
 }
 
 /// A file, or standard input where the path is `-`.

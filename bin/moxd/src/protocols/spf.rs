@@ -1,12 +1,12 @@
 //! `moxd spf`.
 
 use super::args::{SpfCheck, SpfVerb};
-use super::{Report, domain, print_json, with_dns};
+use super::{Report, argument, domain, print_json, sender, with_dns};
+use crate::cli::Wrong;
 use crate::wiring;
 use anyhow::{Context, Result};
 use dns::Host;
 use serde_json::{Value, json};
-use smtp_parser::Mailbox;
 use spf::{Evaluation, Limits, Query, Record};
 
 pub(crate) fn run(verb: &SpfVerb) -> Result<()> {
@@ -22,15 +22,11 @@ pub(crate) fn run(verb: &SpfVerb) -> Result<()> {
 }
 
 fn check(arguments: &SpfCheck) -> Result<()> {
-    let mail_from = arguments.mailfrom.as_deref().filter(|text| !text.is_empty());
-    let mail_from: Option<Mailbox> = mail_from
-        .map(|text| text.parse().map_err(|error| anyhow::anyhow!("--mailfrom {text}: {error}")))
-        .transpose()?;
+    let mail_from = arguments.mailfrom.as_deref().map_or(Ok(None), sender)?;
     let helo = arguments.helo.as_deref().map(host).transpose()?;
-    anyhow::ensure!(
-        mail_from.is_some() || helo.is_some(),
-        "neither --mailfrom nor --helo is given: nothing to check"
-    );
+    if mail_from.is_none() && helo.is_none() {
+        return Err(Wrong("neither --mailfrom nor --helo is given: nothing to check".to_owned()).into());
+    }
     let receiver = arguments.receiver.as_deref().map(domain).transpose()?;
     let mut query = Query::new(arguments.ip);
     if let Some(mailbox) = &mail_from {
@@ -87,8 +83,7 @@ fn report(value: &Value, evaluation: &Evaluation) -> Report {
 
 /// The argument of `--helo`.
 pub(super) fn host(text: &str) -> Result<Host> {
-    let host = text.parse::<std::net::IpAddr>().map(Host::Ip).or_else(|_| text.parse());
-    host.map_err(|error| anyhow::anyhow!("--helo {text}: {error}"))
+    text.parse().map(Host::Ip).or_else(|_| argument("--helo", text))
 }
 
 /// The one SPF record of a domain.

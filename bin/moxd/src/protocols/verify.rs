@@ -1,24 +1,19 @@
 //! `moxd verify`: all judges on one message, as incoming delivery has them.
 
 use super::args::Verify;
-use super::{Report, dkim, dmarc, message, names, print_json, spf, with_dns};
+use super::{Report, dkim, dmarc, message, names, print_json, sender, spf, with_dns};
 use crate::wiring;
 use anyhow::Result;
 use intake::{Evidence, Gathering, Origin};
 use serde_json::json;
-use smtp_parser::Mailbox;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 pub(crate) fn run(arguments: &Verify) -> Result<()> {
-    let mail_from: Option<Mailbox> = match arguments.mailfrom.as_str() {
-        "" | "<>" => None,
-        text => Some(text.parse().map_err(|error| anyhow::anyhow!("--mailfrom {text}: {error}"))?),
-    };
     let origin = Origin {
         ip: arguments.ip,
         helo: Some(spf::host(&arguments.helo)?),
-        mail_from,
+        mail_from: sender(&arguments.mailfrom)?,
         receiver: "localhost".parse()?,
     };
     let text = message(&arguments.file)?;

@@ -77,11 +77,11 @@ impl Ended {
         line.strip_prefix("moxd: ").unwrap_or_else(|| panic!("nobody's: {line}")).to_owned()
     }
 
-    /// The arguments are wrong: status 2, and the usage on standard error.
+    /// The arguments are wrong: status 2, nothing on standard output, and one line that says why.
     #[track_caller]
     pub fn wrong_arguments(self) -> String {
         assert_eq!((self.status, self.stdout.as_slice()), (Some(2), &b""[..]), "{}", self.stderr);
-        self.stderr
+        self.complaint()
     }
 }
 
