@@ -349,7 +349,7 @@ fn signatures_are_verified_by_whoever_has_the_keys_in_dns() {
     for changed in [
         kept.replace("Subject:  two", "Subject:  too"),
         kept.replace("blanks", "blankz"),
-        kept.replace("Subject:", "From: boss@bank.example\r\nSubject:"),
+        kept.replace("\r\nSubject:", "\r\nFrom: boss@bank.example\r\nSubject:"),
     ] {
         let found = verify(&changed);
         assert_eq!((&found[0]["status"], &found[1]["status"]), (&json!("fail"), &json!("fail")), "{found}");

@@ -19,6 +19,18 @@ impl Names {
         Self { server, _runtime: runtime }
     }
 
+    /// How often this name and type was asked for; empty: any.
+    pub fn count(&self, name: &str, record_type: &str) -> usize {
+        let fits = |want: &str, have: &str| want.is_empty() || want == have;
+        let asked = self.server.asked();
+        asked.iter().filter(|asked| fits(name, &asked.name) && fits(record_type, &asked.record_type)).count()
+    }
+
+    /// Has this name been asked over TCP?
+    pub fn asked_over_tcp(&self, name: &str) -> bool {
+        self.server.asked().iter().any(|asked| asked.name == name && asked.tcp)
+    }
+
     /// The value for `--dns`.
     pub fn address(&self) -> String {
         self.server.address().to_string()
