@@ -35,6 +35,8 @@ mod codec;
 mod credentials;
 pub mod engine;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod mailbox;
 mod message;
 mod outgoing;

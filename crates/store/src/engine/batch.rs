@@ -152,17 +152,21 @@ impl Batch {
         }
     }
 
-    /// Whether it keeps the limits on keys, values and the whole.
+    /// Whether it keeps the limits on keys, values and the whole, and leaves the engine's own rows alone.
     pub(crate) fn is_within_limits(&self) -> bool {
+        let is_key =
+            |key: &[u8]| key.len() <= MAX_KEY && key.first().is_some_and(|table| *table != ENGINE_TABLE);
         self.ops.as_bytes().len() <= MAX_BATCH
             && self.ops.iter().all(|op| match op {
-                Op::Put(key, value) => key.len() <= MAX_KEY && value.len() <= MAX_VALUE,
-                Op::Delete(key) => key.len() <= MAX_KEY,
+                Op::Put(key, value) => is_key(key) && value.len() <= MAX_VALUE,
+                Op::Delete(key) => is_key(key),
                 Op::Link(_) | Op::Unlink(_) => true,
             })
     }
 }
 
+/// The first octet of the keys of an engine's own rows.
+pub(crate) const ENGINE_TABLE: u8 = 0;
 /// The first octet of the keys that keep tokens; the store's own tables begin at 2.
 const TOKEN_TABLE: u8 = 1;
 

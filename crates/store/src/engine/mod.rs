@@ -20,6 +20,7 @@ mod body;
 pub mod local;
 pub mod memory;
 
+pub(crate) use batch::ENGINE_TABLE;
 pub use batch::{Batch, MAX_BATCH, MAX_KEY, MAX_VALUE, Op, Ops, OpsIter, Pre};
 pub use body::{Body, BodyId, BodyReader, BodyWriter, INLINE_MAX};
 

@@ -79,16 +79,22 @@ impl Fields<'_> {
 
     fn texts(&mut self, field: u8, texts: &[String]) {
         for text in texts {
-            self.text(field, text);
+            self.0.push(field);
+            put_bytes(self.0, text.as_bytes());
         }
     }
 
     fn number(&mut self, field: u8, n: u64) {
         if n != 0 {
-            self.0.push(field);
-            self.0.push(varint_len(n) as u8);
-            put_varint(self.0, n);
+            self.any_number(field, n);
         }
+    }
+
+    /// As [`Fields::number`], but zero counts too.
+    fn any_number(&mut self, field: u8, n: u64) {
+        self.0.push(field);
+        self.0.push(varint_len(n) as u8);
+        put_varint(self.0, n);
     }
 
     fn part(&mut self, field: u8, part: Part) {
@@ -107,8 +113,12 @@ pub(crate) fn encode(message: &Message) -> Vec<u8> {
     fields.number(field::ID, message.id.get());
     fields.number(field::CREATED, message.created.get());
     fields.number(field::CHANGED, message.changed.get());
-    fields.number(field::ORIGINAL_MAILBOX, u64::from(message.original_mailbox.get()));
-    fields.number(field::DESTINED_MAILBOX, message.destined_mailbox.map_or(0, |m| u64::from(m.get())));
+    if message.original_mailbox != message.mailbox {
+        fields.any_number(field::ORIGINAL_MAILBOX, u64::from(message.original_mailbox.get()));
+    }
+    if let Some(mailbox) = message.destined_mailbox {
+        fields.any_number(field::DESTINED_MAILBOX, u64::from(mailbox.get()));
+    }
     fields.part(field::BODY, message.body);
     if let Some(prefix) = message.prefix {
         fields.part(field::PREFIX, prefix);
@@ -118,7 +128,7 @@ pub(crate) fn encode(message: &Message) -> Vec<u8> {
     let thread = &message.thread;
     fields.number(field::THREAD, thread.id);
     for parent in &thread.parents {
-        fields.number(field::PARENT, parent.get());
+        fields.any_number(field::PARENT, parent.get());
     }
     let flags =
         u64::from(thread.missing_link) | u64::from(thread.muted) << 1 | u64::from(thread.collapsed) << 2;
@@ -301,5 +311,115 @@ fn ip(bytes: &[u8]) -> Option<IpAddr> {
     match <[u8; 4]>::try_from(bytes) {
         Ok(v4) => Some(Ipv4Addr::from(v4).into()),
         Err(_) => <[u8; 16]>::try_from(bytes).ok().map(|v6| Ipv6Addr::from(v6).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::Origin;
+
+    fn sample() -> Message {
+        let text = |text: &str| text.to_owned();
+        let origin = Origin {
+            remote_ip: Some(IpAddr::from([192, 0, 2, 1])),
+            ehlo_domain: text("mail.a.test"),
+            mail_from: text("x@a.test"),
+            mail_from_localpart: text("x"),
+            mail_from_domain: text("a.test"),
+            rcpt_to_localpart: text("mox"),
+            rcpt_to_domain: text("b.test"),
+            from_localpart: text("ü"),
+            from_domain: text("sub.a.test"),
+            from_org_domain: text("a.test"),
+            dkim_domains: vec![text("a.test"), text("c.test")],
+            original_ehlo_domain: text("d.test"),
+            original_dkim_domains: vec![text("e.test")],
+        };
+        let facts = Facts {
+            received: from_millis(1_700_000_000_123),
+            origin,
+            validations: Validations {
+                from_validated: true,
+                ehlo: Validation::Pass,
+                from: Validation::Relaxed,
+                ..Validations::default()
+            },
+            flags: Flags::SEEN | Flags::MDN_SENT,
+            keywords: vec![text("$label"), text("")],
+            is_reject: true,
+            is_forward: true,
+            training: Training::NotJunk,
+            reason: text("no-bad-signals"),
+            message_id: text("1@a.test"),
+            subject: text("Re: hello"),
+            base_subject: text("hello"),
+            structure: vec![0, 1, 2],
+            sha256: Some([7; 32]),
+        };
+        Message {
+            id: MessageId::from_u64(9),
+            mailbox: MailboxId::from_u32(2),
+            uid: Uid::from_u32(5),
+            original_mailbox: MailboxId::from_u32(1),
+            destined_mailbox: Some(MailboxId::from_u32(3)),
+            created: ModSeq::from_u64(10),
+            changed: ModSeq::from_u64(12),
+            facts,
+            thread: Thread {
+                id: 4,
+                parents: vec![MessageId::from_u64(4)],
+                missing_link: true,
+                muted: false,
+                collapsed: true,
+            },
+            prefix: Some(Part { body: BodyId::from_u64(1 << 41), size: 500 }),
+            body: Part { body: BodyId::from_u64(2 << 41), size: 5000 },
+        }
+    }
+
+    #[track_caller]
+    fn check(bytes: &[u8], expected: Option<Row>) {
+        assert_eq!(decode(MailboxId::from_u32(2), Uid::from_u32(5), bytes), expected);
+    }
+
+    #[test]
+    fn round_trips_messages() {
+        let message = sample();
+        check(&encode(&message), Some(Row::Message(message)));
+        let mut v6 = sample();
+        v6.facts.origin.remote_ip = Some("2001:db8::1".parse().unwrap());
+        check(&encode(&v6), Some(Row::Message(v6)));
+        let mut bare = sample();
+        bare.facts = Facts::new(from_millis(0));
+        bare.prefix = None;
+        assert!(encode(&bare).len() < 60);
+        check(&encode(&bare), Some(Row::Message(bare)));
+    }
+
+    #[test]
+    fn round_trips_what_remains_of_a_removed_message() {
+        let Message { id, mailbox, uid, created, changed, .. } = sample();
+        let expunged = Expunged { id, mailbox, uid, created, changed };
+        check(&encode_expunged(&expunged), Some(Row::Expunged(expunged)));
+    }
+
+    #[test]
+    fn passes_over_fields_of_later_versions() {
+        let mut bytes = encode(&sample());
+        bytes.extend_from_slice(&[200, 3, 1, 2, 3]);
+        check(&bytes, Some(Row::Message(sample())));
+    }
+
+    #[test]
+    fn refuses_what_makes_no_sense() {
+        check(&[], None);
+        check(&[VERSION + 1, MESSAGE], None);
+        check(&[VERSION, 3], None);
+        check(&[VERSION, MESSAGE, field::TRAINING, 1, 3], None);
+        check(&[VERSION, MESSAGE, field::SUBJECT, 2, 0xff, 0xff], None);
+        check(&[VERSION, MESSAGE, field::SUBJECT, 9, b'a'], None);
+        check(&[VERSION, MESSAGE, field::VALIDATIONS, 4, 0, 11, 0, 0], None);
+        check(&[VERSION, MESSAGE, field::REMOTE_IP, 3, 1, 2, 3], None);
     }
 }

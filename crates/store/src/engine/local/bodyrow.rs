@@ -11,12 +11,12 @@ use super::{
 };
 use crate::{
     codec::{Reader, put_varint},
-    engine::{BodyId, Op, OpsIter},
+    engine::{BodyId, ENGINE_TABLE, Op, OpsIter},
     error::{Error, ErrorKind, Result},
 };
 
 /// The table of these rows.
-pub(super) const TABLE: u8 = 0;
+pub(super) const TABLE: u8 = ENGINE_TABLE;
 /// Version of the row's format.
 const VERSION: u8 = 1;
 

@@ -46,6 +46,7 @@ mod bodyrow;
 mod disk;
 mod files;
 mod frame;
+pub(crate) mod fuzzing;
 mod journal;
 mod maintain;
 mod metrics;

@@ -1,0 +1,251 @@
+//! What every engine must do, told by the engine's own interface.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
+
+use moxd_store::{
+    Body, ErrorKind,
+    engine::{
+        Batch, CommitError, Direction, Engine, KeyRange, MAX_KEY, MAX_VALUE, Pre,
+        local::{Local, Options},
+        memory::Memory,
+    },
+};
+
+macro_rules! conformance {
+    ($($name:ident)*) => {
+        mod memory {
+            $(#[test] fn $name() { super::$name(&*super::Memory::new()) })*
+        }
+        mod local {
+            $(#[test] fn $name() {
+                let dir = tempfile::tempdir().unwrap();
+                super::$name(&*super::Local::open(dir.path(), super::Options::default()).unwrap());
+            })*
+        }
+    };
+}
+
+conformance! {
+    applies_in_order refuses_as_a_whole decides_in_the_order_of_arrival reads_ranges_in_pages
+    accepts_a_token_once keeps_its_limits counts_links_to_bodies refuses_unknown_bodies
+    adds_up_under_contention reads_its_own_writes fails_after_the_end
+}
+
+fn batch(build: impl FnOnce(&mut Batch)) -> Batch {
+    let mut batch = Batch::default();
+    build(&mut batch);
+    batch
+}
+
+fn commit(engine: &dyn Engine, build: impl FnOnce(&mut Batch)) -> Result<(), CommitError> {
+    engine.commit(batch(build)).wait()
+}
+
+#[track_caller]
+fn has(engine: &dyn Engine, key: &[u8], value: Option<&[u8]>) {
+    assert_eq!(engine.get(key).unwrap().as_deref(), value, "{key:02x?}");
+}
+
+fn body(engine: &dyn Engine, content: &[u8]) -> Body {
+    let mut writer = engine.body_writer();
+    writer.write(content).unwrap();
+    writer.finish()
+}
+
+fn applies_in_order(engine: &dyn Engine) {
+    commit(engine, |b| {
+        b.ops.put(b"a", b"1");
+        b.ops.put(b"b", b"");
+        b.ops.delete(b"a");
+        b.ops.put(b"c", b"3");
+        b.ops.put(b"c", b"4");
+        b.ops.delete(b"nothing");
+    })
+    .unwrap();
+    has(engine, b"a", None);
+    has(engine, b"b", Some(b""));
+    has(engine, b"c", Some(b"4"));
+}
+
+fn refuses_as_a_whole(engine: &dyn Engine) {
+    commit(engine, |b| b.ops.put(b"a", b"1")).unwrap();
+    #[track_caller]
+    fn check(engine: &dyn Engine, pre: &[Pre], expected: Result<(), CommitError>) {
+        let result = commit(engine, |b| {
+            b.pre = pre.to_vec();
+            b.ops.put(b"b", b"2");
+        });
+        assert_eq!(result, expected);
+        has(engine, b"b", result.is_ok().then_some(b"2"));
+        commit(engine, |b| b.ops.delete(b"b")).unwrap();
+    }
+    let equals = |value: &[u8]| Pre::Equals(b"a".to_vec(), value.to_vec());
+    let absent = |key: &[u8]| Pre::Absent(key.to_vec());
+    check(engine, &[equals(b"1"), absent(b"x")], Ok(()));
+    check(engine, &[equals(b"2")], Err(CommitError::Conflict(0)));
+    check(engine, &[equals(b"1"), absent(b"a")], Err(CommitError::Conflict(1)));
+    check(engine, &[Pre::Equals(b"x".to_vec(), Vec::new())], Err(CommitError::Conflict(0)));
+}
+
+fn decides_in_the_order_of_arrival(engine: &dyn Engine) {
+    commit(engine, |b| b.ops.put(b"n", &0u32.to_be_bytes())).unwrap();
+    // Each builds on the one before it, which nobody has waited for.
+    let pending: Vec<_> = (0u32..200)
+        .map(|n| {
+            engine.commit(batch(|b| {
+                b.pre.push(Pre::Equals(b"n".to_vec(), n.to_be_bytes().to_vec()));
+                b.ops.put(b"n", &(n + 1).to_be_bytes());
+            }))
+        })
+        .collect();
+    for pending in pending {
+        assert_eq!(pending.wait(), Ok(()));
+    }
+    has(engine, b"n", Some(&200u32.to_be_bytes()));
+}
+
+fn reads_ranges_in_pages(engine: &dyn Engine) {
+    for n in 0..100u8 {
+        commit(engine, |b| b.ops.put(&[5, n], &[n])).unwrap();
+    }
+    commit(engine, |b| b.ops.delete(&[5, 50])).unwrap();
+    commit(engine, |b| b.ops.put(&[6], b"other")).unwrap();
+    let range = KeyRange::prefix(&[5]);
+    let expected: Vec<u8> = (0..100).filter(|n| *n != 50).collect();
+    for limit in [1, 7, 99, 100, 1000] {
+        let mut forward = range.clone();
+        let mut found = Vec::new();
+        loop {
+            let page = engine.range(&forward, Direction::Forward, limit).unwrap();
+            assert!(page.rows.len() <= limit);
+            found.extend(page.rows.iter().map(|(key, value)| {
+                assert_eq!(key[1], value[0]);
+                key[1]
+            }));
+            let Some((last, _)) = page.rows.last().filter(|_| page.more) else { break };
+            forward.start = [last, &[0][..]].concat();
+        }
+        assert_eq!(found, expected);
+        let mut backward = range.clone();
+        let mut found = Vec::new();
+        loop {
+            let page = engine.range(&backward, Direction::Backward, limit).unwrap();
+            found.extend(page.rows.iter().map(|(key, _)| key[1]));
+            let Some((last, _)) = page.rows.last().filter(|_| page.more) else { break };
+            backward.end = Some(last.to_vec());
+        }
+        found.reverse();
+        assert_eq!(found, expected);
+    }
+    let none = KeyRange { start: vec![5, 60], end: Some(vec![5, 20]) };
+    assert!(engine.range(&none, Direction::Forward, 9).unwrap().rows.is_empty());
+    assert!(engine.range(&KeyRange::prefix(&[5, 50]), Direction::Backward, 9).unwrap().rows.is_empty());
+}
+
+fn accepts_a_token_once(engine: &dyn Engine) {
+    let with_token = |token| {
+        commit(engine, |b| {
+            b.token = token;
+            b.pre.push(Pre::Absent(b"never".to_vec()));
+            b.ops.put(b"t", &token.to_be_bytes());
+        })
+    };
+    assert_eq!(with_token(7), Ok(()));
+    // The conflict behind all preconditions says: this has happened already.
+    assert_eq!(with_token(7), Err(CommitError::Conflict(1)));
+    assert_eq!(with_token(8), Ok(()));
+}
+
+fn keeps_its_limits(engine: &dyn Engine) {
+    let long = |n: usize| vec![b'k'; n];
+    assert_eq!(commit(engine, |b| b.ops.put(&long(MAX_KEY), &long(MAX_VALUE))), Ok(()));
+    has(engine, &long(MAX_KEY), Some(&long(MAX_VALUE)));
+    assert_eq!(commit(engine, |b| b.ops.put(&long(MAX_KEY + 1), b"")), Err(CommitError::Failed));
+    assert_eq!(commit(engine, |b| b.ops.put(b"k", &long(MAX_VALUE + 1))), Err(CommitError::Failed));
+    let too_many = |b: &mut Batch| (0..200u8).for_each(|n| b.ops.put(&[9, n], &long(MAX_VALUE)));
+    assert_eq!(commit(engine, too_many), Err(CommitError::Failed));
+    // Rows of the engine itself are out of reach.
+    assert_eq!(commit(engine, |b| b.ops.put(&[0, 1], b"")), Err(CommitError::Failed));
+    assert_eq!(commit(engine, |b| b.ops.delete(&[])), Err(CommitError::Failed));
+}
+
+fn counts_links_to_bodies(engine: &dyn Engine) {
+    let body = body(engine, b"content");
+    let id = body.id();
+    assert_eq!(engine.body(id, 0).unwrap_err().kind(), ErrorKind::NoBody);
+    let link = |b: &mut Batch| {
+        b.ops.link(id);
+        b.bodies.push(body.clone());
+    };
+    commit(engine, |b| {
+        link(b);
+        link(b);
+    })
+    .unwrap();
+    commit(engine, link).unwrap();
+    assert_eq!(&engine.body(id, 0).unwrap()[..], b"content");
+    assert_eq!(&engine.body(id, 4).unwrap()[..], b"ent");
+    assert_eq!(engine.body_len(id).unwrap(), 7);
+    commit(engine, |b| {
+        b.ops.unlink(id);
+        b.ops.unlink(id);
+    })
+    .unwrap();
+    assert_eq!(engine.body_len(id).unwrap(), 7);
+    commit(engine, |b| b.ops.unlink(id)).unwrap();
+    assert_eq!(engine.body(id, 0).unwrap_err().kind(), ErrorKind::NoBody);
+}
+
+fn refuses_unknown_bodies(engine: &dyn Engine) {
+    let body = body(engine, b"content");
+    let result = commit(engine, |b| {
+        b.ops.put(b"a", b"1");
+        b.ops.link(body.id());
+    });
+    assert_eq!(result, Err(CommitError::Failed));
+    has(engine, b"a", None);
+}
+
+fn adds_up_under_contention(engine: &dyn Engine) {
+    commit(engine, |b| b.ops.put(b"sum", &0u64.to_be_bytes())).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let mut done = 0;
+                while done < 25 {
+                    let old = engine.get(b"sum").unwrap().unwrap();
+                    let n = u64::from_be_bytes(old[..].try_into().unwrap());
+                    let result = commit(engine, |b| {
+                        b.pre.push(Pre::Equals(b"sum".to_vec(), old.to_vec()));
+                        b.ops.put(b"sum", &(n + 1).to_be_bytes());
+                    });
+                    match result {
+                        Ok(()) => done += 1,
+                        Err(e) => assert_eq!(e, CommitError::Conflict(0)),
+                    }
+                }
+            });
+        }
+    });
+    has(engine, b"sum", Some(&200u64.to_be_bytes()));
+}
+
+fn reads_its_own_writes(engine: &dyn Engine) {
+    std::thread::scope(|scope| {
+        for thread in 10..18u8 {
+            scope.spawn(move || {
+                for n in 0..50u8 {
+                    commit(engine, |b| b.ops.put(&[thread, n], &[n])).unwrap();
+                    has(engine, &[thread, n], Some(&[n]));
+                    let page = engine.range(&KeyRange::prefix(&[thread]), Direction::Backward, 1).unwrap();
+                    assert_eq!(page.rows[0].0[1], n);
+                }
+            });
+        }
+    });
+}
+
+fn fails_after_the_end(engine: &dyn Engine) {
+    commit(engine, |b| b.ops.put(b"a", b"1")).unwrap();
+    engine.close();
+    assert_eq!(commit(engine, |b| b.ops.put(b"b", b"2")), Err(CommitError::Failed));
+}
