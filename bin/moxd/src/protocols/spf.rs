@@ -5,7 +5,7 @@ use super::{Report, argument, domain, print_json, sender, with_dns};
 use crate::cli::Wrong;
 use crate::wiring;
 use anyhow::{Context, Result};
-use dns::Host;
+use dns::{Host, Name};
 use serde_json::{Value, json};
 use spf::{Evaluation, Limits, Query, Record};
 
@@ -13,7 +13,8 @@ pub(crate) fn run(verb: &SpfVerb) -> Result<()> {
     match verb {
         SpfVerb::Check(arguments) => check(arguments),
         SpfVerb::Lookup { domain: name, lookup } => {
-            let name = domain(name)?;
+            // What is included often has a name that no host may have, such as _spf.example.org.
+            let name = argument("domain", name)?;
             let text = with_dns(&lookup.dns, |dns| async move { find(&dns, &name).await })?;
             show(&text, lookup.output.json)
         }
@@ -86,9 +87,9 @@ pub(super) fn host(text: &str) -> Result<Host> {
     text.parse().map(Host::Ip).or_else(|_| argument("--helo", text))
 }
 
-/// The one SPF record of a domain.
-async fn find(dns: &dyn dns::Resolver, name: &dns::Domain) -> Result<String> {
-    let answer = dns::txt(dns, name.name()).await?;
+/// The one SPF record of a name.
+async fn find(dns: &dyn dns::Resolver, name: &Name) -> Result<String> {
+    let answer = dns::txt(dns, name).await?;
     let texts = answer.records.iter().map(|text| String::from_utf8_lossy(text).into_owned());
     let mut records = texts.filter(|text| {
         let version = text.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("v=spf1"));
