@@ -123,6 +123,8 @@ hostname = "{DOMAIN}"
 data_dir = "../data"
 metrics = "{metrics}"
 dns_servers = [{servers}]
+# Whose client is strict here gets along with everybody.
+pedantic = true
 
 [postmaster]
 account = "{ACCOUNT}"

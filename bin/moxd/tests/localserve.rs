@@ -117,11 +117,15 @@ fn makes_its_folder_once_and_says_how_to_use_it() {
     );
     server.stop();
 
-    // Once more by hand, for what it prints.
+    // Once more by hand, for what it prints, and in the folder that it takes by itself.
     let log = std::fs::File::create(server.scratch("printed")).unwrap();
+    let home = server.scratch("home");
+    std::fs::create_dir(&home).unwrap();
+    std::fs::rename(server.dir(), home.join("moxd-localserve")).unwrap();
+    let config = home.join("moxd-localserve/config");
     let mut command = Command::new(MOXD);
     let offset = (server.address(SMTP).port() - SMTP).to_string();
-    command.args(["localserve", "--port-offset", &offset, "--dir"]).arg(server.dir()).stdin(Stdio::null());
+    command.args(["localserve", "--port-offset", &offset]).env("XDG_DATA_HOME", &home).stdin(Stdio::null());
     let mut process = Process::start_printing(&mut command, log);
     process.wait_for("ready");
     process.signal("INT");
@@ -132,11 +136,11 @@ fn makes_its_folder_once_and_says_how_to_use_it() {
         format!("submission   {}   user mox@localhost, password moxmoxmox", server.address(SUBMISSION)),
         format!("submissions  {}", server.address(SUBMISSIONS)),
         format!("metrics      http://{}/metrics", server.address(METRICS)),
-        format!("moxd --config {} message list mox", text(&server.config("moxd.toml"))),
+        format!("moxd --config {} message list mox", text(&config.join("moxd.toml"))),
     ] {
         assert!(printed.contains(&words), "{words}\n{printed}");
     }
-    let read = |name: &str| std::fs::read(server.config(name)).unwrap();
+    let read = |name: &str| std::fs::read(config.join(name)).unwrap();
     assert_eq!(before, modes.map(|(name, _)| read(name)), "the files of the first start are kept");
 }
 
@@ -263,8 +267,7 @@ fn fields_are_added_in_front_and_lies_about_us_are_removed() {
 #[test]
 fn submissions_are_completed_relieved_and_signed() {
     let mut server = Server::develop();
-    let message = "Return-Path: <before@example.org>\r\nBcc: hidden@example.org,\r\n other@example.org\r\n\
-        From: mox@localhost\r\nTo: you@example.org\r\nSubject: =?utf-8?q?gr=C3=BC=C3=9Fe?=\r\n\r\nhello\r\n";
+    let message = "Bcc: hidden@example.org,\r\n other@example.org\r\nFrom: mox@localhost\r\nTo: you@example.org\r\nSubject: =?utf-8?q?gr=C3=BC=C3=9Fe?=\r\n\r\nhello\r\n";
     let mut client = server.login(SUBMISSION);
     client.deliver("mox@localhost", &["you@example.org"], message.as_bytes());
     let kept = server.newest();
@@ -282,7 +285,13 @@ fn submissions_are_completed_relieved_and_signed() {
     assert_eq!(row["subject"], "grüße");
     assert!(row["message_id"].as_str().unwrap().ends_with("@localhost"), "{row}");
 
-    // What a user may not do.
+    // What a user may not do. Developer mode is strict about what a real server mends.
+    client.begin("mox@localhost", &["you@example.org"]);
+    assert!(
+        client
+            .finish(b"Return-Path: <a@b.example>\r\nFrom: mox@localhost\r\n\r\nagain\r\n")
+            .starts_with("550 5.6.0 ")
+    );
     let mut client = server.login(SUBMISSION);
     client.expect("MAIL FROM:<you@example.org>", "550 5.7.1 ");
     client.begin("mox@localhost", &["you@example.org"]);

@@ -192,6 +192,53 @@ fn mail_goes_to_whom_it_is_for() {
 }
 
 #[test]
+fn users_send_to_each_other_in_their_own_names() {
+    let site = Site::new("");
+    site.write("domains.toml", &format!("{DOMAINS}[domains.\"signed.example\".dkim]\nsign = [\"s\"]\n\
+        selectors.s = {{ key = \"dkim.key\" }}\n[accounts.carol.destinations]\n\"carol@signed.example\" = {{}}\n"));
+    let key = text(&site.path("config/dkim.key"));
+    assert_eq!(moxd(["dkim", "keygen", "ed25519", "--out", &key]).text(), "");
+    assert_eq!(site.set_password("carol", "battery staple").text(), "");
+    let mut process = site.start();
+    let mut client = site.submission();
+    assert!(client.auth("SCRAM-SHA-256", "carol@signed.example", "battery staple").starts_with("235 "));
+    let message = b"Return-Path: <before@elsewhere.example>\r\nBcc: alice@localhost\r\n\
+        From: Carol <carol@signed.example>\r\nSubject: between users\r\n\r\nhello\r\n";
+    client.deliver("carol@signed.example", &["alice@localhost", "x@xn--bcher-kva.example"], message);
+    for account in ["alice", "bob"] {
+        let kept = String::from_utf8(site.verb(&["message", "show", account, "1"]).done()).unwrap();
+        assert!(kept.contains("\r\nDKIM-Signature: v=1; d=signed.example; s=s; "), "{kept}");
+        assert!(kept.contains("auth=pass smtp.mailfrom=carol@signed.example\r\nFrom: Carol"), "{kept}");
+        assert!(!kept.contains("before@elsewhere.example") && !kept.contains("Bcc:"), "{kept}");
+    }
+    client.expect("MAIL FROM:<alice@localhost>", "550 5.7.1 must match authenticated user");
+    client.expect("MAIL FROM:<carol@signed.example>", "250 ");
+    client.expect("RCPT TO:<nobody@localhost>", "550 5.1.1 no such user");
+    client.expect("RCPT TO:<you@elsewhere.example>", "550 5.1.1 ");
+    process.signal("TERM");
+    assert_eq!(process.end(), Some(0));
+}
+
+#[test]
+fn who_tries_addresses_out_waits_but_never_for_the_end_of_the_server() {
+    let site = Site::new("");
+    let mut process = site.start();
+    let mut client = site.smtp();
+    // Which addresses there are is told to nobody who has not sent a message.
+    client.begin("you@client.example", &["nobody@localhost"]);
+    client.write(b"Subject: for nobody\r\n\r\nhello\r\n.\r\n");
+    process.signal("TERM");
+    let reply = client.reply();
+    assert!(reply.starts_with("550 5.1.1 no such user"), "{reply}");
+    drop(client);
+    assert_eq!(process.end(), Some(0));
+    assert_eq!(
+        site.verb(&["message", "list", "alice"]).failed(),
+        "there is no account \"alice\" in the store"
+    );
+}
+
+#[test]
 fn passwords_need_tls_and_are_taken_once_set() {
     let site = Site::new("");
     // Before the server runs, and so before there is a data directory.
