@@ -15,6 +15,8 @@ enum From {
     Tables(&'static str),
     /// What the client says in the talk files of a folder, as one input for each file, with this between the lines.
     Talks(&'static str, &'static str),
+    /// These, of binary formats that have no fixtures.
+    Written(&'static [&'static [u8]]),
     /// The values of header fields of these names in messages of a folder.
     Fields(&'static str, &'static [&'static str]),
     /// The same, each line as an input of its own.
@@ -124,6 +126,36 @@ const TARGETS: &[Target] = &[
         before: &[b"\x00", b"\x01"],
         from: &[From::Paragraphs("crates/spf/testdata", "v=spf1"), From::Files("testdata/zones", ".zone")],
     },
+    // An empty table; a table of one body of 5 octets; operations behind it.
+    Target {
+        name: "store_journal",
+        before: PLAIN,
+        from: &[From::Written(&[
+            b"\x00\x00",
+            b"\x04\x05\x01\x01\x05\x00",
+            b"\x00\x00\x01\x03key\x05value\x02\x03key",
+        ])],
+    },
+    Target {
+        name: "store_block",
+        before: PLAIN,
+        from: &[From::Written(&[b"", b"\x00\x03key\x05value\x02\x01z\x00"])],
+    },
+    // Version, kind, and fields of number, length and octets.
+    Target {
+        name: "store_record",
+        before: &[b"\x01\x01", b"\x01\x02"],
+        from: &[From::Written(&[b"", b"\x01\x01\x05\x02\x04\x00\x00\x00\x01\x03\x00"])],
+    },
+    // Steps of three octets: what, key, length. Put, put, reopen, remove, compact, put.
+    Target {
+        name: "store_model",
+        before: PLAIN,
+        from: &[From::Written(&[
+            b"\x06\x01\x10\x07\x11\xff\x00\x00\x00\x02\x01\x00\x01\x00\x00\x06\x01\x20",
+            b"\x06\x01\x10\x11\x00\x00\x02\x01\x00\x00\x00\x00\x06\x22\x80\x01\x00\x00",
+        ])],
+    },
     Target { name: "config", before: PLAIN, from: &[From::Files("crates/config/testdata", ".toml")] },
 ];
 
@@ -174,6 +206,7 @@ fn read(root: &Path, from: From) -> Result<Vec<Vec<u8>>> {
                 |talk: &String| [said(talk).join(between.as_bytes()), between.as_bytes().to_vec()].concat();
             texts(folder, ".talk")?.iter().map(joined).collect()
         }
+        From::Written(inputs) => inputs.iter().map(|input| input.to_vec()).collect(),
         From::Fields(folder, names) => {
             let messages = [".msg", ".eml"].map(|ending| files(root, folder, ending));
             let messages = messages.into_iter().collect::<Result<Vec<_>>>()?.concat();
