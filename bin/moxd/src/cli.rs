@@ -144,6 +144,9 @@ pub(crate) struct Localserve {
     /// Added to every port: SMTP 1025, submission 1587, submissions 1465, metrics 1081
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) port_offset: u16,
+    /// Refuse what is merely bad style, as `pedantic = true` in moxd.toml does
+    #[arg(long)]
+    pub(crate) pedantic: bool,
     #[command(flatten)]
     pub(crate) dns: Dns,
 }

@@ -114,7 +114,7 @@ fn certificate(config: &Path, ip: IpAddr, now: SystemTime) -> Result<()> {
 }
 
 fn moxd_toml(arguments: &Localserve) -> String {
-    let Localserve { ip, port_offset: offset, dns, .. } = arguments;
+    let Localserve { ip, port_offset: offset, pedantic, dns, .. } = arguments;
     let servers: Vec<String> = dns.servers.iter().map(|server| format!("\"{server}\"")).collect();
     let metrics = std::net::SocketAddr::new(*ip, METRICS + offset);
     format!(
@@ -123,8 +123,7 @@ hostname = "{DOMAIN}"
 data_dir = "../data"
 metrics = "{metrics}"
 dns_servers = [{servers}]
-# Whose client is strict here gets along with everybody.
-pedantic = true
+pedantic = {pedantic}
 
 [postmaster]
 account = "{ACCOUNT}"
@@ -172,7 +171,8 @@ mod tests {
 
     fn arguments(dir: &Path) -> Localserve {
         let dns = Dns { servers: vec!["127.0.0.1:53".parse().unwrap(), "[::1]:53".parse().unwrap()] };
-        Localserve { dir: Some(dir.to_owned()), ip: "127.0.0.1".parse().unwrap(), port_offset: 7, dns }
+        let ip = "127.0.0.1".parse().unwrap();
+        Localserve { dir: Some(dir.to_owned()), ip, port_offset: 7, pedantic: true, dns }
     }
 
     #[test]

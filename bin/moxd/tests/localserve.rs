@@ -267,7 +267,8 @@ fn fields_are_added_in_front_and_lies_about_us_are_removed() {
 #[test]
 fn submissions_are_completed_relieved_and_signed() {
     let mut server = Server::develop();
-    let message = "Bcc: hidden@example.org,\r\n other@example.org\r\nFrom: mox@localhost\r\nTo: you@example.org\r\nSubject: =?utf-8?q?gr=C3=BC=C3=9Fe?=\r\n\r\nhello\r\n";
+    let message = "Return-Path: <before@example.org>\r\nBcc: hidden@example.org,\r\n other@example.org\r\n\
+        From: mox@localhost\r\nTo: you@example.org\r\nSubject: =?utf-8?q?gr=C3=BC=C3=9Fe?=\r\n\r\nhello\r\n";
     let mut client = server.login(SUBMISSION);
     client.deliver("mox@localhost", &["you@example.org"], message.as_bytes());
     let kept = server.newest();
@@ -285,13 +286,7 @@ fn submissions_are_completed_relieved_and_signed() {
     assert_eq!(row["subject"], "grüße");
     assert!(row["message_id"].as_str().unwrap().ends_with("@localhost"), "{row}");
 
-    // What a user may not do. Developer mode is strict about what a real server mends.
-    client.begin("mox@localhost", &["you@example.org"]);
-    assert!(
-        client
-            .finish(b"Return-Path: <a@b.example>\r\nFrom: mox@localhost\r\n\r\nagain\r\n")
-            .starts_with("550 5.6.0 ")
-    );
+    // What a user may not do.
     let mut client = server.login(SUBMISSION);
     client.expect("MAIL FROM:<you@example.org>", "550 5.7.1 ");
     client.begin("mox@localhost", &["you@example.org"]);
@@ -302,6 +297,32 @@ fn submissions_are_completed_relieved_and_signed() {
     assert_eq!(client.auth("SCRAM-SHA-256", "mox@localhost", "moxmoxmox"), "235 2.7.0 nice\r\n");
     server.stop();
     assert_eq!(server.messages().len(), 1);
+}
+
+#[test]
+fn pedants_refuse_bad_style() {
+    let server = Server::develop_with(&["--pedantic"]);
+    let mut client = server.login(SUBMISSION);
+    client.expect("MAIL FROM: <mox@localhost>", "501 5.5.2 ");
+    let refused = [
+        (&b"Return-Path: <a@b.example>\r\nFrom: mox@localhost\r\n\r\nhello\r\n"[..], "550 5.6.0 "),
+        (
+            "From: mox@localhost\r\n\r\ngrüße\r\n".as_bytes(),
+            "500 5.6.0 message with non-us-ascii requires 8bitmime",
+        ),
+    ];
+    for (message, reply) in refused {
+        let found = client.send("mox@localhost", &["you@example.org"], message);
+        assert!(found.starts_with(reply), "{found}");
+    }
+    client.expect("MAIL FROM:<mox@localhost> BODY=8BITMIME", "250 ");
+    client.expect("RCPT TO:<you@example.org>", "250 ");
+    client.expect("DATA", "354 ");
+    assert_eq!(client.finish(&awkward(1)), "250 2.2.0 it is done\r\n");
+    // What everybody does is no matter of style.
+    let lenient = Server::develop();
+    let mut client = lenient.login(SUBMISSION);
+    client.expect("MAIL FROM: <mox@localhost>", "250 ");
 }
 
 /// A domain of one's own, with an address and a key.

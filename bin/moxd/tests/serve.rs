@@ -208,8 +208,8 @@ fn users_send_to_each_other_in_their_own_names() {
     for account in ["alice", "bob"] {
         let kept = String::from_utf8(site.verb(&["message", "show", account, "1"]).done()).unwrap();
         assert!(kept.contains("\r\nDKIM-Signature: v=1; d=signed.example; s=s; "), "{kept}");
-        assert!(kept.contains("auth=pass smtp.mailfrom=carol@signed.example\r\nFrom: Carol"), "{kept}");
-        assert!(!kept.contains("before@elsewhere.example") && !kept.contains("Bcc:"), "{kept}");
+        assert!(kept.contains("smtp.mailfrom=carol@signed.example\r\nFrom: Carol"), "{kept}");
+        assert!(!kept.contains("before@elsewhere.example") && !kept.contains("\r\nBcc:"), "{kept}");
     }
     client.expect("MAIL FROM:<alice@localhost>", "550 5.7.1 must match authenticated user");
     client.expect("MAIL FROM:<carol@signed.example>", "250 ");

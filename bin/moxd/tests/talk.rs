@@ -41,7 +41,8 @@ fn plays_on_the_real_server() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../crates/smtpserver/testdata/talk");
     let talks: Vec<_> = Talk::all(&folder).into_iter().filter(|talk| talk.suits("server")).collect();
     assert!(talks.len() > 40, "only {} conversations", talks.len());
-    let mut server = Server::develop();
+    // They rest on the strict grammar.
+    let mut server = Server::develop_with(&["--pedantic"]);
     let certificate = server.certificate();
     for talk in talks {
         // Shown only if it fails.
