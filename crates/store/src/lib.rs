@@ -56,7 +56,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use mailbox::{Counts, MAX_NAME, Mailbox, MailboxId, Role, mailbox_name};
 pub use message::{
     Expunged, Facts, Flags, Message, MessageId, ModSeq, NewMessage, Origin, Part, Row, Thread, Training, Uid,
-    Validation, Validations, canonical_message_id,
+    Validation, Validations,
 };
 pub use pending::Pending;
 pub use store::{Content, MAX_PAGE, Store};

@@ -17,7 +17,7 @@ macro_rules! conformance {
         }
         mod local {
             $(#[test] fn $name() {
-                let dir = tempfile::tempdir().unwrap();
+                let dir = super::folder();
                 super::$name(&*super::Local::open(dir.path(), super::Options::default()).unwrap());
             })*
         }
@@ -248,4 +248,9 @@ fn fails_after_the_end(engine: &dyn Engine) {
     commit(engine, |b| b.ops.put(b"a", b"1")).unwrap();
     engine.close();
     assert_eq!(commit(engine, |b| b.ops.put(b"b", b"2")), Err(CommitError::Failed));
+}
+
+/// A folder of this test, in memory where that can be: syncs cost nothing there, and a killed process leaves the same.
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }

@@ -4,10 +4,8 @@ use std::{net::IpAddr, ops::BitOr, time::SystemTime};
 
 use crate::{engine::BodyId, mailbox::MailboxId};
 
-mod id;
 mod record;
 
-pub use id::canonical_message_id;
 pub(crate) use record::{decode, encode, encode_expunged};
 
 /// The number of a message within its account: permanent, never used again.
@@ -266,7 +264,7 @@ pub struct Facts {
     pub training: Training,
     /// The stable token of the reason for the verdict.
     pub reason: String,
-    /// The canonical Message-ID (see [`canonical_message_id`]), empty if there is none.
+    /// The canonical Message-ID (lower case, without brackets), empty if there is none.
     pub message_id: String,
     /// The subject as text.
     pub subject: String,

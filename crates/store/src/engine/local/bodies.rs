@@ -20,7 +20,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tracing::error;
 
-use super::{bodyrow::BodyRow, files};
+use super::{bodyrow::BodyRow, files, reserve::Reserve};
 use crate::{
     engine::BodyId,
     error::{Error, ErrorKind, Result, is_full},
@@ -48,6 +48,7 @@ pub(crate) struct BodyFiles {
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
     syncer: Mutex<Option<JoinHandle<()>>>,
     in_memory: Arc<AtomicUsize>,
+    reserve: Arc<Reserve>,
 }
 
 /// Work for the thread that syncs.
@@ -61,7 +62,7 @@ enum Job {
 
 impl BodyFiles {
     /// Opens the folders of the data directory `dir`; unfinished bodies in it are removed.
-    pub(super) fn open(dir: &Path) -> Result<Arc<BodyFiles>> {
+    pub(super) fn open(dir: &Path, reserve: Arc<Reserve>) -> Result<Arc<BodyFiles>> {
         let (folder, tmp) = (dir.join(FOLDER), dir.join(TMP));
         files::remove_dir(&tmp)?;
         files::create_dir(&folder)?;
@@ -77,6 +78,7 @@ impl BodyFiles {
             jobs: Mutex::new(Some(sender)),
             syncer: Mutex::new(Some(syncer)),
             in_memory: Arc::default(),
+            reserve,
         }))
     }
 
@@ -113,7 +115,13 @@ impl BodyFiles {
     }
 
     /// Begins a file for body `id`.
+    ///
+    /// # Errors
+    /// `Full` without trying while there is no room for new mail.
     pub(crate) fn spill(self: &Arc<BodyFiles>, id: BodyId) -> Result<SpillWriter> {
+        if !self.reserve.is_held() {
+            return Err(Error::new(ErrorKind::Full, "no room for new mail"));
+        }
         let tmp = self.tmp.join(format!("{:016x}", id.get()));
         let file = File::create_new(&tmp).map_err(|e| Error::io(tmp.display().to_string(), e))?;
         Ok(SpillWriter {

@@ -79,8 +79,8 @@ impl Disk {
         let want: usize = slices.iter().map(|s| s.len()).sum();
         if want as u64 > *left {
             let all: Vec<u8> = slices.iter().flat_map(|s| s.iter().copied()).collect();
+            // The caller takes this back, so the room stays what it is.
             file.write_all(&all[..*left as usize])?;
-            *left = 0;
             return Err(io::ErrorKind::StorageFull.into());
         }
         *left -= want as u64;

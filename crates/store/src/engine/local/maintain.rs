@@ -83,26 +83,37 @@ fn tend(shared: &Shared) {
     }
     let flushed = flush_frozen(shared);
     shared.flush_failed.store(flushed.is_err(), Ordering::Relaxed);
-    let tended = flushed.and_then(|()| {
-        merge(shared)?;
-        // Somebody copies files: none may go meanwhile.
-        let Ok(_removing) = shared.keep.try_write() else { return Ok(()) };
-        remove_unlinked(shared)?;
-        if snapshot_is_due(shared, &upkeep)? {
-            snapshot(shared, &mut upkeep)?;
-        }
-        reclaim(shared, &mut upkeep, SPARSE)
-    });
-    if let Err(e) = tended {
+    shared.reserve.hold();
+    if let Err(e) = flushed.and_then(|()| tidy(shared, &mut upkeep)) {
         shared.note_damage(&e);
         error!(error = %e, "cannot tend the store's files; trying again");
     }
 }
 
+/// What makes room comes before what needs some for a while.
+fn tidy(shared: &Shared, upkeep: &mut Upkeep) -> Result<()> {
+    // Somebody copies files: none may go meanwhile.
+    let removing = shared.keep.try_write();
+    if removing.is_ok() {
+        remove_unlinked(shared)?;
+        reclaim(shared, upkeep, SPARSE)?;
+    }
+    merge(shared)?;
+    if removing.is_ok() && snapshot_is_due(shared, upkeep)? {
+        snapshot(shared, upkeep)?;
+        reclaim(shared, upkeep, SPARSE)?;
+    }
+    Ok(())
+}
+
 /// Writes the frozen rows, if there are any, and wakes a writer that waits for that.
 fn flush_frozen(shared: &Shared) -> Result<()> {
     if shared.view.has_frozen() {
-        let flushed = shared.view.flush();
+        let flushed = match shared.view.flush() {
+            // Mail that is acknowledged comes before mail that might come.
+            Err(e) if e.kind() == ErrorKind::Full && shared.reserve.release() => shared.view.flush(),
+            flushed => flushed,
+        };
         shared.flushed.ring();
         flushed?;
     }
@@ -301,6 +312,7 @@ pub(super) fn compact(shared: &Shared, thorough: bool) -> Result<()> {
     }
     flush_all(shared)?;
     remove_unlinked(shared)?;
+    reclaim(shared, &mut upkeep, SPARSE)?;
     snapshot(shared, &mut upkeep)?;
     // More than everything can never be alive: all is carried forward.
     reclaim(shared, &mut upkeep, if thorough { 101 } else { SPARSE })

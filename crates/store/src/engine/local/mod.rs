@@ -27,6 +27,7 @@ use self::{
     metrics::Metrics,
     queue::{Bell, Queue, Work},
     rebuild::{Files, Replayed},
+    reserve::Reserve,
     segment::{Position, Segment},
     view::View,
     writer::Writer,
@@ -52,6 +53,7 @@ mod maintain;
 mod metrics;
 mod queue;
 mod rebuild;
+mod reserve;
 mod segment;
 mod verify;
 mod view;
@@ -65,11 +67,14 @@ pub struct Options {
     pub segment_size: u64,
     /// A snapshot is not taken before this many octets of operations were journaled since the last one.
     pub snapshot_min: u64,
+    /// Octets of room that are kept back for clearing up a full disk; new mail is refused when there is less.
+    pub reserve: u64,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { progress: None, segment_size: 64 * 1024 * 1024, snapshot_min: 16 * 1024 * 1024 }
+        const MIB: u64 = 1024 * 1024;
+        Options { progress: None, segment_size: 64 * MIB, snapshot_min: 16 * MIB, reserve: 16 * MIB }
     }
 }
 
@@ -78,6 +83,7 @@ impl fmt::Debug for Options {
         f.debug_struct("Options")
             .field("segment_size", &self.segment_size)
             .field("snapshot_min", &self.snapshot_min)
+            .field("reserve", &self.reserve)
             .finish_non_exhaustive()
     }
 }
@@ -125,6 +131,8 @@ struct Shared {
     flushed: Bell,
     /// Bodies whose files can go.
     unlinked: Mutex<Vec<BodyId>>,
+    /// New mail is taken only while this is held.
+    reserve: Arc<Reserve>,
     flush_failed: AtomicBool,
     view_is_damaged: AtomicBool,
     stop: AtomicBool,
@@ -142,6 +150,20 @@ impl Local {
     fn open_on(dir: &Path, options: Options, disk: Disk) -> Result<Arc<Local>> {
         files::create_dir(dir)?;
         let lock = lock(dir)?;
+        let reserve = Arc::new(Reserve::new(dir, options.reserve, disk.clone()));
+        reserve.hold();
+        let local = match Local::start(dir, &options, &disk, &reserve) {
+            // Mail can be read, and removed, on a full disk too.
+            Err(e) if e.kind() == ErrorKind::Full && reserve.release() => {
+                Local::start(dir, &options, &disk, &reserve)?
+            }
+            started => started?,
+        };
+        *local.lock.lock().unwrap_or_else(PoisonError::into_inner) = Some(lock);
+        Ok(local)
+    }
+
+    fn start(dir: &Path, options: &Options, disk: &Disk, reserve: &Arc<Reserve>) -> Result<Arc<Local>> {
         let folder = dir.join(segment::FOLDER);
         files::create_dir(&folder)?;
         remove_unfinished(&folder)?;
@@ -150,7 +172,7 @@ impl Local {
         let (view, replayed) = rebuild::open_view(dir, &journal, &report)?;
         let start = next_start(&journal, &replayed);
         trim(&journal, &replayed);
-        let writer_journal = Journal::begin(&folder, disk, start, options.segment_size)?;
+        let writer_journal = Journal::begin(&folder, disk.clone(), start, options.segment_size)?;
         let shared = Arc::new(Shared {
             dir: dir.to_path_buf(),
             journal: folder,
@@ -158,7 +180,8 @@ impl Local {
             snapshot_min: options.snapshot_min,
             generation: start.generation,
             view,
-            bodies: BodyFiles::open(dir)?,
+            bodies: BodyFiles::open(dir, Arc::clone(reserve))?,
+            reserve: Arc::clone(reserve),
             ids: BodyIds::new(start.generation),
             queue: Queue::default(),
             metrics: Metrics::new(),
@@ -179,7 +202,7 @@ impl Local {
             spawn("store-writer", move || writer.run())?,
             spawn("store-files", move || maintain::run(&tended))?,
         ];
-        Ok(Arc::new(Local { shared, threads: Mutex::new(threads), lock: Mutex::new(Some(lock)) }))
+        Ok(Arc::new(Local { shared, threads: Mutex::new(threads), lock: Mutex::default() }))
     }
 }
 

@@ -31,6 +31,11 @@ pub(super) struct Carried {
 }
 
 impl Work {
+    /// Whether it brings new mail.
+    pub(super) fn brings_mail(&self) -> bool {
+        matches!(self, Work::Commit(batch, _) if !batch.bodies.is_empty())
+    }
+
     /// Octets that it takes in the journal at most.
     pub(super) fn size(&self) -> u64 {
         let bodies = |n: usize| 64 * (n as u64 + 4);

@@ -88,10 +88,7 @@ impl Writer {
         let shared = Arc::clone(&self.shared);
         let _gate = shared.gate();
         let begin = Instant::now();
-        let start = match self.journal.prepare(size) {
-            Ok(start) => start,
-            Err(e) => return self.refuse(works, &e),
-        };
+        let Some((works, start)) = self.prepare(works, size) else { return };
         let mut group = Group { end: start.offset, ..Group::default() };
         let mut rotate = Vec::new();
         for work in works {
@@ -111,6 +108,9 @@ impl Writer {
             }
             Err(e) => {
                 let error = refusal(&e);
+                if error == CommitError::Full {
+                    self.shared.reserve.release();
+                }
                 warn!(error = %e, batches = group.accepted.len(), "cannot write to the journal");
                 std::mem::take(&mut group.accepted).into_iter().for_each(|reply| answer(reply, Err(error)));
             }
@@ -130,8 +130,32 @@ impl Writer {
         }
     }
 
+    /// Makes ready for writing; what cannot be done for want of room is refused, new mail first.
+    fn prepare(&mut self, mut works: Vec<Work>, size: u64) -> Option<(Vec<Work>, Position)> {
+        let full = || std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let mut prepared = if self.shared.reserve.hold() { self.journal.prepare(size) } else { Err(full()) };
+        if let Err(e) = &prepared
+            && is_full(e)
+        {
+            self.shared.reserve.release();
+            let (mail, rest) = works.into_iter().partition(Work::brings_mail);
+            self.refuse(mail, e);
+            works = rest;
+            prepared = self.journal.prepare(works.iter().map(Work::size).sum());
+        }
+        match prepared {
+            Ok(start) => Some((works, start)),
+            Err(e) => {
+                self.refuse(works, &e);
+                None
+            }
+        }
+    }
+
     fn refuse(&self, works: Vec<Work>, e: &std::io::Error) {
-        warn!(error = %e, "cannot write to the journal");
+        if !works.is_empty() {
+            warn!(error = %e, "cannot write to the journal");
+        }
         for work in works {
             let (Work::Commit(_, reply) | Work::Carry(_, reply) | Work::Rotate(reply)) = work;
             answer(reply, Err(refusal(e)));

@@ -9,7 +9,7 @@ fn settle(engine: &Local) {
 
 #[test]
 fn keeps_disk_use_bounded() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let engine = open(dir.path());
     let mut alive: Vec<(Vec<u8>, BodyId, Vec<u8>)> = Vec::new();
     for n in 0..600u64 {
@@ -38,7 +38,7 @@ fn keeps_disk_use_bounded() {
 
 #[test]
 fn removes_every_octet_of_removed_mail() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let engine = open(dir.path());
     let secret = b"this was private";
     let kept = put_body(&engine, b"kept", b"to be kept").unwrap();
@@ -66,7 +66,7 @@ fn contains(dir: &Path, needle: &[u8]) -> bool {
 
 #[test]
 fn starts_from_the_snapshot() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     {
         let engine = open(dir.path());
         for n in 0..2000u32 {
@@ -85,7 +85,7 @@ fn starts_from_the_snapshot() {
 
 #[test]
 fn merges_runs_while_rows_come_in() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let engine = open(dir.path());
     for round in 0..40u8 {
         for n in 0..20u8 {

@@ -54,7 +54,7 @@ fn cut(path: &Path, by: u64) {
 
 #[test]
 fn keeps_what_is_whole_when_the_journal_is_flipped() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let stored = filled(dir.path());
     let segments = journal_files(dir.path(), "log");
     assert!(segments.len() > 2);
@@ -74,7 +74,7 @@ fn keeps_what_is_whole_when_the_journal_is_flipped() {
 
 #[test]
 fn names_the_place_of_damage() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let stored = filled(dir.path());
     let row = open(dir.path()).shared.find(stored[5].1).unwrap();
     let place = row.place.unwrap();
@@ -90,7 +90,7 @@ fn names_the_place_of_damage() {
 
 #[test]
 fn names_a_damaged_frame() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let stored = filled(dir.path());
     let place = open(dir.path()).shared.find(stored[3].1).unwrap().place.unwrap();
     let segment = segment::Segment::path(&dir.path().join("journal"), place.segment);
@@ -106,7 +106,7 @@ fn names_a_damaged_frame() {
 
 #[test]
 fn cuts_an_unfinished_write() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let engine = open(dir.path());
     put(&engine, b"a", b"1").unwrap();
     put(&engine, b"b", &noise(1, 3000)).unwrap();
@@ -133,7 +133,7 @@ fn cuts_an_unfinished_write() {
 
 #[test]
 fn is_not_fooled_by_frames_in_bodies() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let stored = filled(dir.path());
     let segment = fs::read(&journal_files(dir.path(), "log")[0]).unwrap();
     let engine = open(dir.path());
@@ -153,7 +153,7 @@ fn is_not_fooled_by_frames_in_bodies() {
 
 #[test]
 fn names_what_a_cut_segment_lost() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let stored = filled(dir.path());
     for (i, by) in [1, 9, 500, 20_000, 1_000_000].into_iter().enumerate() {
         let copy = copied(dir.path());
@@ -167,7 +167,7 @@ fn names_what_a_cut_segment_lost() {
 
 #[test]
 fn names_what_a_deleted_file_lost() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let stored = filled(dir.path());
     let large: Vec<_> = fs::read_dir(dir.path().join("bodies")).unwrap().map(|e| e.unwrap().path()).collect();
     assert_eq!(large.len(), 3);
@@ -183,7 +183,7 @@ fn names_what_a_deleted_file_lost() {
 
 #[test]
 fn never_gives_out_a_wrong_octet_of_a_large_body() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let stored = filled(dir.path());
     let (_, id, content) = &stored[7];
     let path = dir.path().join("bodies").join(format!("{:016x}", id.get()));
@@ -211,7 +211,7 @@ fn never_gives_out_a_wrong_octet_of_a_large_body() {
 
 #[test]
 fn makes_a_damaged_view_anew() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let stored = filled(dir.path());
     open(dir.path()).compact(false).unwrap();
     let view: Vec<_> = fs::read_dir(dir.path().join("view")).unwrap().map(|e| e.unwrap().path()).collect();
@@ -257,7 +257,7 @@ fn mended(dir: &Path, stored: &[(Vec<u8>, BodyId, Vec<u8>)]) {
 
 #[test]
 fn keeps_what_is_whole_of_a_damaged_snapshot() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let engine = open(dir.path());
     for n in 0..1000u32 {
         put(&engine, &[&[0x80], &n.to_be_bytes()[..]].concat(), &noise(u64::from(n), 200)).unwrap();
@@ -283,7 +283,7 @@ fn keeps_what_is_whole_of_a_damaged_snapshot() {
 
 #[test]
 fn refuses_formats_of_later_versions() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     filled(dir.path());
     let path = &journal_files(dir.path(), "log")[0];
     let mut content = fs::read(path).unwrap();

@@ -10,7 +10,7 @@ fn limit(disk: &Disk, room: Option<u64>) {
 
 #[test]
 fn refuses_when_full_and_goes_on_when_there_is_room() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let disk = Disk::default();
     let engine = open_on(dir.path(), &disk);
     put(&engine, b"before", b"1").unwrap();
@@ -29,6 +29,7 @@ fn refuses_when_full_and_goes_on_when_there_is_room() {
         assert!(put_body(&engine, b"body", &noise(9, 5000)).is_err());
         assert_eq!(engine.get(b"before").unwrap().as_deref(), Some(&b"1"[..]));
         limit(&disk, None);
+        put_body(&engine, b"body", &noise(9, 5000)).unwrap();
         put(&engine, &room.to_be_bytes().map(|b| b | 0x40), b"after").unwrap();
         sound(&engine);
         let copy = crashed(&engine);
@@ -38,7 +39,7 @@ fn refuses_when_full_and_goes_on_when_there_is_room() {
 
 #[test]
 fn never_trusts_a_disk_after_a_failed_sync() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let disk = Disk::default();
     let engine = open_on(dir.path(), &disk);
     put(&engine, b"before", b"1").unwrap();
@@ -60,7 +61,7 @@ fn never_trusts_a_disk_after_a_failed_sync() {
 
 #[test]
 fn answers_when_the_view_cannot_be_written() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let engine = open(dir.path());
     put(&engine, b"a", b"1").unwrap();
     // A folder without room for a run: its place is taken.
@@ -77,4 +78,26 @@ fn answers_when_the_view_cannot_be_written() {
     drop(upkeep);
     engine.close();
     assert_eq!(rows(&*open(dir.path())).len(), 2);
+}
+
+#[test]
+fn removes_mail_and_opens_on_a_full_disk() {
+    let dir = folder();
+    let disk = Disk::default();
+    let engine = open_on(dir.path(), &disk);
+    let id = put_body(&engine, b"mail", &noise(1, 5000)).unwrap();
+    // As much as a removal needs, and less than a message does.
+    limit(&disk, Some(1000));
+    assert_eq!(put_body(&engine, b"more", &noise(2, 5000)), Err(CommitError::Full));
+    assert!(!engine.shared.reserve.is_held());
+    assert_eq!(engine.body_writer().write(&noise(3, 300_000)).unwrap_err().kind(), crate::ErrorKind::Full);
+    remove_body(&engine, b"mail", id);
+    engine.close();
+    limit(&disk, Some(100));
+    let engine = open_on(dir.path(), &disk);
+    assert!(rows(&*engine).is_empty());
+    assert_eq!(put_body(&engine, b"more", b"small"), Err(CommitError::Full));
+    limit(&disk, None);
+    put_body(&engine, b"more", b"small").unwrap();
+    sound(&engine);
 }

@@ -21,7 +21,13 @@ mod model;
 
 /// Small files, so that a short test sees many of them.
 fn small() -> Options {
-    Options { segment_size: 64 * 1024, snapshot_min: 32 * 1024, ..Options::default() }
+    Options { segment_size: 64 * 1024, snapshot_min: 32 * 1024, reserve: 64 * 1024, ..Options::default() }
+}
+
+/// A folder of this test, in memory where that can be: thousands of syncs cost nothing there, and no test here asks
+/// what a power cut leaves.
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
 fn open(dir: &Path) -> Arc<Local> {
@@ -139,7 +145,7 @@ fn crashed(engine: &Local) -> tempfile::TempDir {
 }
 
 fn copied(dir: &Path) -> tempfile::TempDir {
-    let copy = tempfile::tempdir().unwrap();
+    let copy = folder();
     copy_dir(dir, copy.path());
     copy
 }
@@ -159,7 +165,7 @@ fn copy_dir(from: &Path, to: &Path) {
 
 #[test]
 fn refuses_a_second_process() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let first = open(dir.path());
     let second = Local::open(dir.path(), small()).unwrap_err();
     assert_eq!(second.kind(), crate::ErrorKind::Locked);
@@ -170,7 +176,7 @@ fn refuses_a_second_process() {
 
 #[test]
 fn fails_what_comes_after_the_end() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let engine = open(dir.path());
     engine.close();
     assert_eq!(put(&engine, b"k", b"v"), Err(CommitError::Failed));
@@ -178,7 +184,7 @@ fn fails_what_comes_after_the_end() {
 
 #[test]
 fn keeps_everything_over_restarts() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let large = noise(1, 700_000);
     let (small_id, large_id) = {
         let engine = open(dir.path());
@@ -199,7 +205,7 @@ fn keeps_everything_over_restarts() {
 
 #[test]
 fn never_gives_a_body_number_again() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let first = put_body(&open(dir.path()), b"a", b"1").unwrap();
     // The segments with their count of openings are lost; the view still knows the body.
     journal_files(dir.path(), "log").iter().for_each(|path| fs::remove_file(path).unwrap());
@@ -209,7 +215,7 @@ fn never_gives_a_body_number_again() {
 
 #[test]
 fn drops_bodies_that_nobody_wants() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let engine = open(dir.path());
     drop(body(&engine, &noise(1, 700_000)));
     let mut unfinished = engine.body_writer();
@@ -223,7 +229,7 @@ fn drops_bodies_that_nobody_wants() {
 
 #[test]
 fn copies_itself_while_it_works() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let store = Store::open(dir.path(), small()).unwrap();
     let now = std::time::UNIX_EPOCH;
     let account = store.open_account("mox", crate::INITIAL_MAILBOXES, now).wait().unwrap();
@@ -252,7 +258,7 @@ fn copies_itself_while_it_works() {
 
 #[test]
 fn tells_how_far_it_is() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     {
         let engine = open(dir.path());
         (0..200u32).for_each(|n| put(&engine, &n.to_be_bytes().map(|b| b | 0x80), &noise(1, 500)).unwrap());
@@ -269,7 +275,7 @@ fn tells_how_far_it_is() {
 
 #[test]
 fn conflicts_name_the_precondition() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let engine = open(dir.path());
     put(&engine, b"a", b"1").unwrap();
     let pre = vec![Pre::Equals(b"a".to_vec(), b"1".to_vec()), Pre::Absent(b"a".to_vec())];

@@ -103,7 +103,7 @@ impl Model {
 }
 
 fn run(steps: &[Step]) {
-    let mut dir = tempfile::tempdir().unwrap();
+    let mut dir = folder();
     let mut engine = open(dir.path());
     let mut model = Model::default();
     for (n, step) in (0u64..).zip(steps) {

@@ -1,0 +1,66 @@
+//! Room that is kept back, so that a full disk can be cleared up: removing mail writes to the journal too, and so does
+//! opening the store. New mail is refused while there is no such room.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use tracing::warn;
+
+use super::{disk::Disk, files};
+
+/// A file that takes up room until that is needed.
+#[derive(Debug)]
+pub(super) struct Reserve {
+    path: PathBuf,
+    len: u64,
+    disk: Disk,
+    held: AtomicBool,
+}
+
+impl Reserve {
+    /// A reserve of `len` octets in `dir`; of none if that is zero.
+    pub(super) fn new(dir: &Path, len: u64, disk: Disk) -> Reserve {
+        Reserve { path: dir.join("reserve"), len, disk, held: AtomicBool::new(false) }
+    }
+
+    /// Makes sure that there is room, if that can be done. New mail is taken only while this holds.
+    pub(super) fn hold(&self) -> bool {
+        if self.held.load(Ordering::Acquire) {
+            return true;
+        }
+        let hold = || {
+            let file = File::options().create(true).truncate(false).write(true).open(&self.path)?;
+            self.disk.allocate(&file, 0, self.len)
+        };
+        let held = self.len == 0 || hold().is_ok();
+        if !held {
+            // What could be had of it is needed elsewhere.
+            self.remove();
+        }
+        self.held.store(held, Ordering::Release);
+        held
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        self.held.load(Ordering::Acquire)
+    }
+
+    /// Gives the room free; `false` when there is none to give.
+    pub(super) fn release(&self) -> bool {
+        let held = self.held.swap(false, Ordering::AcqRel) && self.len > 0;
+        if held {
+            warn!("no room on the disk: new mail is refused until there is");
+            self.remove();
+        }
+        held
+    }
+
+    fn remove(&self) {
+        if let Err(e) = files::remove(&self.path) {
+            warn!(error = %e, "cannot give reserved room free");
+        }
+    }
+}
