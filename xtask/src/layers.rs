@@ -27,7 +27,6 @@ pub const NOT_BELOW_THE_LINE: [&str; 9] = [
     "hickory-resolver",
     "hickory-proto",
     "hickory-net",
-    "sled",
     "metrics",
     "rand",
 ];
@@ -76,7 +75,7 @@ pub const RULES: &[Rule] = &[
         house: &["dns", "message", "smtp-parser"],
         // tokio for the channel a commit is waited for with; no runtime.
         // nix to reserve room on disk and to lock the folder.
-        outside: &["bytes", "crc32c", "metrics", "nix", "sled", "tokio[sync]", "tracing", "zeroize"],
+        outside: &["bytes", "crc32c", "metrics", "nix", "tokio[sync]", "tracing", "zeroize"],
     },
     Rule {
         name: "dns-hickory",

@@ -18,6 +18,9 @@ use metrics::{
 use moxd_smtpserver::{Reveal, Server, Settings, Stop};
 use tracing_subscriber::fmt::MakeWriter;
 
+/// Which logs are wanted is known to the whole process: conversations that are observed come one after the other.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// Logs in, and sends a message with a secret in it.
 async fn talk(reveal: Reveal) {
     let stop = Stop::new();
@@ -82,6 +85,7 @@ async fn logged(level: tracing::Level, reveal: Reveal) -> String {
 
 #[tokio::test]
 async fn a_connection_is_two_lines_and_a_failed_login_one() {
+    let _alone = ALONE.lock().await;
     let log = logged(tracing::Level::INFO, Reveal::default()).await;
     let lines: Vec<_> = log.lines().filter(|line| line.contains("smtpserver: ")).collect();
     assert_eq!(lines.len(), 3, "{log}");
@@ -95,6 +99,7 @@ async fn a_connection_is_two_lines_and_a_failed_login_one() {
 
 #[tokio::test]
 async fn no_level_shows_secrets() {
+    let _alone = ALONE.lock().await;
     let log = logged(tracing::Level::TRACE, Reveal::default()).await;
     for (text, there) in [
         ("LS: 220 localhost ESMTP moxd", true),
@@ -112,6 +117,7 @@ async fn no_level_shows_secrets() {
 
 #[tokio::test]
 async fn secrets_are_shown_to_who_insists() {
+    let _alone = ALONE.lock().await;
     let log = logged(tracing::Level::TRACE, Reveal { auth: true, data: true }).await;
     assert!(log.contains("RC: AG1veEBsb2NhbGhvc3QAbW94bW94bW94"), "{log}");
     assert!(log.contains("a confession"), "{log}");
@@ -187,6 +193,7 @@ impl Recorder for Numbers {
 
 #[tokio::test]
 async fn counts_what_happens() {
+    let _alone = ALONE.lock().await;
     let numbers = Numbers::default();
     let _guard = metrics::set_default_local_recorder(&numbers);
     talk(Reveal::default()).await;
