@@ -20,7 +20,7 @@ pub struct Rule {
 pub const FIRST_WITH_RUNTIME: u8 = 3;
 
 /// What nothing below [`FIRST_WITH_RUNTIME`] may depend on, whatever its row says.
-pub const NOT_BELOW_THE_LINE: [&str; 9] = [
+pub const NOT_BELOW_THE_LINE: [&str; 8] = [
     "tokio",
     "tokio-rustls",
     "rustls",
