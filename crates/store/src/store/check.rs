@@ -25,7 +25,7 @@ struct Account<'a> {
     row: AccountRow,
     size: u64,
     ids: HashSet<MessageId>,
-    bodies: &'a mut HashMap<BodyId, String>,
+    bodies: &'a mut HashMap<BodyId, Option<String>>,
     findings: &'a mut Vec<Finding>,
 }
 
@@ -38,7 +38,9 @@ impl Store {
     /// When the checking itself cannot be done.
     pub fn check(&self) -> Result<Vec<Finding>> {
         let mut findings = self.engine().check()?;
-        let mut bodies = HashMap::new();
+        // Only of bodies that cannot be read it matters whose they are.
+        let mut bodies: HashMap<_, _> =
+            findings.iter().filter_map(Finding::body).map(|body| (body, None)).collect();
         for (name, id) in self.accounts()? {
             let key = Key::of(tables::ACCOUNTS, id).done();
             let Some(row) = self.engine().get(&key)?.and_then(|raw| AccountRow::decode(&raw)) else {
@@ -54,9 +56,8 @@ impl Store {
             Account { store: self, id, name, row, size, ids, bodies, findings }.check()?;
         }
         for finding in &mut findings {
-            if let Some(message) = finding.body().and_then(|body| bodies.get(&body)) {
-                let message = message.clone();
-                finding.concerns(&message);
+            if let Some(Some(message)) = finding.body().and_then(|body| bodies.get(&body)) {
+                finding.concerns(message);
             }
         }
         Ok(findings)
@@ -171,8 +172,9 @@ impl Account<'_> {
             }
         }
         for part in message.prefix.iter().chain([&message.body]) {
-            let concerned = format!("account {}, {place}, message {}", self.name, message.id.get());
-            self.bodies.entry(part.body).or_insert(concerned);
+            if let Some(concerned) = self.bodies.get_mut(&part.body) {
+                *concerned = Some(format!("account {}, {place}, message {}", self.name, message.id.get()));
+            }
             match engine.body_len(part.body) {
                 Ok(len) if len == part.size => {}
                 Ok(len) => {

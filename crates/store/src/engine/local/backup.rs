@@ -14,21 +14,22 @@ pub(super) fn backup(shared: &Shared, to: &Path) -> Result<()> {
     if fs::exists(to).map_err(|e| Error::io(to.display().to_string(), e))? {
         return Err(Error::new(ErrorKind::Failed, format!("{} exists already", to.display())));
     }
-    let _kept = shared.keep.read().unwrap_or_else(PoisonError::into_inner);
+    let _kept = shared.tending.keep.read().unwrap_or_else(PoisonError::into_inner);
     let end = shared.position();
     let journal = to.join(segment::FOLDER);
     let large = to.join(bodies::FOLDER);
     files::create_dir(&journal)?;
     files::create_dir(&large)?;
-    for path in rebuild::snapshots(&shared.journal)? {
+    for path in rebuild::snapshots(&shared.settings.journal)? {
         copy(&path, &journal, u64::MAX)?;
     }
-    for number in Segment::list(&shared.journal)?.into_iter().filter(|number| *number <= end.segment) {
+    for number in Segment::list(&shared.settings.journal)?.into_iter().filter(|number| *number <= end.segment)
+    {
         let len = if number == end.segment { end.offset } else { u64::MAX };
-        copy(&Segment::path(&shared.journal, number), &journal, len)?;
+        copy(&Segment::path(&shared.settings.journal, number), &journal, len)?;
     }
     // Those that came after the position are in nobody's way; the copy's first opening removes them.
-    for path in files::list(&shared.dir.join(bodies::FOLDER))? {
+    for path in files::list(&shared.settings.dir.join(bodies::FOLDER))? {
         copy(&path, &large, u64::MAX)?;
     }
     [journal.as_path(), &large, to].into_iter().try_for_each(files::sync_dir)

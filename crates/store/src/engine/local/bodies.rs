@@ -119,7 +119,7 @@ impl BodyFiles {
     /// # Errors
     /// `Full` without trying while there is no room for new mail.
     pub(crate) fn spill(self: &Arc<BodyFiles>, id: BodyId) -> Result<SpillWriter> {
-        if !self.reserve.is_held() {
+        if !self.reserve.hold() {
             return Err(Error::new(ErrorKind::Full, "no room for new mail"));
         }
         let tmp = self.tmp.join(format!("{:016x}", id.get()));

@@ -30,7 +30,9 @@ const SPARSE: u64 = 60;
 /// Octets that are carried forward in one frame.
 const CARRY: usize = 1024 * 1024;
 /// How long the thread sleeps at most when nothing rings.
-const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_secs(10);
+/// How long it sleeps at most when something could not be done.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// What belongs to whoever tends the files; one at a time.
 pub(super) struct Upkeep {
@@ -50,9 +52,9 @@ impl Upkeep {
 pub(super) fn run(shared: &Shared) {
     let _ended = Ended(shared);
     sweep(shared);
-    while !shared.stop.load(Ordering::Acquire) {
-        tend(shared);
-        shared.maintain.wait(PAUSE);
+    while !shared.tending.stop.load(Ordering::Acquire) {
+        let pause = if tend(shared) { PAUSE } else { RETRY };
+        shared.tending.bell.wait(pause);
     }
     let settle = || {
         let _upkeep = shared.upkeep();
@@ -68,32 +70,35 @@ struct Ended<'a>(&'a Shared);
 
 impl Drop for Ended<'_> {
     fn drop(&mut self) {
-        self.0.flush_failed.store(true, Ordering::Relaxed);
-        self.0.flushed.ring();
+        self.0.tending.flush_failed.store(true, Ordering::Relaxed);
+        self.0.tending.flushed.ring();
     }
 }
 
-fn tend(shared: &Shared) {
+/// Does what there is to do; `false` when some of it has to be tried again.
+fn tend(shared: &Shared) -> bool {
     let mut upkeep = shared.upkeep();
-    if shared.view_is_damaged.load(Ordering::Acquire) {
+    if shared.tending.view_is_damaged.load(Ordering::Acquire) {
         match rebuild_view(shared) {
-            Ok(()) => shared.view_is_damaged.store(false, Ordering::Release),
+            Ok(()) => shared.tending.view_is_damaged.store(false, Ordering::Release),
             Err(e) => error!(error = %e, "cannot make the view anew"),
         }
     }
     let flushed = flush_frozen(shared);
-    shared.flush_failed.store(flushed.is_err(), Ordering::Relaxed);
-    shared.reserve.hold();
+    shared.tending.flush_failed.store(flushed.is_err(), Ordering::Relaxed);
+    let has_room = shared.reserve.hold();
     if let Err(e) = flushed.and_then(|()| tidy(shared, &mut upkeep)) {
         shared.note_damage(&e);
         error!(error = %e, "cannot tend the store's files; trying again");
+        return false;
     }
+    has_room
 }
 
 /// What makes room comes before what needs some for a while.
 fn tidy(shared: &Shared, upkeep: &mut Upkeep) -> Result<()> {
     // Somebody copies files: none may go meanwhile.
-    let removing = shared.keep.try_write();
+    let removing = shared.tending.keep.try_write();
     if removing.is_ok() {
         remove_unlinked(shared)?;
         reclaim(shared, upkeep, SPARSE)?;
@@ -114,7 +119,7 @@ fn flush_frozen(shared: &Shared) -> Result<()> {
             Err(e) if e.kind() == ErrorKind::Full && shared.reserve.release() => shared.view.flush(),
             flushed => flushed,
         };
-        shared.flushed.ring();
+        shared.tending.flushed.ring();
         flushed?;
     }
     Ok(())
@@ -135,7 +140,8 @@ fn merge(shared: &Shared) -> Result<()> {
 }
 
 fn remove_unlinked(shared: &Shared) -> Result<()> {
-    let unlinked = std::mem::take(&mut *shared.unlinked.lock().unwrap_or_else(PoisonError::into_inner));
+    let unlinked =
+        std::mem::take(&mut *shared.tending.unlinked.lock().unwrap_or_else(PoisonError::into_inner));
     unlinked.into_iter().try_for_each(|id| shared.bodies.remove(id))
 }
 
@@ -143,7 +149,7 @@ fn remove_unlinked(shared: &Shared) -> Result<()> {
 fn sweep(shared: &Shared) {
     let sweep = || {
         for id in shared.bodies.list()? {
-            let is_old = id.generation() < shared.generation;
+            let is_old = id.generation() < shared.settings.generation;
             if is_old && shared.view.get(&bodyrow::key(id))?.is_none() {
                 shared.bodies.remove(id)?;
             }
@@ -164,13 +170,13 @@ fn snapshot_is_due(shared: &Shared, upkeep: &Upkeep) -> Result<bool> {
     if state.runs.is_empty() {
         return Ok(false);
     }
-    if state.manifest.journaled > size.max(shared.snapshot_min) {
+    if state.manifest.journaled > size.max(shared.settings.snapshot_min) {
         return Ok(true);
     }
     let since = upkeep.snapshot.as_ref().map_or(0, |s| s.position().segment);
     let live = state.live();
     let mut dead = 0;
-    for number in Segment::list(&shared.journal)? {
+    for number in Segment::list(&shared.settings.journal)? {
         let alive = live.get(&number).copied().unwrap_or(0);
         let len = file_len(shared, number)?;
         // Only what a newer snapshot would make room for.
@@ -178,11 +184,11 @@ fn snapshot_is_due(shared: &Shared, upkeep: &Upkeep) -> Result<bool> {
             dead += len - alive;
         }
     }
-    Ok(dead > size.max(shared.segment_size))
+    Ok(dead > size.max(shared.settings.segment_size))
 }
 
 fn file_len(shared: &Shared, number: u64) -> Result<u64> {
-    let path = Segment::path(&shared.journal, number);
+    let path = Segment::path(&shared.settings.journal, number);
     Ok(fs::metadata(&path).map_err(|e| Error::io(path.display().to_string(), e))?.len())
 }
 
@@ -191,20 +197,21 @@ pub(super) fn snapshot(shared: &Shared, upkeep: &mut Upkeep) -> Result<()> {
     let state = shared.view.state();
     let Some(newest) = state.runs.first() else { return Ok(()) };
     let position = newest.position();
-    let path = rebuild::snapshot_path(&shared.journal, position);
-    let old = rebuild::snapshots(&shared.journal)?;
+    let path = rebuild::snapshot_path(&shared.settings.journal, position);
+    let old = rebuild::snapshots(&shared.settings.journal)?;
     if old.contains(&path) {
         return Ok(());
     }
     let new = path.with_extension("new");
     files::remove(&new)?;
-    let merged = shared.view.merge(&state.runs, Some(&new), || flush_frozen(shared));
-    if let Err(e) = merged {
-        files::remove(&new)?;
-        return Err(e);
+    let merge = || shared.view.merge(&state.runs, Some(&new), || flush_frozen(shared));
+    match merge() {
+        // What a snapshot lets go is more than it needs.
+        Err(e) if e.kind() == ErrorKind::Full && shared.reserve.release() => merge()?,
+        merged => merged?,
     }
     fs::rename(&new, &path).map_err(|e| Error::io(path.display().to_string(), e))?;
-    files::sync_dir(&shared.journal)?;
+    files::sync_dir(&shared.settings.journal)?;
     upkeep.snapshot = Some(Arc::new(Run::open(&path)?));
     shared.view.snapshot_taken(state.manifest.journaled)?;
     old.iter().try_for_each(|path| files::remove(path))
@@ -215,7 +222,7 @@ pub(super) fn snapshot(shared: &Shared, upkeep: &mut Upkeep) -> Result<()> {
 pub(super) fn reclaim(shared: &Shared, upkeep: &mut Upkeep, sparse: u64) -> Result<()> {
     // What the snapshot does not reflect is needed to make the view anew.
     let Some(until) = upkeep.snapshot.as_ref().map(|s| s.position().segment) else { return Ok(()) };
-    for number in Segment::list(&shared.journal)?.into_iter().filter(|number| *number < until) {
+    for number in Segment::list(&shared.settings.journal)?.into_iter().filter(|number| *number < until) {
         let alive = || shared.view.state().live().get(&number).copied().unwrap_or(0);
         if alive() > 0
             && alive() * 100 < file_len(shared, number)? * sparse
@@ -225,7 +232,7 @@ pub(super) fn reclaim(shared: &Shared, upkeep: &mut Upkeep, sparse: u64) -> Resu
             upkeep.damaged.insert(number);
         }
         if alive() == 0 {
-            files::remove(&Segment::path(&shared.journal, number))?;
+            files::remove(&Segment::path(&shared.settings.journal, number))?;
         }
     }
     Ok(())
@@ -234,7 +241,7 @@ pub(super) fn reclaim(shared: &Shared, upkeep: &mut Upkeep, sparse: u64) -> Resu
 /// Writes the bodies of a segment that are alive again, further on. `false` when some could not be read: then the
 /// segment has to stay, so that it can be told what was lost.
 fn carry(shared: &Shared, number: u64) -> Result<bool> {
-    let (segment, _) = Segment::open(&shared.journal, number)?;
+    let (segment, _) = Segment::open(&shared.settings.journal, number)?;
     let mut all_whole = true;
     let mut waiting: Vec<Carried> = Vec::new();
     let mut octets = 0;
@@ -287,7 +294,7 @@ pub(super) fn send(
             Err(oneshot::error::TryRecvError::Closed) => return Err(closed()),
             Err(oneshot::error::TryRecvError::Empty) => {
                 flush_frozen(shared)?;
-                shared.maintain.wait(Duration::from_millis(5));
+                shared.tending.bell.wait(Duration::from_millis(5));
             }
         }
     }
@@ -297,7 +304,7 @@ pub(super) fn send(
 fn rebuild_view(shared: &Shared) -> Result<()> {
     info!("the view is damaged: making it anew from the journal");
     let _gate = shared.gate();
-    let journal = Files::open(&shared.journal)?;
+    let journal = Files::open(&shared.settings.journal)?;
     let fresh = View::beside(&shared.view);
     journal.rebuild(&fresh, Some(shared.position()), &|_| {})?;
     shared.view.become_like(&fresh)
@@ -305,7 +312,7 @@ fn rebuild_view(shared: &Shared) -> Result<()> {
 
 /// Everything that makes room, now: see [`Engine::compact`](crate::engine::Engine::compact).
 pub(super) fn compact(shared: &Shared, thorough: bool) -> Result<()> {
-    let _removing = shared.keep.write().unwrap_or_else(PoisonError::into_inner);
+    let _removing = shared.tending.keep.write().unwrap_or_else(PoisonError::into_inner);
     let mut upkeep = shared.upkeep();
     if thorough {
         send(shared, Work::Rotate)?;

@@ -107,11 +107,7 @@ pub struct Local {
 
 /// What the engine's threads and its callers share.
 struct Shared {
-    dir: PathBuf,
-    journal: PathBuf,
-    segment_size: u64,
-    snapshot_min: u64,
-    generation: u64,
+    settings: Settings,
     view: View,
     bodies: Arc<BodyFiles>,
     ids: BodyIds,
@@ -121,21 +117,51 @@ struct Shared {
     position: Mutex<Position>,
     /// Held by the writer while it works on a group, and by whoever needs it to stand still.
     gate: Mutex<()>,
-    /// Held by whoever tends the files. Taken after `keep`, before `gate`.
+    /// New mail is taken only while this is held.
+    reserve: Arc<Reserve>,
+    tending: Tending,
+}
+
+/// What does not change while the engine is open.
+struct Settings {
+    dir: PathBuf,
+    journal: PathBuf,
+    segment_size: u64,
+    snapshot_min: u64,
+    /// How often the journal has been opened.
+    generation: u64,
+}
+
+/// What has to do with tending the files behind the journal.
+struct Tending {
+    /// Held by whoever tends them. Taken after `keep`, before the gate.
     upkeep: Mutex<Upkeep>,
     /// Held for reading by whoever needs that no file is removed.
     keep: RwLock<()>,
-    /// Wakes the thread that tends the files.
-    maintain: Bell,
+    /// Wakes the thread that tends them.
+    bell: Bell,
     /// Rung when a run was written.
     flushed: Bell,
     /// Bodies whose files can go.
     unlinked: Mutex<Vec<BodyId>>,
-    /// New mail is taken only while this is held.
-    reserve: Arc<Reserve>,
     flush_failed: AtomicBool,
     view_is_damaged: AtomicBool,
     stop: AtomicBool,
+}
+
+impl Tending {
+    fn with(snapshot: Option<Arc<view::Run>>) -> Tending {
+        Tending {
+            upkeep: Mutex::new(Upkeep::with(snapshot)),
+            keep: RwLock::default(),
+            bell: Bell::default(),
+            flushed: Bell::default(),
+            unlinked: Mutex::default(),
+            flush_failed: AtomicBool::new(false),
+            view_is_damaged: AtomicBool::new(false),
+            stop: AtomicBool::new(false),
+        }
+    }
 }
 
 impl Local {
@@ -174,27 +200,22 @@ impl Local {
         trim(&journal, &replayed);
         let writer_journal = Journal::begin(&folder, disk.clone(), start, options.segment_size)?;
         let shared = Arc::new(Shared {
-            dir: dir.to_path_buf(),
-            journal: folder,
-            segment_size: options.segment_size,
-            snapshot_min: options.snapshot_min,
-            generation: start.generation,
+            settings: Settings {
+                dir: dir.to_path_buf(),
+                journal: folder,
+                segment_size: options.segment_size,
+                snapshot_min: options.snapshot_min,
+                generation: start.generation,
+            },
             view,
             bodies: BodyFiles::open(dir, Arc::clone(reserve))?,
-            reserve: Arc::clone(reserve),
             ids: BodyIds::new(start.generation),
             queue: Queue::default(),
             metrics: Metrics::new(),
             position: Mutex::new(writer_journal.position()),
             gate: Mutex::default(),
-            upkeep: Mutex::new(Upkeep::with(journal.snapshot)),
-            keep: RwLock::default(),
-            maintain: Bell::default(),
-            flushed: Bell::default(),
-            unlinked: Mutex::default(),
-            flush_failed: AtomicBool::new(false),
-            view_is_damaged: AtomicBool::new(false),
-            stop: AtomicBool::new(false),
+            reserve: Arc::clone(reserve),
+            tending: Tending::with(journal.snapshot),
         });
         let writer = Writer { shared: Arc::clone(&shared), journal: writer_journal };
         let tended = Arc::clone(&shared);
@@ -278,7 +299,7 @@ impl Shared {
     }
 
     fn upkeep(&self) -> MutexGuard<'_, Upkeep> {
-        self.upkeep.lock().unwrap_or_else(PoisonError::into_inner)
+        self.tending.upkeep.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
@@ -287,9 +308,9 @@ impl Shared {
 
     /// Has the view made anew if that is what an error asks for.
     fn note_damage(&self, e: &Error) {
-        if e.kind() == ErrorKind::Damaged && !self.view_is_damaged.swap(true, Ordering::AcqRel) {
+        if e.kind() == ErrorKind::Damaged && !self.tending.view_is_damaged.swap(true, Ordering::AcqRel) {
             error!(error = %e, "the view is damaged");
-            self.maintain.ring();
+            self.tending.bell.ring();
         }
     }
 
@@ -301,7 +322,7 @@ impl Shared {
 
     /// Reads a body that stands in the journal.
     fn inline(&self, row: &BodyRow, place: Position, offset: u64) -> Result<Bytes> {
-        let path = Segment::path(&self.journal, place.segment);
+        let path = Segment::path(&self.settings.journal, place.segment);
         let at = || format!("{} at {}", path.display(), place.offset);
         let segment = File::open(&path).map_err(|e| Error::io(path.display().to_string(), e))?;
         let octets = files::read_at(&segment, place.offset, row.len).map_err(|e| match e.kind() {
@@ -336,8 +357,8 @@ impl Shared {
     /// Files of these bodies are removed when it is convenient.
     fn remove_later(&self, bodies: Vec<BodyId>) {
         if !bodies.is_empty() {
-            self.unlinked.lock().unwrap_or_else(PoisonError::into_inner).extend(bodies);
-            self.maintain.ring();
+            self.tending.unlinked.lock().unwrap_or_else(PoisonError::into_inner).extend(bodies);
+            self.tending.bell.ring();
         }
     }
 }
@@ -390,8 +411,8 @@ impl Engine for Local {
         for (i, thread) in threads.into_iter().enumerate() {
             // The first is the writer; the other goes on until that has done all it took.
             if i > 0 {
-                self.shared.stop.store(true, Ordering::Release);
-                self.shared.maintain.ring();
+                self.shared.tending.stop.store(true, Ordering::Release);
+                self.shared.tending.bell.ring();
             }
             if thread.join().is_err() {
                 error!("a thread of the store has panicked");
@@ -410,7 +431,7 @@ impl Drop for Local {
 
 impl fmt::Debug for Local {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Local").field("dir", &self.shared.dir).finish_non_exhaustive()
+        f.debug_struct("Local").field("dir", &self.shared.settings.dir).finish_non_exhaustive()
     }
 }
 

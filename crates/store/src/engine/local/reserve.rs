@@ -44,10 +44,6 @@ impl Reserve {
         held
     }
 
-    pub(super) fn is_held(&self) -> bool {
-        self.held.load(Ordering::Acquire)
-    }
-
     /// Gives the room free; `false` when there is none to give.
     pub(super) fn release(&self) -> bool {
         let held = self.held.swap(false, Ordering::AcqRel) && self.len > 0;

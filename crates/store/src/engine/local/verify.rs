@@ -21,7 +21,7 @@ const MAX_NAMED: usize = 100;
 
 /// Checks journal, snapshot, bodies and view.
 pub(super) fn check(shared: &Shared) -> Result<Vec<Finding>> {
-    let _kept = shared.keep.read().unwrap_or_else(PoisonError::into_inner);
+    let _kept = shared.tending.keep.read().unwrap_or_else(PoisonError::into_inner);
     let mut findings = Vec::new();
     let runs = settled_runs(shared)?;
     check_journal(shared, &mut findings)?;
@@ -39,7 +39,7 @@ fn settled_runs(shared: &Shared) -> Result<Vec<Arc<Run>>> {
 
 /// Reads every frame and every snapshot.
 fn check_journal(shared: &Shared, findings: &mut Vec<Finding>) -> Result<()> {
-    let journal = Files::open(&shared.journal)?;
+    let journal = Files::open(&shared.settings.journal)?;
     let end = shared.position();
     let mut damage = journal.missing(journal.beginning());
     damage.extend(&journal.damage);
@@ -53,7 +53,7 @@ fn check_journal(shared: &Shared, findings: &mut Vec<Finding>) -> Result<()> {
             format!("{} octets are damaged; what was committed in them is lost", to.saturating_sub(from));
         findings.push(Finding::new(FindingKind::Journal, place, text));
     }
-    for path in rebuild::snapshots(&shared.journal)? {
+    for path in rebuild::snapshots(&shared.settings.journal)? {
         let place = path.display().to_string();
         match Run::open(&path) {
             Err(e) => findings.push(Finding::new(FindingKind::Journal, place, e.to_string())),
@@ -81,10 +81,10 @@ fn check_view(shared: &Shared, runs: &[Arc<Run>], findings: &mut Vec<Finding>) -
         shared.note_damage(&Error::new(ErrorKind::Damaged, "found while checking"));
         return Ok(());
     }
-    let beside = shared.dir.join(super::bodies::TMP).join("check");
+    let beside = shared.settings.dir.join(super::bodies::TMP).join("check");
     files::create_dir(&beside)?;
     let fresh = View::create(&beside)?;
-    let journal = Files::open(&shared.journal)?;
+    let journal = Files::open(&shared.settings.journal)?;
     journal.rebuild(&fresh, Some(newest.position()), &|_| {})?;
     let result = compare(runs, &fresh.state().runs, findings);
     files::remove_dir(&beside)?;

@@ -118,7 +118,7 @@ impl Writer {
         // After the view has what went before, so that another attempt sees why.
         std::mem::take(&mut group.answered).into_iter().for_each(|(reply, error)| answer(reply, Err(error)));
         if group.carries {
-            self.shared.maintain.ring();
+            self.shared.tending.bell.ring();
         }
         if !rotate.is_empty() {
             let rotated = self.journal.rotate().map_err(|e| refusal(&e));
@@ -165,11 +165,11 @@ impl Writer {
     /// Whether the newest rows have room in memory; waits while a run of them is being written.
     fn has_room(&self) -> bool {
         while self.shared.view.active_size() > TABLE_MAX && self.shared.view.has_frozen() {
-            if self.shared.flush_failed.load(Ordering::Relaxed) {
+            if self.shared.tending.flush_failed.load(Ordering::Relaxed) {
                 return false;
             }
-            self.shared.maintain.ring();
-            self.shared.flushed.wait(Duration::from_millis(100));
+            self.shared.tending.bell.ring();
+            self.shared.tending.flushed.wait(Duration::from_millis(100));
         }
         true
     }
@@ -292,7 +292,7 @@ impl Writer {
         self.shared.remove_later(unlinked);
         if self.shared.view.active_size() > TABLE_SIZE {
             self.shared.view.freeze();
-            self.shared.maintain.ring();
+            self.shared.tending.bell.ring();
         }
     }
 }

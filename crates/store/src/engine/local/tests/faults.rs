@@ -89,7 +89,7 @@ fn removes_mail_and_opens_on_a_full_disk() {
     // As much as a removal needs, and less than a message does.
     limit(&disk, Some(1000));
     assert_eq!(put_body(&engine, b"more", &noise(2, 5000)), Err(CommitError::Full));
-    assert!(!engine.shared.reserve.is_held());
+    assert!(!engine.shared.reserve.hold());
     assert_eq!(engine.body_writer().write(&noise(3, 300_000)).unwrap_err().kind(), crate::ErrorKind::Full);
     remove_body(&engine, b"mail", id);
     engine.close();

@@ -141,7 +141,7 @@ fn disk_use(dir: &Path) -> u64 {
 fn crashed(engine: &Local) -> tempfile::TempDir {
     let _upkeep = engine.shared.upkeep();
     let _gate = engine.shared.gate();
-    copied(&engine.shared.dir)
+    copied(&engine.shared.settings.dir)
 }
 
 fn copied(dir: &Path) -> tempfile::TempDir {
