@@ -13,6 +13,9 @@ use std::path::{Path, PathBuf};
 use store::Store;
 use zeroize::Zeroizing;
 
+/// Folders of a data directory, at least one of which is left of a damaged one.
+const PARTS: [&str; 3] = ["journal", "bodies", "view"];
+
 /// The configuration.
 fn config(cli: &Cli) -> Result<Config> {
     wiring::load(&wiring::config_path(cli.config.as_deref())?)
@@ -52,8 +55,20 @@ pub(crate) fn ask(cli: &Cli, request: Request) -> Result<()> {
 }
 
 /// Asks whoever has this data directory.
-pub(crate) fn ask_in(data: &Path, request: Request) -> Result<()> {
+fn ask_in(data: &Path, request: Request) -> Result<()> {
     carry_out(data, request, &mut Local::new(Path::new("."), NoSource))
+}
+
+/// Verifies a data directory. A folder that is none is not made one, and not called whole.
+pub(crate) fn verify(data: &Path, json: bool) -> Result<()> {
+    let is_there = |part: &&str| data.join(part).exists();
+    ensure!(
+        !data.is_dir() || PARTS.iter().any(is_there),
+        "{} is not a data directory: there is no {} in it",
+        data.display(),
+        PARTS.join(", no ")
+    );
+    ask_in(data, Request::Verify { json })
 }
 
 /// Makes a copy of the data directory. The path is made absolute here: the server may run elsewhere.

@@ -6,7 +6,9 @@ use crate::console::Console;
 use crate::frames::{self, Remote};
 use crate::request::{Envelope, Request, VERSION};
 use anyhow::{Context, Result, ensure};
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -17,9 +19,22 @@ const MAX_REQUEST: u64 = 1 << 20;
 /// How long the server waits for a client that says nothing. Long work of the server's own does not count.
 const IDLE: Duration = Duration::from_secs(60);
 
+/// The longest path that the address of a socket has room for (`sun_path` of Linux, with its final NUL).
+const MAX_ADDRESS: usize = 107;
+
 /// The socket's place.
 fn path(data: &Path) -> PathBuf {
     data.join("ctl")
+}
+
+/// Calls `with` with a path of the socket that its address has room for: one through the open folder where need be.
+fn reached<T>(data: &Path, with: impl FnOnce(&Path) -> std::io::Result<T>) -> std::io::Result<T> {
+    let path = path(data);
+    if path.as_os_str().len() <= MAX_ADDRESS {
+        return with(&path);
+    }
+    let folder = File::open(data)?;
+    with(&self::path(Path::new(&format!("/proc/self/fd/{}", folder.as_raw_fd()))))
 }
 
 /// Binds the socket. One that is left over from a server that was killed is replaced: the caller has the data directory
@@ -29,7 +44,8 @@ pub(crate) fn bind(data: &Path) -> Result<UnixListener> {
     if path.exists() {
         std::fs::remove_file(&path).with_context(|| format!("remove the old {}", path.display()))?;
     }
-    let listener = UnixListener::bind(&path).with_context(|| format!("bind {}", path.display()))?;
+    let listener = reached(data, |path| UnixListener::bind(path));
+    let listener = listener.with_context(|| format!("bind {}", path.display()))?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))
         .with_context(|| format!("restrict {}", path.display()))?;
     Ok(listener)
@@ -43,7 +59,7 @@ pub(crate) fn unbind(data: &Path) {
 /// Asks the running server. None if there is none.
 pub(crate) fn ask(data: &Path, request: &Request, console: &mut dyn Console) -> Result<Option<()>> {
     let path = path(data);
-    let mut stream = match UnixStream::connect(&path) {
+    let mut stream = match reached(data, |path| UnixStream::connect(path)) {
         Ok(stream) => stream,
         Err(e)
             if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused) =>
@@ -108,10 +124,22 @@ mod tests {
     #[test]
     fn a_request_travels_and_its_failure_too() {
         let dir = tempfile::tempdir().unwrap();
-        let mut console = Local::new(dir.path(), NoSource);
-        assert!(ask(dir.path(), &Request::Reload, &mut console).unwrap().is_none(), "nobody listens");
-        let listener = bind(dir.path()).unwrap();
-        let mode = std::fs::metadata(dir.path().join("ctl")).unwrap().permissions().mode();
+        travels(dir.path());
+    }
+
+    #[test]
+    fn requests_travel_wherever_the_data_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join(["a folder with a long name"; 8].join("/"));
+        std::fs::create_dir_all(&data).unwrap();
+        travels(&data);
+    }
+
+    fn travels(data: &Path) {
+        let mut console = Local::new(data, NoSource);
+        assert!(ask(data, &Request::Reload, &mut console).unwrap().is_none(), "nobody listens");
+        let listener = bind(data).unwrap();
+        let mode = std::fs::metadata(data.join("ctl")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let server = std::thread::spawn(move || {
             let (stream, _) = listener.accept().unwrap();
@@ -120,7 +148,7 @@ mod tests {
                 anyhow::bail!("not now")
             })
         });
-        let error = ask(dir.path(), &Request::Stop, &mut console).unwrap_err();
+        let error = ask(data, &Request::Stop, &mut console).unwrap_err();
         assert_eq!(error.to_string(), "not now");
         server.join().unwrap().unwrap();
     }

@@ -84,7 +84,7 @@ fn run(cli: Cli) -> Result<()> {
         Verb::Import { format, account, mailbox, path } => {
             client::import(&cli, *format, account, mailbox, path)
         }
-        Verb::Verifydata { dir, output } => client::ask_in(dir, Request::Verify { json: output.json }),
+        Verb::Verifydata { dir, output } => client::verify(dir, output.json),
         Verb::Backup { dir } => client::backup(&cli, dir),
         Verb::Spf(verb) => protocols::spf::run(verb),
         Verb::Dkim(verb) => protocols::dkim::run(verb),

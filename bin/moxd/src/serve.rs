@@ -15,11 +15,14 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use store::Store;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+
+/// How long verbs that are being served may take after everything else has ended.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Everything that can wake the server.
 enum Event {
@@ -54,7 +57,10 @@ pub(crate) fn serve(cli: &Cli, path: &Path, config: Config, mode: Mode) -> Resul
     system::raise_open_files();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
-    runtime.block_on(run(path, config, mode))
+    let result = runtime.block_on(run(path, config, mode));
+    // A client of the control socket that says nothing does not keep the server from its end.
+    runtime.shutdown_timeout(LAST_WORDS);
+    result
 }
 
 /// A listener of the configuration with its open socket.

@@ -12,12 +12,14 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
 use std::fs;
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixDatagram;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// A configuration in a folder of its own, and the name server that it names.
@@ -236,6 +238,24 @@ fn who_tries_addresses_out_waits_but_never_for_the_end_of_the_server() {
         site.verb(&["message", "list", "alice"]).failed(),
         "there is no account \"alice\" in the store"
     );
+}
+
+#[test]
+fn nobody_keeps_the_server_from_its_end() {
+    let site = Site::new("timeouts.stop = \"1s\"");
+    let mut process = site.start();
+    let mut client = site.smtp();
+    client.begin("you@client.example", &["alice@localhost"]);
+    client.write(b"Subject: never finished\r\n");
+    let mut verb = UnixStream::connect(site.path("data/ctl")).unwrap();
+    process.signal("TERM");
+    // Bit by bit, for as long as somebody takes it.
+    let taken = (0..600).take_while(|_| {
+        std::thread::sleep(Duration::from_millis(100));
+        verb.write_all(b" ").is_ok()
+    });
+    assert!(taken.count() < 600, "it runs on:\n{}", process.said);
+    assert_eq!(process.end(), Some(0));
 }
 
 #[test]

@@ -127,6 +127,26 @@ fn content(server: &Server, mailbox: &str) -> Vec<(String, Value, Vec<u8>)> {
     rows.iter().map(one).collect()
 }
 
+#[test]
+fn mailboxes_may_have_many_messages() {
+    let server = Server::develop();
+    // More than are read at a time.
+    let count = 2_100;
+    let mail: String = (0..count)
+        .map(|n| format!("From a@b.example Tue Nov  3 15:04:05 2026\nSubject: {n}\n\nbody {n}\n\n"))
+        .collect();
+    let said = server.verb_reading(&["import", "mbox", "mox", "Many", "-"], mail.as_bytes()).text();
+    assert_eq!(said, format!("{count} messages imported into Many\n"));
+    let rows = server.messages();
+    assert_eq!(rows.len(), count);
+    let in_order = rows.iter().enumerate().all(|(n, row)| row["subject"] == n.to_string());
+    assert!(in_order, "oldest first");
+    let file = server.scratch("mbox");
+    assert_eq!(server.verb(&["export", "mbox", "mox", &text(&file)]).text(), "");
+    let written = fs::read_to_string(file).unwrap().replace("\r\n", "\n");
+    assert!(written == mail.replace("a@b.example", "MAILER-DAEMON"));
+}
+
 /// A Maildir as other programs leave it: bare LF, flags, an unfinished delivery, files of others.
 fn maildir(folder: &Path) {
     for part in ["cur", "new", "tmp"] {
@@ -357,6 +377,9 @@ fn damage_is_found_and_named() {
 
     let why = moxd(["verifydata", "/nowhere"]).failed();
     assert_eq!(why, "there is no data directory /nowhere");
+    let why = moxd(["verifydata", &text(&server.dir())]).failed();
+    assert!(why.starts_with(&format!("{} is not a data directory", text(&server.dir()))), "{why}");
+    assert_eq!(fs::read_dir(server.dir()).unwrap().count(), 2, "nothing was made in it");
 }
 
 #[test]
