@@ -139,7 +139,10 @@ fn mailboxes_may_have_many_messages() {
     assert_eq!(said, format!("{count} messages imported into Many\n"));
     let rows = server.messages();
     assert_eq!(rows.len(), count);
-    let in_order = rows.iter().enumerate().all(|(n, row)| row["subject"].as_str().and_then(|s| s.parse().ok()) == Some(n));
+    let in_order = rows
+        .iter()
+        .enumerate()
+        .all(|(n, row)| row["subject"].as_str().and_then(|s| s.parse().ok()) == Some(n));
     assert!(in_order, "oldest first");
     let file = server.scratch("mbox");
     assert_eq!(server.verb(&["export", "mbox", "mox", &text(&file)]).text(), "");
