@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -49,11 +50,17 @@ pub struct Server {
     stderr: Option<std::thread::JoinHandle<String>>,
 }
 
-/// A number that can be added to every port of developer mode so that all of them are free now.
-fn free_offset() -> Result<u16> {
+/// A number that can be added to every port of developer mode so that all of them are free now. The ports stay below
+/// those that systems give to clients, so that no connection can take one in between.
+///
+/// # Errors
+/// There are no free ports.
+pub fn free_offset() -> Result<u16> {
+    /// Servers of one process try different numbers.
+    static TRIED: AtomicU64 = AtomicU64::new(0);
     for _ in 0..100 {
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-        let Some(offset) = port.checked_sub(1025).filter(|n| *n > 0 && *n < 60_000) else { continue };
+        let tried = TRIED.fetch_add(1, Ordering::Relaxed);
+        let offset = Dice::new(u64::from(std::process::id()) << 32 | tried).between(1, 30_000) as u16;
         let free = |base: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, base + offset)).is_ok();
         if [1025, 1081, 1465, 1587].into_iter().all(free) {
             return Ok(offset);

@@ -71,6 +71,8 @@ struct Opened {
 }
 
 async fn run(path: &Path, config: Config, mode: Mode) -> Result<()> {
+    // A request to reload that comes this early is one; by default it would be the end.
+    let mut hangup = signal(SignalKind::hangup())?;
     let Config { server, domains } = config;
     // Ports below 1024 and keys need root; nothing after this does.
     let (opened, certificates) = open(&server, mode)?;
@@ -114,7 +116,6 @@ async fn run(path: &Path, config: Config, mode: Mode) -> Result<()> {
     welcome(&control);
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
     socket.set_nonblocking(true)?;
     let socket = tokio::net::UnixListener::from_std(socket)?;
     system::notify(sd_notify::NotifyState::Ready);

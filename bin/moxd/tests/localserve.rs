@@ -6,12 +6,13 @@ mod common;
 use common::client::Smtp;
 use common::names::Names;
 use common::run::{MOXD, has_keys, moxd, moxd_reading};
-use common::server::{METRICS, Process, SMTP, SUBMISSION, SUBMISSIONS, Server, free_offset, text};
+use common::server::{METRICS, Process, SMTP, SUBMISSION, SUBMISSIONS, Server, text};
 use serde_json::json;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
+use xtask::trial::free_offset;
 
 /// A message with what a mail server could stumble over: lines of one and two dots, an empty line at the end, 8-bit
 /// text, a long line.
@@ -452,7 +453,7 @@ fn a_data_directory_has_one_server() {
         &["mox@localhost"],
         b"From: you@example.org\r\n\r\none\r\n",
     );
-    let (dir, offset) = (text(&server.dir()), free_offset().to_string());
+    let (dir, offset) = (text(&server.dir()), free_offset().unwrap().to_string());
     let why = moxd(["--log-level", "error", "localserve", "--dir", &dir, "--port-offset", &offset]).failed();
     let data = text(&server.data());
     assert!(why.starts_with(&format!("open the data directory {data}: store.locked: ")), "{why}");

@@ -7,7 +7,7 @@ mod common;
 use common::client::Smtp;
 use common::names::Names;
 use common::run::{Ended, MOXD, moxd, moxd_reading};
-use common::server::{Process, SMTP, SUBMISSION, SUBMISSIONS, free_offset, text};
+use common::server::{Process, SMTP, SUBMISSION, SUBMISSIONS, text};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
+use xtask::trial::free_offset;
 
 /// A configuration in a folder of its own, and the name server that it names.
 struct Site {
@@ -32,7 +33,7 @@ struct Site {
 impl Site {
     /// `further` settings stand at the top of moxd.toml.
     fn new(further: &str) -> Self {
-        let offset = free_offset();
+        let offset = free_offset().unwrap();
         let ports = [SMTP, SUBMISSION, SUBMISSIONS].map(|port| port + offset);
         let names = Names::serve("client.example. A 127.0.0.1\n1.0.0.127.in-addr.arpa. PTR client.example.");
         let site = Self { folder: tempfile::tempdir().unwrap(), ports, names };

@@ -6,10 +6,9 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -93,23 +92,6 @@ impl Drop for Process {
     }
 }
 
-/// A number that can be added to every port of developer mode so that all of them are free now. They stay below the
-/// ports that systems give to clients, so that no connection can take one in between.
-pub fn free_offset() -> u16 {
-    /// Servers of one process begin at different numbers.
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let start = std::process::id().wrapping_mul(7919);
-    for _ in 0..1000 {
-        let number = start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
-        let offset = u16::try_from(number % 30_000).unwrap() + 1;
-        let free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port + offset)).is_ok();
-        if [SMTP, SUBMISSION, SUBMISSIONS, METRICS].iter().all(free) {
-            return offset;
-        }
-    }
-    panic!("no free ports")
-}
-
 /// A server in developer mode, in a folder of its own.
 pub struct Server {
     folder: TempDir,
@@ -137,7 +119,7 @@ impl Server {
     pub fn start(&mut self) {
         // Another test may have taken a port since it was found free.
         for _ in 0..5 {
-            self.offset = free_offset();
+            self.offset = trial::free_offset().unwrap();
             let mut command = Command::new(MOXD);
             let offset = self.offset.to_string();
             command.args(["localserve", "--port-offset", &offset, "--dir"]);
