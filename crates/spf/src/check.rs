@@ -1,7 +1,7 @@
 //! Which identity is judged, and what becomes of the verdict.
 
 use crate::checker::{Checker, Place};
-use crate::{Error, ErrorKind, Evaluation, Identity, Limits, Query};
+use crate::{Evaluation, Identity, Limits, Query};
 use dns::Resolver;
 
 /// Judges MAIL FROM, or HELO where the reverse-path is null (RFC 7208 §2.4).
@@ -19,29 +19,24 @@ pub async fn check_helo(dns: &dyn Resolver, query: &Query<'_>, limits: Limits) -
 }
 
 async fn evaluate(dns: &dyn Resolver, query: &Query<'_>, identity: Identity, limits: Limits) -> Evaluation {
-    let mut evaluation = Evaluation::none();
     let Some(sender) = query.sender(identity) else {
-        evaluation.reason = Some(Error::new(ErrorKind::NoIdentity));
-        return evaluation;
+        return Evaluation::without_identity();
     };
     let mut checker = Checker::new(dns, query, sender, limits);
     let here = Place { domain: sender.domain.name(), depth: 0, including: None };
-    match checker.check_host(here).await {
-        Ok(verdict) => {
-            evaluation.result = verdict.outcome;
-            evaluation.matched = verdict.matched;
-            evaluation.explanation = verdict.explanation;
-        }
-        Err(error) => {
-            let error = error.in_record(sender.domain.name(), 0);
-            evaluation.result = error.kind().outcome();
-            evaluation.reason = Some(error);
-        }
+    let (result, reason) = match checker.check_host(&here).await {
+        Ok(outcome) => (outcome, None),
+        Err(error) => (error.kind().outcome(), Some(error.in_record(here.domain, here.depth))),
+    };
+    Evaluation {
+        result,
+        identity: Some(identity),
+        domain: Some(sender.domain.clone()),
+        matched: checker.matched,
+        security: checker.lookups.security(),
+        reason,
+        lookups: checker.lookups.terms(),
+        void_lookups: checker.lookups.voids(),
+        explanation: checker.explanation,
     }
-    evaluation.identity = Some(identity);
-    evaluation.domain = Some(sender.domain.clone());
-    evaluation.security = checker.lookups.security();
-    evaluation.lookups = checker.lookups.terms();
-    evaluation.void_lookups = checker.lookups.voids();
-    evaluation
 }

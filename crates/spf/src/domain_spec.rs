@@ -3,12 +3,19 @@
 use crate::ErrorKind;
 use crate::macros::{Piece, Values, pieces};
 use dns::{MAX_NAME, Name};
-use std::borrow::Cow;
 use std::fmt;
 
-/// The domain of a term as published, its macros not yet expanded.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct DomainSpec<'a>(Cow<'a, str>);
+/// The domain of a term as published, its macros not yet expanded. Two are equal if their texts are.
+#[derive(Clone)]
+pub struct DomainSpec<'a>(Text<'a>);
+
+#[derive(Clone)]
+enum Text<'a> {
+    Lent(&'a str),
+    Own(Box<str>),
+    /// Text that is the target-name as it stands: kept so, since it will be asked for again and again.
+    Name(Name),
+}
 
 impl<'a> DomainSpec<'a> {
     /// Reads the text of a domain-spec.
@@ -22,7 +29,7 @@ impl<'a> DomainSpec<'a> {
         };
         // RFC 7208 §7.1: domain-end = ( "." toplabel [ "." ] ) / macro-expand.
         if ends_in_macro || has_toplabel(text.as_bytes()) {
-            Ok(Self(Cow::Borrowed(text)))
+            Ok(Self(Text::Lent(text)))
         } else {
             Err(ErrorKind::BadDomainSpec)
         }
@@ -30,39 +37,63 @@ impl<'a> DomainSpec<'a> {
 
     /// The text as published.
     pub fn as_str(&self) -> &str {
-        &self.0
+        match &self.0 {
+            Text::Lent(text) => text,
+            Text::Own(text) => text,
+            Text::Name(name) => name.as_str(),
+        }
     }
 
     /// Keeps the text on its own.
     pub fn into_owned(self) -> DomainSpec<'static> {
-        DomainSpec(Cow::Owned(self.0.into_owned()))
-    }
-
-    /// Has it macros at all? Most have none.
-    pub(crate) fn has_macros(&self) -> bool {
-        has_macros(&self.0)
+        DomainSpec(match self.0 {
+            Text::Lent(text) => match text.parse::<Name>() {
+                Ok(name) if name.as_str() == text && !has_macros(text) => Text::Name(name),
+                _ => Text::Own(text.into()),
+            },
+            Text::Own(text) => Text::Own(text),
+            Text::Name(name) => Text::Name(name),
+        })
     }
 
     /// Does the expansion need the validated name of the client's address?
     pub(crate) fn needs_validated_name(&self) -> bool {
-        pieces(&self.0).any(|piece| matches!(piece, Ok(Piece::Macro(one)) if one.letter == b'p'))
+        pieces(self.as_str()).any(|piece| matches!(piece, Ok(Piece::Macro(one)) if one.letter == b'p'))
+    }
+
+    /// The target-name without macros; none if there are any. Most have none.
+    pub(crate) fn without_macros(&self) -> Option<Result<Name, Unusable>> {
+        match &self.0 {
+            Text::Name(name) => Some(Ok(name.clone())),
+            _ if has_macros(self.as_str()) => None,
+            _ => Some(fit(self.as_str()).parse().map_err(|_| Unusable::Malformed)),
+        }
     }
 
     /// The target-name (RFC 7208 §4.8).
     pub(crate) fn target(&self, values: &Values<'_>) -> Result<Name, Unusable> {
-        if !self.has_macros() {
-            return self.literal();
+        if let Some(name) = self.without_macros() {
+            return name;
         }
-        let expanded = values.expand(&self.0).map_err(|_| Unusable::Malformed)?;
+        let expanded = values.expand(self.as_str()).map_err(|_| Unusable::Malformed)?;
         if !expanded.is_ascii() {
             return Err(Unusable::NotAscii);
         }
         fit(&expanded).parse().map_err(|_| Unusable::Malformed)
     }
+}
 
-    /// The text itself as target-name.
-    pub(crate) fn literal(&self) -> Result<Name, Unusable> {
-        fit(&self.0).parse().map_err(|_| Unusable::Malformed)
+impl PartialEq for DomainSpec<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for DomainSpec<'_> {}
+
+impl fmt::Debug for DomainSpec<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DomainSpec({self})")
     }
 }
 
@@ -81,7 +112,7 @@ pub(crate) enum Unusable {
 
 impl fmt::Display for DomainSpec<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 

@@ -1,6 +1,6 @@
 //! What an evaluation found out.
 
-use crate::{Directive, DomainSpec, Error, Identity, Outcome};
+use crate::{Directive, DomainSpec, Error, ErrorKind, Identity, Outcome};
 use dns::{Domain, Name, Security};
 use std::fmt;
 
@@ -54,15 +54,15 @@ pub(crate) struct Explanation {
 }
 
 impl Evaluation {
-    /// Nothing is known yet.
-    pub(crate) fn none() -> Self {
+    /// Neither identity has a domain.
+    pub(crate) fn without_identity() -> Self {
         Self {
             result: Outcome::None,
             identity: None,
             domain: None,
             matched: None,
             security: Security::default(),
-            reason: None,
+            reason: Some(Error::new(ErrorKind::NoIdentity)),
             lookups: 0,
             void_lookups: 0,
             explanation: None,

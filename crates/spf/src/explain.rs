@@ -25,7 +25,7 @@ pub async fn explain(
     let Explanation { domain, target } = evaluation.explanation.as_ref()?;
     let sender = query.sender(evaluation.identity?)?;
     let mut checker = Checker::new(dns, query, sender, limits);
-    let name = checker.target(Some(target), domain).await.ok()?.ok()?;
+    let name = checker.target(target, domain).await.ok()?.ok()?;
     let found = checker.lookups.ask_uncounted(&name, Kind::Txt, Next::Unknown).await.ok()?;
     // RFC 7208 §6.2: no records, more than one, or a syntax error: as if no "exp" modifier was given.
     let [dns::Record::Txt(text)] = found.as_slice() else { return None };

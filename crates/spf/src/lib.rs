@@ -26,6 +26,7 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+mod cache;
 mod check;
 mod checker;
 mod domain_spec;
@@ -41,6 +42,7 @@ mod query;
 mod received;
 mod record;
 
+pub use cache::Cache;
 pub use check::{check, check_helo};
 pub use domain_spec::DomainSpec;
 pub use error::{Error, ErrorKind};

@@ -5,9 +5,9 @@
 //! comes to them. A resolver that answers at once is never asked for more than evaluation needs.
 
 use crate::checker::Place;
-use crate::macros::Values;
+use crate::macros::{Sender, Values};
 use crate::record::{Directive, Mechanism};
-use crate::{DomainSpec, Error, ErrorKind, Limits};
+use crate::{DomainSpec, Error, ErrorKind, Limits, Query};
 use dns::{Kind, Lookup, LookupError, Name, Question, Resolver, Security};
 use std::future::poll_fn;
 use std::net::IpAddr;
@@ -54,8 +54,9 @@ pub(crate) enum Next<'n> {
 pub(crate) struct Upcoming<'n> {
     pub(crate) directives: &'n [Directive<'n>],
     pub(crate) redirect: Option<&'n DomainSpec<'n>>,
-    pub(crate) values: Values<'n>,
-    pub(crate) place: Place<'n>,
+    pub(crate) place: &'n Place<'n>,
+    pub(crate) query: &'n Query<'n>,
+    pub(crate) sender: Sender<'n>,
 }
 
 /// The type of address records that matter to a client.
@@ -114,7 +115,13 @@ impl<'q> Lookups<'q> {
         kind: Kind,
         next: Next<'_>,
     ) -> Result<Found, Error> {
-        let (found, security) = match self.wait(name, kind, next).await {
+        let known = self.ahead.iter().position(|ahead| ahead.kind == kind && ahead.name == *name);
+        let answer = match known.map(|index| self.ahead.swap_remove(index).state) {
+            Some(State::Done(answer)) => answer,
+            Some(State::Open(lookup)) => self.wait(lookup, (name, kind), next).await,
+            None => self.wait(self.dns.lookup(Question { name, kind }), (name, kind), next).await,
+        };
+        let (found, security) = match answer {
             Ok(answer) => (answer.records, answer.security),
             // RFC 7208 §5: "Name Error" counts as no error and zero answer records.
             Err(error) if error.is_absent() => (Vec::new(), error.security()),
@@ -124,32 +131,26 @@ impl<'q> Lookups<'q> {
         Ok(found)
     }
 
-    async fn wait(
+    /// Waits for one answer, and meanwhile for those that were asked for ahead.
+    fn wait(
         &mut self,
-        name: &Name,
-        kind: Kind,
+        mut lookup: Lookup<'_>,
+        current: (&Name, Kind),
         next: Next<'_>,
-    ) -> Result<dns::Answer<dns::Record>, LookupError> {
-        let known = self.ahead.iter().position(|ahead| ahead.kind == kind && ahead.name == *name);
-        let mut lookup = match known.map(|index| self.ahead.swap_remove(index).state) {
-            Some(State::Done(answer)) => return answer,
-            Some(State::Open(lookup)) => lookup,
-            None => self.dns.lookup(Question { name, kind }),
-        };
+    ) -> impl Future<Output = Result<dns::Answer<dns::Record>, LookupError>> {
         let mut waiting = false;
-        poll_fn(|context| {
+        poll_fn(move |context| {
             if let Poll::Ready(answer) = lookup.as_mut().poll(context) {
                 return Poll::Ready(answer);
             }
             if !std::mem::replace(&mut waiting, true) {
-                self.look_ahead(next, (name, kind));
+                self.look_ahead(next, current);
             }
             for ahead in &mut self.ahead {
                 ahead.poll(context);
             }
             Poll::Pending
         })
-        .await
     }
 
     /// Puts the questions that come next beside the one that is waited for.
@@ -211,10 +212,11 @@ impl<'n> Upcoming<'n> {
             .filter_map(|directive| self.question(&directive.mechanism))
             .chain(redirect);
         terms.filter_map(|(target, kind)| {
+            let domain = self.place.domain;
             let name = match target {
                 Some(target) if target.needs_validated_name() => None,
-                Some(target) => target.target(&self.values).ok(),
-                None => Some(self.values.domain.clone()),
+                Some(target) => target.target(&Values::of(self.query, self.sender, domain, None)).ok(),
+                None => Some(domain.clone()),
             };
             Some((name?, kind))
         })
@@ -223,7 +225,7 @@ impl<'n> Upcoming<'n> {
     fn question<'m>(&self, mechanism: &'m Mechanism<'n>) -> Option<(Option<&'m DomainSpec<'n>>, Kind)> {
         match mechanism {
             Mechanism::Include(target) => Some((Some(target), Kind::Txt)),
-            Mechanism::A { target, .. } => Some((target.as_ref(), address_kind(self.values.ip))),
+            Mechanism::A { target, .. } => Some((target.as_ref(), address_kind(self.query.ip))),
             Mechanism::Mx { target, .. } => Some((target.as_ref(), Kind::Mx)),
             Mechanism::Exists(target) => Some((Some(target), Kind::A)),
             Mechanism::All | Mechanism::Ptr(_) | Mechanism::Ip4 { .. } | Mechanism::Ip6 { .. } => None,

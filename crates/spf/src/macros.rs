@@ -1,6 +1,6 @@
 //! Macro strings: read (RFC 7208 §7.1) and expanded (§7.3).
 
-use crate::ErrorKind;
+use crate::{ErrorKind, Query};
 use dns::{Domain, Host, Name};
 use std::fmt::Write;
 use std::net::IpAddr;
@@ -117,7 +117,17 @@ pub(crate) struct Values<'a> {
 // RFC 7208 §7.2, §7.3: the word for a receiver, a validated name or a HELO that is not known.
 const UNKNOWN: &str = "unknown";
 
-impl Values<'_> {
+impl<'a> Values<'a> {
+    /// What they stand for in the record of `domain`.
+    pub(crate) fn of(
+        query: &Query<'a>,
+        sender: Sender<'a>,
+        domain: &'a Name,
+        validated: Option<&'a Name>,
+    ) -> Self {
+        Self { sender, domain, ip: query.ip, helo: query.helo, validated, explaining: None }
+    }
+
     /// The text with its macros replaced.
     ///
     /// # Errors

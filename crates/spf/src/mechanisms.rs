@@ -12,6 +12,11 @@ use std::net::IpAddr;
 pub const MAX_NAMES: usize = 10;
 
 impl Mechanism<'_> {
+    /// Does it take DNS to tell whether it matches?
+    pub(crate) fn asks_dns(&self) -> bool {
+        !matches!(self, Self::All | Self::Ip4 { .. } | Self::Ip6 { .. })
+    }
+
     /// Does it match, if that can be told without DNS?
     pub(crate) fn matches_address(&self, ip: IpAddr) -> Option<bool> {
         match (self, ip) {
@@ -39,7 +44,12 @@ impl Checker<'_> {
             }
             Mechanism::All | Mechanism::Ip4 { .. } | Mechanism::Ip6 { .. } => None,
         };
-        let name = match self.target(target, upcoming.values.domain).await? {
+        let domain = upcoming.place.domain;
+        let name = match target {
+            Some(target) => self.target(target, domain).await?,
+            None => Ok(domain.clone()),
+        };
+        let name = match name {
             Ok(name) => name,
             // RFC 7208 §5.2: check_host() of a malformed domain says none (§4.3), which an include makes a permerror.
             Err(Unusable::Malformed) if matches!(mechanism, Mechanism::Include(_)) => {
@@ -50,7 +60,15 @@ impl Checker<'_> {
             Err(_) => return Ok(false),
         };
         match mechanism {
-            Mechanism::Include(_) => self.include(name, upcoming).await,
+            // RFC 7208 §5.2: pass matches; fail, softfail and neutral do not; none is a permerror; errors are passed on.
+            Mechanism::Include(_) => {
+                let place = upcoming.place;
+                let there = Place { domain: &name, depth: place.depth + 1, including: Some(upcoming) };
+                match self.check_host(&there).await {
+                    Ok(outcome) => Ok(outcome == Outcome::Pass),
+                    Err(error) => Err(without_record(error, ErrorKind::IncludeWithoutRecord)),
+                }
+            }
             Mechanism::A { prefix, .. } => self.has_address(&name, *prefix, Next::Terms(upcoming)).await,
             Mechanism::Mx { prefix, .. } => self.mx(&name, *prefix, upcoming).await,
             Mechanism::Ptr(_) => self.ptr(&name).await,
@@ -63,15 +81,14 @@ impl Checker<'_> {
         }
     }
 
-    /// The target-name of a term (RFC 7208 §4.8).
+    /// The target-name of a domain-spec (RFC 7208 §4.8).
     pub(crate) async fn target(
         &mut self,
-        target: Option<&DomainSpec<'_>>,
+        target: &DomainSpec<'_>,
         domain: &Name,
     ) -> Result<Result<Name, Unusable>, Error> {
-        let Some(target) = target else { return Ok(Ok(domain.clone())) };
-        if !target.has_macros() {
-            return Ok(target.literal());
+        if let Some(name) = target.without_macros() {
+            return Ok(name);
         }
         let validated = if target.needs_validated_name() {
             // Boxed: what hardly any record needs would otherwise weigh on the state of every include.
@@ -80,15 +97,6 @@ impl Checker<'_> {
             None
         };
         Ok(target.target(&self.values(domain, validated.as_ref())))
-    }
-
-    // RFC 7208 §5.2: pass matches; fail, softfail and neutral do not; none is a permerror; errors are passed on.
-    async fn include(&mut self, name: Name, upcoming: &Upcoming<'_>) -> Result<bool, Error> {
-        let there = Place { domain: &name, depth: upcoming.place.depth + 1, including: Some(upcoming) };
-        match self.check_host(there).await {
-            Ok(verdict) => Ok(verdict.outcome == Outcome::Pass),
-            Err(error) => Err(without_record(error, ErrorKind::IncludeWithoutRecord)),
-        }
     }
 
     /// Has the name an address that covers the client's?

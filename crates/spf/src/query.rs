@@ -1,7 +1,7 @@
 //! What is asked of a judge, and within which bounds.
 
-use crate::Identity;
 use crate::macros::Sender;
+use crate::{Cache, Identity};
 use dns::{Domain, Host};
 use std::net::IpAddr;
 
@@ -12,12 +12,13 @@ pub struct Query<'a> {
     pub(crate) mail_from: Option<(&'a str, &'a Domain)>,
     pub(crate) helo: Option<&'a Host>,
     pub(crate) receiver: Option<&'a Domain>,
+    pub(crate) cache: Option<&'a Cache>,
 }
 
 impl<'a> Query<'a> {
     /// A client's address. An IPv4-mapped IPv6 address counts as IPv4 (RFC 7208 §5).
     pub fn new(ip: IpAddr) -> Self {
-        Self { ip: ip.to_canonical(), mail_from: None, helo: None, receiver: None }
+        Self { ip: ip.to_canonical(), mail_from: None, helo: None, receiver: None, cache: None }
     }
 
     /// The mailbox of MAIL FROM; not called for the null reverse-path or an address literal. The local part is
@@ -39,6 +40,13 @@ impl<'a> Query<'a> {
     #[must_use]
     pub fn receiver(mut self, receiver: &'a Domain) -> Self {
         self.receiver = Some(receiver);
+        self
+    }
+
+    /// Where records that were read before are found. It changes no result.
+    #[must_use]
+    pub fn cache(mut self, cache: &'a Cache) -> Self {
+        self.cache = Some(cache);
         self
     }
 

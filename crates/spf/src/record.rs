@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 pub use parse::MAX_RECORD;
-pub(crate) use parse::{Term, is_record, read_terms};
+pub(crate) use parse::is_record;
 
 /// An SPF record. It borrows from the text it was read from; `str::parse` gives one that owns its parts.
 ///

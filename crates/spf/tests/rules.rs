@@ -6,7 +6,7 @@ mod common;
 use common::{Delayed, wait};
 use dns::zone::{Zone, ready};
 use dns::{Domain, Host};
-use moxd_spf::{Evaluation, Identity, Limits, Query, check, explain};
+use moxd_spf::{Cache, Evaluation, Identity, Limits, Query, check, explain};
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -68,7 +68,8 @@ fn describe(evaluation: &Evaluation, explanation: Option<String>, want: &str) ->
     words.join(" ")
 }
 
-/// Asks twice: of a zone that answers at once, and of one that makes evaluation wait and look ahead.
+/// Asks a zone that answers at once; one that makes evaluation wait and look ahead, and records that were read before,
+/// must lead to the same.
 fn ask(zone: &Zone, query: &str, want: &str) -> Result<(), String> {
     let words: Vec<&str> = query.split_whitespace().collect();
     let &[ip, mail_from, helo] = words.as_slice() else { return Err(format!("bad query {query}")) };
@@ -92,6 +93,13 @@ fn ask(zone: &Zone, query: &str, want: &str) -> Result<(), String> {
     let waited = wait(check(&delayed, &query, limits)).0;
     if waited != at_once {
         return Err(format!("at once {at_once:?}, with delays {waited:?}"));
+    }
+    let cache = Cache::new(100);
+    for _ in 0..2 {
+        let known = ready(check(zone, &query.cache(&cache), limits));
+        if known != at_once {
+            return Err(format!("anew {at_once:?}, from a cache {known:?}"));
+        }
     }
     if explanation.is_some() && !at_once.has_explanation() {
         return Err("an explanation that was not announced".to_owned());

@@ -10,6 +10,9 @@ use std::net::Ipv4Addr;
 /// Octets of the longest record: RFC 1035 §3.2.1 gives the data of one record a length of 16 bits.
 pub const MAX_RECORD: usize = 65_535;
 
+/// Room for so many directives is made at once; more grow it.
+const USUAL_TERMS: usize = 8;
+
 const VERSION: &[u8] = b"v=spf1";
 
 /// RFC 7208 §4.5: the version section is terminated by a space or the end of the record.
@@ -21,15 +24,7 @@ pub(crate) fn is_record(text: &[u8]) -> bool {
 fn terms_of(text: &[u8]) -> Option<&[u8]> {
     let (version, terms) = text.split_at_checked(VERSION.len())?;
     let ended = terms.first().is_none_or(|&b| b == b' ');
-    (ended && version.eq_ignore_ascii_case(VERSION)).then_some(terms)
-}
-
-/// A directive or modifier (RFC 7208 §4.6.1).
-pub(crate) enum Term<'a> {
-    Directive(Directive<'a>),
-    Redirect(DomainSpec<'a>),
-    Explanation(DomainSpec<'a>),
-    Unknown(Modifier<'a>),
+    (ended && (version == VERSION || version.eq_ignore_ascii_case(VERSION))).then_some(terms)
 }
 
 impl<'a> Record<'a> {
@@ -38,72 +33,58 @@ impl<'a> Record<'a> {
     /// # Errors
     /// The first fault of syntax with its term. RFC 7208 §4.6: one anywhere spoils the record.
     pub fn parse(text: &'a [u8]) -> Result<Self, Error> {
-        let mut record = Self::default();
-        read_terms(text, |term| match term {
-            Term::Directive(directive) => record.directives.push(directive),
-            Term::Redirect(target) => record.redirect = Some(target),
-            Term::Explanation(target) => record.explanation = Some(target),
-            Term::Unknown(modifier) => record.unknown.push(modifier),
-        })?;
+        if text.len() > MAX_RECORD {
+            return Err(Error::new(ErrorKind::RecordTooLong));
+        }
+        let terms = terms_of(text).ok_or_else(|| Error::new(ErrorKind::BadVersion))?;
+        // RFC 7208 §7.1: only visible ASCII has a place in a term; internationalised names are A-labels. One look at the
+        // whole record spares every term its own.
+        if terms.iter().fold(0, |strange, &b| strange | u8::from(!matches!(b, b' '..=b'~'))) != 0 {
+            return Err(bad_octet(terms));
+        }
+        let mut rest = str::from_utf8(terms).map_err(|_| Error::new(ErrorKind::BadCharacter))?;
+        let mut record = Self { directives: Vec::with_capacity(USUAL_TERMS), ..Self::default() };
+        // RFC 7208 §4.6.1: terms = *( 1*SP ( directive / modifier ) ).
+        while let Some(after) = rest.strip_prefix(' ') {
+            let (term, after) = after.split_at(after.as_bytes().find_byte(b' ').unwrap_or(after.len()));
+            if !term.is_empty() {
+                let position = text.len() - after.len() - term.len();
+                record.term(term).map_err(|kind| Error::in_term(kind, term.as_bytes(), position))?;
+            }
+            rest = after;
+        }
         Ok(record)
     }
-}
 
-/// Reads a record term by term, as a whole: RFC 7208 §4.6 validates it first, so what was taken from a record with a
-/// fault must not be used.
-pub(crate) fn read_terms<'a>(text: &'a [u8], mut take: impl FnMut(Term<'a>)) -> Result<(), Error> {
-    if text.len() > MAX_RECORD {
-        return Err(Error::new(ErrorKind::RecordTooLong));
-    }
-    let terms = terms_of(text).ok_or_else(|| Error::new(ErrorKind::BadVersion))?;
-    // RFC 7208 §7.1: only visible ASCII has a place in a term; internationalised names are A-labels. One look at the whole
-    // record spares every term its own.
-    if terms.iter().fold(0, |strange, &b| strange | u8::from(!matches!(b, b' '..=b'~'))) != 0 {
-        return Err(bad_octet(terms));
-    }
-    let mut rest = str::from_utf8(terms).map_err(|_| Error::new(ErrorKind::BadCharacter))?;
-    let (mut redirected, mut explained) = (false, false);
-    // RFC 7208 §4.6.1: terms = *( 1*SP ( directive / modifier ) ).
-    while let Some(after) = rest.strip_prefix(' ') {
-        let (term, after) = after.split_at(after.as_bytes().find_byte(b' ').unwrap_or(after.len()));
-        rest = after;
-        if term.is_empty() {
-            continue;
+    fn term(&mut self, term: &'a str) -> Result<(), ErrorKind> {
+        let end = term.bytes().position(|b| matches!(b, b':' | b'/' | b'=')).unwrap_or(term.len());
+        let (name, argument) = term.split_at(end);
+        // RFC 7208 §4.6.1: modifiers have an equals sign right after the name, before any ":" or "/".
+        match argument.strip_prefix('=') {
+            Some(value) if is_name(name) => self.modifier(name, value),
+            _ => {
+                self.directives.push(directive(name, argument)?);
+                Ok(())
+            }
         }
-        let fault = |kind| Error::in_term(kind, term.as_bytes(), text.len() - after.len() - term.len());
-        let term = read_term(term).map_err(fault)?;
-        // RFC 7208 §6: these two modifiers must not appear in a record more than once each.
-        let repeated = match term {
-            Term::Redirect(_) => std::mem::replace(&mut redirected, true),
-            Term::Explanation(_) => std::mem::replace(&mut explained, true),
-            Term::Directive(_) | Term::Unknown(_) => false,
+    }
+
+    fn modifier(&mut self, name: &'a str, value: &'a str) -> Result<(), ErrorKind> {
+        let slot = if name.eq_ignore_ascii_case("redirect") {
+            &mut self.redirect
+        } else if name.eq_ignore_ascii_case("exp") {
+            &mut self.explanation
+        } else {
+            check_macros(value, Use::Unknown)?;
+            self.unknown.push(Modifier { name: Cow::Borrowed(name), value: Cow::Borrowed(value) });
+            return Ok(());
         };
-        if repeated {
-            return Err(fault(ErrorKind::RepeatedModifier));
+        let target = DomainSpec::parse(value)?;
+        // RFC 7208 §6: these two modifiers must not appear in a record more than once each.
+        match slot.replace(target) {
+            Some(_) => Err(ErrorKind::RepeatedModifier),
+            None => Ok(()),
         }
-        take(term);
-    }
-    Ok(())
-}
-
-fn read_term(term: &str) -> Result<Term<'_>, ErrorKind> {
-    let end = term.bytes().position(|b| matches!(b, b':' | b'/' | b'=')).unwrap_or(term.len());
-    let (name, argument) = term.split_at(end);
-    // RFC 7208 §4.6.1: modifiers have an equals sign right after the name, before any ":" or "/".
-    match argument.strip_prefix('=') {
-        Some(value) if is_name(name) => modifier(name, value),
-        _ => directive(name, argument).map(Term::Directive),
-    }
-}
-
-fn modifier<'a>(name: &'a str, value: &'a str) -> Result<Term<'a>, ErrorKind> {
-    if name.eq_ignore_ascii_case("redirect") {
-        DomainSpec::parse(value).map(Term::Redirect)
-    } else if name.eq_ignore_ascii_case("exp") {
-        DomainSpec::parse(value).map(Term::Explanation)
-    } else {
-        check_macros(value, Use::Unknown)?;
-        Ok(Term::Unknown(Modifier { name: Cow::Borrowed(name), value: Cow::Borrowed(value) }))
     }
 }
 
@@ -177,7 +158,7 @@ fn optional_target(argument: &str) -> Result<Option<DomainSpec<'_>>, ErrorKind> 
 /// The address and prefix length of `ip4` and `ip6`.
 fn network<T>(argument: &str, longest: u8, read: impl Fn(&str) -> Option<T>) -> Result<(T, u8), ErrorKind> {
     let argument = argument.strip_prefix(':').ok_or(ErrorKind::BadArgument)?;
-    let (address, length) = match argument.bytes().position(|b| b == b'/') {
+    let (address, length) = match argument.as_bytes().find_byte(b'/') {
         Some(end) => {
             let (address, length) = argument.split_at(end);
             (address, prefix_length(length.strip_prefix('/').unwrap_or(length), longest)?)
