@@ -3,7 +3,6 @@
 
 mod common;
 
-use common::client::Smtp;
 use common::names::Names;
 use common::run::{MOXD, has_keys, moxd, moxd_reading};
 use common::server::{METRICS, Process, SMTP, SUBMISSION, SUBMISSIONS, Server, text};
@@ -405,10 +404,11 @@ fn ends_in_time_and_lets_a_running_transaction_finish() {
     assert!(reply.starts_with("421 4.3.2 shutting down"), "{reply}");
     assert_eq!(idle.line(), None);
     // Nobody new is let in: not connected, or closed before the greeting, or told so.
-    if TcpStream::connect(server.address(SMTP)).is_ok() {
-        let greeting = Smtp::open(server.address(SMTP)).line();
-        assert!(greeting.is_none_or(|line| line.starts_with("421 ")));
+    let mut greeting = String::new();
+    if let Ok(mut stream) = TcpStream::connect(server.address(SMTP)) {
+        let _ = stream.read_to_string(&mut greeting);
     }
+    assert!(greeting.is_empty() || greeting.starts_with("421 "), "{greeting}");
     assert_eq!(busy.finish(b"and the rest\r\n"), "250 2.2.0 it is done\r\n");
     let reply = busy.ask("MAIL FROM:<you@example.org>");
     assert!(reply.starts_with("421 4.3.2 shutting down"), "{reply}");
