@@ -3,12 +3,14 @@
 use std::{
     fs::File,
     io::{self, IoSlice, Write},
+    os::unix::fs::FileExt,
 };
 
 use nix::{
     errno::Errno,
     fcntl::{FallocateFlags, fallocate},
 };
+use tracing::warn;
 
 /// The disk as the journal sees it.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +41,20 @@ impl Disk {
         match fallocate(file, FallocateFlags::empty(), from, len) {
             Ok(()) | Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => Ok(()),
             Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Fills a part of a file with zeros. Failing is harmless: what is written there later will tell.
+    pub(super) fn zero(&self, file: &File, from: u64, to: u64) {
+        static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+        let mut at = from;
+        while at < to {
+            let len = (to - at).min(ZEROS.len() as u64);
+            let zeros = ZEROS.get(..len as usize).unwrap_or(&ZEROS);
+            if let Err(e) = file.write_all_at(zeros, at) {
+                return warn!(error = %e, "cannot write zeros ahead");
+            }
+            at += len;
         }
     }
 

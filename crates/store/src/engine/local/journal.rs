@@ -18,8 +18,9 @@ use super::{
 };
 use crate::error::{Error, Result, is_full};
 
-/// Room is set aside in steps of this many octets (measured: as quick as all at once, and small stores stay small).
-const ALLOCATE: u64 = 4 * 1024 * 1024;
+/// So many octets are filled with zeros ahead of the frames. A sync that only replaces octets need not wait for the
+/// file system to note where they are: measured, it takes half the time, and three quarters of the processor's.
+const AHEAD: u64 = 1024 * 1024;
 
 /// What is to be appended.
 pub(super) struct Frame {
@@ -129,15 +130,25 @@ impl Journal {
         }
         let end = self.offset + len;
         if end > self.allocated {
-            let step = len.max(ALLOCATE).min(self.segment_size.max(len));
-            let allocate = |len| self.disk.allocate(&self.segment.file, self.allocated, len);
-            // With little room left, what is needed now may still fit.
-            let need = end - self.allocated;
-            self.allocated += allocate(step.max(need))
-                .map(|()| step.max(need))
-                .or_else(|e| if is_full(&e) { allocate(need).map(|()| need) } else { Err(e) })?;
+            self.set_aside(end)?;
         }
         Ok(self.position())
+    }
+
+    /// Sets aside room up to `end`, and some ahead of it.
+    fn set_aside(&mut self, end: u64) -> io::Result<()> {
+        let (from, file) = (self.allocated, &self.segment.file);
+        let ahead = (end + AHEAD).min(self.segment_size.max(end));
+        self.allocated = match self.disk.allocate(file, from, ahead - from) {
+            Ok(()) => {
+                self.disk.zero(file, from.max(end), ahead);
+                ahead
+            }
+            // With little room left, what is needed now may still fit.
+            Err(e) if is_full(&e) => self.disk.allocate(file, from, end - from).map(|()| end)?,
+            Err(e) => return Err(e),
+        };
+        Ok(())
     }
 
     /// Ends this segment and begins the next.

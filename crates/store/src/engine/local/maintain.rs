@@ -89,7 +89,9 @@ fn tend(shared: &Shared) -> bool {
     let has_room = shared.reserve.hold();
     if let Err(e) = flushed.and_then(|()| tidy(shared, &mut upkeep)) {
         shared.note_damage(&e);
-        error!(error = %e, "cannot tend the store's files; trying again");
+        if e.kind() != ErrorKind::Closed {
+            error!(error = %e, "cannot tend the store's files; trying again");
+        }
         return false;
     }
     has_room
