@@ -1,6 +1,9 @@
 //! Whether the rows of all accounts agree with each other.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    hash::{DefaultHasher, Hash, Hasher},
+};
 
 use super::{
     MAX_PAGE, Store,
@@ -25,6 +28,8 @@ struct Account<'a> {
     row: AccountRow,
     size: u64,
     ids: HashSet<MessageId>,
+    /// Sum of the fingerprints of all rows by which the messages are found.
+    expected: u64,
     bodies: &'a mut HashMap<BodyId, Option<String>>,
     findings: &'a mut Vec<Finding>,
 }
@@ -52,8 +57,8 @@ impl Store {
                 continue;
             };
             let (bodies, findings) = (&mut bodies, &mut findings);
-            let (size, ids) = (0, HashSet::new());
-            Account { store: self, id, name, row, size, ids, bodies, findings }.check()?;
+            let (size, ids, expected) = (0, HashSet::new(), 0);
+            Account { store: self, id, name, row, size, ids, expected, bodies, findings }.check()?;
         }
         for finding in &mut findings {
             if let Some(Some(message)) = finding.body().and_then(|body| bodies.get(&body)) {
@@ -93,7 +98,7 @@ impl Account<'_> {
             let text = format!("the account says {} octets, its messages have {}", self.row.size, self.size);
             self.found(FindingKind::Count, "", text);
         }
-        self.index_rows()
+        self.index_rows(&mailboxes)
     }
 
     fn mailbox(&mut self, mailbox: &Mailbox, place: &str) -> Result<()> {
@@ -161,16 +166,10 @@ impl Account<'_> {
     }
 
     fn message(&mut self, place: &str, message: &Message) -> Result<()> {
-        let engine = self.store.engine();
-        let mut expected = BTreeMap::new();
-        let at = [message.mailbox.get().to_be_bytes(), message.uid.get().to_be_bytes()].concat();
-        expected.insert(Key::of(tables::MESSAGE_IDS, self.id).message(message.id).done(), at);
-        each_index(self.id, message, |key, value| drop(expected.insert(key.to_vec(), value.to_vec())));
-        for (key, value) in expected {
-            if engine.get(&key)?.is_none_or(|found| found != value) {
-                self.found(FindingKind::Record, place, format!("cannot be found by row {key:02x?}"));
-            }
+        for (key, value) in rows_of(self.id, message) {
+            self.expected = self.expected.wrapping_add(fingerprint(&key, &value));
         }
+        let engine = self.store.engine();
         for part in message.prefix.iter().chain([&message.body]) {
             if let Some(concerned) = self.bodies.get_mut(&part.body) {
                 *concerned = Some(format!("account {}, {place}, message {}", self.name, message.id.get()));
@@ -193,13 +192,15 @@ impl Account<'_> {
         Ok(())
     }
 
-    /// Rows by which messages are found must lead to one.
-    fn index_rows(&mut self) -> Result<()> {
+    /// Rows by which messages are found must lead to one, and every message must be found by all of its own.
+    fn index_rows(&mut self, mailboxes: &[Mailbox]) -> Result<()> {
         let mut stray = Vec::new();
+        let mut found = 0u64;
         for table in [tables::MESSAGE_IDS, tables::INDEX] {
             let range = KeyRange::prefix(&Key::of(table, self.id).done());
-            each(self.store.engine(), &range, |key, _| {
+            each(self.store.engine(), &range, |key, value| {
                 let id = super::prefetch::indexed_message(key)?;
+                found = found.wrapping_add(fingerprint(key, value));
                 if !self.ids.contains(&id) {
                     stray.push(id);
                 }
@@ -210,6 +211,50 @@ impl Account<'_> {
             let place = format!("message {}", id.get());
             self.found(FindingKind::Record, &place, "a row leads to this message, which is not there");
         }
+        if found == self.expected { Ok(()) } else { self.lost_rows(mailboxes) }
+    }
+
+    /// Looks for the rows that some message should be found by, one by one.
+    fn lost_rows(&mut self, mailboxes: &[Mailbox]) -> Result<()> {
+        let store = self.store;
+        for mailbox in mailboxes {
+            let prefix = Key::of(tables::MESSAGES, self.id).mailbox(mailbox.id).done();
+            let mut lost = Vec::new();
+            each(store.engine(), &KeyRange::prefix(&prefix), |key, raw| {
+                let uid = key.last_chunk::<4>().map(|uid| Uid::from_u32(u32::from_be_bytes(*uid)))?;
+                let Some(Row::Message(message)) = message::decode(mailbox.id, uid, raw) else {
+                    return Some(());
+                };
+                for (key, value) in rows_of(self.id, &message) {
+                    if !matches!(store.engine().get(&key), Ok(Some(found)) if found == value) {
+                        lost.push((uid, key));
+                    }
+                }
+                Some(())
+            })?;
+            for (uid, key) in lost {
+                let place = format!("mailbox {}, uid {}", mailbox.name, uid.get());
+                self.found(FindingKind::Record, &place, format!("cannot be found by row {key:02x?}"));
+            }
+        }
         Ok(())
     }
+}
+
+/// The rows by which a message is found.
+fn rows_of(account: AccountId, message: &Message) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    let mut rows = BTreeMap::new();
+    let place = [message.mailbox.get().to_be_bytes(), message.uid.get().to_be_bytes()].concat();
+    rows.insert(Key::of(tables::MESSAGE_IDS, account).message(message.id).done(), place);
+    each_index(account, message, |key, value| {
+        rows.insert(key.to_vec(), value.to_vec());
+    });
+    rows
+}
+
+/// A number for a row. The sum over many rows is the same in any order, and hardly ever for other rows.
+fn fingerprint(key: &[u8], value: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (key, value).hash(&mut hasher);
+    hasher.finish()
 }

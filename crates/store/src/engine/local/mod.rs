@@ -321,19 +321,10 @@ impl Shared {
     }
 
     /// Reads a body that stands in the journal.
-    fn inline(&self, row: &BodyRow, place: Position, offset: u64) -> Result<Bytes> {
+    fn inline(&self, row: &BodyRow, place: Position) -> Result<Bytes> {
         let path = Segment::path(&self.settings.journal, place.segment);
-        let at = || format!("{} at {}", path.display(), place.offset);
         let segment = File::open(&path).map_err(|e| Error::io(path.display().to_string(), e))?;
-        let octets = files::read_at(&segment, place.offset, row.len).map_err(|e| match e.kind() {
-            std::io::ErrorKind::UnexpectedEof => Error::new(ErrorKind::Damaged, at()),
-            _ => Error::io(at(), e),
-        })?;
-        if crc32c::crc32c(&octets) != row.crc {
-            return Err(Error::new(ErrorKind::Damaged, format!("{}: wrong checksum", at())));
-        }
-        let offset = usize::try_from(offset).unwrap_or(usize::MAX).min(octets.len());
-        Ok(Bytes::from(octets).slice(offset..))
+        read_inline(&segment, &path, row, place)
     }
 
     /// Octets of a body from `offset` on.
@@ -343,7 +334,10 @@ impl Shared {
         for _ in 0..3 {
             let row = self.find(id)?;
             let read = match row.place {
-                Some(place) => self.inline(&row, place, offset),
+                Some(place) => self.inline(&row, place).map(|octets| {
+                    let offset = usize::try_from(offset).unwrap_or(usize::MAX).min(octets.len());
+                    octets.slice(offset..)
+                }),
                 None => self.bodies.read(id, &row, offset),
             };
             match read {
@@ -360,6 +354,20 @@ impl Shared {
             self.tending.unlinked.lock().unwrap_or_else(PoisonError::into_inner).extend(bodies);
             self.tending.bell.ring();
         }
+    }
+}
+
+/// Reads a body from its place in a segment, and checks it.
+fn read_inline(segment: &File, path: &Path, row: &BodyRow, place: Position) -> Result<Bytes> {
+    let at = || format!("{} at {}", path.display(), place.offset);
+    let octets = files::read_at(segment, place.offset, row.len).map_err(|e| match e.kind() {
+        std::io::ErrorKind::UnexpectedEof => Error::new(ErrorKind::Damaged, at()),
+        _ => Error::io(at(), e),
+    })?;
+    if crc32c::crc32c(&octets) == row.crc {
+        Ok(Bytes::from(octets))
+    } else {
+        Err(Error::new(ErrorKind::Damaged, format!("{}: wrong checksum", at())))
     }
 }
 

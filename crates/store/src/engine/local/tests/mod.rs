@@ -284,3 +284,32 @@ fn conflicts_name_the_precondition() {
     assert_eq!(engine.commit(batch).wait(), Err(CommitError::Conflict(1)));
     assert_eq!(engine.get(b"b").unwrap(), None);
 }
+
+#[test]
+fn names_rows_that_disagree() {
+    let dir = folder();
+    let engine = open(dir.path());
+    let store = Store::on(engine.clone());
+    let now = std::time::UNIX_EPOCH;
+    let account = store.open_account("mox", crate::INITIAL_MAILBOXES, now).wait().unwrap();
+    let mut writer = store.body_writer();
+    writer.write(b"body").unwrap();
+    let mut message = crate::NewMessage::new(crate::Facts::new(now));
+    message.facts.message_id = "1@a.test".to_owned();
+    let mut t = store.transaction(now);
+    t.deliver(account, "Inbox", message, &writer.finish());
+    store.commit(t).wait().unwrap();
+    assert_eq!(store.check().unwrap(), []);
+    // As if a delivery had forgotten a row, and a removal had left one.
+    let index = crate::Index::MessageId("1@a.test").prefix(account);
+    let row = engine.range(&KeyRange::prefix(&index), Direction::Forward, 1).unwrap().rows[0].0.to_vec();
+    let mut batch = Batch::default();
+    batch.ops.delete(&row);
+    batch.ops.put(&[&row[..row.len() - 8], &99u64.to_be_bytes()].concat(), b"");
+    engine.commit(batch).wait().unwrap();
+    let findings = store.check().unwrap();
+    let text: Vec<_> = findings.iter().map(ToString::to_string).collect();
+    assert_eq!(text.len(), 2, "{text:?}");
+    assert!(text[0].contains("account mox, message 99: a row leads to this message"), "{text:?}");
+    assert!(text[1].contains("account mox, mailbox Inbox, uid 1: cannot be found by row"), "{text:?}");
+}
