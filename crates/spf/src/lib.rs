@@ -1,7 +1,7 @@
 //! SPF (RFC 7208): may this address send for this name?
 //!
 //! The crate reads and prints records ([`Record`]), evaluates them for a sender ([`check`], [`check_helo`]), fetches the
-//! explanation of a fail ([`explain`]), and knows the Received-SPF field.
+//! explanation of a fail ([`explain`]), and prints and reads the Received-SPF field ([`ReceivedSpf`]).
 //!
 //! It does not know sockets, a runtime, the clock or metrics: DNS is a [`dns::Resolver`] and time an argument. It bounds
 //! the questions of an evaluation, not its time. What to do about a result is no business of its either.
