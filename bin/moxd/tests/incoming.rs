@@ -133,6 +133,16 @@ fn mail_that_is_what_it_says_comes_with_proof() {
         (&record["mail_from"], &record["remote_ip"]),
         (&json!("ann@example.test"), &json!("127.0.0.1"))
     );
+    let page = scene.server.metrics();
+    for labels in [
+        "mox_iprev_lookup_total_count{status=\"pass\"}",
+        "mox_spf_verify_duration_seconds_count{status=\"pass\"}",
+        "mox_dkim_verify_duration_seconds_count{algorithm=\"ed25519-sha256\",status=\"pass\"}",
+        "mox_dmarc_verify_duration_seconds_count{status=\"pass\",reject=\"no\",use=\"yes\"}",
+    ] {
+        assert!(page.lines().any(|line| line == format!("{labels} 1")), "{labels}\n{page}");
+    }
+
     // The same from the command line.
     let verb =
         ["verify", "--ip", "127.0.0.1", "--helo", "mail.example.test", "--mailfrom", "ann@example.test"];

@@ -7,7 +7,7 @@ use common::names::Names;
 use common::run::{MOXD, has_keys, moxd, moxd_reading};
 use common::server::{METRICS, Process, SMTP, SUBMISSION, SUBMISSIONS, Server, text};
 use serde_json::json;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
@@ -487,11 +487,7 @@ fn metrics_are_served() {
     client.deliver("mox@localhost", &["mox@localhost"], b"From: mox@localhost\r\n\r\ntwo\r\n");
     assert!(server.session(SUBMISSION).auth("PLAIN", "mox@localhost", "wrong").starts_with("535 "));
 
-    let mut stream = TcpStream::connect(server.address(METRICS)).unwrap();
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
-    let mut page = String::new();
-    stream.read_to_string(&mut page).unwrap();
-    assert!(page.starts_with("HTTP/1.1 200 "), "{page}");
+    let page = server.metrics();
     for line in [
         "mox_smtpserver_connection_total{kind=\"smtp\"} 1",
         "mox_smtpserver_connection_total{kind=\"submission\"} 2",

@@ -1,7 +1,7 @@
 //! [`Intake`]: the answers to what an SMTP session asks.
 
 use crate::body::{Arriving, Piece};
-use crate::evidence::{Gathering, Origin, Reverse};
+use crate::evidence::{Gathering, Judges, Origin, Reverse};
 use crate::password::Passwords;
 use crate::recipients::{self, Recipient};
 use crate::signing::Hashing;
@@ -35,7 +35,7 @@ impl World {
 /// The backend of moxd's SMTP listeners: handles, and nothing about any message.
 pub struct Intake {
     pub(crate) store: Store,
-    pub(crate) dns: Option<Arc<dyn Resolver>>,
+    judges: Option<Judges>,
     settings: RwLock<Arc<Settings>>,
     pub(crate) passwords: Passwords,
     pub(crate) decoy_seed: [u8; sasl::SEED_OCTETS],
@@ -116,7 +116,7 @@ impl Intake {
         let decoy_seed = seed.try_into().unwrap_or_else(|_| world.octets());
         Ok(Self {
             store,
-            dns,
+            judges: dns.map(Judges::new),
             settings: RwLock::new(Arc::new(settings)),
             passwords: Passwords::new(&world.octets()),
             decoy_seed,
@@ -162,8 +162,8 @@ impl Backend for Intake {
     type Transaction = Incoming;
 
     fn connect(&self, client: &Client) -> Link {
-        let dns = self.dns.as_ref().filter(|_| !client.kind.is_submission());
-        Link { reverse: Reverse::start(dns, client.ip()) }
+        let judges = self.judges.as_ref().filter(|_| !client.kind.is_submission());
+        Link { reverse: Reverse::start(judges, client.ip()) }
     }
 
     async fn secret(&self, _link: &mut Link, _client: &Client, need: Need) -> Result<Verifier, Refusal> {
@@ -180,7 +180,7 @@ impl Backend for Intake {
         let keep_sample = settings.mode == Mode::Develop;
         let submission = client.kind.is_submission();
         let gathering =
-            (!submission).then(|| Gathering::start(self.dns.clone(), origin(&settings, client, sender)));
+            (!submission).then(|| Gathering::start(self.judges.as_ref(), origin(&settings, client, sender)));
         Ok(Incoming {
             settings,
             sender: sender.path.clone(),

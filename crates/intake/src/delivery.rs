@@ -2,14 +2,12 @@
 
 use crate::backend::{Incoming, Intake, Link};
 use crate::body::not_kept;
-use crate::prefix::{Trace, delivered_to, return_path};
+use crate::copies::Fields;
 use crate::recipients::wish_after_data;
-use crate::record::{described, sent_by, sent_to};
+use crate::record::{described, sent_by};
 use crate::{metrics, special};
-use dns::Name;
 use smtpserver::{Client, Received, Refusal, replies};
-use std::time::{Duration, SystemTime};
-use store::NewMessage;
+use std::time::Duration;
 
 /// RFC 5321 §6.3: hops after which a message is going in circles.
 const MAX_HOPS: usize = 100;
@@ -39,8 +37,7 @@ impl Intake {
 
         let mut record = described(&parsed, now);
         sent_by(&mut record.facts.origin, client, &message.sender);
-        let mut fields = String::new();
-        let mut reverse = None;
+        let (mut found, mut reverse) = (String::new(), None);
         if let Some(gathering) = message.gathering.take() {
             let iprev = link.reverse.answer().await.cloned();
             let evidence = gathering.finish(iprev).await;
@@ -49,46 +46,11 @@ impl Intake {
             record.facts.origin.dkim_domains =
                 evidence.dkim_passed().iter().map(dns::Domain::unicode).collect();
             let results = evidence.authentication_results(&message.settings.hostname, message.utf8);
-            fields = [results.field(), evidence.received_spf()].concat();
+            found = [results.field(), evidence.received_spf()].concat();
         }
-        self.keep(client, message, &record, Prefix { fields, reverse }, now).await
-    }
-
-    /// One copy for each recipient, all in one transaction.
-    pub(crate) async fn keep(
-        &self,
-        client: &Client,
-        message: Incoming,
-        record: &NewMessage,
-        prefix: Prefix,
-        now: SystemTime,
-    ) -> Result<(), Refusal> {
-        let trace = Trace {
-            hostname: &message.settings.hostname,
-            client,
-            utf8: message.utf8,
-            require_tls: message.require_tls,
-            reverse: prefix.reverse,
-            now,
-        };
         let mut transaction = self.store.transaction(now);
-        let body = message.arriving.finish();
-        for recipient in &message.recipients {
-            let Some(to) = &recipient.to else { continue };
-            let account = self.open_account(&to.account, now).await?;
-            let address = recipient.address();
-            let mut copy = record.clone();
-            sent_to(&mut copy.facts.origin, &recipient.path);
-            copy.prefix = [
-                delivered_to(&address),
-                return_path(&message.sender),
-                prefix.fields.clone(),
-                trace.received(&recipient.path),
-            ]
-            .concat()
-            .into_bytes();
-            transaction.deliver(account, &to.mailbox, copy, &body);
-        }
+        let fields = Fields { found, reverse, ..Fields::default() };
+        self.add_copies(&mut transaction, client, message, &record, &fields).await?;
         match self.store.commit(transaction).await {
             Ok(receipt) => {
                 for delivered in &receipt.delivered {
@@ -104,27 +66,6 @@ impl Intake {
             }
         }
     }
-
-    /// The number of an account, which is made at its first use.
-    pub(crate) async fn open_account(
-        &self,
-        name: &str,
-        now: SystemTime,
-    ) -> Result<store::AccountId, Refusal> {
-        self.store.open_account(name, store::INITIAL_MAILBOXES, now).await.map_err(|error| {
-            metrics::delivery("accounterror", "");
-            tracing::error!(%error, account = name, "cannot open the account");
-            not_kept(&error)
-        })
-    }
-}
-
-/// What stands before a message, whoever the recipient is.
-pub(crate) struct Prefix {
-    /// Header fields with what was found out.
-    fields: String,
-    /// The name that the client's address resolves to.
-    reverse: Option<Name>,
 }
 
 /// Developer mode: fails as a recipient's local part asks.

@@ -4,45 +4,37 @@
 //!
 //! Without DNS nothing is asked, and what would need an answer stays empty.
 
+use crate::asked::{Asked, JUDGE_TIMEOUT, Timed};
 use crate::metrics;
 use dkim::{KeyLookups, Keys, Policy, Verifier};
 use dmarc::{Discovery, Memo, Method, Organizations, Proven, Rules};
 use dns::{Domain, Host, Resolver};
 use smtp_parser::Mailbox;
-use std::future::Future;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
-/// How long one judge may take in all; what is not there then counts as a temporary failure of DNS.
-const JUDGE_TIMEOUT: Duration = Duration::from_secs(60);
+/// SPF records that are kept with what was read from them: those that many senders include, and regular senders' own.
+const KEPT_SPF_RECORDS: usize = 1_000;
 
-/// A question that is being asked elsewhere. Dropping it stops the asking.
-#[derive(Debug)]
-struct Asked<T>(JoinHandle<Option<T>>);
+/// What the judges of all messages share.
+#[derive(Clone)]
+pub struct Judges {
+    dns: Arc<dyn Resolver>,
+    spf_records: Arc<spf::Cache>,
+}
 
-impl<T: Send + 'static> Asked<T> {
-    fn start(work: impl Future<Output = T> + Send + 'static) -> Self {
-        Self(tokio::spawn(async move { tokio::time::timeout(JUDGE_TIMEOUT, work).await.ok() }))
-    }
-
-    /// The answer; none if it took too long, or the judge failed, which is counted.
-    async fn answer(mut self, judge: &'static str) -> Option<T> {
-        match (&mut self.0).await {
-            Ok(answer) => answer,
-            Err(error) => {
-                metrics::panicked(judge);
-                tracing::error!(%error, judge, "a judge failed");
-                None
-            }
-        }
+impl Judges {
+    /// They ask this resolver.
+    pub fn new(dns: Arc<dyn Resolver>) -> Self {
+        Self { dns, spf_records: Arc::new(spf::Cache::new(KEPT_SPF_RECORDS)) }
     }
 }
 
-impl<T> Drop for Asked<T> {
-    fn drop(&mut self) {
-        self.0.abort();
+impl fmt::Debug for Judges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Judges").finish_non_exhaustive()
     }
 }
 
@@ -88,15 +80,17 @@ pub(crate) struct Reverse {
 
 impl Reverse {
     /// Asks.
-    pub(crate) fn start(dns: Option<&Arc<dyn Resolver>>, ip: IpAddr) -> Self {
-        let asked = dns.cloned().map(|dns| Asked::start(async move { iprev::check(&*dns, ip).await }));
+    pub(crate) fn start(judges: Option<&Judges>, ip: IpAddr) -> Self {
+        let dns = judges.map(|judges| judges.dns.clone());
+        let asked = dns.map(|dns| Asked::start("iprev", async move { iprev::check(&*dns, ip).await }));
         Self { asked, known: None }
     }
 
     /// What came of it; none where DNS is not asked.
     pub(crate) async fn answer(&mut self) -> Option<&iprev::Evaluation> {
-        if let Some(asked) = self.asked.take() {
-            self.known = asked.answer("iprev").await;
+        if let Some(answer) = Asked::maybe(self.asked.take()).await {
+            metrics::iprev_looked_up(&answer);
+            self.known = Some(answer.value);
         }
         self.known.as_ref()
     }
@@ -137,11 +131,13 @@ pub struct Evidence {
 
 impl Gathering {
     /// Begins at MAIL: SPF is asked.
-    pub fn start(dns: Option<Arc<dyn Resolver>>, origin: Origin) -> Self {
-        let dns = dns.map(|dns| Arc::new(Memo::shared(dns)));
-        let spf = dns.clone().map(|dns| {
-            let origin = origin.clone();
-            Asked::start(async move { spf::check(&*dns, &origin.query(), spf::Limits::default()).await })
+    pub fn start(judges: Option<&Judges>, origin: Origin) -> Self {
+        let dns = judges.map(|judges| Arc::new(Memo::shared(judges.dns.clone())));
+        let spf = judges.zip(dns.clone()).map(|(judges, dns)| {
+            let (origin, records) = (origin.clone(), judges.spf_records.clone());
+            Asked::start("spfverify", async move {
+                spf::check(&*dns, &origin.query().cache(&records), spf::Limits::default()).await
+            })
         });
         Self { dns, origin, spf, verifier: None, keys: None, from: None, dmarc: None }
     }
@@ -154,13 +150,13 @@ impl Gathering {
         let lookups: KeyLookups = verifier.lookups();
         if !lookups.names().is_empty() {
             let dns = dns.clone();
-            self.keys = Some(Asked::start(async move { lookups.run(&*dns).await }));
+            self.keys = Some(Asked::start("dkimverify", async move { lookups.run(&*dns).await }));
         }
         self.verifier = Some(verifier);
         if let Some(from) = self.from.clone() {
             let identifiers = self.origin.spf_domain().cloned();
             let dns = dns.clone();
-            self.dmarc = Some(Asked::start(async move {
+            self.dmarc = Some(Asked::start("dmarcverify", async move {
                 let walks: Vec<Domain> =
                     identifiers.filter(|d| dmarc::worth_walking(&from, d)).into_iter().collect();
                 let mut organizations = Organizations::default();
@@ -183,38 +179,52 @@ impl Gathering {
     /// The message is complete: waits for what is still open.
     pub async fn finish(self, iprev: Option<iprev::Evaluation>) -> Evidence {
         let Self { dns, origin, spf, verifier, keys, from, dmarc } = self;
-        let keys = async {
-            match keys {
-                Some(keys) => keys.answer("dkimverify").await.unwrap_or_default(),
-                None => Keys::default(),
-            }
-        };
-        let spf = async {
-            match spf {
-                Some(spf) => spf.answer("spfverify").await,
-                None => None,
-            }
-        };
-        let found = async {
-            match dmarc {
-                Some(dmarc) => dmarc.answer("dmarcverify").await,
-                None => None,
-            }
-        };
-        let (spf, keys, found) = tokio::join!(spf, keys, found);
-        let dkim = verifier.map(|verifier| verifier.finish(&keys));
-        let (discovery, organizations) = found.unzip();
-        let mut organizations: Organizations = organizations.unwrap_or_default();
-        let mut judged = None;
-        if let (Some(dns), Some(discovery)) = (&dns, &discovery) {
+        let (spf, keys, found) = tokio::join!(Asked::maybe(spf), Asked::maybe(keys), Asked::maybe(dmarc));
+        let spf = spf.map(|spf| {
+            metrics::spf_verified(&spf);
+            spf.value
+        });
+        let dkim = verifier.map(|verifier| verified(verifier, keys));
+        let (mut organizations, mut discovery, mut judged) = (Organizations::default(), None, None);
+        if let (Some(dns), Some(Timed { value: (found, walked), took })) = (&dns, found) {
+            let begin = Instant::now();
+            organizations = walked;
             let proven = proven(spf.as_ref(), dkim.as_ref());
-            let missing = dmarc::needed(discovery, &proven, &organizations);
+            let missing = dmarc::needed(&found, &proven, &organizations);
             let walks = organizations.gather(&**dns, &missing, Rules::Rfc9989);
             // Without an answer in time the organizations are missing, which evaluates to a temporary error.
             let _ = tokio::time::timeout(JUDGE_TIMEOUT, walks).await;
-            judged = Some(dmarc::evaluate(discovery, &proven, &organizations, None));
+            let value = dmarc::evaluate(&found, &proven, &organizations, None);
+            let verdict = Timed { value, took: took + begin.elapsed() };
+            metrics::dmarc_verified(&verdict);
+            judged = Some(verdict.value);
+            discovery = Some(found);
         }
-        Evidence { origin, iprev, spf, dkim, from, discovery, dmarc: judged, organizations }
+        let evidence = Evidence { origin, iprev, spf, dkim, from, discovery, dmarc: judged, organizations };
+        evidence.log();
+        evidence
+    }
+}
+
+/// The end of the body: the signatures are checked with the keys that were found. Its time is that of the keys and of the
+/// checking; how long the client took to send the body is not in it.
+fn verified(verifier: Verifier, keys: Option<Timed<Keys>>) -> dkim::Evaluation {
+    let begin = Instant::now();
+    let (keys, waited) = keys.map(|keys| (keys.value, keys.took)).unwrap_or_default();
+    let value = verifier.finish(&keys);
+    let verified = Timed { value, took: waited + begin.elapsed() };
+    metrics::dkim_verified(&verified);
+    verified.value
+}
+
+impl Evidence {
+    /// For those who look for the reason of a verdict.
+    fn log(&self) {
+        let spf = self.spf.as_ref().map_or("none", |spf| spf.result.as_str());
+        let dkim: Vec<_> = self.dkim.iter().flat_map(|d| &d.signatures).map(|s| s.status.as_str()).collect();
+        let dmarc = self.dmarc.as_ref().map_or("none", |dmarc| dmarc.result.as_str());
+        let iprev = self.iprev.as_ref().map_or("none", |iprev| iprev.result.as_str());
+        tracing::debug!(iprev, spf, ?dkim, dmarc, "sender checked");
     }
 }
 

@@ -7,8 +7,10 @@
 //! It does not know the wire (texts come from `smtpserver::replies`), nor how the store keeps what it is given, nor
 //! where its settings come from.
 
+mod asked;
 mod backend;
 mod body;
+mod copies;
 mod delivery;
 mod directory;
 mod evidence;
@@ -26,7 +28,7 @@ mod submission;
 
 pub use backend::{Incoming, Intake, Link, World};
 pub use directory::{AccountRules, Destination, Directory, LocalDomain, NotHere};
-pub use evidence::{Evidence, Gathering, Origin};
+pub use evidence::{Evidence, Gathering, Judges, Origin};
 pub use login::credentials;
 pub use password::{MAX_REMEMBERED, MAX_WAITING, MEMORY_KIB, PASSES, REMEMBERED_FOR};
 pub use record::described;

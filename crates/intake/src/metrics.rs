@@ -1,11 +1,17 @@
 //! What is counted. Names and label values are those of the original system.
 
-use metrics::{Unit, counter, describe_counter};
+use crate::asked::Timed;
+use dkim::Algorithm;
+use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
 
 pub(crate) const DELIVERY: &str = "mox_smtpserver_delivery_total";
 pub(crate) const SUBMISSION: &str = "mox_smtpserver_submission_total";
 pub(crate) const ERRORS: &str = "mox_smtpserver_errors_total";
 pub(crate) const DKIM_SIGN: &str = "mox_dkim_sign_total";
+pub(crate) const IPREV: &str = "mox_iprev_lookup_total";
+pub(crate) const SPF: &str = "mox_spf_verify_duration_seconds";
+pub(crate) const DKIM: &str = "mox_dkim_verify_duration_seconds";
+pub(crate) const DMARC: &str = "mox_dmarc_verify_duration_seconds";
 
 /// Describes the metrics to the recorder, and shows those without variable labels from the start.
 pub(crate) fn describe() {
@@ -13,6 +19,18 @@ pub(crate) fn describe() {
     describe_counter!(SUBMISSION, Unit::Count, "Submitted messages, by what became of them.");
     describe_counter!(ERRORS, Unit::Count, "Errors of our own that did not fail the message.");
     describe_counter!(DKIM_SIGN, Unit::Count, "DKIM signatures made, by algorithm of the key.");
+    describe_histogram!(
+        IPREV,
+        Unit::Seconds,
+        "Reverse DNS checks of clients, in seconds whatever the name says."
+    );
+    describe_histogram!(SPF, Unit::Seconds, "SPF checks of incoming messages.");
+    describe_histogram!(
+        DKIM,
+        Unit::Seconds,
+        "DKIM checks of incoming messages, observed once for each signature."
+    );
+    describe_histogram!(DMARC, Unit::Seconds, "DMARC checks of incoming messages.");
     for result in
         ["ok", "badmessage", "badfrom", "badheader", "messagelimiterror", "recipientlimiterror", "queueerror"]
     {
@@ -46,4 +64,37 @@ pub(crate) fn delivery(result: &'static str, reason: &'static str) {
 /// One submitted message, or one recipient of it that was taken.
 pub(crate) fn submission(result: &'static str, count: u64) {
     counter!(SUBMISSION, "result" => result).increment(count);
+}
+
+/// A reverse DNS check that ended.
+pub(crate) fn iprev_looked_up(check: &Timed<iprev::Evaluation>) {
+    histogram!(IPREV, "status" => check.value.result.as_str()).record(check.took);
+}
+
+/// An SPF check that ended.
+pub(crate) fn spf_verified(check: &Timed<spf::Evaluation>) {
+    histogram!(SPF, "status" => check.value.result.as_str()).record(check.took);
+}
+
+/// The signatures of a message, checked. An algorithm that we do not know has no name here: senders make names up.
+pub(crate) fn dkim_verified(check: &Timed<dkim::Evaluation>) {
+    for verification in &check.value.signatures {
+        let algorithm = verification.claims().algorithm.and_then(|name| name.parse().ok());
+        let algorithm = algorithm.map_or("", Algorithm::as_str);
+        let status = verification.status.as_str();
+        histogram!(DKIM, "algorithm" => algorithm, "status" => status).record(check.took);
+    }
+}
+
+/// A DMARC check that ended. `use`: is there a policy, and does it take this message in (`pct`)?
+pub(crate) fn dmarc_verified(check: &Timed<dmarc::Evaluation>) {
+    let word = |yes: bool| if yes { "yes" } else { "no" };
+    let verdict = &check.value;
+    histogram!(
+        DMARC,
+        "status" => verdict.result.as_str(),
+        "reject" => word(verdict.reject()),
+        "use" => word(verdict.domain.is_some() && !verdict.sampled_out),
+    )
+    .record(check.took);
 }

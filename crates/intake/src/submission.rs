@@ -2,10 +2,10 @@
 
 use crate::backend::{Incoming, Intake, unix};
 use crate::body::not_kept;
+use crate::copies::Fields;
 use crate::delivery::{check_structure, wishes};
 use crate::metrics;
-use crate::prefix::{Trace, delivered_to, return_path};
-use crate::record::{described, sent_by, sent_to};
+use crate::record::{described, sent_by};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use message::{AuthResults, Date, Headers, MethodResult};
@@ -30,21 +30,13 @@ impl Intake {
         wishes(&message)?;
         let mut record = described(&parsed, now);
         sent_by(&mut record.facts.origin, client, &message.sender);
-        let added = self.missing_fields(&message, &parsed, now);
-        if let Some(id) = added.message_id {
+        let missing = self.missing_fields(&message, &parsed, now);
+        if let Some(id) = missing.message_id {
             record.facts.message_id = id;
         }
-        let signatures = message.hashing.take().map(|hashing| hashing.finish(&added.fields, unix(now)));
-        let fields = [added.fields, signatures.unwrap_or_default(), results(&message).field()].concat();
+        let signatures = message.hashing.take().map(|hashing| hashing.finish(&missing.fields, unix(now)));
+        let added = [missing.fields, signatures.unwrap_or_default(), results(&message).field()].concat();
 
-        let trace = Trace {
-            hostname: &message.settings.hostname,
-            client,
-            utf8: message.utf8,
-            require_tls: message.require_tls,
-            reverse: None,
-            now,
-        };
         let sender = self.open_account(&login.account, now).await?;
         let rules = message.settings.directory.account(&login.account).unwrap_or_default();
         let limits = SubmissionLimits {
@@ -55,23 +47,9 @@ impl Intake {
         let addresses: Vec<String> =
             message.recipients.iter().map(|r| recorded(r.path.mailbox(), r.address())).collect();
         transaction.submission(sender, &addresses, Some(limits));
-        let body = message.arriving.finish();
-        for recipient in &message.recipients {
-            let Some(to) = &recipient.to else { continue };
-            let account = self.open_account(&to.account, now).await?;
-            let address = recipient.address();
-            let mut copy = record.clone();
-            sent_to(&mut copy.facts.origin, &recipient.path);
-            let prefix = [
-                delivered_to(&address),
-                return_path(&message.sender),
-                trace.received(&recipient.path),
-                fields.clone(),
-            ];
-            copy.prefix = prefix.concat().into_bytes();
-            transaction.deliver(account, &to.mailbox, copy, &body);
-        }
         let count = message.recipients.len() as u64;
+        let fields = Fields { added, ..Fields::default() };
+        self.add_copies(&mut transaction, client, message, &record, &fields).await?;
         match self.store.commit(transaction).await {
             Ok(_) => {
                 metrics::submission("ok", count);
@@ -83,8 +61,8 @@ impl Intake {
     }
 
     /// The fields that every message has, where this one has not.
-    fn missing_fields(&self, message: &Incoming, parsed: &Headers<'_>, now: SystemTime) -> Added {
-        let mut added = Added::default();
+    fn missing_fields(&self, message: &Incoming, parsed: &Headers<'_>, now: SystemTime) -> Missing {
+        let mut added = Missing::default();
         if parsed.first("Message-ID").is_none() {
             let host = &message.settings.hostname;
             let host = if message.utf8 { host.unicode() } else { host.to_string() };
@@ -101,7 +79,7 @@ impl Intake {
 
 /// Fields that were added to a submission.
 #[derive(Debug, Default)]
-struct Added {
+struct Missing {
     fields: String,
     message_id: Option<String>,
 }

@@ -4,7 +4,7 @@ use super::args::Verify;
 use super::{Report, dkim, dmarc, message, names, print_json, sender, spf, with_dns};
 use crate::wiring;
 use anyhow::Result;
-use intake::{Evidence, Gathering, Origin};
+use intake::{Evidence, Gathering, Judges, Origin};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
@@ -20,7 +20,7 @@ pub(crate) fn run(arguments: &Verify) -> Result<()> {
     let evidence = with_dns(&arguments.lookup.dns, |dns| async move {
         let dns: Arc<dyn dns::Resolver> = Arc::new(dns);
         let now = wiring::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let mut gathering = Gathering::start(Some(dns.clone()), origin.clone());
+        let mut gathering = Gathering::start(Some(&Judges::new(dns.clone())), origin.clone());
         let end = message::header_end(&text).unwrap_or(text.len());
         let (header, body) = text.split_at(end);
         gathering.header(header, now);

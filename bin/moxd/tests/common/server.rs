@@ -5,8 +5,8 @@ use super::run::{Ended, MOXD, moxd, moxd_reading};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -221,6 +221,16 @@ impl Server {
     #[track_caller]
     pub fn show(&self, id: u64) -> Vec<u8> {
         self.verb(&["message", "show", "mox", &id.to_string()]).done()
+    }
+
+    /// What `/metrics` shows.
+    pub fn metrics(&self) -> String {
+        let mut stream = TcpStream::connect(self.address(METRICS)).unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+        let mut page = String::new();
+        stream.read_to_string(&mut page).unwrap();
+        assert!(page.starts_with("HTTP/1.1 200 "), "{page}");
+        page
     }
 
     /// The message that came last, as it is kept.

@@ -1,0 +1,71 @@
+//! The copies of a message: one for each recipient, with the header fields of its own before the one body.
+
+use crate::backend::{Incoming, Intake};
+use crate::body::not_kept;
+use crate::metrics;
+use crate::prefix::{Trace, delivered_to, return_path};
+use crate::record::sent_to;
+use dns::Name;
+use smtpserver::{Client, Refusal};
+use std::time::SystemTime;
+use store::{AccountId, NewMessage, Transaction};
+
+/// What stands before a message besides the trace of its way, whoever the recipient is.
+#[derive(Debug, Default)]
+pub(crate) struct Fields {
+    /// What was found out about mail from elsewhere; above the Received field.
+    pub(crate) found: String,
+    /// What was missing in a submission, and its signatures; below the Received field, which they do not cover.
+    pub(crate) added: String,
+    /// The name that the client's address resolves to.
+    pub(crate) reverse: Option<Name>,
+}
+
+impl Intake {
+    /// Adds one copy for each recipient that has an account, all over the same body.
+    pub(crate) async fn add_copies(
+        &self,
+        transaction: &mut Transaction,
+        client: &Client,
+        message: Incoming,
+        record: &NewMessage,
+        fields: &Fields,
+    ) -> Result<(), Refusal> {
+        let now = record.facts.received;
+        let trace = Trace {
+            hostname: &message.settings.hostname,
+            client,
+            utf8: message.utf8,
+            require_tls: message.require_tls,
+            reverse: fields.reverse.clone(),
+            now,
+        };
+        let body = message.arriving.finish();
+        for recipient in &message.recipients {
+            let Some(to) = &recipient.to else { continue };
+            let account = self.open_account(&to.account, now).await?;
+            let mut copy = record.clone();
+            sent_to(&mut copy.facts.origin, &recipient.path);
+            copy.prefix = [
+                delivered_to(&recipient.address()),
+                return_path(&message.sender),
+                fields.found.clone(),
+                trace.received(&recipient.path),
+                fields.added.clone(),
+            ]
+            .concat()
+            .into_bytes();
+            transaction.deliver(account, &to.mailbox, copy, &body);
+        }
+        Ok(())
+    }
+
+    /// The number of an account, which is made at its first use.
+    pub(crate) async fn open_account(&self, name: &str, now: SystemTime) -> Result<AccountId, Refusal> {
+        self.store.open_account(name, store::INITIAL_MAILBOXES, now).await.map_err(|error| {
+            metrics::delivery("accounterror", "");
+            tracing::error!(%error, account = name, "cannot open the account");
+            not_kept(&error)
+        })
+    }
+}
