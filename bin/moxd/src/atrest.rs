@@ -38,7 +38,7 @@ pub(crate) fn run(store: &Store, request: Request, now: SystemTime, console: &mu
             store.commit(transaction).wait()?;
             Ok(())
         }
-        Request::Reload | Request::Stop | Request::Status { .. } => {
+        Request::Reload | Request::Stop | Request::Status { .. } | Request::LogLevel { .. } => {
             bail!("the server does not run: there is no control socket in the data directory")
         }
     }

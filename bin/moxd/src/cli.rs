@@ -24,7 +24,8 @@ pub(crate) struct Cli {
     /// Configuration file [default: ./config/moxd.toml, then /etc/moxd/moxd.toml]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// What to log: error, warn, info, debug, trace, or filters such as info,smtpserver=trace
+    /// What to log: error, warn, info, debug, trace, or filters such as info,smtpserver=trace; traceauth shows passwords
+    /// too, tracedata also messages
     #[arg(long, global = true, value_name = "LEVEL")]
     pub(crate) log_level: Option<String>,
     /// How to log to standard error
@@ -185,7 +186,7 @@ pub(crate) enum ConfigVerb {
     DescribeDomains,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Subcommand)]
 pub(crate) enum CtlVerb {
     /// Read domains.toml and the TLS files again
     Reload,
@@ -195,6 +196,11 @@ pub(crate) enum CtlVerb {
     Status {
         #[command(flatten)]
         output: Output,
+    },
+    /// Show what the server logs, or change it until it ends
+    Loglevel {
+        /// As for --log-level
+        filter: Option<String>,
     },
 }
 

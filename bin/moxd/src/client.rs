@@ -38,7 +38,7 @@ fn carry_out(data: &Path, request: Request, console: &mut dyn Console) -> Result
     if ctl::ask(data, &request, console)?.is_some() {
         return Ok(());
     }
-    if matches!(request, Request::Reload | Request::Stop | Request::Status { .. }) {
+    if request.needs_server() {
         bail!("no server runs on {}", data.display());
     }
     ensure!(data.is_dir(), "there is no data directory {}", data.display());

@@ -1,27 +1,101 @@
 //! Logs: to standard error, one line an event, as text or as JSON.
 
 use crate::cli::LogFormat;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use smtpserver::Reveal;
 use std::io::IsTerminal;
-use tracing_subscriber::EnvFilter;
+use std::sync::{Mutex, PoisonError};
 use tracing_subscriber::fmt::Layer;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Registry, reload};
 
-/// Sets logging up for the process. `filter` is a level, or filters such as `info,smtpserver=trace`; parts of moxd go
-/// by their short names.
-pub(crate) fn start(filter: &str, format: LogFormat) -> Result<()> {
-    let directives = format!("{QUIET},{}", full_names(filter));
-    let filter = EnvFilter::builder().parse(directives).with_context(|| format!("log level {filter:?}"))?;
-    let registry = tracing_subscriber::registry().with(filter);
-    match format {
-        LogFormat::Text => {
-            let ansi = std::io::stderr().is_terminal();
-            registry.with(Layer::new().with_writer(std::io::stderr).with_ansi(ansi)).init();
+/// What is logged, while the program runs.
+pub(crate) struct Logging {
+    filter: reload::Handle<EnvFilter, Registry>,
+    reveal: Reveal,
+    /// As the operator wrote it.
+    written: Mutex<String>,
+}
+
+impl Logging {
+    /// Sets logging up for the process. `filter` is a level, or filters such as `info,smtpserver=trace`; parts of moxd
+    /// go by their short names. Secrets are left out of a trace but with the levels `traceauth` (passwords and proofs)
+    /// and `tracedata` (messages too).
+    pub(crate) fn start(filter: &str, format: LogFormat) -> Result<Self> {
+        let wanted = Filter::parse(filter)?;
+        let (layer, handle) = reload::Layer::new(wanted.directives);
+        let registry = tracing_subscriber::registry().with(layer);
+        match format {
+            LogFormat::Text => {
+                let ansi = std::io::stderr().is_terminal();
+                registry.with(Layer::new().with_writer(std::io::stderr).with_ansi(ansi)).init();
+            }
+            LogFormat::Json => registry.with(Layer::new().with_writer(std::io::stderr).json()).init(),
         }
-        LogFormat::Json => registry.with(Layer::new().with_writer(std::io::stderr).json()).init(),
+        let reveal = Reveal::default();
+        reveal.set(wanted.auth, wanted.data);
+        Ok(Self { filter: handle, reveal, written: Mutex::new(filter.to_owned()) })
     }
-    Ok(())
+
+    /// Replaces what is logged from now on.
+    pub(crate) fn set(&self, filter: &str) -> Result<()> {
+        let wanted = Filter::parse(filter)?;
+        self.filter.reload(wanted.directives).context("change the log level")?;
+        self.reveal.set(wanted.auth, wanted.data);
+        filter.clone_into(&mut self.written.lock().unwrap_or_else(PoisonError::into_inner));
+        tracing::info!(filter, "log level changed");
+        Ok(())
+    }
+
+    /// What is logged, as it was written.
+    pub(crate) fn filter(&self) -> String {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Which secrets may stand in a trace, now and later.
+    pub(crate) fn reveal(&self) -> Reveal {
+        self.reveal.clone()
+    }
+}
+
+/// The levels, each with those before it.
+const LEVELS: [&str; 8] = ["off", "error", "warn", "info", "debug", "trace", "traceauth", "tracedata"];
+
+/// Is this a level, or a list of filters?
+pub(crate) fn check(filter: &str) -> Result<()> {
+    Filter::parse(filter).map(drop)
+}
+
+/// What the operator wants to see.
+struct Filter {
+    directives: EnvFilter,
+    auth: bool,
+    data: bool,
+}
+
+impl Filter {
+    fn parse(text: &str) -> Result<Self> {
+        let mut directives = vec![QUIET.to_owned()];
+        let (mut auth, mut data) = (false, false);
+        for directive in text.split(',') {
+            let (target, level) = directive.rsplit_once('=').unwrap_or(("", directive));
+            ensure!(
+                LEVELS.contains(&level),
+                "log level {text:?}: {level:?} is none of {}",
+                LEVELS.join(", ")
+            );
+            data |= level == "tracedata";
+            auth |= matches!(level, "traceauth" | "tracedata");
+            let level = if matches!(level, "traceauth" | "tracedata") { "trace" } else { level };
+            directives.push(match target {
+                "" => level.to_owned(),
+                target => format!("{}={level}", full_name(target)),
+            });
+        }
+        let directives = EnvFilter::builder().parse(directives.join(","));
+        Ok(Self { directives: directives.with_context(|| format!("log level {text:?}"))?, auth, data })
+    }
 }
 
 /// Libraries that warn of what strangers' name servers do, which the results say already. What the operator writes comes
@@ -29,14 +103,8 @@ pub(crate) fn start(filter: &str, format: LogFormat) -> Result<()> {
 const QUIET: &str = "hickory_net=error,hickory_proto=error,hickory_resolver=error,rustls=error";
 
 /// The crates of this workspace have a prefix in their targets, which nobody has to write.
-fn full_names(filter: &str) -> String {
-    let full = |directive: &str| match directive.split_once('=') {
-        Some((target, level)) if HOUSE.contains(&target) => {
-            format!("moxd_{}={level}", target.replace('-', "_"))
-        }
-        _ => directive.to_owned(),
-    };
-    filter.split(',').map(full).collect::<Vec<_>>().join(",")
+fn full_name(target: &str) -> String {
+    if HOUSE.contains(&target) { format!("moxd_{}", target.replace('-', "_")) } else { target.to_owned() }
 }
 
 const HOUSE: &[&str] = &["dns-hickory", "intake", "smtpserver", "store"];
@@ -45,9 +113,37 @@ const HOUSE: &[&str] = &["dns-hickory", "intake", "smtpserver", "store"];
 mod tests {
     use super::*;
 
+    fn read(text: &str) -> (String, bool, bool) {
+        let Filter { directives, auth, data } = Filter::parse(text).unwrap();
+        (directives.to_string(), auth, data)
+    }
+
     #[test]
     fn short_names_are_enough() {
-        assert_eq!(full_names("info,smtpserver=trace,hyper=warn"), "info,moxd_smtpserver=trace,hyper=warn");
-        assert_eq!(full_names("dns-hickory=debug"), "moxd_dns_hickory=debug");
+        let (directives, ..) = read("info,smtpserver=trace,hyper=warn,dns-hickory=debug");
+        for directive in ["info", "moxd_smtpserver=trace", "hyper=warn", "moxd_dns_hickory=debug"] {
+            assert!(directives.split(',').any(|have| have == directive), "{directive}: {directives}");
+        }
+    }
+
+    #[test]
+    fn secrets_have_levels_of_their_own() {
+        for (text, auth, data) in [
+            ("trace", false, false),
+            ("smtpserver=trace", false, false),
+            ("info,smtpserver=traceauth", true, false),
+            ("tracedata", true, true),
+        ] {
+            let (directives, reveals_auth, reveals_data) = read(text);
+            assert!(directives.contains("trace"), "{directives}");
+            assert_eq!((reveals_auth, reveals_data), (auth, data), "{text}");
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for text in ["loud", "smtpserver=loud", "info,", "", "=info="] {
+            assert!(Filter::parse(text).is_err(), "{text:?}");
+        }
     }
 }

@@ -17,7 +17,7 @@ mod system;
 mod tls;
 mod wiring;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser};
 use cli::{Cli, ConfigVerb, CtlVerb, MailboxVerb, MessageVerb, Verb, Wrong};
 use request::Request;
@@ -74,6 +74,7 @@ fn run(cli: Cli) -> Result<()> {
                 CtlVerb::Reload => Request::Reload,
                 CtlVerb::Stop => Request::Stop,
                 CtlVerb::Status { output } => Request::Status { json: output.json },
+                CtlVerb::Loglevel { filter } => Request::LogLevel { filter: filter.clone() },
             },
         ),
         Verb::Mailbox(MailboxVerb::List { account, output }) => {
@@ -118,7 +119,8 @@ fn config_verb(cli: &Cli, verb: &ConfigVerb) -> Result<()> {
     match verb {
         ConfigVerb::Test => {
             let path = wiring::config_path(cli.config.as_deref())?;
-            wiring::load(&path)?;
+            let config = wiring::load(&path)?;
+            logging::check(&config.server.log.level).with_context(|| path.display().to_string())?;
             writeln!(out, "{} is valid", path.display())?;
         }
         ConfigVerb::Example | ConfigVerb::DescribeStatic => write!(out, "{}", config::example_server())?,

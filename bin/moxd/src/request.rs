@@ -25,6 +25,8 @@ pub(crate) enum Request {
     Stop,
     /// How the server does.
     Status { json: bool },
+    /// What the server logs: shown, or changed until it ends.
+    LogLevel { filter: Option<String> },
     /// Mailboxes with counts.
     MailboxList { account: String, json: bool },
     /// Messages, oldest first.
@@ -43,6 +45,13 @@ pub(crate) enum Request {
     Backup { dir: PathBuf },
     /// Replaces what is kept of a password.
     SetCredentials { account: String, secrets: Secrets },
+}
+
+impl Request {
+    /// Is it about the running server, and not about mail at rest?
+    pub(crate) fn needs_server(&self) -> bool {
+        matches!(self, Self::Reload | Self::Stop | Self::Status { .. } | Self::LogLevel { .. })
+    }
 }
 
 /// Derived secrets on their way to who keeps them. Not printed.

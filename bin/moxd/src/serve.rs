@@ -2,15 +2,16 @@
 
 use crate::cli::{Cli, LogFormat};
 use crate::console::Console;
+use crate::logging::Logging;
 use crate::request::Request;
 use crate::system::{self, Sockets};
-use crate::{atrest, ctl, localserve, logging, monitoring, tls, wiring};
+use crate::{atrest, ctl, localserve, monitoring, tls, wiring};
 use anyhow::{Context, Result};
 use config::{Config, Server};
 use dns_hickory::Hickory;
 use intake::{Intake, Mode};
 use serde_json::json;
-use smtpserver::{Kind, RequestKey, Reveal, Rules, Stop};
+use smtpserver::{Kind, RequestKey, Rules, Stop};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -42,6 +43,7 @@ struct Control {
     intake: Arc<Intake>,
     certificates: tls::Listeners,
     server: Server,
+    logging: Logging,
     path: PathBuf,
     mode: Mode,
     started: SystemTime,
@@ -53,11 +55,11 @@ struct Control {
 pub(crate) fn serve(cli: &Cli, path: &Path, config: Config, mode: Mode) -> Result<()> {
     let level = cli.log_level.as_deref().unwrap_or(&config.server.log.level);
     let json = cli.log_format == LogFormat::Json || config.server.log.format == config::LogFormat::Json;
-    logging::start(level, if json { LogFormat::Json } else { LogFormat::Text })?;
+    let logging = Logging::start(level, if json { LogFormat::Json } else { LogFormat::Text })?;
     system::raise_open_files();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
-    let result = runtime.block_on(run(path, config, mode));
+    let result = runtime.block_on(run(path, config, mode, logging));
     // A client of the control socket that says nothing does not keep the server from its end.
     runtime.shutdown_timeout(LAST_WORDS);
     result
@@ -70,7 +72,7 @@ struct Opened {
     tls: Option<smtpserver::Tls>,
 }
 
-async fn run(path: &Path, config: Config, mode: Mode) -> Result<()> {
+async fn run(path: &Path, config: Config, mode: Mode, logging: Logging) -> Result<()> {
     // A request to reload that comes this early is one; by default it would be the end.
     let mut hangup = signal(SignalKind::hangup())?;
     let Config { server, domains } = config;
@@ -91,7 +93,8 @@ async fn run(path: &Path, config: Config, mode: Mode) -> Result<()> {
     let dns = resolver(&server, mode).await?;
     let intake = Arc::new(Intake::new(store.clone(), dns, settings, wiring::WORLD)?);
     let stop = Stop::new();
-    let smtp = smtpserver::Server::new(intake.clone(), driver_settings(&server, &store, stop.clone())?);
+    let smtp =
+        smtpserver::Server::new(intake.clone(), driver_settings(&server, &store, &logging, stop.clone())?);
     let socket = ctl::bind(&server.data_dir)?;
 
     let mut listeners = JoinSet::new();
@@ -107,6 +110,7 @@ async fn run(path: &Path, config: Config, mode: Mode) -> Result<()> {
         intake,
         certificates,
         server,
+        logging,
         path: path.to_owned(),
         mode,
         started: wiring::now(),
@@ -239,7 +243,12 @@ async fn resolver(server: &Server, mode: Mode) -> Result<Option<Arc<dyn dns::Res
     Ok(Some(Arc::new(hickory)))
 }
 
-fn driver_settings(server: &Server, store: &Store, stop: Stop) -> Result<smtpserver::Settings> {
+fn driver_settings(
+    server: &Server,
+    store: &Store,
+    logging: &Logging,
+    stop: Stop,
+) -> Result<smtpserver::Settings> {
     let mut candidate = [0; RequestKey::OCTETS];
     wiring::random(&mut candidate);
     let key = store.secret("request-id-key", &candidate).wait()?;
@@ -250,7 +259,7 @@ fn driver_settings(server: &Server, store: &Store, stop: Stop) -> Result<smtpser
         request_key: RequestKey::new(&key),
         first_cid: since.as_millis() as u64,
         gate: wiring::gate(server),
-        reveal: Reveal::default(),
+        reveal: logging.reveal(),
         stop,
     })
 }
@@ -304,6 +313,10 @@ impl Control {
             Request::Reload => self.reload(),
             Request::Stop => self.stop.try_send(()).context("the server is stopping already"),
             Request::Status { json } => self.status(json, console),
+            Request::LogLevel { filter: Some(filter) } => self.logging.set(&filter),
+            Request::LogLevel { filter: None } => {
+                console.write(format!("{}\n", self.logging.filter()).as_bytes())
+            }
             request => atrest::run(&self.store, request, wiring::now(), console),
         }
     }

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail, ensure};
 use config::{Address, Config, Domains, Server};
 use dkim::{KeyType, Signing, SigningKey};
 use dns::Domain;
-use intake::{AccountRules, Destination, Directory, LocalDomain, Mode, Settings, Signer, World};
+use intake::{AccountRules, Destination, Directory, JunkFlags, LocalDomain, Mode, Settings, Signer, World};
 use ratelimit::{Addresses, Failures, Network, Prefixes};
 use ring::rand::{SecureRandom, SystemRandom};
 use sasl::Mechanism;
@@ -89,6 +89,11 @@ pub(crate) fn settings(server: &Server, domains: &Domains, mode: Mode) -> Result
         let rules = AccountRules {
             messages_per_day: account.max_messages_per_day,
             first_time_recipients_per_day: account.max_first_time_recipients_per_day,
+            junk_flags: account.junk_flags.as_ref().map(|lists| JunkFlags {
+                junk: lists.junk.clone(),
+                neutral: lists.neutral.clone(),
+                not_junk: lists.not_junk.clone(),
+            }),
         };
         directory.add_account(name, rules);
         for destination in &account.destinations {

@@ -439,7 +439,7 @@ fn the_control_socket_is_the_owners_alone_and_does_what_it_should() {
 
     assert_eq!(server.verb(&["ctl", "stop"]).text(), "");
     assert_eq!(server.process().end(), Some(0));
-    for verb in ["status", "reload", "stop"] {
+    for verb in ["status", "reload", "stop", "loglevel"] {
         let why = server.verb(&["ctl", verb]).failed();
         assert_eq!(why, format!("no server runs on {}", common::server::text(&server.data())));
     }
@@ -500,6 +500,24 @@ fn metrics_are_served() {
     ] {
         assert!(page.lines().any(|have| have == line), "{line}\n{page}");
     }
+}
+
+#[test]
+fn the_log_level_changes_while_the_server_runs() {
+    let mut server = Server::develop_with(&["--log-level", "info"]);
+    assert_eq!(server.verb(&["ctl", "loglevel"]).text(), "info\n");
+    drop(server.session(SMTP));
+    assert_eq!(server.verb(&["ctl", "loglevel", "info,smtpserver=trace"]).text(), "");
+    drop(server.login(SUBMISSIONS));
+    assert_eq!(server.verb(&["ctl", "loglevel"]).text(), "info,smtpserver=trace\n");
+    let why = server.verb(&["ctl", "loglevel", "smtpserver=loud"]).failed();
+    assert!(why.contains("smtpserver=loud"), "{why}");
+    let traced = server.process().wait_for("RC: AUTH PLAIN");
+    assert!(traced.contains("***") && !traced.contains("AG1v"), "{traced}");
+    let said = server.stop();
+    let (before, after) = said.split_once("log level changed").unwrap();
+    assert!(!before.contains("RC: ") && after.contains("RC: EHLO"), "{said}");
+    assert!(!said.contains("moxd_store: "), "the others say no more than before:\n{said}");
 }
 
 #[test]

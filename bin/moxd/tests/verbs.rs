@@ -433,6 +433,13 @@ fn configuration_is_checked_whole_and_examples_are_valid() {
     fs::write(path("moxd.toml"), moxd(["config", "describe-static"]).text()).unwrap();
     assert_eq!(moxd(["--config", &config, "config", "test"]).text(), format!("{config} is valid\n"));
 
+    let example = fs::read_to_string(&config).unwrap();
+    let loud = example.replace("#level = \"info\"", "level = \"loud\"");
+    assert_ne!(loud, example);
+    fs::write(&config, loud).unwrap();
+    let why = moxd(["--config", &config, "config", "test"]).failed();
+    assert!(why.starts_with(&format!("{config}: log level \"loud\": ")), "{why}");
+
     let domains = text(&path("domains.toml"));
     fs::write(
         &config,

@@ -44,7 +44,10 @@ impl Intake {
         for recipient in &message.recipients {
             let Some(to) = &recipient.to else { continue };
             let account = self.open_account(&to.account, now).await?;
+            let rules = message.settings.directory.account(&to.account);
+            let junk_flags = rules.and_then(|rules| rules.junk_flags.as_ref());
             let mut copy = record.clone();
+            copy.facts.flags = junk_flags.map(|junk_flags| junk_flags.of(&to.mailbox)).unwrap_or_default();
             sent_to(&mut copy.facts.origin, &recipient.path);
             copy.prefix = [
                 delivered_to(&recipient.address()),

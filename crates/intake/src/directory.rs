@@ -2,6 +2,7 @@
 //!
 //! Built once from the configuration and replaced whole on reload, so a message sees one state from start to end.
 
+use crate::JunkFlags;
 use dns::Domain;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,17 +26,19 @@ pub struct LocalDomain {
 }
 
 /// What an account may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountRules {
     /// Recipients of submitted messages in 24 hours.
     pub messages_per_day: u32,
     /// Recipients never written to before, in 24 hours.
     pub first_time_recipients_per_day: u32,
+    /// Which mailboxes tell what is junk; nothing is marked without.
+    pub junk_flags: Option<JunkFlags>,
 }
 
 impl Default for AccountRules {
     fn default() -> Self {
-        Self { messages_per_day: 1000, first_time_recipients_per_day: 200 }
+        Self { messages_per_day: 1000, first_time_recipients_per_day: 200, junk_flags: None }
     }
 }
 
@@ -100,8 +103,8 @@ impl Directory {
     }
 
     /// The rules of an account, if there is one of that name.
-    pub fn account(&self, name: &str) -> Option<AccountRules> {
-        self.accounts.get(name).copied()
+    pub fn account(&self, name: &str) -> Option<&AccountRules> {
+        self.accounts.get(name)
     }
 
     /// The names of all accounts.

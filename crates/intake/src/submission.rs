@@ -38,7 +38,7 @@ impl Intake {
         let added = [missing.fields, signatures.unwrap_or_default(), results(&message).field()].concat();
 
         let sender = self.open_account(&login.account, now).await?;
-        let rules = message.settings.directory.account(&login.account).unwrap_or_default();
+        let rules = message.settings.directory.account(&login.account).cloned().unwrap_or_default();
         let limits = SubmissionLimits {
             messages: rules.messages_per_day,
             first_time_recipients: rules.first_time_recipients_per_day,

@@ -3,14 +3,16 @@
 
 use dns::Resolver;
 use dns::zone::Zone;
-use moxd_intake::{AccountRules, Destination, Directory, Intake, LocalDomain, Mode, Settings, Signer, World};
+use moxd_intake::{
+    AccountRules, Destination, Directory, Intake, JunkFlags, LocalDomain, Mode, Settings, Signer, World,
+};
 use smtp_parser::{Mailbox, Path};
 use smtpserver::{Backend, Client, Hello, Kind, Login, Peer, Received, Refusal, RequestId, Rules, Sender};
 use std::collections::HashMap;
 use std::io::Read;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use store::Store;
+use store::{Flags, Store};
 
 const HEADER: &str =
     "From: Ann <ann@a.example>\r\nTo: bob@a.example\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n";
@@ -29,7 +31,7 @@ fn directory(rules: AccountRules) -> Directory {
     let to = |account: &str| Destination { account: account.into(), mailbox: "Inbox".into() };
     directory.add_domain("a.example".parse().unwrap(), LocalDomain::default());
     for name in ["ann", "bob"] {
-        directory.add_account(name, rules);
+        directory.add_account(name, rules.clone());
         directory.add_address(name, "a.example".parse().unwrap(), to(name));
     }
     directory
@@ -101,18 +103,26 @@ impl World_ {
         self.intake.message(&mut link, client, message, &received).await
     }
 
-    /// The messages in the Inbox of an account, whole.
-    fn inbox(&self, account: &str) -> Vec<String> {
+    /// The records in the Inbox of an account.
+    fn records(&self, account: &str) -> Vec<store::Message> {
         let Some(account) = self.store.account(account).unwrap() else { return Vec::new() };
         let inbox = self.store.mailbox(account, "Inbox").unwrap().unwrap();
         let rows = self.store.messages(account, inbox.id, None, 100).unwrap();
-        let text = |row: &store::Row| {
-            let store::Row::Message(message) = row else { panic!("nothing was removed") };
+        let record = |row| match row {
+            store::Row::Message(message) => message,
+            _ => panic!("nothing was removed"),
+        };
+        rows.into_iter().map(record).collect()
+    }
+
+    /// The messages in the Inbox of an account, whole.
+    fn inbox(&self, account: &str) -> Vec<String> {
+        let text = |message: &store::Message| {
             let mut text = String::new();
             self.store.content(message).unwrap().read_to_string(&mut text).unwrap();
             text
         };
-        rows.iter().map(text).collect()
+        self.records(account).iter().map(text).collect()
     }
 }
 
@@ -138,6 +148,17 @@ async fn incoming_mail_gets_its_fields_in_order_and_keeps_its_octets() {
     );
     assert!(kept.contains("for <bob@a.example>"), "each recipient has a Received of its own");
     assert_eq!(world.inbox("ann").len(), 1);
+}
+
+#[tokio::test]
+async fn the_mailbox_tells_what_is_junk_where_the_account_says_so() {
+    for (not_junk, flags) in [(vec!["in".to_owned()], Flags::NOT_JUNK), (vec![], Flags::default())] {
+        let junk_flags = Some(JunkFlags { not_junk, ..JunkFlags::default() });
+        let world = world(None, AccountRules { junk_flags, ..AccountRules::default() });
+        let text = format!("{HEADER}\r\nbody\r\n");
+        world.send(&client(Kind::Smtp, None), "x@b.example", &["ann@a.example"], &text).await.unwrap();
+        assert_eq!(world.records("ann")[0].facts.flags, flags);
+    }
 }
 
 #[tokio::test]
@@ -227,7 +248,10 @@ async fn users_send_as_themselves() {
 
 #[tokio::test]
 async fn an_account_has_its_limits() {
-    let world = world(None, AccountRules { messages_per_day: 3, first_time_recipients_per_day: 1 });
+    let world = world(
+        None,
+        AccountRules { messages_per_day: 3, first_time_recipients_per_day: 1, ..AccountRules::default() },
+    );
     let ann = client(Kind::Submission, Some("ann"));
     let text = format!("{HEADER}\r\nbody\r\n");
     let send =
@@ -267,10 +291,7 @@ async fn what_was_found_out_stands_in_the_message_and_in_its_record() {
         .collect();
     assert!(order.iter().all(Option::is_some) && order.is_sorted(), "{kept}");
 
-    let account = world.store.account("ann").unwrap().unwrap();
-    let inbox = world.store.mailbox(account, "Inbox").unwrap().unwrap();
-    let rows = world.store.messages(account, inbox.id, None, 1).unwrap();
-    let store::Row::Message(message) = &rows[0] else { panic!("a message") };
+    let [message] = &world.records("ann")[..] else { panic!("one message") };
     assert_eq!(message.facts.validations.mail_from, store::Validation::Pass);
     assert_eq!(message.facts.validations.from, store::Validation::Strict);
     assert_eq!(message.facts.subject, "hi");

@@ -87,7 +87,7 @@ async fn logged(level: tracing::Level, reveal: Reveal) -> String {
 async fn a_connection_is_two_lines_and_a_failed_login_one() {
     let _alone = ALONE.lock().await;
     let log = logged(tracing::Level::INFO, Reveal::default()).await;
-    let lines: Vec<_> = log.lines().filter(|line| line.contains("smtpserver: ")).collect();
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("smtpserver::")).collect();
     assert_eq!(lines.len(), 3, "{log}");
     assert!(lines[0].contains("new connection remote=192.0.2.1:4000"), "{log}");
     assert!(lines[1].contains("failed login") && lines[1].contains("badcreds"), "{log}");
@@ -118,7 +118,9 @@ async fn no_level_shows_secrets() {
 #[tokio::test]
 async fn secrets_are_shown_to_who_insists() {
     let _alone = ALONE.lock().await;
-    let log = logged(tracing::Level::TRACE, Reveal { auth: true, data: true }).await;
+    let reveal = Reveal::default();
+    reveal.set(true, true);
+    let log = logged(tracing::Level::TRACE, reveal).await;
     assert!(log.contains("RC: AG1veEBsb2NhbGhvc3QAbW94bW94bW94"), "{log}");
     assert!(log.contains("a confession"), "{log}");
 }

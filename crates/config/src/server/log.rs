@@ -31,7 +31,8 @@ pub(crate) static SECTION: Section = Section {
             sample: Sample::Default("\"info\""),
             doc: &[
                 "error, warn, info, debug or trace, for all or for a part: \"info,smtpserver=debug\".",
-                "Trace shows what is said in a session, but never a password.",
+                "trace shows what is said in a session without passwords and messages, traceauth with passwords,",
+                "tracedata all of it.",
             ],
         },
         Key { name: "format", sample: Sample::Default("\"text\""), doc: &["\"text\" or \"json\"."] },

@@ -48,7 +48,7 @@ impl<B: Backend, T: Transport> Connection<B, T> {
         match self.shared.random.fill(&mut random) {
             Ok(()) => ask.supply(random),
             Err(_) => {
-                warn!(target: "smtpserver", "no random octets from the system: nobody can log in");
+                warn!("no random octets from the system: nobody can log in");
                 ask.refuse(Refusal::new(replies::AUTH_UNAVAILABLE))
             }
         }
@@ -100,8 +100,8 @@ impl<B: Backend, T: Transport> Connection<B, T> {
         let mechanism = failure.mechanism.map_or("", Mechanism::name);
         self.shared.metrics.login(mechanism, failure.reason.label());
         // What stands where the name should be may be a password: only who looks closely gets to see it.
-        info!(target: "smtpserver", %ip, mechanism, result = failure.reason.label(), "failed login");
-        debug!(target: "smtpserver", username, "failed login");
+        info!(%ip, mechanism, result = failure.reason.label(), "failed login");
+        debug!(username, "failed login");
         if let Some(context) = &mut self.context {
             self.shared.backend.login_failed(context, self.session.client(), failure);
         }

@@ -80,7 +80,7 @@ impl<B: Backend, T: Transport> Connection<B, T> {
             Err(end) => end,
         };
         let cause = Box::pin(self.finish(end)).await;
-        info!(target: "smtpserver", cause, messages = self.session.messages(), "connection closed");
+        info!(cause, messages = self.session.messages(), "connection closed");
     }
 
     /// Asks the gate, unless the server stops anyway.
@@ -93,7 +93,7 @@ impl<B: Backend, T: Transport> Connection<B, T> {
             let for_logins = rejection.wording == replies::TOO_MANY_AUTH_FAILURES;
             self.shared.metrics.refused(rejection.limit, for_logins);
             if rejection.log {
-                info!(target: "smtpserver", %ip, limit = rejection.limit, "connections refused");
+                info!(%ip, limit = rejection.limit, "connections refused");
             }
             rejection.wording
         })
@@ -263,7 +263,7 @@ impl<B: Backend, T: Transport> Connection<B, T> {
         let stream = Box::new(done.map_err(End::Handshake)?);
         let facts = handshake::facts(stream.get_ref().1);
         let TlsFacts { version, cipher, sni, .. } = &facts;
-        debug!(target: "smtpserver", version, cipher, sni = sni.as_deref(), "tls handshake done");
+        debug!(version, cipher, sni = sni.as_deref(), "tls handshake done");
         self.pipe.wire = Wire::Tls(stream);
         Ok(facts)
     }
@@ -282,9 +282,12 @@ impl<B: Backend, T: Transport> Connection<B, T> {
         let (kind, duration) = (self.session.rules().kind, since.elapsed());
         self.shared.metrics.said(kind, said, duration);
         debug!(
-            target: "smtpserver",
-            kind = kind.label(), cmd = said.verb.map_or("", Verb::label), code = said.code.get(),
-            ecode = said.status.map(tracing::field::display), ?duration, "smtp command result"
+            kind = kind.label(),
+            cmd = said.verb.map_or("", Verb::label),
+            code = said.code.get(),
+            ecode = said.status.map(tracing::field::display),
+            ?duration,
+            "smtp command result"
         );
         true
     }
@@ -314,12 +317,12 @@ impl<B: Backend, T: Transport> Connection<B, T> {
                 reason.token()
             }
             End::Io(error) => {
-                debug!(target: "smtpserver", %error, "connection broke");
+                debug!(%error, "connection broke");
                 "smtpserver.io"
             }
             End::WriteTimedOut => "smtpserver.write-timed-out",
             End::Handshake(error) => {
-                debug!(target: "smtpserver", %error, "tls handshake failed");
+                debug!(%error, "tls handshake failed");
                 "smtpserver.handshake-failed"
             }
         }

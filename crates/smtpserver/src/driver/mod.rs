@@ -183,7 +183,7 @@ impl<B: Backend> Server<B> {
         let cid = self.0.next_cid.fetch_add(1, Ordering::Relaxed);
         let peer = Peer { cid, id: self.0.request_key.id(cid), remote, local };
         let span = info_span!(
-            target: "smtpserver", "smtp",
+            "smtp",
             cid = format_args!("{cid:x}"), id = %peer.id, username = tracing::field::Empty,
         );
         Connection::new(self.0, listener, stream, peer).run().instrument(span).await;
@@ -197,7 +197,7 @@ impl<B: Backend> Server<B> {
         }
         if warned.is_none_or(|since| since.elapsed() > WARN_PAUSE) {
             *warned = Some(Instant::now());
-            warn!(target: "smtpserver", %error, "accepting a connection failed");
+            warn!(%error, "accepting a connection failed");
         }
         self.0.stop.sleep(ACCEPT_PAUSE).await;
     }
@@ -205,7 +205,7 @@ impl<B: Backend> Server<B> {
     fn ended(&self, ended: Result<(), JoinError>) {
         if ended.is_err_and(|error| error.is_panic()) {
             self.0.metrics.panics.increment(1);
-            error!(target: "smtpserver", "unexpected fault in a connection, which is closed");
+            error!("unexpected fault in a connection, which is closed");
         }
     }
 }
@@ -224,7 +224,6 @@ fn now() -> SystemTime {
 /// One line for a connection that has come.
 fn log_connected(peer: &Peer, rules: &Rules) {
     info!(
-        target: "smtpserver",
         remote = %peer.remote, local = %peer.local, listener = &*rules.listener, kind = rules.kind.label(),
         "new connection"
     );

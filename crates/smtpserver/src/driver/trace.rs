@@ -1,14 +1,34 @@
 //! The conversation itself in the log, at level trace: `RC:` is what we read, `LS:` what we write.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tracing::{Level, enabled, trace};
 
-/// Which secrets may stand in a trace. Nothing else lets them in, not even the level.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Reveal {
-    /// Passwords and proofs.
-    pub auth: bool,
-    /// Messages.
-    pub data: bool,
+/// Which secrets may stand in a trace: none at first. Nothing else lets them in, not even the level. Clones share it, so
+/// that it can be changed while the server runs.
+#[derive(Clone, Debug, Default)]
+pub struct Reveal(Arc<Flags>);
+
+#[derive(Debug, Default)]
+struct Flags {
+    auth: AtomicBool,
+    data: AtomicBool,
+}
+
+impl Reveal {
+    /// `auth`: passwords and proofs. `data`: messages.
+    pub fn set(&self, auth: bool, data: bool) {
+        self.0.auth.store(auth, Ordering::Relaxed);
+        self.0.data.store(data, Ordering::Relaxed);
+    }
+
+    fn auth(&self) -> bool {
+        self.0.auth.load(Ordering::Relaxed)
+    }
+
+    fn data(&self) -> bool {
+        self.0.data.load(Ordering::Relaxed)
+    }
 }
 
 /// What some input is.
@@ -20,25 +40,25 @@ pub(super) enum Input {
 }
 
 impl Reveal {
-    pub(super) fn received(self, octets: &[u8], input: Input) {
-        if !enabled!(target: "smtpserver", Level::TRACE) || octets.is_empty() {
+    pub(super) fn received(&self, octets: &[u8], input: Input) {
+        if !enabled!(Level::TRACE) || octets.is_empty() {
             return;
         }
         match input {
-            Input::Auth if !self.auth => trace!(target: "smtpserver", "RC: ***"),
-            Input::Data if !self.data => trace!(target: "smtpserver", "RC: ..."),
-            Input::Command if !self.auth && is_auth(octets) => {
+            Input::Auth if !self.auth() => trace!("RC: ***"),
+            Input::Data if !self.data() => trace!("RC: ..."),
+            Input::Command if !self.auth() && is_auth(octets) => {
                 // The mechanism is no secret, the initial response is.
                 let words: Vec<_> = octets.split(|octet| *octet == b' ').take(2).collect();
-                trace!(target: "smtpserver", "RC: {} ***", words.join(&b' ').escape_ascii());
+                trace!("RC: {} ***", words.join(&b' ').escape_ascii());
             }
-            _ => trace!(target: "smtpserver", "RC: {}", octets.escape_ascii()),
+            _ => trace!("RC: {}", octets.escape_ascii()),
         }
     }
 
     pub(super) fn sent(octets: &[u8]) {
-        if enabled!(target: "smtpserver", Level::TRACE) && !octets.is_empty() {
-            trace!(target: "smtpserver", "LS: {}", octets.escape_ascii());
+        if enabled!(Level::TRACE) && !octets.is_empty() {
+            trace!("LS: {}", octets.escape_ascii());
         }
     }
 }
