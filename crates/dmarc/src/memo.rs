@@ -1,6 +1,6 @@
 //! [`Memo`]: one message asks no question twice.
 
-use dns::{Answer, Kind, Lookup, LookupError, Name, Question, Record, Resolver};
+use dns::{Kind, Lookup, Name, Outcome, Question, Resolver};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -8,7 +8,6 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
-type Outcome = Result<Answer<Record>, LookupError>;
 type Places<'d> = BTreeMap<Name, Vec<(Kind, Arc<Shared<'d>>)>>;
 
 /// A resolver over another that asks each question once: who asks it again gets the same answer, and waits for it
@@ -63,7 +62,7 @@ impl Memo<'static> {
 impl Resolver for Memo<'_> {
     fn lookup<'a>(&'a self, question: Question<'a>) -> Lookup<'a> {
         let place = self.place(question);
-        Box::pin(poll_fn(move |context| place.poll(context)))
+        Lookup::waiting(poll_fn(move |context| place.poll(context)))
     }
 }
 
@@ -80,13 +79,13 @@ struct Shared<'d> {
 }
 
 enum State<'d> {
-    Open(Pin<Box<dyn Future<Output = Outcome> + Send + 'd>>),
+    Open(Lookup<'d>),
     Done(Outcome),
 }
 
 impl<'d> Shared<'d> {
     fn new(lookup: impl Future<Output = Outcome> + Send + 'd) -> Self {
-        Self { state: Mutex::new(State::Open(Box::pin(lookup))), waiting: Arc::default() }
+        Self { state: Mutex::new(State::Open(Lookup::waiting(lookup))), waiting: Arc::default() }
     }
 
     fn poll(&self, context: &Context<'_>) -> Poll<Outcome> {
@@ -98,7 +97,7 @@ impl<'d> Shared<'d> {
         // Registered before the poll, so that no wake-up falls between the two.
         self.waiting.add(context.waker());
         let waker = Waker::from(Arc::clone(&self.waiting));
-        let Poll::Ready(outcome) = future.as_mut().poll(&mut Context::from_waker(&waker)) else {
+        let Poll::Ready(outcome) = Pin::new(future).poll(&mut Context::from_waker(&waker)) else {
             return Poll::Pending;
         };
         *state = State::Done(outcome.clone());

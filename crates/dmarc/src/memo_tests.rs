@@ -1,7 +1,7 @@
 use super::*;
 use crate::{Rules, discover, organization};
 use dns::zone::{Zone, ready};
-use dns::{Domain, LookupErrorKind, join_all, txt};
+use dns::{Domain, LookupError, LookupErrorKind, join_all, txt};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Counts the questions that reach it, and answers each at its second poll.
@@ -15,9 +15,9 @@ impl Resolver for Counting {
         self.asked.fetch_add(1, Ordering::Relaxed);
         let mut polled = false;
         let mut answer = self.zone.lookup(question);
-        Box::pin(poll_fn(move |context| {
+        Lookup::waiting(poll_fn(move |context| {
             if std::mem::replace(&mut polled, true) {
-                answer.as_mut().poll(context)
+                Pin::new(&mut answer).poll(context)
             } else {
                 context.waker().wake_by_ref();
                 Poll::Pending
@@ -89,7 +89,7 @@ fn all_who_wait_are_woken_by_the_one_that_gets_the_answer() {
         fn lookup<'a>(&'a self, question: Question<'a>) -> Lookup<'a> {
             let error = LookupError::new(LookupErrorKind::NoName, question.name.clone(), question.kind);
             let mut polls = 0;
-            Box::pin(poll_fn(move |_| {
+            Lookup::waiting(poll_fn(move |_| {
                 polls += 1;
                 if polls == 2 { Poll::Ready(Err(error.clone())) } else { Poll::Pending }
             }))

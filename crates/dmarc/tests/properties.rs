@@ -9,7 +9,7 @@ use moxd_dmarc::{
 };
 use proptest::prelude::*;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
@@ -47,8 +47,12 @@ impl Resolver for Ticking {
         self.asked.fetch_add(1, Ordering::Relaxed);
         let due = self.now.load(Ordering::Relaxed) + 1;
         let mut answer = self.zone.lookup(question);
-        Box::pin(poll_fn(move |context| {
-            if self.now.load(Ordering::Relaxed) < due { Poll::Pending } else { answer.as_mut().poll(context) }
+        Lookup::waiting(poll_fn(move |context| {
+            if self.now.load(Ordering::Relaxed) < due {
+                Poll::Pending
+            } else {
+                Pin::new(&mut answer).poll(context)
+            }
         }))
     }
 }
@@ -95,7 +99,7 @@ fn an_answer_behind_the_end_of_a_walk_is_not_waited_for() {
     impl Resolver for Stuck {
         fn lookup<'a>(&'a self, question: Question<'a>) -> Lookup<'a> {
             if question.name.as_str() == "_dmarc.com" {
-                Box::pin(std::future::pending())
+                Lookup::waiting(std::future::pending())
             } else {
                 self.0.lookup(question)
             }

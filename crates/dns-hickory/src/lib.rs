@@ -16,7 +16,7 @@
 //! let resolver = Hickory::with_servers(&[server.address()], Options::default())?;
 //!
 //! let name: Name = "example.test".parse()?;
-//! assert_eq!(txt(&resolver, &name).await?.records, [b"hello".to_vec()]);
+//! assert_eq!(*txt(&resolver, &name).await?.records, [b"hello".to_vec()]);
 //! # Ok(())
 //! # }
 //! ```

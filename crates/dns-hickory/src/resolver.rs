@@ -5,7 +5,7 @@ use crate::cache::Cache;
 use crate::metrics::Timer;
 use crate::upstream::{CHAIN_SHARE, Upstream};
 use crate::{Dnssec, Error, ErrorKind, Finding, Options, convert};
-use dns::{Answer, Kind, Lookup, LookupError, LookupErrorKind, Name, Question, Record, Resolver, Security};
+use dns::{Answer, Kind, Lookup, LookupError, LookupErrorKind, Name, Outcome, Question, Resolver, Security};
 use hickory_net::dnssec::DnssecDnsHandle;
 use hickory_net::xfer::{DnsHandle, FirstAnswer};
 use hickory_net::{DnsError, NetError};
@@ -41,7 +41,7 @@ struct Inner {
     validator: DnssecDnsHandle<Upstream>,
     /// The name whose keys are trusted, asked for by the probe.
     anchor: rr::Name,
-    cache: Cache<(Name, Kind), Result<Answer<Record>, LookupError>>,
+    cache: Cache<(Name, Kind), Outcome>,
     servers: Vec<SocketAddr>,
     options: Options,
     validating: AtomicBool,
@@ -160,20 +160,18 @@ impl Hickory {
         }
     }
 
-    async fn answer(&self, question: Question<'_>) -> Result<Answer<Record>, LookupError> {
+    /// Asks the servers, and keeps what they say.
+    async fn answer(&self, key: (Name, Kind)) -> Outcome {
         let inner = &self.0;
         let options = &inner.options;
-        let key = (question.name.clone(), question.kind);
-        if let Some(known) = inner.cache.get(&key) {
-            return known;
-        }
+        let question = Question { name: &key.0, kind: key.1 };
         let late = (answer::failed(LookupErrorKind::Timeout), false);
         let (said, validated) = timeout(options.question_timeout, self.ask(question)).await.unwrap_or(late);
-        let fail = |kind| {
-            Err(LookupError::new(kind, question.name.clone(), question.kind).with_security(said.security))
-        };
+        let fail = |kind| Err(LookupError::new(kind, key.0.clone(), key.1).with_security(said.security));
         let (outcome, longest) = match said.what {
-            What::Records(records) => (Ok(Answer { records, security: said.security }), options.max_ttl),
+            What::Records(records) => {
+                (Ok(Answer { records: records.into(), security: said.security }), options.max_ttl)
+            }
             What::Error(kind) => (fail(kind), options.max_negative_ttl),
             What::Alias(_) => (fail(LookupErrorKind::Malformed), Duration::ZERO),
         };
@@ -181,7 +179,7 @@ impl Hickory {
             Err(error) if !error.is_absent() => FAILURE_LIFETIME,
             _ => said.lifetime.min(longest),
         };
-        let records = outcome.iter().flat_map(|answer| &answer.records);
+        let records = outcome.iter().flat_map(|answer| &*answer.records);
         let size = key.0.as_str().len() + records.map(convert::size).sum::<usize>();
         // What was asked plainly while validation was switched on is not kept.
         if validated || !inner.validating.load(Ordering::Relaxed) {
@@ -248,9 +246,14 @@ impl Inner {
 
 impl Resolver for Hickory {
     fn lookup<'a>(&'a self, question: Question<'a>) -> Lookup<'a> {
-        Box::pin(async move {
-            let timer = Timer::start(question.kind);
-            let outcome = self.answer(question).await;
+        let timer = Timer::start(question.kind);
+        let key = (question.name.clone(), question.kind);
+        if let Some(known) = self.0.cache.get(&key) {
+            timer.finish(&known);
+            return Lookup::ready(known);
+        }
+        Lookup::waiting(async move {
+            let outcome = self.answer(key).await;
             timer.finish(&outcome);
             outcome
         })

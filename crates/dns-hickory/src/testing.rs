@@ -268,7 +268,7 @@ impl Shared {
 
     fn lookup(&self, name: &Name, kind: Kind) -> Result<Vec<Record>, LookupErrorKind> {
         match ready(self.zone.lookup(Question { name, kind })) {
-            Ok(answer) => Ok(answer.records),
+            Ok(answer) => Ok(answer.records.to_vec()),
             Err(error) => Err(error.kind()),
         }
     }

@@ -12,7 +12,7 @@
 //! let zone = Zone::parse(r#"example.test. TXT "v=spf1 ip4:192.0.2.0/24 -all""#)?;
 //! let domain: Domain = "Example.TEST".parse()?;
 //! let answer = ready(txt(&zone, domain.name()))?;
-//! assert_eq!(answer.records, [b"v=spf1 ip4:192.0.2.0/24 -all".to_vec()]);
+//! assert_eq!(*answer.records, [b"v=spf1 ip4:192.0.2.0/24 -all".to_vec()]);
 //!
 //! let policy = Name::prefixed("_dmarc", domain.name())?;
 //! assert!(ready(txt(&zone, &policy)).unwrap_err().is_absent());
@@ -34,8 +34,8 @@ pub use join::join_all;
 pub use name::{Domain, Host, MAX_LABEL, MAX_LABELS, MAX_NAME, Name};
 pub use record::{Kind, Mx, Record, Tlsa};
 pub use resolver::{
-    Answer, Lookup, Question, Resolver, Security, addresses, ipv4, ipv6, mx, pointers, reverse_name, tlsa,
-    txt,
+    Answer, Lookup, Outcome, Question, Resolver, Security, addresses, ipv4, ipv6, mx, pointers, reverse_name,
+    tlsa, txt,
 };
 
 #[doc(hidden)]

@@ -15,7 +15,8 @@ pub const MAX_LABELS: usize = 127;
 
 /// An absolute name as DNS knows it: any printable label, lower-case, written without the final dot.
 ///
-/// Service names (`_dmarc.example.org`) and names made from SPF macros are `Name`s but not [`Domain`]s.
+/// Service names (`_dmarc.example.org`) and names made from SPF macros are `Name`s but not [`Domain`]s. The latter may
+/// hold blanks: out of a quoted local part, or the `%_` of RFC 7208 §7.1.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Name(Arc<str>);
 
@@ -80,11 +81,11 @@ impl FromStr for Name {
             return Err(NameError::new(NameErrorKind::NameTooLong));
         }
         // One pass without an iterator of labels: names are read for every question that a message asks.
-        let (mut label, mut graphic, mut upper) = (0, true, false);
+        let (mut label, mut printable, mut upper) = (0, true, false);
         for &b in text.as_bytes().iter().chain(b".") {
             if b != b'.' {
                 label += 1;
-                graphic &= b.is_ascii_graphic();
+                printable &= matches!(b, b' '..=b'~');
                 upper |= b.is_ascii_uppercase();
                 continue;
             }
@@ -95,7 +96,7 @@ impl FromStr for Name {
             if label > MAX_LABEL {
                 return Err(NameError::new(NameErrorKind::LabelTooLong));
             }
-            if !graphic {
+            if !printable {
                 return Err(NameError::new(NameErrorKind::BadCharacter));
             }
             label = 0;

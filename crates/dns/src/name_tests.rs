@@ -60,7 +60,11 @@ fn names_allow_what_dns_allows() {
     assert_eq!(name.parent().unwrap().as_str(), "example.org");
     assert_eq!(name.labels().collect::<Vec<_>>(), ["_dmarc", "example", "org"]);
     assert!(".".parse::<Name>().unwrap().is_root());
-    assert!("a b".parse::<Name>().is_err());
+    let blank: Name = "A b.example.org".parse().unwrap();
+    assert_eq!(blank.labels().next(), Some("a b"));
+    for text in ["a\tb", "a\0b", "a\u{7f}b", "ä", "a..b"] {
+        assert!(text.parse::<Name>().is_err(), "{text:?}");
+    }
 }
 
 #[test]

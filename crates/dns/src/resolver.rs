@@ -2,9 +2,11 @@
 
 use crate::{Kind, LookupError, LookupErrorKind, Mx, Name, Record, Tlsa, join_all};
 use std::fmt;
-use std::future::Future;
+use std::future::{self, Future, Ready};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
 /// What is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,14 +17,54 @@ pub struct Question<'a> {
     pub kind: Kind,
 }
 
-/// An answer on its way.
-pub type Lookup<'a> = Pin<Box<dyn Future<Output = Result<Answer<Record>, LookupError>> + Send + 'a>>;
+/// What a question leads to.
+pub type Outcome = Result<Answer<Record>, LookupError>;
+
+/// An answer: on its way, or there already. What a cache knows needs no boxed future.
+pub enum Lookup<'a> {
+    /// Known without waiting.
+    Ready(Ready<Outcome>),
+    /// Somebody has to be asked.
+    Waiting(Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>),
+}
+
+impl<'a> Lookup<'a> {
+    /// An outcome that is there already.
+    pub fn ready(outcome: Outcome) -> Self {
+        Self::Ready(future::ready(outcome))
+    }
+
+    /// An outcome that takes time.
+    pub fn waiting(future: impl Future<Output = Outcome> + Send + 'a) -> Self {
+        Self::Waiting(Box::pin(future))
+    }
+}
+
+impl Future for Lookup<'_> {
+    type Output = Outcome;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
+        match self.get_mut() {
+            Self::Ready(ready) => Pin::new(ready).poll(context),
+            Self::Waiting(future) => future.as_mut().poll(context),
+        }
+    }
+}
+
+impl fmt::Debug for Lookup<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ready(_) => "Lookup::Ready",
+            Self::Waiting(_) => "Lookup::Waiting",
+        })
+    }
+}
 
 /// Whoever can answer a question.
 ///
 /// An implementation follows aliases, bounds its time, and returns records of the asked type alone; an answer without
-/// such records is an error of kind [`LookupErrorKind::NoData`]. One boxed future for each question is nothing beside
-/// the question, and no type parameter spreads through the crates that ask.
+/// such records is an error of kind [`LookupErrorKind::NoData`]. One boxed future for each question that has to be sent
+/// is nothing beside the question, and no type parameter spreads through the crates that ask.
 pub trait Resolver: Send + Sync {
     /// Asks one question.
     fn lookup<'a>(&'a self, question: Question<'a>) -> Lookup<'a>;
@@ -50,11 +92,11 @@ impl fmt::Display for Security {
     }
 }
 
-/// Records with what is known about them; never empty.
+/// Records with what is known about them; never empty. Clones share the records, so that a cache need not copy them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer<T> {
     /// In the order of the answer, except MX: those by preference.
-    pub records: Vec<T>,
+    pub records: Arc<[T]>,
     /// The weakest verdict over all records and aliases of the answer.
     pub security: Security,
 }
@@ -70,10 +112,10 @@ async fn ask<T>(
     dns: &dyn Resolver,
     name: &Name,
     kind: Kind,
-    pick: fn(Record) -> Option<T>,
+    pick: fn(&Record) -> Option<T>,
 ) -> Result<Answer<T>, LookupError> {
     let answer = dns.lookup(Question { name, kind }).await?;
-    let records: Vec<T> = answer.records.into_iter().filter_map(pick).collect();
+    let records: Arc<[T]> = answer.records.iter().filter_map(pick).collect();
     if records.is_empty() {
         let error = LookupError::new(LookupErrorKind::NoData, name.clone(), kind);
         return Err(error.with_security(answer.security));
@@ -86,7 +128,7 @@ async fn ask<T>(
 /// # Errors
 /// No such record, or DNS did not work.
 pub async fn txt(dns: &dyn Resolver, name: &Name) -> Result<Answer<Vec<u8>>, LookupError> {
-    let pick = |record| if let Record::Txt(text) = record { Some(text) } else { None };
+    let pick = |record: &Record| if let Record::Txt(text) = record { Some(text.clone()) } else { None };
     ask(dns, name, Kind::Txt, pick).await
 }
 
@@ -95,9 +137,9 @@ pub async fn txt(dns: &dyn Resolver, name: &Name) -> Result<Answer<Vec<u8>>, Loo
 /// # Errors
 /// No such record, or DNS did not work.
 pub async fn mx(dns: &dyn Resolver, name: &Name) -> Result<Answer<Mx>, LookupError> {
-    let pick = |record| if let Record::Mx(mx) = record { Some(mx) } else { None };
+    let pick = |record: &Record| if let Record::Mx(mx) = record { Some(mx.clone()) } else { None };
     let mut answer = ask(dns, name, Kind::Mx, pick).await?;
-    answer.records.sort_by_key(|mx| mx.preference);
+    Arc::make_mut(&mut answer.records).sort_by_key(|mx| mx.preference);
     Ok(answer)
 }
 
@@ -106,7 +148,7 @@ pub async fn mx(dns: &dyn Resolver, name: &Name) -> Result<Answer<Mx>, LookupErr
 /// # Errors
 /// No such record, or DNS did not work.
 pub async fn ipv4(dns: &dyn Resolver, name: &Name) -> Result<Answer<Ipv4Addr>, LookupError> {
-    let pick = |record| if let Record::A(ip) = record { Some(ip) } else { None };
+    let pick = |record: &Record| if let Record::A(ip) = record { Some(*ip) } else { None };
     ask(dns, name, Kind::A, pick).await
 }
 
@@ -115,7 +157,7 @@ pub async fn ipv4(dns: &dyn Resolver, name: &Name) -> Result<Answer<Ipv4Addr>, L
 /// # Errors
 /// No such record, or DNS did not work.
 pub async fn ipv6(dns: &dyn Resolver, name: &Name) -> Result<Answer<Ipv6Addr>, LookupError> {
-    let pick = |record| if let Record::Aaaa(ip) = record { Some(ip) } else { None };
+    let pick = |record: &Record| if let Record::Aaaa(ip) = record { Some(*ip) } else { None };
     ask(dns, name, Kind::Aaaa, pick).await
 }
 
@@ -129,11 +171,10 @@ pub async fn addresses(dns: &dyn Resolver, name: &Name) -> Result<Answer<IpAddr>
     let v6: Part<'_> = Box::pin(async { Ok(widen(ipv6(dns, name).await?)) });
     let mut answers = join_all(vec![v4, v6]).await.into_iter();
     match (answers.next(), answers.next()) {
-        (Some(Ok(mut a)), Some(Ok(b))) => {
-            a.security = a.security.min(b.security);
-            a.records.extend(b.records);
-            Ok(a)
-        }
+        (Some(Ok(a)), Some(Ok(b))) => Ok(Answer {
+            records: a.records.iter().chain(&*b.records).copied().collect(),
+            security: a.security.min(b.security),
+        }),
         (Some(Ok(one)), Some(Err(_))) | (Some(Err(_)), Some(Ok(one))) => Ok(one),
         // A failure tells that something may be there; absence would claim that nothing is.
         (Some(Err(a)), Some(Err(b))) => Err(if a.is_absent() { b } else { a }),
@@ -141,8 +182,9 @@ pub async fn addresses(dns: &dyn Resolver, name: &Name) -> Result<Answer<IpAddr>
     }
 }
 
-fn widen<T: Into<IpAddr>>(answer: Answer<T>) -> Answer<IpAddr> {
-    Answer { records: answer.records.into_iter().map(Into::into).collect(), security: answer.security }
+fn widen<T: Copy + Into<IpAddr>>(answer: Answer<T>) -> Answer<IpAddr> {
+    let records = answer.records.iter().map(|&ip| ip.into()).collect();
+    Answer { records, security: answer.security }
 }
 
 /// The names that an address points to.
@@ -150,7 +192,7 @@ fn widen<T: Into<IpAddr>>(answer: Answer<T>) -> Answer<IpAddr> {
 /// # Errors
 /// No such record, or DNS did not work.
 pub async fn pointers(dns: &dyn Resolver, ip: IpAddr) -> Result<Answer<Name>, LookupError> {
-    let pick = |record| if let Record::Ptr(name) = record { Some(name) } else { None };
+    let pick = |record: &Record| if let Record::Ptr(name) = record { Some(name.clone()) } else { None };
     ask(dns, &reverse_name(ip), Kind::Ptr, pick).await
 }
 
@@ -159,7 +201,7 @@ pub async fn pointers(dns: &dyn Resolver, ip: IpAddr) -> Result<Answer<Name>, Lo
 /// # Errors
 /// No such record, or DNS did not work.
 pub async fn tlsa(dns: &dyn Resolver, name: &Name) -> Result<Answer<Tlsa>, LookupError> {
-    let pick = |record| if let Record::Tlsa(tlsa) = record { Some(tlsa) } else { None };
+    let pick = |record: &Record| if let Record::Tlsa(tlsa) = record { Some(tlsa.clone()) } else { None };
     ask(dns, name, Kind::Tlsa, pick).await
 }
 

@@ -15,13 +15,15 @@
 //! ```
 
 use crate::{
-    Answer, Kind, Lookup, LookupError, LookupErrorKind, Mx, Name, Question, Record, Resolver, Security, Tlsa,
+    Answer, Kind, Lookup, LookupError, LookupErrorKind, Mx, Name, Outcome, Question, Record, Resolver,
+    Security, Tlsa,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::Future;
 use std::pin::pin;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 /// Aliases followed for one question; a longer chain is a malformed answer.
@@ -154,7 +156,7 @@ impl Zone {
         !name.is_root() && self.records.keys().any(|other| other.is_at_or_below(name))
     }
 
-    fn answer(&self, question: Question<'_>) -> Result<Answer<Record>, LookupError> {
+    fn answer(&self, question: Question<'_>) -> Outcome {
         let Question { name, kind } = question;
         let fail = |error| LookupError::new(error, name.clone(), kind);
         let mut current = name.clone();
@@ -167,7 +169,7 @@ impl Zone {
             let Some(node) = self.node(&current) else {
                 return Err(fail(LookupErrorKind::NoName).with_security(security));
             };
-            let records: Vec<Record> = node.iter().filter(|r| r.kind() == kind).cloned().collect();
+            let records: Arc<[Record]> = node.iter().filter(|r| r.kind() == kind).cloned().collect();
             if !records.is_empty() {
                 return Ok(Answer { records, security });
             }
@@ -184,7 +186,7 @@ impl Zone {
 
 impl Resolver for Zone {
     fn lookup<'a>(&'a self, question: Question<'a>) -> Lookup<'a> {
-        Box::pin(std::future::ready(self.answer(question)))
+        Lookup::ready(self.answer(question))
     }
 }
 

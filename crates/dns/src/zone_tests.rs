@@ -63,7 +63,7 @@ fn fails_as_directed() {
 fn txt_strings_are_joined() {
     let zone = Zone::parse(TEXT).unwrap();
     let answer = ready(crate::txt(&zone, &"example.test".parse().unwrap())).unwrap();
-    assert_eq!(answer.records, [b"v=spf1; -all".to_vec()]);
+    assert_eq!(*answer.records, [b"v=spf1; -all".to_vec()]);
     assert!(answer.is_secure());
 }
 

@@ -132,7 +132,7 @@ fn question(zone: &Domain, ip: IpAddr) -> Option<Name> {
 
 /// Everything but the text.
 async fn lookup(dns: &dyn Resolver, name: &Name) -> Evaluation {
-    let mut codes = match ipv4(dns, name).await {
+    let codes = match ipv4(dns, name).await {
         Ok(answer) => answer.records,
         // RFC 5782 §2.1: no A record, not listed.
         Err(error) if error.is_absent() => {
@@ -141,7 +141,7 @@ async fn lookup(dns: &dyn Resolver, name: &Name) -> Evaluation {
         Err(error) => return Evaluation::unknown(Reason::Lookup(error)),
     };
     let reason = codes.iter().find_map(|code| objection(*code));
-    codes.truncate(MAX_CODES);
+    let codes = codes.iter().take(MAX_CODES).copied().collect();
     let result = if reason.is_some() { Outcome::Temperror } else { Outcome::Listed };
     Evaluation { result, codes, text: None, reason }
 }

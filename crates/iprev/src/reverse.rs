@@ -70,7 +70,7 @@ pub async fn check(dns: &dyn Resolver, ip: IpAddr) -> Evaluation {
     let mut evaluation = Evaluation {
         result: Outcome::Fail,
         name: None,
-        names: answer.records,
+        names: answer.records.to_vec(),
         security: answer.security,
         reason: None,
     };

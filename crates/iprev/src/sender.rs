@@ -45,7 +45,7 @@ pub async fn can_receive(dns: &dyn Resolver, domain: &Domain) -> Outcome {
     let hosts = match mx(dns, domain.name()).await {
         Ok(answer) => {
             let mut hosts: Vec<Name> = Vec::new();
-            for exchange in answer.records.into_iter().map(|mx| mx.exchange) {
+            for exchange in answer.records.iter().map(|mx| mx.exchange.clone()) {
                 // RFC 7505 §3: a null MX stands alone. Beside others it is a mistake, and names no host.
                 if hosts.len() < MAX_HOSTS && !exchange.is_root() && !hosts.contains(&exchange) {
                     hosts.push(exchange);

@@ -5,7 +5,7 @@ use dns::zone::Zone;
 use dns::{Lookup, Question, Resolver};
 use moxd_iprev::{check, dnsbl, sender};
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 
@@ -19,12 +19,12 @@ impl Resolver for Slow {
     fn lookup<'a>(&'a self, question: Question<'a>) -> Lookup<'a> {
         self.asked.lock().unwrap().push(format!("{} {}", question.name, question.kind));
         let mut waited = false;
-        Box::pin(std::future::poll_fn(move |context| {
+        Lookup::waiting(std::future::poll_fn(move |context| {
             if !waited {
                 waited = true;
                 return Poll::Pending;
             }
-            self.zone.lookup(question).as_mut().poll(context)
+            Pin::new(&mut self.zone.lookup(question)).poll(context)
         }))
     }
 }

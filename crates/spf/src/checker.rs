@@ -50,37 +50,22 @@ impl<'q> Checker<'q> {
 
     /// Evaluates the record of a domain and what it leads to.
     pub(crate) async fn check_host(&mut self, here: &Place<'_>) -> Result<Outcome, Error> {
-        let text = self.fetch(here).await?;
-        let in_record = |error: Error| error.in_record(here.domain, here.depth);
-        let reading = Reading::of(here.domain, &text, self.query.cache).map_err(in_record)?;
-        let plan = Plan::of(reading.record(), self.query.ip);
-        if plan.asks_dns() {
-            self.follow(plan, here).await.map_err(in_record)
-        } else {
-            Ok(self.decide(plan, plan.settled, here))
-        }
-    }
-
-    /// The text of the one record of a domain.
-    async fn fetch(&mut self, here: &Place<'_>) -> Result<Vec<u8>, Error> {
         // RFC 7208 §4.3: not a multi-label domain name: none.
         if !here.domain.as_str().as_bytes().contains(&b'.') {
             return Err(Error::new(ErrorKind::BadDomain));
         }
         let next = here.including.map_or(Next::Unknown, Next::Terms);
         let found = self.lookups.ask_uncounted(here.domain, Kind::Txt, next).await?;
-        let mut record = None;
-        for found in found {
-            if let dns::Record::Txt(text) = found
-                && is_record(&text)
-                && record.replace(text).is_some()
-            {
-                // RFC 7208 §4.5: more than one record is a permerror.
-                return Err(Error::new(ErrorKind::SeveralRecords).in_record(here.domain, here.depth));
-            }
-        }
+        let in_record = |error: Error| error.in_record(here.domain, here.depth);
         // RFC 7208 §4.5: no record is none.
-        record.ok_or_else(|| Error::new(ErrorKind::NoRecord))
+        let text = record_among(&found).map_err(in_record)?.ok_or_else(|| Error::new(ErrorKind::NoRecord))?;
+        let reading = Reading::of(here.domain, text, self.query.cache).map_err(in_record)?;
+        let plan = Plan::of(reading.record(), self.query.ip);
+        if plan.asks_dns() {
+            self.follow(plan, here).await.map_err(in_record)
+        } else {
+            Ok(self.decide(plan, plan.settled, here))
+        }
     }
 
     /// Goes through the terms that ask DNS. Boxed, since records lead to records.
@@ -140,6 +125,19 @@ impl<'q> Checker<'q> {
             });
         }
         outcome
+    }
+}
+
+/// The text of the one SPF record among the TXT records of a domain.
+fn record_among(found: &[dns::Record]) -> Result<Option<&[u8]>, Error> {
+    let mut records = found.iter().filter_map(|found| match found {
+        dns::Record::Txt(text) if is_record(text) => Some(text.as_slice()),
+        _ => None,
+    });
+    match (records.next(), records.next()) {
+        (record, None) => Ok(record),
+        // RFC 7208 §4.5: more than one record is a permerror.
+        (_, Some(_)) => Err(Error::new(ErrorKind::SeveralRecords)),
     }
 }
 

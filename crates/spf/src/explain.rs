@@ -28,7 +28,7 @@ pub async fn explain(
     let name = checker.target(target, domain).await.ok()?.ok()?;
     let found = checker.lookups.ask_uncounted(&name, Kind::Txt, Next::Unknown).await.ok()?;
     // RFC 7208 §6.2: no records, more than one, or a syntax error: as if no "exp" modifier was given.
-    let [dns::Record::Txt(text)] = found.as_slice() else { return None };
+    let [dns::Record::Txt(text)] = &*found else { return None };
     let text = str::from_utf8(text).ok()?;
     check_macros(text, Use::Explanation).ok()?;
     let validated = if text.contains("%{p") || text.contains("%{P") {

@@ -5,7 +5,9 @@ use crate::{
     Limits, MAX_EXPLANATION, MAX_NAMES, Outcome, Query, ReceivedSpf, Record, check, check_helo, explain,
 };
 use dns::zone::{Zone, ready};
-use dns::{Answer, Domain, Host, Kind, Lookup, Mx, Question, Resolver};
+use dns::{
+    Answer, Domain, Host, Kind, Lookup, LookupError, LookupErrorKind, Mx, Question, Resolver, Security,
+};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::UNIX_EPOCH;
@@ -55,11 +57,11 @@ impl Resolver for Hostile<'_> {
             Kind::Ptr => vec![dns::Record::Ptr(question.name.clone()); usize::from(octet % 32)],
             _ => Vec::new(),
         };
-        let security = dns::Security::Unknown;
-        let absent =
-            || dns::LookupError::new(dns::LookupErrorKind::NoData, question.name.clone(), question.kind);
-        let answer = if records.is_empty() { Err(absent()) } else { Ok(Answer { records, security }) };
-        Box::pin(std::future::ready(answer))
+        if records.is_empty() {
+            let Question { name, kind } = question;
+            return Lookup::ready(Err(LookupError::new(LookupErrorKind::NoData, name.clone(), kind)));
+        }
+        Lookup::ready(Ok(Answer { records: records.into(), security: Security::Unknown }))
     }
 }
 

@@ -8,13 +8,15 @@ use crate::checker::Place;
 use crate::macros::{Sender, Values};
 use crate::record::{Directive, Mechanism};
 use crate::{DomainSpec, Error, ErrorKind, Limits, Query};
-use dns::{Kind, Lookup, LookupError, Name, Question, Resolver, Security};
+use dns::{Kind, Lookup, Name, Outcome, Question, Resolver, Security};
 use std::future::poll_fn;
 use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 /// Records of one type; empty if there are none.
-pub(crate) type Found = Vec<dns::Record>;
+pub(crate) type Found = Arc<[dns::Record]>;
 
 /// The counters of one evaluation, and the questions under way.
 pub(crate) struct Lookups<'q> {
@@ -32,12 +34,7 @@ pub(crate) struct Lookups<'q> {
 struct Ahead<'q> {
     name: Name,
     kind: Kind,
-    state: State<'q>,
-}
-
-enum State<'q> {
-    Open(Lookup<'q>),
-    Done(Result<dns::Answer<dns::Record>, LookupError>),
+    lookup: Lookup<'q>,
 }
 
 /// What will be asked next, as far as that is known.
@@ -116,15 +113,18 @@ impl<'q> Lookups<'q> {
         next: Next<'_>,
     ) -> Result<Found, Error> {
         let known = self.ahead.iter().position(|ahead| ahead.kind == kind && ahead.name == *name);
-        let answer = match known.map(|index| self.ahead.swap_remove(index).state) {
-            Some(State::Done(answer)) => answer,
-            Some(State::Open(lookup)) => self.wait(lookup, (name, kind), next).await,
-            None => self.wait(self.dns.lookup(Question { name, kind }), (name, kind), next).await,
+        let lookup = match known {
+            Some(index) => self.ahead.swap_remove(index).lookup,
+            None => self.dns.lookup(Question { name, kind }),
         };
-        let (found, security) = match answer {
+        let outcome = match lookup {
+            Lookup::Ready(ready) => ready.into_inner(),
+            Lookup::Waiting(future) => self.wait(future, (name, kind), next).await,
+        };
+        let (found, security) = match outcome {
             Ok(answer) => (answer.records, answer.security),
             // RFC 7208 §5: "Name Error" counts as no error and zero answer records.
-            Err(error) if error.is_absent() => (Vec::new(), error.security()),
+            Err(error) if error.is_absent() => (Found::default(), error.security()),
             Err(error) => return Err(Error::lookup(error)),
         };
         self.security = Some(self.security.map_or(security, |weakest| weakest.min(security)));
@@ -134,14 +134,14 @@ impl<'q> Lookups<'q> {
     /// Waits for one answer, and meanwhile for those that were asked for ahead.
     fn wait(
         &mut self,
-        mut lookup: Lookup<'_>,
+        mut future: Pin<Box<dyn Future<Output = Outcome> + Send + '_>>,
         current: (&Name, Kind),
         next: Next<'_>,
-    ) -> impl Future<Output = Result<dns::Answer<dns::Record>, LookupError>> {
+    ) -> impl Future<Output = Outcome> {
         let mut waiting = false;
         poll_fn(move |context| {
-            if let Poll::Ready(answer) = lookup.as_mut().poll(context) {
-                return Poll::Ready(answer);
+            if let Poll::Ready(outcome) = future.as_mut().poll(context) {
+                return Poll::Ready(outcome);
             }
             if !std::mem::replace(&mut waiting, true) {
                 self.look_ahead(next, current);
@@ -186,18 +186,18 @@ impl<'q> Lookups<'q> {
             return false;
         }
         let (dns, asked) = (self.dns, name.clone());
-        let lookup: Lookup<'q> = Box::pin(async move { dns.lookup(Question { name: &asked, kind }).await });
-        self.ahead.push(Ahead { name, kind, state: State::Open(lookup) });
+        let lookup = Lookup::waiting(async move { dns.lookup(Question { name: &asked, kind }).await });
+        self.ahead.push(Ahead { name, kind, lookup });
         true
     }
 }
 
 impl Ahead<'_> {
     fn poll(&mut self, context: &mut Context<'_>) {
-        if let State::Open(lookup) = &mut self.state
-            && let Poll::Ready(answer) = lookup.as_mut().poll(context)
+        if let Lookup::Waiting(future) = &mut self.lookup
+            && let Poll::Ready(outcome) = future.as_mut().poll(context)
         {
-            self.state = State::Done(answer);
+            self.lookup = Lookup::ready(outcome);
         }
     }
 }

@@ -109,12 +109,11 @@ impl Checker<'_> {
 
     async fn mx(&mut self, name: &Name, prefix: DualPrefix, upcoming: &Upcoming<'_>) -> Result<bool, Error> {
         let found = self.lookups.ask(name, Kind::Mx, Next::Terms(upcoming)).await?;
-        let mut exchanges: Vec<Mx> =
-            found.into_iter().filter_map(|r| if let Record::Mx(mx) = r { Some(mx) } else { None }).collect();
-        exchanges.sort_by_key(|mx| mx.preference);
+        let exchanges = found.iter().filter_map(|r| if let Record::Mx(mx) = r { Some(mx) } else { None });
         // RFC 7505 §3: a null MX names no host.
-        let hosts: Vec<Name> =
-            exchanges.into_iter().map(|mx| mx.exchange).filter(|host| !host.is_root()).collect();
+        let mut exchanges: Vec<&Mx> = exchanges.filter(|mx| !mx.exchange.is_root()).collect();
+        exchanges.sort_by_key(|mx| mx.preference);
+        let hosts: Vec<Name> = exchanges.into_iter().map(|mx| mx.exchange.clone()).collect();
         let kind = address_kind(self.query.ip);
         for host in hosts.iter().take(MAX_NAMES) {
             let next = Next::Hosts(hosts.get(..MAX_NAMES).unwrap_or(&hosts), kind);
@@ -144,13 +143,12 @@ impl Checker<'_> {
     async fn pointers(&mut self) -> Result<Vec<Name>, Error> {
         let found = match self.lookups.ask(&reverse_name(self.query.ip), Kind::Ptr, Next::Unknown).await {
             // RFC 7208 §5.5: a DNS error while looking up PTR: no match.
-            Err(error) if error.kind() == ErrorKind::Dns => Vec::new(),
+            Err(error) if error.kind() == ErrorKind::Dns => return Ok(Vec::new()),
             found => found?,
         };
-        let names =
-            found.into_iter().filter_map(|r| if let Record::Ptr(name) = r { Some(name) } else { None });
+        let name = |record: &Record| if let Record::Ptr(name) = record { Some(name.clone()) } else { None };
         // RFC 7208 §4.6.4: all records other than the first 10 must be ignored.
-        Ok(names.take(MAX_NAMES).collect())
+        Ok(found.iter().filter_map(name).take(MAX_NAMES).collect())
     }
 
     /// The first name that has the client's address.

@@ -25,7 +25,7 @@ impl Resolver for Delayed<'_> {
     fn lookup<'a>(&'a self, question: Question<'a>) -> Lookup<'a> {
         self.asked.lock().unwrap().push((question.name.clone(), question.kind));
         let mut waited = false;
-        Box::pin(async move {
+        Lookup::waiting(async move {
             poll_fn(|_| if std::mem::replace(&mut waited, true) { Poll::Ready(()) } else { Poll::Pending })
                 .await;
             self.zone.lookup(question).await
