@@ -48,7 +48,7 @@ fn relaxed(raw: &[u8], name: usize, out: &mut Vec<u8>) {
     // White space at the end goes, line ends with it.
     let end = value.iter().rposition(|b| !is_fws(b)).map_or(0, |last| last + 1);
     value = value.get(..end).unwrap_or_default();
-    while let Some(at) = first_change::<true>(value) {
+    while let Some(at) = first_change(value) {
         let (same, rest) = value.split_at_checked(at).unwrap_or((value, b""));
         out.extend_from_slice(same);
         value = skip_blank(rest);

@@ -3,7 +3,15 @@
 mod body;
 mod header;
 mod scan;
+mod sink;
+mod squeeze;
 
-pub(crate) use body::{BodyHash, Canonicalizer};
+pub(crate) use body::Canonicalizer;
 pub use body::{BodyHasher, BodyHashes};
 pub(crate) use header::{canonical_field, canonical_signature};
+pub(crate) use sink::BodyHash;
+
+/// RFC 6376 §2.8: white space is space and tab.
+fn is_blank(octet: u8) -> bool {
+    matches!(octet, b' ' | b'\t')
+}

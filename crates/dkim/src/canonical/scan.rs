@@ -1,34 +1,33 @@
-//! Finding where white space has to change. Most octets of most messages stay as they are, so the work is to pass over
-//! them as fast as memory allows, and to look closely only where something is found.
+//! Finding where white space in a header has to change. Most octets of most fields stay as they are, so the work is to
+//! pass over them as fast as memory allows, and to look closely only where something is found.
 
 /// Octets that are looked at together where nothing is found: the compiler makes vector instructions of it.
 const WIDE: usize = 64;
 /// The same where something is near.
 const NARROW: usize = 16;
 
-/// The offset of the first octet that relaxed canonicalisation (RFC 6376 §3.4.2, §3.4.4) may change, judged by the
-/// octet after it: a tab, or a space before a space, a tab or a carriage return. With `FOLDS`, a carriage return too.
-/// A space or carriage return at the very end is not found: what follows it is not known.
-pub(super) fn first_change<const FOLDS: bool>(text: &[u8]) -> Option<usize> {
+/// The offset of the first octet of a field that relaxed canonicalisation (RFC 6376 §3.4.2) may change, judged by the
+/// octet after it: a tab, a carriage return, or a space before a space, a tab or a carriage return.
+pub(super) fn first_change(text: &[u8]) -> Option<usize> {
     // Changes come close together or hardly at all: the first octets are gone through in small steps.
-    let mut at = skip::<NARROW, FOLDS>(text, 0, WIDE);
+    let mut at = skip::<NARROW>(text, 0, WIDE);
     if at >= WIDE {
-        at = skip::<WIDE, FOLDS>(text, at, usize::MAX);
-        at = skip::<NARROW, FOLDS>(text, at, usize::MAX);
+        at = skip::<WIDE>(text, at, usize::MAX);
+        at = skip::<NARROW>(text, at, usize::MAX);
     }
     let rest = text.get(at..)?;
     let (last, next) = (rest.last()?, rest.get(1..)?);
-    let found = rest.iter().zip(next).position(|(a, b)| changes::<FOLDS>(*a, *b) != 0);
-    let end = || (changes::<FOLDS>(*last, b'.') != 0).then_some(next.len());
+    let found = rest.iter().zip(next).position(|(a, b)| changes(*a, *b) != 0);
+    let end = || (changes(*last, b'.') != 0).then_some(next.len());
     found.or_else(end).map(|offset| at + offset)
 }
 
 /// Goes on from `at` by blocks of `N` octets to the first one with a change, or past `end`.
-fn skip<const N: usize, const FOLDS: bool>(text: &[u8], mut at: usize, end: usize) -> usize {
+fn skip<const N: usize>(text: &[u8], mut at: usize, end: usize) -> usize {
     while at < end
         && let Some((here, next)) = block::<N>(text, at)
     {
-        let found = here.iter().zip(next).fold(0, |found, (a, b)| found | changes::<FOLDS>(*a, *b));
+        let found = here.iter().zip(next).fold(0, |found, (a, b)| found | changes(*a, *b));
         if found != 0 {
             break;
         }
@@ -43,11 +42,10 @@ fn block<const N: usize>(text: &[u8], at: usize) -> Option<(&[u8; N], &[u8; N])>
 }
 
 /// Not zero if the octet `a` may change when `b` follows. Without branches, so that it can be done to many at once.
-fn changes<const FOLDS: bool>(a: u8, b: u8) -> u8 {
-    let tab = u8::from(a == b'\t');
+fn changes(a: u8, b: u8) -> u8 {
+    let fold = u8::from(a == b'\t') | u8::from(a == b'\r');
     let space = u8::from(a == b' ') & (u8::from(b == b' ') | u8::from(b == b'\t') | u8::from(b == b'\r'));
-    let fold = u8::from(FOLDS) & u8::from(a == b'\r');
-    tab | space | fold
+    fold | space
 }
 
 #[cfg(test)]
@@ -60,16 +58,15 @@ mod tests {
             for at in 0..length {
                 let mut text = vec![b'x'; length];
                 text[at] = b'\t';
-                assert_eq!(first_change::<false>(&text), Some(at));
+                assert_eq!(first_change(&text), Some(at));
                 text[at] = b'\r';
-                assert_eq!(first_change::<false>(&text), None);
-                assert_eq!(first_change::<true>(&text), Some(at));
+                assert_eq!(first_change(&text), Some(at));
                 text[at] = b' ';
-                assert_eq!(first_change::<false>(&text), None);
+                assert_eq!(first_change(&text), None);
                 if at + 1 < length {
                     for next in b" \t\r" {
                         text[at + 1] = *next;
-                        assert_eq!(first_change::<false>(&text), Some(at));
+                        assert_eq!(first_change(&text), Some(at));
                     }
                 }
             }

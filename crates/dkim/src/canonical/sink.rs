@@ -1,0 +1,108 @@
+//! The hash of a body, and how much of the body it takes.
+
+use super::squeeze::squeeze;
+use ring::digest::{Context, Digest, SHA256};
+
+/// Octets that are gathered before they are hashed: the hash is fast over long runs, and these stay in the nearest
+/// cache meanwhile.
+const GATHERED: usize = 4096;
+
+/// The hash of a canonical body.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BodyHash {
+    /// SHA-256.
+    pub(crate) digest: Digest,
+    /// Is the body at least as long as the part that was to be hashed?
+    pub(crate) complete: bool,
+}
+
+/// Feeds the hash, up to the limit.
+#[derive(Clone)]
+pub(super) struct Sink {
+    context: Context,
+    gathered: Vec<u8>,
+    /// How much of `gathered` is.
+    filled: usize,
+    /// How many octets the hash still takes.
+    left: u64,
+    limited: bool,
+}
+
+impl Sink {
+    /// Takes at most `limit` octets.
+    pub(super) fn new(limit: Option<u64>) -> Self {
+        Self {
+            context: Context::new(&SHA256),
+            gathered: vec![0; GATHERED],
+            filled: 0,
+            left: limit.unwrap_or(u64::MAX),
+            limited: limit.is_some(),
+        }
+    }
+
+    /// Will nothing that comes now make a difference?
+    pub(super) fn is_full(&self) -> bool {
+        self.left == 0
+    }
+
+    /// Takes text as it is.
+    pub(super) fn write(&mut self, text: &[u8]) {
+        let free = self.gathered.get_mut(self.filled..).and_then(|free| free.get_mut(..text.len()));
+        match free {
+            Some(free) => {
+                free.copy_from_slice(text);
+                self.filled += text.len();
+            }
+            None => {
+                self.flush();
+                hash(&mut self.context, &mut self.left, text);
+            }
+        }
+    }
+
+    /// Takes text that begins and ends with what is not white space, relaxed.
+    pub(super) fn write_squeezed(&mut self, text: &[u8]) {
+        let mut rest = text;
+        while !rest.is_empty() {
+            let free = self.gathered.get_mut(self.filled..).unwrap_or_default();
+            let (read, written) = squeeze(rest, free);
+            self.filled += written;
+            rest = rest.get(read..).unwrap_or_default();
+            if !rest.is_empty() {
+                self.flush();
+            }
+        }
+    }
+
+    /// Takes line ends.
+    pub(super) fn line_ends(&mut self, count: u64) {
+        const LINES: [[u8; 2]; 64] = [*b"\r\n"; 64];
+        let lines = LINES.as_flattened();
+        let mut octets = count.saturating_mul(2);
+        while octets > 0 && !self.is_full() {
+            let some = octets.min(lines.len() as u64);
+            self.write(lines.get(..some as usize).unwrap_or_default());
+            octets -= some;
+        }
+    }
+
+    fn flush(&mut self) {
+        let gathered = self.gathered.get(..self.filled).unwrap_or_default();
+        hash(&mut self.context, &mut self.left, gathered);
+        self.filled = 0;
+    }
+
+    /// Ends the body.
+    pub(super) fn finish(mut self) -> BodyHash {
+        self.flush();
+        BodyHash { digest: self.context.finish(), complete: !self.limited || self.left == 0 }
+    }
+}
+
+/// Hashes as much of the text as is `left` to hash.
+fn hash(context: &mut Context, left: &mut u64, text: &[u8]) {
+    let allowed = usize::try_from(*left).unwrap_or(usize::MAX);
+    let text = text.get(..allowed).unwrap_or(text);
+    *left -= text.len() as u64;
+    context.update(text);
+}
