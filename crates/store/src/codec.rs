@@ -59,7 +59,19 @@ impl<'a> Reader<'a> {
         self.array::<1>().map(|[b]| b)
     }
 
+    #[inline]
     pub(crate) fn varint(&mut self) -> Option<u64> {
+        // Nearly all numbers in rows have one octet, and searching a block is little else than reading them.
+        match self.rest.split_first() {
+            Some((&small, rest)) if small < 0x80 => {
+                self.rest = rest;
+                Some(u64::from(small))
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    fn long_varint(&mut self) -> Option<u64> {
         let mut n = 0u64;
         for i in 0..VARINT_MAX {
             let b = self.u8()?;

@@ -247,12 +247,13 @@ fn carry(shared: &Shared, number: u64) -> Result<bool> {
     let mut all_whole = true;
     let mut waiting: Vec<Carried> = Vec::new();
     let mut octets = 0;
+    let mut rows = shared.view.near();
     let walked = segment.walk(segment::HEADER, Some(segment.len()?), &mut |offset, header, meta| {
         let first = offset + super::frame::HEADER as u64 + u64::from(header.meta_len);
         for (entry, place) in
             super::writer::body_places(&meta.table, Position { segment: number, offset: first })
         {
-            let row = shared.view.get(&bodyrow::key(entry.id))?.and_then(|raw| BodyRow::decode(&raw));
+            let row = rows.get(&bodyrow::key(entry.id))?.and_then(|raw| BodyRow::decode(&raw));
             let Some(row) = row.filter(|row| row.place == Some(place)) else { continue };
             match segment.read(place.offset, row.len) {
                 Ok(body) if crc32c::crc32c(&body) == row.crc => {

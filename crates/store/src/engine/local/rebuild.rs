@@ -16,7 +16,7 @@ use super::{
     files,
     frame::{self, Header, Meta},
     segment::{self, Damage, Position, Segment},
-    view::{Merge, Run, View},
+    view::{Merge, Near, Run, View},
     writer::body_places,
 };
 use crate::{
@@ -122,6 +122,7 @@ impl Files {
         let total =
             self.segments.iter().filter(|s| s.number >= from.segment).map(|s| s.len().unwrap_or(0)).sum();
         let mut done = 0;
+        let mut near = view.near();
         for (i, segment) in self.segments.iter().enumerate().filter(|(_, s)| s.number >= from.segment) {
             if until.is_some_and(|until| segment.number > until.segment) {
                 break;
@@ -133,7 +134,7 @@ impl Files {
             };
             let walked = segment.walk(start, end, &mut |offset, header, meta| {
                 report(Progress { done: done + offset, total });
-                replay_frame(view, segment.number, offset, header, &meta)?;
+                replay_frame(view, &mut near, Position { segment: segment.number, offset }, header, &meta)?;
                 if view.active_size() > REPLAY_TABLE { flusher.flush(view) } else { Ok(()) }
             })?;
             done += walked.end;
@@ -212,12 +213,18 @@ fn live_octets(run: &Arc<Run>) -> Result<BTreeMap<u64, u64>> {
     Ok(live)
 }
 
-fn replay_frame(view: &View, segment: u64, offset: u64, header: &Header, meta: &Meta<'_>) -> Result<()> {
-    let bodies = offset + frame::HEADER as u64 + u64::from(header.meta_len);
-    let placed = body_places(&meta.table, Position { segment, offset: bodies });
+fn replay_frame(
+    view: &View,
+    near: &mut Near<'_>,
+    at: Position,
+    header: &Header,
+    meta: &Meta<'_>,
+) -> Result<()> {
+    let behind = |octets: u64| Position { offset: at.offset + octets, ..at };
+    let placed = body_places(&meta.table, behind(frame::HEADER as u64 + u64::from(header.meta_len)));
     let ops = Bytes::copy_from_slice(meta.ops);
-    let effects = Effects::of(header.kind, &placed, &ops, |key| view.get(key))?;
-    let end = Position { segment, offset: offset + header.frame_len() };
+    let effects = Effects::of(header.kind, &placed, &ops, |key| near.get(key))?;
+    let end = behind(header.frame_len());
     view.apply(|table| effects.apply(table, end, ops.len() as u64));
     Ok(())
 }

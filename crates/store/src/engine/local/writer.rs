@@ -241,8 +241,13 @@ impl Writer {
         group.carries = true;
         let mut table = Vec::new();
         let mut octets = Vec::new();
+        let mut near = self.shared.view.near();
+        let mut get = |key: &[u8]| match group.overlay.get(key) {
+            Some(value) => Ok(value.clone()),
+            None => near.get(key).inspect_err(|e| self.shared.note_damage(e)),
+        };
         for body in carried {
-            let row = self.get(group, &bodyrow::key(body.id)).ok().flatten();
+            let row = get(&bodyrow::key(body.id)).ok().flatten();
             let row = row.and_then(|raw| BodyRow::decode(&raw));
             if row.is_some_and(|row| row.place == Some(body.from)) {
                 let len = body.octets.len() as u64;
@@ -255,7 +260,7 @@ impl Writer {
         }
         let frame = Frame::new(Kind::Carry, &table, Bytes::new(), octets);
         let placed = places(&table, Position { offset: group.end, ..start }, &frame);
-        match Effects::of(Kind::Carry, &placed, frame.ops(), |key| self.get(group, key)) {
+        match Effects::of(Kind::Carry, &placed, frame.ops(), get) {
             Ok(effects) => {
                 group.add(frame, effects);
                 group.accepted.push(reply);

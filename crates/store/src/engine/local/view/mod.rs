@@ -31,6 +31,7 @@ mod run;
 pub(super) use manifest::Manifest;
 pub(super) use memtable::{Memtable, Table};
 pub(super) use merge::Merge;
+use run::NearReader;
 pub(super) use run::{Run, RunWriter};
 
 /// The view's folder within the data directory.
@@ -121,6 +122,11 @@ impl View {
 
     fn update<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         change(&mut self.state.write().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// For reading many keys that mostly lie near each other.
+    pub(super) fn near(&self) -> Near<'_> {
+        Near { view: self, runs: Vec::new() }
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
@@ -360,6 +366,34 @@ impl View {
         manifest.write(&self.folder)?;
         self.update(|state| state.manifest = manifest);
         Ok(())
+    }
+}
+
+/// Reads the view by keys that mostly lie near each other, as those of bodies do that were stored one after the other.
+pub(super) struct Near<'a> {
+    view: &'a View,
+    runs: Vec<NearReader>,
+}
+
+impl Near<'_> {
+    /// As [`View::get`].
+    pub(super) fn get(&mut self, key: &[u8]) -> Result<Option<Bytes>> {
+        let state = self.view.state();
+        for table in state.tables() {
+            if let Some(value) = table.get(key) {
+                return Ok(value);
+            }
+        }
+        let same = |(reader, run): (&NearReader, &Arc<Run>)| reader.reads(run);
+        if self.runs.len() != state.runs.len() || !self.runs.iter().zip(&state.runs).all(same) {
+            self.runs = state.runs.iter().map(NearReader::new).collect();
+        }
+        for run in &mut self.runs {
+            if let Some(value) = run.get(key)? {
+                return Ok(value);
+            }
+        }
+        Ok(None)
     }
 }
 

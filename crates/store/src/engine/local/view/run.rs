@@ -309,6 +309,50 @@ fn covering(block: &Block, key: &[u8]) -> Option<usize> {
     if block.key(rank) == Some(key) { Some(rank) } else { rank.checked_sub(1) }
 }
 
+/// Reads a run by keys that mostly lie near each other: the blocks read last are remembered, written out. For other
+/// keys [`Run::get`] is cheaper.
+pub(super) struct NearReader {
+    run: Arc<Run>,
+    index: Option<(u64, Block)>,
+    data: Option<(u64, Block)>,
+}
+
+impl NearReader {
+    pub(super) fn new(run: &Arc<Run>) -> NearReader {
+        NearReader { run: Arc::clone(run), index: None, data: None }
+    }
+
+    /// Whether it reads this run.
+    pub(super) fn reads(&self, run: &Arc<Run>) -> bool {
+        Arc::ptr_eq(&self.run, run)
+    }
+
+    /// As [`Run::get`].
+    pub(super) fn get(&mut self, key: &[u8]) -> Result<Option<Option<Bytes>>> {
+        let Some(i) = covering(&self.run.top, key) else { return Ok(None) };
+        let index = remembered(&mut self.index, &self.run, &self.run.top, i)?;
+        let Some(i) = covering(index, key) else { return Ok(None) };
+        let data = remembered(&mut self.data, &self.run, index, i)?;
+        let rank = data.rank(key);
+        Ok((data.key(rank) == Some(key)).then(|| data.row(rank).and_then(|(_, value)| value)))
+    }
+}
+
+/// The block that row `i` of `above` names; read, unless it is the one that was read last.
+fn remembered<'a>(
+    last: &'a mut Option<(u64, Block)>,
+    run: &Run,
+    above: &Block,
+    i: usize,
+) -> Result<&'a Block> {
+    let extent = Extent::of(above, i).ok_or_else(|| run.damaged(run.top_offset))?;
+    let block = match last.take() {
+        Some((offset, block)) if offset == extent.offset => block,
+        _ => run.block(extent)?,
+    };
+    Ok(&last.insert((extent.offset, block)).1)
+}
+
 /// Walks through a run in either direction.
 pub(in crate::engine::local) struct RunCursor {
     run: Arc<Run>,
