@@ -7,6 +7,7 @@ use crate::mailfiles::{FromQuoter, flag_letters, from_line};
 use crate::request::Request;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use store::{AccountId, Facts, Flags, Mailbox, Message, MessageId, NewMessage, Row, Store, Uid};
@@ -203,7 +204,8 @@ fn message_show(store: &Store, name: &str, id: u64, console: &mut dyn Console) -
 fn message_delete(store: &Store, name: &str, ids: &[u64], now: SystemTime) -> Result<()> {
     let account = account(store, name)?;
     let mut transaction = store.transaction(now);
-    for id in ids {
+    // One that is named twice is removed once.
+    for id in &BTreeSet::from_iter(ids) {
         transaction.remove(account, message_of(store, account, *id)?.id);
     }
     store.commit(transaction).wait()?;

@@ -105,7 +105,7 @@ fn messages_are_listed_shown_and_removed() {
         assert_eq!(server.messages().len(), 3, "what failed has removed nothing");
     });
     let ids: Vec<_> = server.messages().iter().map(|row| row["id"].to_string()).collect();
-    assert_eq!(server.verb(&["message", "delete", "mox", &ids[0], &ids[2]]).text(), "");
+    assert_eq!(server.verb(&["message", "delete", "mox", &ids[0], &ids[2], &ids[0]]).text(), "");
     assert_eq!(server.messages().len(), 1);
     assert_eq!(
         server.verb(&["message", "show", "mox", &ids[0]]).failed(),

@@ -37,6 +37,7 @@ promises! {
     creates_missing_mailboxes_with_their_parents shares_one_body_among_recipients changes_flags_and_counts
     leaves_the_numbers_of_a_removed_message finds_by_properties threads_by_references
     limits_what_an_account_sends holds_limits_under_parallel_submissions
+    sees_its_own_changes_within_a_transaction makes_several_accounts_at_once
     keeps_quota_credentials_and_secrets keeps_rows_for_others numbers_densely_under_parallel_deliveries
 }
 
@@ -199,6 +200,58 @@ fn leaves_the_numbers_of_a_removed_message(store: &Store) {
     let mut t = store.transaction(now());
     t.remove(account, message.id);
     assert_eq!(store.commit(t).wait().unwrap_err().kind(), ErrorKind::NoMessage);
+}
+
+fn sees_its_own_changes_within_a_transaction(store: &Store) {
+    let (account, other) =
+        (mox(store), store.open_account("other", INITIAL_MAILBOXES, now()).wait().unwrap());
+    let mut body = store.body_writer();
+    body.write(b"shared").unwrap();
+    let body = body.finish();
+    let mut t = store.transaction(now());
+    for to in [account, other] {
+        t.deliver(to, "Inbox", NewMessage::new(facts()), &body);
+    }
+    let receipt = store.commit(t).wait().unwrap();
+    let [mine, theirs] = [receipt.delivered[0].id, receipt.delivered[1].id];
+
+    // Changed twice: the second change sees the first.
+    let mut t = store.transaction(now());
+    t.change(account, mine, Change { set: Flags::SEEN, ..Change::default() });
+    t.change(account, mine, Change { set: Flags::FLAGGED, ..Change::default() });
+    let _ = store.commit(t).wait().unwrap();
+    let changed = store.message(account, mine).unwrap().unwrap();
+    assert_eq!(changed.facts.flags, Flags::SEEN | Flags::FLAGGED);
+    sound(store);
+
+    // Removed twice is an error, and nothing happens.
+    for again in [true, false] {
+        let mut t = store.transaction(now());
+        t.remove(account, mine);
+        if again {
+            t.remove(account, mine);
+            assert_eq!(store.commit(t).wait().unwrap_err().kind(), ErrorKind::NoMessage);
+            assert!(store.message(account, mine).unwrap().is_some());
+        } else {
+            let _ = store.commit(t).wait().unwrap();
+        }
+        let theirs = store.message(other, theirs).unwrap().unwrap();
+        assert_eq!(content(store, &theirs), b"shared");
+        sound(store);
+    }
+}
+
+fn makes_several_accounts_at_once(store: &Store) {
+    let mut t = store.transaction(now());
+    for name in ["ann", "bob", "ann"] {
+        t.create_account(name, INITIAL_MAILBOXES);
+    }
+    let accounts = store.commit(t).wait().unwrap().accounts;
+    assert!(accounts[0] == accounts[2] && accounts[0] != accounts[1]);
+    for (name, id) in [("ann", accounts[0]), ("bob", accounts[1])] {
+        assert_eq!(store.account(name).unwrap(), Some(id));
+    }
+    assert!(!accounts.contains(&mox(store)));
 }
 
 fn finds_by_properties(store: &Store) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    prefetch::{Creation, Prefetched, Stored},
+    prefetch::{Creation, Prefetched},
     rows::{Account, Outgoing, Rows},
 };
 use crate::{
@@ -42,6 +42,8 @@ impl Plan {
             rows,
             read,
             drafts: BTreeMap::new(),
+            messages: BTreeMap::new(),
+            created: BTreeMap::new(),
             plan: Plan {
                 batch: Batch::default(),
                 receipt: Receipt::default(),
@@ -116,6 +118,10 @@ struct Planner<'a> {
     rows: &'a mut Rows,
     read: &'a Prefetched,
     drafts: BTreeMap<AccountId, Draft>,
+    /// Messages as the transaction leaves them so far; `None` for those it removes.
+    messages: BTreeMap<(AccountId, MessageId), Option<Message>>,
+    /// Accounts that it makes.
+    created: BTreeMap<String, AccountId>,
     plan: Plan,
 }
 
@@ -185,10 +191,12 @@ impl Planner<'_> {
     }
 
     fn create_account(&mut self, i: usize, name: &str, mailboxes: &[(String, Option<Role>)]) -> Step {
-        let id = match self.read.accounts.get(&i) {
-            None => return Err(Stop::Gone),
-            Some(Creation::Exists(id)) => *id,
-            Some(Creation::New { id, counter }) => {
+        let id = match (self.created.get(name), self.read.accounts.get(&i)) {
+            (_, None) => return Err(Stop::Gone),
+            (Some(id), _) | (None, Some(Creation::Exists(id))) => *id,
+            (None, Some(Creation::New { first, counter })) => {
+                // They are numbered one after the other.
+                let id = &AccountId::from_u32(first.get().saturating_add(self.created.len() as u32));
                 let mut row = AccountRow::new(self.now / 1000);
                 let batch = &mut self.plan.batch;
                 let name_key = tables::named(tables::ACCOUNT_NAMES, name);
@@ -206,6 +214,7 @@ impl Planner<'_> {
                         .put(&Key::of(tables::MAILBOXES, *id).mailbox(mailbox.id).done(), &mailbox.encode());
                 }
                 batch.ops.put(&Key::of(tables::ACCOUNTS, *id).done(), &row.encode());
+                self.created.insert(name.to_owned(), *id);
                 *id
             }
         };
@@ -318,16 +327,21 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn stored(&mut self, account: AccountId, id: MessageId) -> std::result::Result<&Stored, Stop> {
-        let read = self.read;
-        let stored = read.messages.get(&(account, id)).ok_or(Stop::Gone)?;
+    /// A message as this transaction leaves it so far.
+    fn message(&mut self, account: AccountId, id: MessageId) -> std::result::Result<Message, Stop> {
+        match self.messages.get(&(account, id)) {
+            Some(Some(message)) => return Ok(message.clone()),
+            Some(None) => return refuse(ErrorKind::NoMessage, format!("no message {}", id.get())),
+            None => {}
+        }
+        let stored = self.read.messages.get(&(account, id)).ok_or(Stop::Gone)?;
         // Another transaction may change the message before this one gets to it.
         self.plan.batch.pre.push(Pre::Equals(stored.key.clone(), stored.raw.clone()));
-        Ok(stored)
+        Ok(stored.message.clone())
     }
 
     fn change(&mut self, account: AccountId, id: MessageId, change: &Change) -> Step {
-        let mut message = self.stored(account, id)?.message.clone();
+        let mut message = self.message(account, id)?;
         let size = message.size();
         let before = message.facts.flags;
         let after = before.without(change.clear) | change.set;
@@ -342,11 +356,12 @@ impl Planner<'_> {
         message.facts.keywords = keywords;
         message.facts.training = change.training.unwrap_or(message.facts.training);
         self.plan.batch.ops.put(&message_key(account, &message), &message::encode(&message));
+        self.messages.insert((account, id), Some(message));
         Ok(())
     }
 
     fn remove(&mut self, account: AccountId, id: MessageId) -> Step {
-        let message = self.stored(account, id)?.message.clone();
+        let message = self.message(account, id)?;
         let size = message.size();
         self.mailbox_mut(account, message.mailbox)?.counts.remove(message.facts.flags, size);
         let (draft, _) = self.draft(account)?;
@@ -360,6 +375,7 @@ impl Planner<'_> {
         for part in message.prefix.iter().chain([&message.body]) {
             ops.unlink(part.body);
         }
+        self.messages.insert((account, id), None);
         Ok(())
     }
 

@@ -45,8 +45,8 @@ pub(super) struct Stored {
 pub(super) enum Creation {
     /// It is there.
     Exists(AccountId),
-    /// It is not; its number comes from this row.
-    New { id: AccountId, counter: Option<Vec<u8>> },
+    /// It is not; the first number to give comes from this row.
+    New { first: AccountId, counter: Option<Vec<u8>> },
 }
 
 impl Prefetched {
@@ -171,5 +171,5 @@ fn creation(engine: &dyn Engine, name: &str) -> Result<Creation> {
         None => 1,
         Some(raw) => rows::number(raw).ok_or_else(|| Error::new(ErrorKind::Damaged, "account counter"))?,
     };
-    Ok(Creation::New { id: AccountId::from_u32(id), counter })
+    Ok(Creation::New { first: AccountId::from_u32(id), counter })
 }
