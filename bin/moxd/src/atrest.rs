@@ -20,8 +20,12 @@ const IMPORT_HEADER: usize = 1 << 20;
 /// Does what is asked, if it is about mail at rest.
 pub(crate) fn run(store: &Store, request: Request, now: SystemTime, console: &mut dyn Console) -> Result<()> {
     match request {
-        Request::MailboxList { account, json } => mailbox_list(store, &account, json, console),
-        Request::MessageList { account, mailbox, json } => {
+        Request::MailboxList { account, configured, json } => {
+            begin(store, &account, configured, now)?;
+            mailbox_list(store, &account, json, console)
+        }
+        Request::MessageList { account, configured, mailbox, json } => {
+            begin(store, &account, configured, now)?;
             message_list(store, &account, mailbox.as_deref(), json, console)
         }
         Request::MessageShow { account, id } => message_show(store, &account, id, console),
@@ -47,6 +51,14 @@ pub(crate) fn run(store: &Store, request: Request, now: SystemTime, console: &mu
 
 fn account(store: &Store, name: &str) -> Result<AccountId> {
     store.account(name)?.with_context(|| format!("there is no account {name:?} in the store"))
+}
+
+/// Makes a configured account that nobody has used yet.
+fn begin(store: &Store, name: &str, configured: bool, now: SystemTime) -> Result<()> {
+    if configured {
+        store.open_account(name, store::INITIAL_MAILBOXES, now).wait()?;
+    }
+    Ok(())
 }
 
 fn print_json(console: &mut dyn Console, value: &Value) -> Result<()> {
@@ -205,8 +217,9 @@ fn message_delete(store: &Store, name: &str, ids: &[u64], now: SystemTime) -> Re
     let account = account(store, name)?;
     let mut transaction = store.transaction(now);
     // One that is named twice is removed once.
-    for id in &BTreeSet::from_iter(ids) {
-        transaction.remove(account, message_of(store, account, *id)?.id);
+    let ids: BTreeSet<u64> = ids.iter().copied().collect();
+    for id in ids {
+        transaction.remove(account, message_of(store, account, id)?.id);
     }
     store.commit(transaction).wait()?;
     Ok(())
@@ -290,7 +303,7 @@ fn export_mbox(store: &Store, message: &Message, console: &mut dyn Console) -> R
     }
     quoter.finish(&mut out);
     // The form wants an empty line after each message, which has to end its last line first.
-    out.extend_from_slice(if last == b'\n' { b"\r\n" } else { b"\r\n\r\n" });
+    out.extend_from_slice(if last == b'\n' { b"\n" } else { b"\n\n" });
     console.write_file(&out)
 }
 

@@ -28,6 +28,11 @@ fn config_with(cli: &Cli, account: &str) -> Result<Config> {
     Ok(config)
 }
 
+/// Whether the configuration has this account.
+pub(crate) fn is_configured(cli: &Cli, account: &str) -> Result<bool> {
+    Ok(config(cli)?.domains.accounts.contains_key(account))
+}
+
 /// The data directory that the configuration names.
 fn data_dir(cli: &Cli) -> Result<PathBuf> {
     Ok(config(cli)?.server.data_dir)
@@ -74,7 +79,9 @@ pub(crate) fn verify(data: &Path, json: bool) -> Result<()> {
 /// Makes a copy of the data directory. The path is made absolute here: the server may run elsewhere.
 pub(crate) fn backup(cli: &Cli, dir: &Path) -> Result<()> {
     let dir = std::path::absolute(dir)?;
-    ask(cli, Request::Backup { dir })
+    let data = std::path::absolute(data_dir(cli)?)?;
+    ensure!(!dir.starts_with(&data), "{} is in the data directory: name a folder elsewhere", dir.display());
+    ask_in(&data, Request::Backup { dir })
 }
 
 /// Writes the mail of an account below a folder, or to a file.

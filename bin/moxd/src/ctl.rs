@@ -56,6 +56,11 @@ pub(crate) fn unbind(data: &Path) {
     let _ = std::fs::remove_file(path(data));
 }
 
+/// Whether a server has this data directory.
+pub(crate) fn is_served(data: &Path) -> bool {
+    reached(data, |path| UnixStream::connect(path)).is_ok()
+}
+
 /// Asks the running server. None if there is none.
 pub(crate) fn ask(data: &Path, request: &Request, console: &mut dyn Console) -> Result<Option<()>> {
     let path = path(data);
@@ -72,7 +77,13 @@ pub(crate) fn ask(data: &Path, request: &Request, console: &mut dyn Console) -> 
     };
     let line = serde_json::json!({ "version": VERSION, "request": request });
     stream.write_all(format!("{line}\n").as_bytes()).context("write to the control socket")?;
-    frames::relay(&mut stream, console).map(Some)
+    frames::relay(&mut stream, console)?;
+    if matches!(request, Request::Stop) {
+        // The server has agreed; it leaves the connection open until it is gone, and then the data is free.
+        stream.set_read_timeout(Some(IDLE))?;
+        let _ = stream.read(&mut [0]);
+    }
+    Ok(Some(()))
 }
 
 /// Serves one client with `handle`, which runs where it may block.

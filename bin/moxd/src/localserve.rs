@@ -1,7 +1,8 @@
 //! Developer mode: a folder with everything a server needs, made at the first start.
 
 use crate::cli::{Localserve, Wrong};
-use anyhow::{Context, Result};
+use crate::ctl;
+use anyhow::{Context, Result, ensure};
 use rcgen::{CertificateParams, DnType, KeyPair, PKCS_ECDSA_P256_SHA256, SanType};
 use ring::rand::SystemRandom;
 use ring::signature::Ed25519KeyPair;
@@ -42,7 +43,14 @@ pub(crate) fn prepare(arguments: &Localserve, now: SystemTime) -> Result<PathBuf
         None => default_dir()?,
     };
     let config = dir.join("config");
-    make_folder(&dir.join("data"))?;
+    let data = dir.join("data");
+    // Its configuration is not to change under a server that runs.
+    ensure!(
+        !ctl::is_served(&data),
+        "a server runs in {} already: stop it, or name another --dir",
+        dir.display()
+    );
+    make_folder(&data)?;
     make_folder(&config)?;
     if !config.join("localhost.key").exists() || !config.join("localhost.crt").exists() {
         certificate(&config, arguments.ip, now)?;
@@ -124,6 +132,7 @@ data_dir = "../data"
 metrics = "{metrics}"
 dns_servers = [{servers}]
 pedantic = {pedantic}
+cram_md5 = true
 
 [postmaster]
 account = "{ACCOUNT}"

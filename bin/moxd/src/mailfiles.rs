@@ -1,7 +1,8 @@
 //! Maildir folders and mbox files, read one message at a time.
 //!
 //! A bare LF is read as CRLF, as everywhere. In an mbox, `>From ` at the start of a line stands for `From ` (the mboxrd
-//! form), and a message ends before a line that begins with `From ` and follows an empty one.
+//! form), and a message ends before a line that begins with `From `, has a time in it, and follows an empty one. The lines
+//! that the form adds end with LF, as its readers expect; the messages keep their octets.
 
 use crate::console::{Incoming, Source};
 use anyhow::{Context, Result, ensure};
@@ -149,7 +150,7 @@ impl<R: BufRead> Mbox<R> {
         }
         let starts_line = self.at_line_start;
         self.at_line_start = piece.last() == Some(&b'\n');
-        if starts_line && self.blank.is_some() && piece.starts_with(b"From ") {
+        if starts_line && self.blank.is_some() && is_from_line(&piece) {
             self.blank = None;
             self.done = true;
             self.next = Some(piece);
@@ -199,6 +200,15 @@ impl<R: BufRead> Source for Mbox<R> {
     }
 }
 
+/// A `From ` line has a time and a year; a sentence that somebody forgot to quote has not.
+fn is_from_line(line: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(line);
+    let digits = |word: &str, count: usize| word.len() == count && word.bytes().all(|b| b.is_ascii_digit());
+    let is_time = |word: &str| word.contains(':') && word.split(':').all(|part| digits(part, 2));
+    let mut words = text.split_whitespace();
+    words.next() == Some("From") && words.clone().any(is_time) && words.any(|word| digits(word, 4))
+}
+
 /// The time in `From sender Tue Nov  3 15:04:05 2026`, taken as UTC; 0 where it cannot be read.
 fn from_line_time(line: &[u8]) -> i64 {
     let text = String::from_utf8_lossy(line);
@@ -217,7 +227,7 @@ pub(crate) fn from_line(mail_from: &str, received: i64) -> String {
         mail_from
     };
     let time = jiff::Timestamp::from_second(received).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    format!("From {sender} {}\r\n", time.strftime("%a %b %e %H:%M:%S %Y"))
+    format!("From {sender} {}\n", time.strftime("%a %b %e %H:%M:%S %Y"))
 }
 
 /// Quotes what looks like a `From ` line, over pieces cut anywhere at line ends or in them.
@@ -323,11 +333,12 @@ mod tests {
 
     #[test]
     fn mbox_is_cut_where_it_should_be() {
-        let text = "From a@b Tue Nov  3 15:04:05 2026\nSubject: 1\n\n>From x\n>>From y\nFrom z is text\n\n\
+        let text = "From a@b Tue Nov  3 15:04:05 2026\nSubject: 1\n\n>From x\n>>From y\nFrom z is text\n\nFrom this on, too: 15:04\n\n\
                     From MAILER-DAEMON Wed Nov  4 00:00:00 2026\r\nSubject: 2\r\n\r\nbody\r\n\r\nmore\r\n\r\n";
         let found = all(Mbox::new(text.as_bytes()).unwrap());
         let bodies: Vec<_> = found.iter().map(|(_, text)| text.as_str()).collect();
-        let first = "Subject: 1\r\n\r\nFrom x\r\n>From y\r\nFrom z is text\r\n";
+        let first =
+            "Subject: 1\r\n\r\nFrom x\r\n>From y\r\nFrom z is text\r\n\r\nFrom this on, too: 15:04\r\n";
         assert_eq!(bodies, [first, "Subject: 2\r\n\r\nbody\r\n\r\nmore\r\n"]);
         assert_eq!(found.iter().map(|(m, _)| m.received).collect::<Vec<_>>(), [1_793_718_245, 1_793_750_400]);
     }
@@ -341,7 +352,7 @@ mod tests {
             quoter.push(&message.as_bytes()[..cut], &mut out);
             quoter.push(&message.as_bytes()[cut..], &mut out);
             quoter.finish(&mut out);
-            out.extend_from_slice(b"\r\n");
+            out.extend_from_slice(b"\n");
             let found = all(Mbox::new(out.as_slice()).unwrap());
             assert_eq!(found.len(), 1, "{}", String::from_utf8_lossy(&out));
             assert_eq!(found[0].1, message);

@@ -55,6 +55,9 @@ fn misread(error: clap::Error) -> anyhow::Error {
 }
 
 fn run(cli: Cli) -> Result<()> {
+    if let Some(level) = &cli.log_level {
+        logging::check(level).map_err(|error| Wrong(format!("--log-level: {error:#}")))?;
+    }
     match &cli.verb {
         Verb::Serve => {
             let path = wiring::config_path(cli.config.as_deref())?;
@@ -78,9 +81,11 @@ fn run(cli: Cli) -> Result<()> {
             },
         ),
         Verb::Mailbox(MailboxVerb::List { account, output }) => {
-            client::ask(&cli, Request::MailboxList { account: account.clone(), json: output.json })
+            let (account, json) = (account.clone(), output.json);
+            let configured = client::is_configured(&cli, &account)?;
+            client::ask(&cli, Request::MailboxList { account, configured, json })
         }
-        Verb::Message(verb) => client::ask(&cli, message_request(verb)),
+        Verb::Message(verb) => client::ask(&cli, message_request(&cli, verb)?),
         Verb::Export { format, account, path } => client::export(&cli, *format, account, path),
         Verb::Import { format, account, mailbox, path } => {
             client::import(&cli, *format, account, mailbox, path)
@@ -94,8 +99,9 @@ fn run(cli: Cli) -> Result<()> {
         Verb::Dnsbl(verb) => protocols::names::dnsbl(verb),
         Verb::Verify(arguments) => protocols::verify::run(arguments),
         Verb::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Cli::command(), "moxd", &mut std::io::stdout());
-            Ok(())
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "moxd", &mut script);
+            Ok(std::io::stdout().write_all(&script)?)
         }
         Verb::Manpages { dir } => {
             std::fs::create_dir_all(dir)?;
@@ -104,14 +110,15 @@ fn run(cli: Cli) -> Result<()> {
     }
 }
 
-fn message_request(verb: &MessageVerb) -> Request {
-    match verb.clone() {
+fn message_request(cli: &Cli, verb: &MessageVerb) -> Result<Request> {
+    Ok(match verb.clone() {
         MessageVerb::List { account, mailbox, output } => {
-            Request::MessageList { account, mailbox, json: output.json }
+            let configured = client::is_configured(cli, &account)?;
+            Request::MessageList { account, configured, mailbox, json: output.json }
         }
         MessageVerb::Show { account, id } => Request::MessageShow { account, id },
         MessageVerb::Delete { account, ids } => Request::MessageDelete { account, ids },
-    }
+    })
 }
 
 fn config_verb(cli: &Cli, verb: &ConfigVerb) -> Result<()> {
@@ -121,6 +128,10 @@ fn config_verb(cli: &Cli, verb: &ConfigVerb) -> Result<()> {
             let path = wiring::config_path(cli.config.as_deref())?;
             let config = wiring::load(&path)?;
             logging::check(&config.server.log.level).with_context(|| path.display().to_string())?;
+            // The server may run as somebody who can read more, or on another host.
+            for error in wiring::unreadable(&config) {
+                writeln!(std::io::stderr(), "moxd: warning: {error:#}")?;
+            }
             writeln!(out, "{} is valid", path.display())?;
         }
         ConfigVerb::Example | ConfigVerb::DescribeStatic => write!(out, "{}", config::example_server())?,

@@ -27,10 +27,10 @@ pub(crate) enum Request {
     Status { json: bool },
     /// What the server logs: shown, or changed until it ends.
     LogLevel { filter: Option<String> },
-    /// Mailboxes with counts.
-    MailboxList { account: String, json: bool },
-    /// Messages, oldest first.
-    MessageList { account: String, mailbox: Option<String>, json: bool },
+    /// Mailboxes with counts. An account that is `configured` begins to exist with the first question about it.
+    MailboxList { account: String, configured: bool, json: bool },
+    /// Messages, oldest first. `configured` as above.
+    MessageList { account: String, configured: bool, mailbox: Option<String>, json: bool },
     /// One message, whole.
     MessageShow { account: String, id: u64 },
     /// Removes messages.

@@ -13,6 +13,7 @@ use intake::{Intake, Mode};
 use serde_json::json;
 use smtpserver::{Kind, RequestKey, Rules, Stop};
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::IntoRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -298,10 +299,19 @@ impl Control {
     /// Serves one client of the control socket, where it may block.
     fn answer(self: Arc<Self>, stream: UnixStream) {
         tokio::task::spawn_blocking(move || {
+            let (mut stops, held) = (false, stream.try_clone());
+            let mut handle = |request, console: &mut dyn Console| {
+                stops = matches!(request, Request::Stop);
+                self.handle(request, console)
+            };
             let served = stream
                 .set_nonblocking(false)
                 .map_err(Into::into)
-                .and_then(|()| ctl::serve(stream, |request, console| self.handle(request, console)));
+                .and_then(|()| ctl::serve(stream, |request, console| handle(request, console)));
+            if stops && let Ok(held) = held {
+                // Closed by nothing but the end of the process, which is what the verb waits for.
+                let _ = held.into_raw_fd();
+            }
             if let Err(error) = served {
                 tracing::warn!("control socket: {error:#}");
             }

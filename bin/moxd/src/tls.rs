@@ -32,6 +32,11 @@ impl Listeners {
     }
 }
 
+/// Can these files be used?
+pub(crate) fn check(files: &[TlsFiles]) -> Result<()> {
+    read(files).map(drop)
+}
+
 fn read(files: &[TlsFiles]) -> Result<Vec<Certificate>> {
     let one = |files: &TlsFiles| {
         let about =

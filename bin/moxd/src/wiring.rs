@@ -128,6 +128,15 @@ pub(crate) fn settings(server: &Server, domains: &Domains, mode: Mode) -> Result
     Ok(Settings { hostname: server.hostname.clone(), directory, signers, mode, pedantic: server.pedantic })
 }
 
+/// Why files that the configuration names cannot be used.
+pub(crate) fn unreadable(config: &Config) -> Vec<anyhow::Error> {
+    let certificates = config.server.listeners.iter().map(|listener| crate::tls::check(&listener.tls));
+    let signers = config.domains.domains.iter().flat_map(|(domain, rules)| {
+        rules.dkim.selectors.keys().map(|name| signer(domain, name, rules).map(drop))
+    });
+    certificates.chain(signers).filter_map(Result::err).collect()
+}
+
 /// A selector of a domain, with its key.
 fn signer(domain: &Domain, name: &str, rules: &config::LocalDomain) -> Result<Signer> {
     let about = || format!("DKIM selector {name} of {domain}");

@@ -437,7 +437,9 @@ fn the_control_socket_is_the_owners_alone_and_does_what_it_should() {
     assert_eq!(server.verb(&["ctl", "reload"]).text(), "");
     server.process().wait_for("reloaded");
 
+    // When the verb returns, the data is free.
     assert_eq!(server.verb(&["ctl", "stop"]).text(), "");
+    assert_eq!(server.messages(), Vec::<serde_json::Value>::new());
     assert_eq!(server.process().end(), Some(0));
     for verb in ["status", "reload", "stop", "loglevel"] {
         let why = server.verb(&["ctl", verb]).failed();
@@ -455,8 +457,7 @@ fn a_data_directory_has_one_server() {
     );
     let (dir, offset) = (text(&server.dir()), free_offset().unwrap().to_string());
     let why = moxd(["--log-level", "error", "localserve", "--dir", &dir, "--port-offset", &offset]).failed();
-    let data = text(&server.data());
-    assert!(why.starts_with(&format!("open the data directory {data}: store.locked: ")), "{why}");
+    assert_eq!(why, format!("a server runs in {dir} already: stop it, or name another --dir"));
 
     // The first one goes on, and its socket is still its own.
     server.session(SMTP).deliver(
@@ -499,6 +500,15 @@ fn metrics_are_served() {
         "mox_smtpserver_command_duration_seconds_count{kind=\"smtp\",cmd=\"mail\",code=\"250\",ecode=\"2.1.0\"} 1",
     ] {
         assert!(page.lines().any(|have| have == line), "{line}\n{page}");
+    }
+}
+
+#[test]
+fn every_mechanism_of_passwords_is_there_to_be_tried() {
+    let server = Server::develop();
+    for mechanism in ["PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256"] {
+        let reply = server.session(SUBMISSIONS).auth(mechanism, "mox@localhost", "moxmoxmox");
+        assert!(reply.starts_with("235 "), "{mechanism}: {reply}");
     }
 }
 

@@ -5,7 +5,7 @@ use crate::body::not_kept;
 use crate::copies::Fields;
 use crate::recipients::wish_after_data;
 use crate::record::{described, sent_by};
-use crate::{metrics, special};
+use crate::{Mode, metrics, special};
 use smtpserver::{Client, Received, Refusal, replies};
 use std::time::Duration;
 
@@ -49,12 +49,13 @@ impl Intake {
             found = [results.field(), evidence.received_spf()].concat();
         }
         let mut transaction = self.store.transaction(now);
+        let reason = if message.settings.mode == Mode::Develop { "localserve" } else { "" };
         let fields = Fields { found, reverse, ..Fields::default() };
         self.add_copies(&mut transaction, client, message, &record, &fields).await?;
         match self.store.commit(transaction).await {
             Ok(receipt) => {
                 for delivered in &receipt.delivered {
-                    metrics::delivery("delivered", "localserve");
+                    metrics::delivery("delivered", reason);
                     tracing::info!(id = delivered.id.get(), uid = delivered.uid.get(), "delivered");
                 }
                 Ok(())
