@@ -9,7 +9,7 @@ use crate::{atrest, ctl, localserve, monitoring, tls, wiring};
 use anyhow::{Context, Result};
 use config::{Config, Server};
 use dns_hickory::Hickory;
-use intake::{Intake, Mode};
+use intake::{Intake, Judges, Mode};
 use serde_json::json;
 use smtpserver::{Kind, RequestKey, Rules, Stop};
 use std::net::{SocketAddr, TcpListener};
@@ -91,8 +91,8 @@ async fn run(path: &Path, config: Config, mode: Mode, logging: Logging) -> Resul
     if mode == Mode::Develop {
         give_password(&store)?;
     }
-    let dns = resolver(&server, mode).await?;
-    let intake = Arc::new(Intake::new(store.clone(), dns, settings, wiring::WORLD)?);
+    let judges = judges(&server, mode).await?;
+    let intake = Arc::new(Intake::new(store.clone(), judges, settings, wiring::WORLD)?);
     let stop = Stop::new();
     let smtp =
         smtpserver::Server::new(intake.clone(), driver_settings(&server, &store, &logging, stop.clone())?);
@@ -223,8 +223,8 @@ fn give_password(store: &Store) -> Result<()> {
     Ok(())
 }
 
-/// Who is asked about names: the configured servers, else the system's; in developer mode nobody but those given.
-async fn resolver(server: &Server, mode: Mode) -> Result<Option<Arc<dyn dns::Resolver>>> {
+/// The judges of incoming mail, and who is asked about names: the configured servers, else the system's; in developer mode nobody but those given.
+async fn judges(server: &Server, mode: Mode) -> Result<Option<Judges>> {
     let hickory = match (server.dns_servers.as_slice(), mode) {
         ([], Mode::Develop) => return Ok(None),
         ([], Mode::Serve) => Hickory::from_system(),
@@ -241,7 +241,7 @@ async fn resolver(server: &Server, mode: Mode) -> Result<Option<Arc<dyn dns::Res
             tracing::info!("DNS: {finding}");
         }
     });
-    Ok(Some(Arc::new(hickory)))
+    Ok(Some(Judges::new(|judge| Arc::new(hickory.counted_for(judge)))))
 }
 
 fn driver_settings(

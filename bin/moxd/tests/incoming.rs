@@ -142,6 +142,10 @@ fn mail_that_is_what_it_says_comes_with_proof() {
     ] {
         assert!(page.lines().any(|line| line == format!("{labels} 1")), "{labels}\n{page}");
     }
+    for judge in ["iprev", "spf", "dkim", "dmarc"] {
+        let asked = format!("mox_dns_lookup_duration_seconds_count{{pkg=\"{judge}\",type=");
+        assert!(page.contains(&asked), "{asked}\n{page}");
+    }
 
     // The same from the command line.
     let verb =

@@ -11,20 +11,21 @@ pub fn describe_metrics() {
     describe_histogram!(
         LOOKUP_DURATION,
         Unit::Seconds,
-        "DNS lookups by type and result, cached answers included."
+        "DNS lookups by the part that asks, type and result, cached answers included."
     );
 }
 
 /// Times one lookup; one that is dropped before its end counts as canceled.
 pub(crate) struct Timer {
     started: Instant,
+    part: &'static str,
     kind: Kind,
     result: &'static str,
 }
 
 impl Timer {
-    pub(crate) fn start(kind: Kind) -> Self {
-        Self { started: Instant::now(), kind, result: "canceled" }
+    pub(crate) fn start(part: &'static str, kind: Kind) -> Self {
+        Self { started: Instant::now(), part, kind, result: "canceled" }
     }
 
     pub(crate) fn finish(mut self, outcome: &Result<Answer<Record>, LookupError>) {
@@ -50,6 +51,7 @@ impl Drop for Timer {
             _ => "other",
         };
         let seconds = self.started.elapsed().as_secs_f64();
-        histogram!(LOOKUP_DURATION, "type" => kind, "result" => self.result).record(seconds);
+        let labels = [("pkg", self.part), ("type", kind), ("result", self.result)];
+        histogram!(LOOKUP_DURATION, &labels).record(seconds);
     }
 }

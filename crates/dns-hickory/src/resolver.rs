@@ -34,7 +34,11 @@ const REPROBE_UNREACHABLE: Duration = Duration::from_secs(30);
 ///
 /// It must be used within a tokio runtime with I/O and time.
 #[derive(Clone)]
-pub struct Hickory(Arc<Inner>);
+pub struct Hickory {
+    inner: Arc<Inner>,
+    /// Whose questions they are, in the metric.
+    part: &'static str,
+}
 
 struct Inner {
     upstream: Upstream,
@@ -70,7 +74,7 @@ impl Hickory {
         let upstream = Upstream::new(addresses, &options)?;
         let (anchor, anchors) = anchors(options.trust_anchors.as_deref())?;
         let validator = DnssecDnsHandle::with_trust_anchor(upstream.clone(), Arc::new(anchors));
-        Ok(Self(Arc::new(Inner {
+        let inner = Arc::new(Inner {
             upstream,
             validator,
             anchor,
@@ -80,21 +84,29 @@ impl Hickory {
             options,
             finding: watch::Sender::new(None),
             probed: Mutex::new(None),
-        })))
+        });
+        Ok(Self { inner, part: "" })
+    }
+
+    /// The same resolver, with cache and connections, for a part of a program: its questions are counted as those of
+    /// `part`, such as `spf`.
+    #[must_use]
+    pub fn counted_for(&self, part: &'static str) -> Self {
+        Self { inner: Arc::clone(&self.inner), part }
     }
 
     /// The servers that are asked.
     pub fn servers(&self) -> &[SocketAddr] {
-        &self.0.servers
+        &self.inner.servers
     }
 
     /// Finds out whether answers can be validated, and switches validation on if they can (see the crate's
     /// documentation). Meant for the start of a program, which shows a finding that is a warning.
     pub async fn probe(&self) -> Finding {
-        if self.0.options.dnssec == Dnssec::Never {
+        if self.inner.options.dnssec == Dnssec::Never {
             return Finding::SwitchedOff;
         }
-        let mut finding = self.0.finding.subscribe();
+        let mut finding = self.inner.finding.subscribe();
         finding.mark_unchanged();
         self.start_probe();
         // The probe has its own time limit, and its sender lives as long as `self`.
@@ -106,8 +118,8 @@ impl Hickory {
 
     /// Probes in a task of its own, so that nobody's impatience ends it half way.
     fn start_probe(&self) {
-        *self.0.probed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-        let inner = Arc::clone(&self.0);
+        *self.inner.probed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        let inner = Arc::clone(&self.inner);
         tokio::spawn(async move {
             let late = Finding::Unreachable(LookupErrorKind::Timeout);
             let finding = timeout(PROBE_TIMEOUT, inner.examine()).await.unwrap_or(late);
@@ -124,7 +136,7 @@ impl Hickory {
 
     /// Shall questions be validated? None: the first probe is still under way. Starts one where it is time.
     fn validates(&self) -> Option<bool> {
-        let inner = &self.0;
+        let inner = &self.inner;
         if inner.options.dnssec == Dnssec::Never {
             return Some(false);
         }
@@ -145,7 +157,7 @@ impl Hickory {
 
     /// What the servers say, and whether it was validated.
     async fn ask(&self, question: Question<'_>) -> (Said, bool) {
-        let inner = &self.0;
+        let inner = &self.inner;
         if let Some(validates) = self.validates() {
             return (inner.chase(question, validates).await, validates);
         }
@@ -162,7 +174,7 @@ impl Hickory {
 
     /// Asks the servers, and keeps what they say.
     async fn answer(&self, key: (Name, Kind)) -> Outcome {
-        let inner = &self.0;
+        let inner = &self.inner;
         let options = &inner.options;
         let question = Question { name: &key.0, kind: key.1 };
         let late = (answer::failed(LookupErrorKind::Timeout), false);
@@ -246,9 +258,9 @@ impl Inner {
 
 impl Resolver for Hickory {
     fn lookup<'a>(&'a self, question: Question<'a>) -> Lookup<'a> {
-        let timer = Timer::start(question.kind);
+        let timer = Timer::start(self.part, question.kind);
         let key = (question.name.clone(), question.kind);
-        if let Some(known) = self.0.cache.get(&key) {
+        if let Some(known) = self.inner.cache.get(&key) {
             timer.finish(&known);
             return Lookup::ready(known);
         }
@@ -262,7 +274,7 @@ impl Resolver for Hickory {
 
 impl fmt::Debug for Hickory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hickory").field("servers", &self.0.servers).finish_non_exhaustive()
+        f.debug_struct("Hickory").field("servers", &self.inner.servers).finish_non_exhaustive()
     }
 }
 

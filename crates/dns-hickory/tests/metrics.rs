@@ -52,7 +52,7 @@ async fn lookups() {
     let mut options = Options::default();
     options.dnssec = Dnssec::Never;
     options.question_timeout = Duration::from_millis(1500);
-    let resolver = Hickory::with_servers(&[server.address()], options).unwrap();
+    let resolver = Hickory::with_servers(&[server.address()], options).unwrap().counted_for("test");
     for (name, kind) in [
         ("a.test", Kind::A),
         ("a.test", Kind::A),
@@ -90,7 +90,7 @@ fn every_lookup_is_counted_with_type_and_result() {
     ];
     want.extend(labels.iter().map(|label| {
         let (kind, result) = label.split_once(' ').unwrap();
-        format!("mox_dns_lookup_duration_seconds type={kind} result={result}")
+        format!("mox_dns_lookup_duration_seconds pkg=test type={kind} result={result}")
     }));
     assert_eq!(*log.0.lock().unwrap(), want);
 }

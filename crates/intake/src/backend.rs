@@ -6,7 +6,6 @@ use crate::password::Passwords;
 use crate::recipients::{self, Recipient};
 use crate::signing::Hashing;
 use crate::{Mode, Settings, metrics};
-use dns::Resolver;
 use sasl::{Identity, Need, Verifier};
 use smtp_parser::Path;
 use smtpserver::{Backend, Client, Login, Received, Refusal, Sender};
@@ -101,13 +100,14 @@ pub(crate) fn unix(time: SystemTime) -> u64 {
 }
 
 impl Intake {
-    /// A backend over an open store. `dns` is none where nothing may be asked: what would need it comes out as `none`.
+    /// A backend over an open store. `judges` are none where DNS may not be asked: what would need it comes out as
+    /// `none`.
     ///
     /// # Errors
     /// The store cannot be read or written.
     pub fn new(
         store: Store,
-        dns: Option<Arc<dyn Resolver>>,
+        judges: Option<Judges>,
         settings: Settings,
         world: World,
     ) -> Result<Self, store::Error> {
@@ -116,7 +116,7 @@ impl Intake {
         let decoy_seed = seed.try_into().unwrap_or_else(|_| world.octets());
         Ok(Self {
             store,
-            judges: dns.map(Judges::new),
+            judges,
             settings: RwLock::new(Arc::new(settings)),
             passwords: Passwords::new(&world.octets()),
             decoy_seed,

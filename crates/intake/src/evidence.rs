@@ -21,14 +21,23 @@ const KEPT_SPF_RECORDS: usize = 1_000;
 /// What the judges of all messages share.
 #[derive(Clone)]
 pub struct Judges {
-    dns: Arc<dyn Resolver>,
+    iprev: Arc<dyn Resolver>,
+    spf: Arc<dyn Resolver>,
+    dkim: Arc<dyn Resolver>,
+    dmarc: Arc<dyn Resolver>,
     spf_records: Arc<spf::Cache>,
 }
 
 impl Judges {
-    /// They ask this resolver.
-    pub fn new(dns: Arc<dyn Resolver>) -> Self {
-        Self { dns, spf_records: Arc::new(spf::Cache::new(KEPT_SPF_RECORDS)) }
+    /// `dns` says whom a judge asks: `iprev`, `spf`, `dkim` and `dmarc`. It may be the same for all.
+    pub fn new(dns: impl Fn(&'static str) -> Arc<dyn Resolver>) -> Self {
+        Self {
+            iprev: dns("iprev"),
+            spf: dns("spf"),
+            dkim: dns("dkim"),
+            dmarc: dns("dmarc"),
+            spf_records: Arc::new(spf::Cache::new(KEPT_SPF_RECORDS)),
+        }
     }
 }
 
@@ -81,7 +90,7 @@ pub(crate) struct Reverse {
 impl Reverse {
     /// Asks.
     pub(crate) fn start(judges: Option<&Judges>, ip: IpAddr) -> Self {
-        let dns = judges.map(|judges| judges.dns.clone());
+        let dns = judges.map(|judges| judges.iprev.clone());
         let asked = dns.map(|dns| Asked::start("iprev", async move { iprev::check(&*dns, ip).await }));
         Self { asked, known: None }
     }
@@ -96,10 +105,23 @@ impl Reverse {
     }
 }
 
+/// Whom the judges ask that start when the header has ended.
+struct Dns {
+    dkim: Arc<dyn Resolver>,
+    /// DMARC asks twice: for the author's domain with the header, and for what SPF and DKIM have proven at the end.
+    dmarc: Arc<Memo<'static>>,
+}
+
+impl fmt::Debug for Dns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dns").finish_non_exhaustive()
+    }
+}
+
 /// What is found out about one message, on its way.
 #[derive(Debug)]
 pub struct Gathering {
-    dns: Option<Arc<Memo<'static>>>,
+    dns: Option<Dns>,
     origin: Origin,
     spf: Option<Asked<spf::Evaluation>>,
     verifier: Option<Verifier>,
@@ -132,12 +154,16 @@ pub struct Evidence {
 impl Gathering {
     /// Begins at MAIL: SPF is asked.
     pub fn start(judges: Option<&Judges>, origin: Origin) -> Self {
-        let dns = judges.map(|judges| Arc::new(Memo::shared(judges.dns.clone())));
-        let spf = judges.zip(dns.clone()).map(|(judges, dns)| {
-            let (origin, records) = (origin.clone(), judges.spf_records.clone());
+        let spf = judges.map(|judges| {
+            let (origin, dns, records) =
+                (origin.clone(), Memo::shared(judges.spf.clone()), judges.spf_records.clone());
             Asked::start("spfverify", async move {
-                spf::check(&*dns, &origin.query().cache(&records), spf::Limits::default()).await
+                spf::check(&dns, &origin.query().cache(&records), spf::Limits::default()).await
             })
+        });
+        let dns = judges.map(|judges| Dns {
+            dkim: judges.dkim.clone(),
+            dmarc: Arc::new(Memo::shared(judges.dmarc.clone())),
         });
         Self { dns, origin, spf, verifier: None, keys: None, from: None, dmarc: None }
     }
@@ -149,13 +175,13 @@ impl Gathering {
         let verifier = Verifier::new(block, &Policy::default(), now);
         let lookups: KeyLookups = verifier.lookups();
         if !lookups.names().is_empty() {
-            let dns = dns.clone();
+            let dns = dns.dkim.clone();
             self.keys = Some(Asked::start("dkimverify", async move { lookups.run(&*dns).await }));
         }
         self.verifier = Some(verifier);
         if let Some(from) = self.from.clone() {
             let identifiers = self.origin.spf_domain().cloned();
-            let dns = dns.clone();
+            let dns = dns.dmarc.clone();
             self.dmarc = Some(Asked::start("dmarcverify", async move {
                 let walks: Vec<Domain> =
                     identifiers.filter(|d| dmarc::worth_walking(&from, d)).into_iter().collect();
@@ -191,7 +217,7 @@ impl Gathering {
             organizations = walked;
             let proven = proven(spf.as_ref(), dkim.as_ref());
             let missing = dmarc::needed(&found, &proven, &organizations);
-            let walks = organizations.gather(&**dns, &missing, Rules::Rfc9989);
+            let walks = organizations.gather(&*dns.dmarc, &missing, Rules::Rfc9989);
             // Without an answer in time the organizations are missing, which evaluates to a temporary error.
             let _ = tokio::time::timeout(JUDGE_TIMEOUT, walks).await;
             let value = dmarc::evaluate(&found, &proven, &organizations, None);

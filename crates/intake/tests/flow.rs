@@ -1,10 +1,10 @@
 //! What becomes of messages, from MAIL to the store, without a socket.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 
-use dns::Resolver;
 use dns::zone::Zone;
 use moxd_intake::{
-    AccountRules, Destination, Directory, Intake, JunkFlags, LocalDomain, Mode, Settings, Signer, World,
+    AccountRules, Destination, Directory, Intake, Judges, JunkFlags, LocalDomain, Mode, Settings, Signer,
+    World,
 };
 use smtp_parser::{Mailbox, Path};
 use smtpserver::{Backend, Client, Hello, Kind, Login, Peer, Received, Refusal, RequestId, Rules, Sender};
@@ -53,8 +53,9 @@ fn world(zone: Option<&str>, rules: AccountRules) -> World_ {
         mode: Mode::Serve,
         pedantic: false,
     };
-    let dns = zone.map(|text| Arc::new(Zone::parse(text).unwrap()) as Arc<dyn Resolver>);
-    let intake = Intake::new(store.clone(), dns, settings, World { now, random }).unwrap();
+    let zone = zone.map(|text| Arc::new(Zone::parse(text).unwrap()));
+    let judges = zone.map(|zone| Judges::new(|_| zone.clone()));
+    let intake = Intake::new(store.clone(), judges, settings, World { now, random }).unwrap();
     World_ { intake, store }
 }
 

@@ -18,9 +18,10 @@ pub(crate) fn run(arguments: &Verify) -> Result<()> {
     };
     let text = message(&arguments.file)?;
     let evidence = with_dns(&arguments.lookup.dns, |dns| async move {
-        let dns: Arc<dyn dns::Resolver> = Arc::new(dns);
+        let dns = Arc::new(dns);
+        let judges = Judges::new(|_| dns.clone());
         let now = wiring::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let mut gathering = Gathering::start(Some(&Judges::new(dns.clone())), origin.clone());
+        let mut gathering = Gathering::start(Some(&judges), origin.clone());
         let end = message::header_end(&text).unwrap_or(text.len());
         let (header, body) = text.split_at(end);
         gathering.header(header, now);
