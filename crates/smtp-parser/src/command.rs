@@ -388,17 +388,17 @@ fn mail(input: &[u8], dialect: Dialect) -> Arguments<'_, Mail<'_>> {
 /// RFC 5321 §4.1.1.3: "RCPT TO:" Forward-path [SP Rcpt-parameters].
 fn rcpt(input: &[u8], dialect: Dialect) -> Arguments<'_, Rcpt<'_>> {
     let (rest, raw) = keyword_path("TO:", input, dialect)?;
-    // RFC 5321 §4.5.3.1.3: a path is at most 256 octets, punctuation included.
-    if raw.len() > MAX_PATH {
-        return Err(Fault::new(SyntaxErrorKind::PathTooLong, raw).into());
-    }
     let mut found = RcptParams::default();
     params(rest, |keyword, value| found.set(keyword, value))?;
     // RFC 5321 §4.5.1: the local part postmaster needs no domain, in any case of its letters.
-    if inside(raw).eq_ignore_ascii_case(b"postmaster") {
-        return Ok(Rcpt { path: Path::Postmaster, utf8: !input.is_ascii(), params: found });
+    let is_postmaster = inside(raw).eq_ignore_ascii_case(b"postmaster");
+    let path = if is_postmaster { Path::Postmaster } else { path(raw, dialect)? };
+    // RFC 5321 §4.5.3.1.3: a path is at most 256 octets, punctuation included. A domain that is too long by itself has
+    // been told as such.
+    if raw.len() > MAX_PATH {
+        return Err(Fault::new(SyntaxErrorKind::PathTooLong, raw).into());
     }
-    Ok(Rcpt { path: path(raw, dialect)?, utf8: !input.is_ascii(), params: found })
+    Ok(Rcpt { path, utf8: !input.is_ascii(), params: found })
 }
 
 /// RFC 3030 §2: "BDAT" SP chunk-size [SP "LAST"].
