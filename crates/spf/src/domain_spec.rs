@@ -22,8 +22,15 @@ impl<'a> DomainSpec<'a> {
     ///
     /// # Errors
     /// The kind of the fault: a domain, or a macro in it, is malformed.
-    pub(crate) fn parse(text: &'a str) -> Result<Self, ErrorKind> {
-        let ends_in_macro = has_macros(text) && {
+    pub(crate) fn parse(text: &'a [u8]) -> Result<Self, ErrorKind> {
+        let (mut visible, mut macros) = (true, false);
+        for &b in text {
+            visible &= b.is_ascii_graphic();
+            macros |= b == b'%';
+        }
+        // RFC 7208 §7.1: macro-literal = %x21-24 / %x26-7E.
+        let text = str::from_utf8(text).ok().filter(|_| visible).ok_or(ErrorKind::BadCharacter)?;
+        let ends_in_macro = macros && {
             check_macros(text, Use::Term)?;
             matches!(pieces(text).last(), Some(Ok(Piece::Macro(_) | Piece::Escape(_))))
         };

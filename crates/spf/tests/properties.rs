@@ -6,8 +6,9 @@ mod common;
 use common::{Delayed, wait};
 use dns::Domain;
 use dns::zone::{Zone, ready};
-use moxd_spf::{Limits, Query, check, fuzzing};
+use moxd_spf::{Limits, Mechanism, Query, Record, check, fuzzing};
 use proptest::prelude::*;
+use std::net::Ipv6Addr;
 
 /// A term that is often right, and sometimes nearly.
 fn term() -> impl Strategy<Value = String> {
@@ -38,6 +39,32 @@ proptest! {
     #[test]
     fn round_trips_records(record in record()) {
         fuzzing::spf_record(record.as_bytes());
+    }
+
+    /// The address of an `ip6` is what the standard library takes for one.
+    #[test]
+    fn reads_ip6_as_the_standard_library_does(
+        groups in any::<[u16; 8]>(),
+        zeros in any::<u8>(),
+        garbled in "[0-9a-fA-F:]{0,12}(::?[0-9]{1,3}\\.0\\.2\\.[0-9]{1,3})?",
+        at in 0..40_usize,
+        put in "[:.0a]?",
+    ) {
+        let mut bit = 0;
+        let zeroed = groups.map(|group| {
+            bit += 1;
+            if zeros >> (bit - 1) & 1 == 1 { 0 } else { group }
+        });
+        let printed = Ipv6Addr::from(zeroed).to_string();
+        let mut bent = printed.clone();
+        bent.insert_str(at.min(printed.len()), &put);
+        for text in [printed, bent, garbled] {
+            let record = format!("v=spf1 ip6:{text} ip6:{text}/64");
+            let read = Record::parse(record.as_bytes()).ok().map(|record| record.directives()[1].clone());
+            let want = text.parse::<Ipv6Addr>().ok();
+            let want = want.map(|network| Mechanism::Ip6 { network, prefix: 64 });
+            prop_assert_eq!(read.map(|directive| directive.mechanism), want, "{}", text);
+        }
     }
 
     #[test]

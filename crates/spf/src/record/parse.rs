@@ -3,9 +3,8 @@
 use super::{Directive, DualPrefix, Mechanism, Modifier, Qualifier, Record};
 use crate::domain_spec::{Use, check_macros};
 use crate::{DomainSpec, Error, ErrorKind};
-use bstr::ByteSlice;
 use std::borrow::Cow;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Octets of the longest record: RFC 1035 §3.2.1 gives the data of one record a length of 16 bits.
 pub const MAX_RECORD: usize = 65_535;
@@ -37,180 +36,250 @@ impl<'a> Record<'a> {
             return Err(Error::new(ErrorKind::RecordTooLong));
         }
         let terms = terms_of(text).ok_or_else(|| Error::new(ErrorKind::BadVersion))?;
-        // RFC 7208 §7.1: only visible ASCII has a place in a term; internationalised names are A-labels. One look at the
-        // whole record spares every term its own.
-        if terms.iter().fold(0, |strange, &b| strange | u8::from(!matches!(b, b' '..=b'~'))) != 0 {
-            return Err(bad_octet(terms));
-        }
-        let mut rest = str::from_utf8(terms).map_err(|_| Error::new(ErrorKind::BadCharacter))?;
         let mut record = Self { directives: Vec::with_capacity(USUAL_TERMS), ..Self::default() };
-        // RFC 7208 §4.6.1: terms = *( 1*SP ( directive / modifier ) ).
-        while let Some(after) = rest.strip_prefix(' ') {
-            let (term, after) = after.split_at(after.as_bytes().find_byte(b' ').unwrap_or(after.len()));
-            if !term.is_empty() {
-                let position = text.len() - after.len() - term.len();
-                record.term(term).map_err(|kind| Error::in_term(kind, term.as_bytes(), position))?;
-            }
-            rest = after;
+        let mut rest = terms;
+        // RFC 7208 §4.6.1: terms = *( 1*SP ( directive / modifier ) ). What a term leaves begins with a blank.
+        while let Some((&first, after)) = rest.split_first() {
+            rest = match first {
+                b' ' => after,
+                _ => record.term(rest).map_err(|kind| fault(kind, rest, text.len() - rest.len()))?,
+            };
         }
         Ok(record)
     }
 
-    fn term(&mut self, term: &'a str) -> Result<(), ErrorKind> {
-        let end = term.bytes().position(|b| matches!(b, b':' | b'/' | b'=')).unwrap_or(term.len());
-        let (name, argument) = term.split_at(end);
-        // RFC 7208 §4.6.1: modifiers have an equals sign right after the name, before any ":" or "/".
-        match argument.strip_prefix('=') {
-            Some(value) if is_name(name) => self.modifier(name, value),
-            _ => {
-                self.directives.push(directive(name, argument)?);
-                Ok(())
-            }
+    /// Reads the term at the beginning, and returns what is after it.
+    fn term(&mut self, text: &'a [u8]) -> Result<&'a [u8], ErrorKind> {
+        let (qualifier, signed) = match text {
+            [b'+', signed @ ..] => (Qualifier::Pass, signed),
+            [b'-', signed @ ..] => (Qualifier::Fail, signed),
+            [b'~', signed @ ..] => (Qualifier::Softfail, signed),
+            [b'?', signed @ ..] => (Qualifier::Neutral, signed),
+            _ => (Qualifier::Pass, text),
+        };
+        let end = signed.iter().position(|b| matches!(b, b' ' | b':' | b'/' | b'='));
+        let (name, argument) = signed.split_at(end.unwrap_or(signed.len()));
+        match argument.strip_prefix(b"=") {
+            // RFC 7208 §4.6.1: modifiers have an equals sign right after the name, before any ":" or "/".
+            Some(value) if is_name(name) && signed.len() == text.len() => self.modifier(name, value),
+            _ => self.directive(qualifier, name, argument),
         }
     }
 
-    fn modifier(&mut self, name: &'a str, value: &'a str) -> Result<(), ErrorKind> {
-        let slot = if name.eq_ignore_ascii_case("redirect") {
+    fn directive(
+        &mut self,
+        qualifier: Qualifier,
+        name: &[u8],
+        argument: &'a [u8],
+    ) -> Result<&'a [u8], ErrorKind> {
+        // RFC 7208 §4.6.1: mechanism names are case-insensitive. The most frequent come first.
+        let is = |word: &str| name.eq_ignore_ascii_case(word.as_bytes());
+        if is("ip4") {
+            return self.ip4(qualifier, argument);
+        } else if is("ip6") {
+            return self.ip6(qualifier, argument);
+        }
+        let (argument, rest) = cut_term(argument);
+        let mechanism = if is("include") {
+            Mechanism::Include(required_target(argument)?)
+        } else if is("all") {
+            if !argument.is_empty() {
+                return Err(ErrorKind::BadArgument);
+            }
+            Mechanism::All
+        } else if is("a") {
+            let (target, prefix) = dual_prefix(argument)?;
+            Mechanism::A { target: optional_target(target)?, prefix }
+        } else if is("mx") {
+            let (target, prefix) = dual_prefix(argument)?;
+            Mechanism::Mx { target: optional_target(target)?, prefix }
+        } else if is("exists") {
+            Mechanism::Exists(required_target(argument)?)
+        } else if is("ptr") {
+            Mechanism::Ptr(optional_target(argument)?)
+        } else {
+            return Err(ErrorKind::UnknownMechanism);
+        };
+        self.directives.push(Directive { qualifier, mechanism });
+        Ok(rest)
+    }
+
+    fn ip4(&mut self, qualifier: Qualifier, argument: &'a [u8]) -> Result<&'a [u8], ErrorKind> {
+        let address = argument.strip_prefix(b":").ok_or(ErrorKind::BadArgument)?;
+        let (network, rest) = ip4_network(address).ok_or(ErrorKind::BadAddress)?;
+        let (prefix, rest) = prefix_length_after(rest, 32)?;
+        self.directives.push(Directive { qualifier, mechanism: Mechanism::Ip4 { network, prefix } });
+        Ok(rest)
+    }
+
+    fn ip6(&mut self, qualifier: Qualifier, argument: &'a [u8]) -> Result<&'a [u8], ErrorKind> {
+        let address = argument.strip_prefix(b":").ok_or(ErrorKind::BadArgument)?;
+        let (network, rest) = ip6_network(address).ok_or(ErrorKind::BadAddress)?;
+        let (prefix, rest) = prefix_length_after(rest, 128)?;
+        self.directives.push(Directive { qualifier, mechanism: Mechanism::Ip6 { network, prefix } });
+        Ok(rest)
+    }
+
+    fn modifier(&mut self, name: &'a [u8], value: &'a [u8]) -> Result<&'a [u8], ErrorKind> {
+        let (value, rest) = cut_term(value);
+        let slot = if name.eq_ignore_ascii_case(b"redirect") {
             &mut self.redirect
-        } else if name.eq_ignore_ascii_case("exp") {
+        } else if name.eq_ignore_ascii_case(b"exp") {
             &mut self.explanation
         } else {
+            let (name, value) = (text(name)?, text(value)?);
             check_macros(value, Use::Unknown)?;
             self.unknown.push(Modifier { name: Cow::Borrowed(name), value: Cow::Borrowed(value) });
-            return Ok(());
+            return Ok(rest);
         };
         let target = DomainSpec::parse(value)?;
         // RFC 7208 §6: these two modifiers must not appear in a record more than once each.
         match slot.replace(target) {
             Some(_) => Err(ErrorKind::RepeatedModifier),
-            None => Ok(()),
+            None => Ok(rest),
         }
     }
 }
 
-/// The term that has an octet beyond visible ASCII.
-fn bad_octet(terms: &[u8]) -> Error {
-    let mut position = VERSION.len();
-    for term in terms.split(|&b| b == b' ') {
-        if !term.iter().all(u8::is_ascii_graphic) {
-            return Error::in_term(ErrorKind::BadCharacter, term, position);
-        }
-        position += term.len() + 1;
-    }
-    Error::new(ErrorKind::BadCharacter)
+/// What is left of a term, and what is after it.
+fn cut_term(text: &[u8]) -> (&[u8], &[u8]) {
+    text.split_at(text.iter().position(|&b| b == b' ').unwrap_or(text.len()))
+}
+
+/// The fault of the term that `text` begins with. RFC 7208 §7.1: only visible ASCII has a place in one; internationalised
+/// names are A-labels.
+fn fault(kind: ErrorKind, text: &[u8], position: usize) -> Error {
+    let (term, _) = cut_term(text);
+    let visible = term.iter().all(u8::is_ascii_graphic);
+    Error::in_term(if visible { kind } else { ErrorKind::BadCharacter }, term, position)
+}
+
+fn text(octets: &[u8]) -> Result<&str, ErrorKind> {
+    str::from_utf8(octets).map_err(|_| ErrorKind::BadCharacter)
 }
 
 /// RFC 7208 §4.6.1: name = ALPHA *( ALPHA / DIGIT / "-" / "_" / "." ).
-fn is_name(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_alphabetic())
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+fn is_name(name: &[u8]) -> bool {
+    name.first().is_some_and(u8::is_ascii_alphabetic)
+        && name.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(b))
 }
 
-/// A mechanism from its name, qualifier included, and all that follows it.
-fn directive<'a>(name: &'a str, argument: &'a str) -> Result<Directive<'a>, ErrorKind> {
-    let sign = match name.as_bytes().first() {
-        Some(b'+') => Some(Qualifier::Pass),
-        Some(b'-') => Some(Qualifier::Fail),
-        Some(b'~') => Some(Qualifier::Softfail),
-        Some(b'?') => Some(Qualifier::Neutral),
-        _ => None,
-    };
-    let name = if sign.is_some() { name.get(1..).unwrap_or_default() } else { name };
-    Ok(Directive { qualifier: sign.unwrap_or_default(), mechanism: mechanism(name, argument)? })
+fn required_target(argument: &[u8]) -> Result<DomainSpec<'_>, ErrorKind> {
+    DomainSpec::parse(argument.strip_prefix(b":").ok_or(ErrorKind::BadArgument)?)
 }
 
-fn mechanism<'a>(name: &str, argument: &'a str) -> Result<Mechanism<'a>, ErrorKind> {
-    // RFC 7208 §4.6.1: mechanism names are case-insensitive. The most frequent come first.
-    let is = |word: &str| name.eq_ignore_ascii_case(word);
-    if is("ip4") {
-        let (network, prefix) = network(argument, 32, ip4_network)?;
-        Ok(Mechanism::Ip4 { network, prefix })
-    } else if is("include") {
-        required_target(argument).map(Mechanism::Include)
-    } else if is("all") {
-        if argument.is_empty() { Ok(Mechanism::All) } else { Err(ErrorKind::BadArgument) }
-    } else if is("ip6") {
-        let (network, prefix) = network(argument, 128, |text| text.parse().ok())?;
-        Ok(Mechanism::Ip6 { network, prefix })
-    } else if is("a") {
-        let (target, prefix) = dual_prefix(argument)?;
-        Ok(Mechanism::A { target: optional_target(target)?, prefix })
-    } else if is("mx") {
-        let (target, prefix) = dual_prefix(argument)?;
-        Ok(Mechanism::Mx { target: optional_target(target)?, prefix })
-    } else if is("exists") {
-        required_target(argument).map(Mechanism::Exists)
-    } else if is("ptr") {
-        optional_target(argument).map(Mechanism::Ptr)
-    } else {
-        Err(ErrorKind::UnknownMechanism)
-    }
-}
-
-fn required_target(argument: &str) -> Result<DomainSpec<'_>, ErrorKind> {
-    DomainSpec::parse(argument.strip_prefix(':').ok_or(ErrorKind::BadArgument)?)
-}
-
-fn optional_target(argument: &str) -> Result<Option<DomainSpec<'_>>, ErrorKind> {
+fn optional_target(argument: &[u8]) -> Result<Option<DomainSpec<'_>>, ErrorKind> {
     if argument.is_empty() { Ok(None) } else { required_target(argument).map(Some) }
 }
 
-/// The address and prefix length of `ip4` and `ip6`.
-fn network<T>(argument: &str, longest: u8, read: impl Fn(&str) -> Option<T>) -> Result<(T, u8), ErrorKind> {
-    let argument = argument.strip_prefix(':').ok_or(ErrorKind::BadArgument)?;
-    let (address, length) = match argument.as_bytes().find_byte(b'/') {
-        Some(end) => {
-            let (address, length) = argument.split_at(end);
-            (address, prefix_length(length.strip_prefix('/').unwrap_or(length), longest)?)
+/// RFC 7208 §5.6: ip4-network, four numbers to 255 without leading zeros. Also what is after it.
+fn ip4_network(text: &[u8]) -> Option<(Ipv4Addr, &[u8])> {
+    let mut rest = text;
+    let mut network = 0;
+    for n in 0..4 {
+        if n > 0 {
+            rest = rest.strip_prefix(b".")?;
         }
-        None => (argument, longest),
-    };
-    Ok((read(address).ok_or(ErrorKind::BadAddress)?, length))
+        let (octet, after) = leading_number(rest)?;
+        network = network << 8 | u32::from(octet);
+        rest = after;
+    }
+    Some((Ipv4Addr::from_bits(network), rest))
 }
 
-/// RFC 7208 §5.6: ip4-network, four numbers to 255 without leading zeros.
-fn ip4_network(text: &str) -> Option<Ipv4Addr> {
-    let (mut network, mut dots, mut octet) = (0, 0, None);
-    for &b in text.as_bytes() {
-        octet = match (b, octet) {
-            (b'0'..=b'9', None) => Some(u32::from(b - b'0')),
-            (b'0'..=b'9', Some(number @ 1..=25)) => Some(number * 10 + u32::from(b - b'0')),
-            (b'.', Some(number @ 0..=255)) => {
-                network = network << 8 | number;
-                dots += 1;
-                None
+/// RFC 7208 §5.6: ip6-network, any of the forms of RFC 4291 §2.2. Also what is after it.
+fn ip6_network(text: &[u8]) -> Option<(Ipv6Addr, &[u8])> {
+    let mut groups = [0; 8];
+    let (mut filled, mut gap, mut rest) = (0, None, text);
+    if let Some(after) = rest.strip_prefix(b"::") {
+        (gap, rest) = (Some(0), after);
+    }
+    while let Some((group, after)) = leading_group(rest) {
+        if let [b'.', ..] = after {
+            // RFC 4291 §2.2: the last two groups may be written as an IPv4 address.
+            let (last, after) = ip4_network(rest)?;
+            let [a, b, c, d] = last.octets().map(u16::from);
+            groups.get_mut(filled..filled + 2)?.copy_from_slice(&[a << 8 | b, c << 8 | d]);
+            (filled, rest) = (filled + 2, after);
+            break;
+        }
+        *groups.get_mut(filled)? = group;
+        filled += 1;
+        rest = match after {
+            // RFC 4291 §2.2: the "::" can only appear once.
+            [b':', b':', after @ ..] if gap.is_none() => {
+                gap = Some(filled);
+                after
             }
-            _ => return None,
+            [b':', after @ ..] if after.first().is_some_and(u8::is_ascii_hexdigit) => after,
+            _ => {
+                rest = after;
+                break;
+            }
         };
     }
-    let last = octet.filter(|&number| number <= 255 && dots == 3)?;
-    Some(Ipv4Addr::from_bits(network << 8 | last))
+    match (gap, groups.len() - filled) {
+        (None, 0) => {}
+        // RFC 4291 §2.2: "::" stands for one or more groups of zeros.
+        (Some(gap), zeros @ 1..) => groups.get_mut(gap..)?.rotate_right(zeros),
+        _ => return None,
+    }
+    Some((Ipv6Addr::from(groups), rest))
+}
+
+/// One to four hexadecimal digits, and what is after them.
+fn leading_group(text: &[u8]) -> Option<(u16, &[u8])> {
+    let (mut group, mut digits) = (0, 0);
+    for &b in text.iter().take(4) {
+        let Some(digit) = char::from(b).to_digit(16) else { break };
+        group = group << 4 | digit;
+        digits += 1;
+    }
+    if digits == 0 { None } else { Some((group as u16, text.get(digits..)?)) }
+}
+
+/// The prefix length at the end of a term, the longest if there is none, and what is after the term.
+fn prefix_length_after(text: &[u8], longest: u8) -> Result<(u8, &[u8]), ErrorKind> {
+    match text.split_first() {
+        None | Some((b' ', _)) => Ok((longest, text)),
+        Some((b'/', digits)) => {
+            let (length, rest) = leading_number(digits).ok_or(ErrorKind::BadPrefixLength)?;
+            let ended = rest.first().is_none_or(|&b| b == b' ');
+            if ended && length <= longest { Ok((length, rest)) } else { Err(ErrorKind::BadPrefixLength) }
+        }
+        Some(_) => Err(ErrorKind::BadAddress),
+    }
+}
+
+/// A decimal number from 0 to 255 without leading zeros, and what is after it.
+fn leading_number(text: &[u8]) -> Option<(u8, &[u8])> {
+    let digit =
+        |n: usize| text.get(n).map(|b| b.wrapping_sub(b'0')).filter(|&digit| digit <= 9).map(u16::from);
+    let first = digit(0)?;
+    let (number, digits) = match (digit(1), digit(2)) {
+        (None, _) => (first, 1),
+        (Some(_), _) if first == 0 => return None,
+        (Some(second), None) => (first * 10 + second, 2),
+        (Some(second), Some(third)) => (first * 100 + second * 10 + third, 3),
+    };
+    Some((u8::try_from(number).ok()?, text.get(digits..)?))
 }
 
 /// RFC 7208 §5.6: "0", or digits without a leading zero, within the range.
-fn prefix_length(digits: &str, longest: u8) -> Result<u8, ErrorKind> {
-    number(digits.as_bytes()).filter(|&length| length <= longest).ok_or(ErrorKind::BadPrefixLength)
-}
-
-/// A decimal number from 0 to 255 without leading zeros.
-fn number(digits: &[u8]) -> Option<u8> {
-    let digit = |b: u8| b.is_ascii_digit().then(|| u16::from(b - b'0'));
-    let number = match *digits {
-        [a] => digit(a)?,
-        [a @ b'1'..=b'9', b] => digit(a)? * 10 + digit(b)?,
-        [a @ b'1'..=b'9', b, c] => digit(a)? * 100 + digit(b)? * 10 + digit(c)?,
-        _ => return None,
-    };
-    u8::try_from(number).ok()
+fn prefix_length(digits: &[u8], longest: u8) -> Result<u8, ErrorKind> {
+    match leading_number(digits) {
+        Some((length, [])) if length <= longest => Ok(length),
+        _ => Err(ErrorKind::BadPrefixLength),
+    }
 }
 
 /// Cuts a dual-cidr-length off the end: `/n`, `//n` or `/n//n`. A "/" is a character of macro strings too, so only
 /// digits up to the end make a prefix length.
-fn dual_prefix(argument: &str) -> Result<(&str, DualPrefix), ErrorKind> {
+fn dual_prefix(argument: &[u8]) -> Result<(&[u8], DualPrefix), ErrorKind> {
     let mut prefix = DualPrefix::WHOLE;
     let mut rest = argument;
     if let Some((before, digits)) = cut_number(rest)
-        && let Some(before) = before.strip_suffix('/')
+        && let Some(before) = before.strip_suffix(b"/")
     {
         prefix.v6 = prefix_length(digits, 128)?;
         rest = before;
@@ -223,7 +292,8 @@ fn dual_prefix(argument: &str) -> Result<(&str, DualPrefix), ErrorKind> {
 }
 
 /// The text before a final `/digits`, and the digits.
-fn cut_number(text: &str) -> Option<(&str, &str)> {
-    let (before, digits) = text.rsplit_once('/')?;
-    (!digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())).then_some((before, digits))
+fn cut_number(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let slash = text.iter().rposition(|b| !b.is_ascii_digit())?;
+    let (before, digits) = (text.get(..slash)?, text.get(slash + 1..)?);
+    (text.get(slash) == Some(&b'/') && !digits.is_empty()).then_some((before, digits))
 }
