@@ -1,11 +1,12 @@
 //! The hash of a body, and how much of the body it takes.
 
-use super::squeeze::squeeze;
+use super::squeeze::{ROOM, squeeze};
 use ring::digest::{Context, Digest, SHA256};
 
 /// Octets that are gathered before they are hashed: the hash is fast over long runs, and these stay in the nearest
 /// cache meanwhile.
 const GATHERED: usize = 4096;
+const _: () = assert!(GATHERED >= ROOM, "a block must find room where nothing is gathered");
 
 /// The hash of a canonical body.
 #[derive(Debug, Clone, Copy)]

@@ -13,7 +13,7 @@ const BLOCK: usize = 64;
 /// is; so octets behind the block are read, and then two more are judged by.
 const WINDOW: usize = 2 * BLOCK + 2;
 /// Room for what stays of a block, and for what is copied without need.
-const ROOM: usize = 2 * BLOCK;
+pub(super) const ROOM: usize = 2 * BLOCK;
 
 /// Copies `text` to `out` without the white space that does not count, and tabs as spaces; by blocks, as far as there
 /// is room for them. Says how many octets were read, and how many written. `text` must not end within white space or a
