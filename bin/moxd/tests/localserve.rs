@@ -19,7 +19,7 @@ fn awkward(number: u32) -> Vec<u8> {
     let long = "x".repeat(900);
     format!(
         "From: \"Mox\" <mox@localhost>\r\nTo: mox@localhost\r\nSubject: awkward {number}\r\n\
-         Date: Tue, 03 Nov 2026 15:04:05 +0000\r\nMessage-ID: <{number}@client.example>\r\nMIME-Version: 1.0\r\n\
+         Date: Tue, 03 Nov 2026 15:04:05 +0000\r\nMessage-ID: <Nr{number}@Client.example>\r\nMIME-Version: 1.0\r\n\
          Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n\
          .\r\n..\r\n.dot\r\nFrom here on: grüße\r\n{long}\r\n\r\n"
     )
@@ -75,7 +75,7 @@ fn mail_comes_in_on_every_port_and_is_there_after_the_end() {
         "Inbox",
         "mox@localhost",
         "awkward 1",
-        "1@client.example",
+        "Nr1@Client.example",
         "127.0.0.1",
         "you@example.org",
         "mox@localhost",

@@ -1,7 +1,9 @@
 //! What the record of a message says of it.
 
 use dns::{Domain, suffix};
-use message::{Headers, author, base_subject, canonical_message_id, decode_words, references};
+use message::{
+    Headers, author, base_subject, canonical_message_id, decode_words, references, written_message_id,
+};
 use smtp_parser::{Dialect, Path};
 use smtpserver::Client;
 use std::time::SystemTime;
@@ -9,6 +11,8 @@ use store::{Facts, NewMessage, Origin};
 
 /// The most octets of a subject that are kept in the record.
 const MAX_SUBJECT: usize = 400;
+/// The most octets of a Message-ID, since a line has no more (RFC 5322 §2.1.1); a longer one is nobody's reference.
+const MAX_MESSAGE_ID: usize = 998;
 
 /// The record of a message as far as its header tells: author, subject, and what it answers. Nothing of it is proven.
 pub fn described(headers: &Headers<'_>, received: SystemTime) -> NewMessage {
@@ -25,7 +29,11 @@ pub fn described(headers: &Headers<'_>, received: SystemTime) -> NewMessage {
     let subject = value("Subject");
     facts.subject = decode_words(&subject).chars().take(MAX_SUBJECT).collect();
     facts.base_subject = base_subject(&subject).0;
-    facts.message_id = canonical_message_id(&value("Message-ID"), Dialect::Lenient).unwrap_or_default();
+    let id = value("Message-ID");
+    if let Some(written) = written_message_id(&id, Dialect::Lenient).filter(|id| id.len() <= MAX_MESSAGE_ID) {
+        facts.message_id = canonical_message_id(&id, Dialect::Lenient).unwrap_or_default();
+        facts.written_message_id = if written == facts.message_id { String::new() } else { written };
+    }
     let mut message = NewMessage::new(facts);
     let answers = value("References");
     message.references = references(if answers.is_empty() { value("In-Reply-To") } else { answers }.as_ref());

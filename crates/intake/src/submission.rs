@@ -32,7 +32,8 @@ impl Intake {
         sent_by(&mut record.facts.origin, client, &message.sender);
         let missing = self.missing_fields(&message, &parsed, now);
         if let Some(id) = missing.message_id {
-            record.facts.message_id = id;
+            record.facts.message_id = id.to_lowercase();
+            record.facts.written_message_id = id;
         }
         let signatures = message.hashing.take().map(|hashing| hashing.finish(&missing.fields, unix(now)));
         let added = [missing.fields, signatures.unwrap_or_default(), results(&message).field()].concat();
@@ -68,7 +69,7 @@ impl Intake {
             let host = if message.utf8 { host.unicode() } else { host.to_string() };
             let id = format!("{}@{host}", BASE64URL.encode(self.world.octets::<16>()));
             added.fields.push_str(&format!("Message-ID: <{id}>\r\n"));
-            added.message_id = Some(id.to_lowercase());
+            added.message_id = Some(id);
         }
         if parsed.first("Date").is_none() {
             added.fields.push_str(&format!("Date: {}\r\n", Date::from(now)));

@@ -163,6 +163,23 @@ async fn the_mailbox_tells_what_is_junk_where_the_account_says_so() {
 }
 
 #[tokio::test]
+async fn a_message_goes_by_the_id_that_its_sender_wrote() {
+    let long = "x".repeat(100_000);
+    for (id, canonical, written) in [
+        ("<Ab.C@Example.ORG>", "ab.c@example.org", "Ab.C@Example.ORG"),
+        ("<ab.c@example.org>", "ab.c@example.org", ""),
+        (&format!("<{long}@example.org>"), "", ""),
+        ("none", "", ""),
+    ] {
+        let world = world(None, AccountRules::default());
+        let text = format!("{HEADER}Message-ID: {id}\r\n\r\nbody\r\n");
+        world.send(&client(Kind::Smtp, None), "x@b.example", &["ann@a.example"], &text).await.unwrap();
+        let facts = &world.records("ann")[0].facts;
+        assert_eq!((facts.message_id.as_str(), facts.written_message_id.as_str()), (canonical, written));
+    }
+}
+
+#[tokio::test]
 async fn what_claims_to_be_our_own_result_goes() {
     let world = world(None, AccountRules::default());
     let forged = "Authentication-Results: mx.a.example; spf=pass\r\n\tsmtp.mailfrom=bank.example\r\n";

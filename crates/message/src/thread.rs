@@ -22,13 +22,17 @@ pub const MAX_REFERENCES: usize = 1000;
 /// assert_eq!(id.as_deref(), Some("ab.c@example.org"));
 /// ```
 pub fn canonical_message_id(value: &[u8], dialect: Dialect) -> Option<String> {
+    canonical(&written_message_id(value, dialect)?)
+}
+
+/// A Message-ID as its sender wrote it, without brackets and white space. None if the value has none.
+pub fn written_message_id(value: &[u8], dialect: Dialect) -> Option<String> {
     let value = text(value.trim_ascii());
     let (id, rest) = value.strip_prefix('<')?.split_once('>')?;
     let rest_allowed = rest.is_empty() || (dialect == Dialect::Lenient && rest.starts_with(' '));
-    if !rest_allowed {
-        return None;
-    }
-    canonical(id)
+    // Some mailers fold inside; white space means nothing in an identifier.
+    let id: String = id.chars().filter(|c| !c.is_whitespace()).collect();
+    (rest_allowed && !id.is_empty()).then_some(id)
 }
 
 /// The Message-IDs of a References or In-Reply-To field, canonical, in order. What stands between them is passed over.
@@ -39,7 +43,6 @@ pub fn references(value: &[u8]) -> Vec<String> {
 }
 
 fn canonical(id: &str) -> Option<String> {
-    // Some mailers fold inside; white space means nothing in an identifier.
     let id: String = id.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_lowercase();
     if id.is_empty() {
         return None;

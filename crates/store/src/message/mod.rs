@@ -266,6 +266,8 @@ pub struct Facts {
     pub reason: String,
     /// The canonical Message-ID (lower case, without brackets), empty if there is none.
     pub message_id: String,
+    /// The Message-ID as its sender wrote it, without brackets; empty where that is the canonical one.
+    pub written_message_id: String,
     /// The subject as text.
     pub subject: String,
     /// The subject without reply and forward marks, for threading.
@@ -291,6 +293,7 @@ impl Facts {
             training: Training::None,
             reason: String::new(),
             message_id: String::new(),
+            written_message_id: String::new(),
             subject: String::new(),
             base_subject: String::new(),
             structure: Vec::new(),

@@ -60,6 +60,7 @@ mod field {
     pub(super) const THREAD: u8 = 34;
     pub(super) const PARENT: u8 = 35;
     pub(super) const THREAD_FLAGS: u8 = 36;
+    pub(super) const WRITTEN_MESSAGE_ID: u8 = 37;
 }
 
 /// Writes fields, leaving out empty ones.
@@ -145,6 +146,7 @@ fn encode_facts(fields: &mut Fields<'_>, facts: &Facts) {
     fields.number(field::TRAINING, facts.training as u64);
     fields.text(field::REASON, &facts.reason);
     fields.text(field::MESSAGE_ID, &facts.message_id);
+    fields.text(field::WRITTEN_MESSAGE_ID, &facts.written_message_id);
     fields.text(field::SUBJECT, &facts.subject);
     fields.text(field::BASE_SUBJECT, &facts.base_subject);
     fields.bytes(field::STRUCTURE, &facts.structure);
@@ -272,6 +274,7 @@ fn decode_fact(facts: &mut Facts, field: u8, bytes: &[u8]) -> Option<()> {
         }
         field::REASON => facts.reason = text()?,
         field::MESSAGE_ID => facts.message_id = text()?,
+        field::WRITTEN_MESSAGE_ID => facts.written_message_id = text()?,
         field::SUBJECT => facts.subject = text()?,
         field::BASE_SUBJECT => facts.base_subject = text()?,
         field::STRUCTURE => facts.structure = bytes.to_vec(),
@@ -352,6 +355,7 @@ mod tests {
             training: Training::NotJunk,
             reason: text("no-bad-signals"),
             message_id: text("1@a.test"),
+            written_message_id: text("1@A.test"),
             subject: text("Re: hello"),
             base_subject: text("hello"),
             structure: vec![0, 1, 2],
