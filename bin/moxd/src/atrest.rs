@@ -7,7 +7,7 @@ use crate::mailfiles::{FromQuoter, flag_letters, from_line};
 use crate::request::Request;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::io::Read;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use store::{AccountId, Facts, Flags, Mailbox, Message, MessageId, NewMessage, Row, Store, Uid};
@@ -321,8 +321,11 @@ fn import(
 ) -> Result<()> {
     let account = store.open_account(name, store::INITIAL_MAILBOXES, now).wait()?;
     let mailbox = store::mailbox_name(mailbox)?;
-    let mut pending = std::collections::VecDeque::new();
+    let mut pending = VecDeque::new();
     let mut count = 0_u64;
+    let settle = |(number, commit): (u64, store::Pending<store::Result<store::Receipt>>)| {
+        commit.wait().map(drop).with_context(|| format!("message {number}, counted from 1"))
+    };
     while let Some(incoming) = console.next()? {
         let mut writer = store.body_writer();
         let mut header = Vec::new();
@@ -343,17 +346,15 @@ fn import(
         let mut transaction = store.transaction(now);
         transaction.deliver(account, &mailbox, message, &writer.finish());
         // Let commits overlap: the store syncs many at once.
-        pending.push_back(store.commit(transaction));
+        count += 1;
+        pending.push_back((count, store.commit(transaction)));
         if pending.len() > 256
             && let Some(oldest) = pending.pop_front()
         {
-            oldest.wait()?;
+            settle(oldest)?;
         }
-        count += 1;
     }
-    for commit in pending {
-        commit.wait()?;
-    }
+    pending.into_iter().try_for_each(settle)?;
     console.write(format!("{count} messages imported into {mailbox}\n").as_bytes())
 }
 

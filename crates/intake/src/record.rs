@@ -11,8 +11,9 @@ use store::{Facts, NewMessage, Origin};
 
 /// The most octets of a subject that are kept in the record.
 const MAX_SUBJECT: usize = 400;
-/// The most octets of a Message-ID, since a line has no more (RFC 5322 §2.1.1); a longer one is nobody's reference.
-const MAX_MESSAGE_ID: usize = 998;
+/// The most octets of a Message-ID or a local part, since a line has no more (RFC 5322 §2.1.1). A longer one is nobody's, and
+/// is not kept: a record has its bounds.
+const MAX_KEPT: usize = 998;
 
 /// The record of a message as far as its header tells: author, subject, and what it answers. Nothing of it is proven.
 pub fn described(headers: &Headers<'_>, received: SystemTime) -> NewMessage {
@@ -24,13 +25,14 @@ pub fn described(headers: &Headers<'_>, received: SystemTime) -> NewMessage {
         facts.origin.from_domain = domain.map(Domain::unicode).unwrap_or_default();
         facts.origin.from_org_domain =
             domain.map(|d| suffix::organizational(d).unicode()).unwrap_or_default();
-        facts.origin.from_localpart = author.localpart;
+        facts.origin.from_localpart =
+            Some(author.localpart).filter(|l| l.len() <= MAX_KEPT).unwrap_or_default();
     }
     let subject = value("Subject");
     facts.subject = decode_words(&subject).chars().take(MAX_SUBJECT).collect();
     facts.base_subject = base_subject(&subject).0;
     let id = value("Message-ID");
-    if let Some(written) = written_message_id(&id, Dialect::Lenient).filter(|id| id.len() <= MAX_MESSAGE_ID) {
+    if let Some(written) = written_message_id(&id, Dialect::Lenient).filter(|id| id.len() <= MAX_KEPT) {
         facts.message_id = canonical_message_id(&id, Dialect::Lenient).unwrap_or_default();
         facts.written_message_id = if written == facts.message_id { String::new() } else { written };
     }

@@ -175,8 +175,21 @@ async fn a_message_goes_by_the_id_that_its_sender_wrote() {
         let text = format!("{HEADER}Message-ID: {id}\r\n\r\nbody\r\n");
         world.send(&client(Kind::Smtp, None), "x@b.example", &["ann@a.example"], &text).await.unwrap();
         let facts = &world.records("ann")[0].facts;
+        assert_eq!(facts.origin.from_localpart, "ann");
         assert_eq!((facts.message_id.as_str(), facts.written_message_id.as_str()), (canonical, written));
     }
+}
+
+#[tokio::test]
+async fn long_fields_do_not_make_a_message_too_large_to_keep() {
+    let world = world(None, AccountRules::default());
+    let long = "x".repeat(100_000);
+    let text = format!(
+        "From: <{long}@b.example>\r\nSubject: {long}\r\nReferences: <{long}@b.example>\r\nMessage-ID: <{long}@b.example>\r\n\r\nbody\r\n"
+    );
+    world.send(&client(Kind::Smtp, None), "x@b.example", &["ann@a.example"], &text).await.unwrap();
+    let origin = &world.records("ann")[0].facts.origin;
+    assert_eq!((origin.from_localpart.as_str(), origin.from_domain.as_str()), ("", "b.example"));
 }
 
 #[tokio::test]
