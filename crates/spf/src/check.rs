@@ -8,14 +8,22 @@ use dns::Resolver;
 ///
 /// It ends after a bounded number of questions, but bounds no time: that is the caller's to do, and temperror is the
 /// result to assume when time is up (RFC 7208 §4.6.4).
-pub async fn check(dns: &dyn Resolver, query: &Query<'_>, limits: Limits) -> Evaluation {
+pub fn check(
+    dns: &dyn Resolver,
+    query: &Query<'_>,
+    limits: Limits,
+) -> impl Future<Output = Evaluation> + Send {
     let identity = if query.mail_from.is_some() { Identity::MailFrom } else { Identity::Helo };
-    evaluate(dns, query, identity, limits).await
+    evaluate(dns, query, identity, limits)
 }
 
 /// Judges the HELO identity alone (RFC 7208 §2.3), whatever MAIL FROM says.
-pub async fn check_helo(dns: &dyn Resolver, query: &Query<'_>, limits: Limits) -> Evaluation {
-    evaluate(dns, query, Identity::Helo, limits).await
+pub fn check_helo(
+    dns: &dyn Resolver,
+    query: &Query<'_>,
+    limits: Limits,
+) -> impl Future<Output = Evaluation> + Send {
+    evaluate(dns, query, Identity::Helo, limits)
 }
 
 async fn evaluate(dns: &dyn Resolver, query: &Query<'_>, identity: Identity, limits: Limits) -> Evaluation {

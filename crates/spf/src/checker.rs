@@ -5,10 +5,9 @@ use crate::lookups::{Lookups, Next, Upcoming};
 use crate::macros::{Sender, Values};
 use crate::plan::Plan;
 use crate::record::is_record;
-use crate::{Cache, Directive, DomainSpec, Error, ErrorKind, Limits, Outcome, Query, Record};
+use crate::{Directive, DomainSpec, Error, ErrorKind, Limits, Outcome, Query, Record};
 use dns::{Kind, Name, Resolver};
 use std::pin::Pin;
-use std::sync::Arc;
 
 /// One evaluation under way.
 pub(crate) struct Checker<'q> {
@@ -59,8 +58,18 @@ impl<'q> Checker<'q> {
         let in_record = |error: Error| error.in_record(here.domain, here.depth);
         // RFC 7208 §4.5: no record is none.
         let text = record_among(&found).map_err(in_record)?.ok_or_else(|| Error::new(ErrorKind::NoRecord))?;
-        let reading = Reading::of(here.domain, text, self.query.cache).map_err(in_record)?;
-        let plan = Plan::of(reading.record(), self.query.ip);
+        let (read_now, read_before);
+        let record = match self.query.cache {
+            None => {
+                read_now = Record::parse(text).map_err(in_record)?;
+                &read_now
+            }
+            Some(cache) => {
+                read_before = cache.read(here.domain, text).map_err(in_record)?;
+                &*read_before
+            }
+        };
+        let plan = Plan::of(record, self.query.ip);
         if plan.asks_dns() {
             self.follow(plan, here).await.map_err(in_record)
         } else {
@@ -138,28 +147,6 @@ fn record_among(found: &[dns::Record]) -> Result<Option<&[u8]>, Error> {
         (record, None) => Ok(record),
         // RFC 7208 §4.5: more than one record is a permerror.
         (_, Some(_)) => Err(Error::new(ErrorKind::SeveralRecords)),
-    }
-}
-
-/// A record as it was read: just now, or before.
-enum Reading<'t> {
-    Now(Record<'t>),
-    Before(Arc<Record<'static>>),
-}
-
-impl<'t> Reading<'t> {
-    fn of(domain: &Name, text: &'t [u8], cache: Option<&Cache>) -> Result<Self, Error> {
-        match cache {
-            Some(cache) => cache.read(domain, text).map(Self::Before),
-            None => Record::parse(text).map(Self::Now),
-        }
-    }
-
-    fn record(&self) -> &Record<'t> {
-        match self {
-            Self::Now(record) => record,
-            Self::Before(record) => record,
-        }
     }
 }
 

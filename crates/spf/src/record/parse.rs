@@ -38,90 +38,76 @@ impl<'a> Record<'a> {
         let terms = terms_of(text).ok_or_else(|| Error::new(ErrorKind::BadVersion))?;
         let mut record = Self { directives: Vec::with_capacity(USUAL_TERMS), ..Self::default() };
         let mut rest = terms;
-        // RFC 7208 §4.6.1: terms = *( 1*SP ( directive / modifier ) ). What a term leaves begins with a blank.
-        while let Some((&first, after)) = rest.split_first() {
-            rest = match first {
-                b' ' => after,
-                _ => record.term(rest).map_err(|kind| fault(kind, rest, text.len() - rest.len()))?,
-            };
+        // RFC 7208 §4.6.1: terms = *( 1*SP ( directive / modifier ) ). Reading a term stops at the blank after it.
+        while let [first, after @ ..] = rest {
+            if *first == b' ' {
+                rest = after;
+                continue;
+            }
+            let start = rest;
+            record.term(&mut rest).map_err(|kind| fault(kind, start, text.len() - start.len()))?;
         }
         Ok(record)
     }
 
-    /// Reads the term at the beginning, and returns what is after it.
-    fn term(&mut self, text: &'a [u8]) -> Result<&'a [u8], ErrorKind> {
-        let (qualifier, signed) = match text {
-            [b'+', signed @ ..] => (Qualifier::Pass, signed),
-            [b'-', signed @ ..] => (Qualifier::Fail, signed),
-            [b'~', signed @ ..] => (Qualifier::Softfail, signed),
-            [b'?', signed @ ..] => (Qualifier::Neutral, signed),
-            _ => (Qualifier::Pass, text),
+    fn term(&mut self, rest: &mut &'a [u8]) -> Result<(), ErrorKind> {
+        let qualifier = match **rest {
+            [b'+', ..] => Some(Qualifier::Pass),
+            [b'-', ..] => Some(Qualifier::Fail),
+            [b'~', ..] => Some(Qualifier::Softfail),
+            [b'?', ..] => Some(Qualifier::Neutral),
+            _ => None,
         };
-        let end = signed.iter().position(|b| matches!(b, b' ' | b':' | b'/' | b'='));
-        let (name, argument) = signed.split_at(end.unwrap_or(signed.len()));
-        match argument.strip_prefix(b"=") {
-            // RFC 7208 §4.6.1: modifiers have an equals sign right after the name, before any ":" or "/".
-            Some(value) if is_name(name) && signed.len() == text.len() => self.modifier(name, value),
-            _ => self.directive(qualifier, name, argument),
+        if qualifier.is_some() {
+            rest.split_off_first();
+        }
+        let name = cut(rest, |b| matches!(b, b' ' | b':' | b'/' | b'='));
+        // RFC 7208 §4.6.1: modifiers have an equals sign right after the name, before any ":" or "/".
+        if rest.first() == Some(&b'=') && qualifier.is_none() && is_name(name) {
+            rest.split_off_first();
+            self.modifier(name, cut_term(rest))
+        } else {
+            self.directive(qualifier.unwrap_or_default(), name, rest)
         }
     }
 
-    fn directive(
-        &mut self,
-        qualifier: Qualifier,
-        name: &[u8],
-        argument: &'a [u8],
-    ) -> Result<&'a [u8], ErrorKind> {
-        // RFC 7208 §4.6.1: mechanism names are case-insensitive. The most frequent come first.
-        let is = |word: &str| name.eq_ignore_ascii_case(word.as_bytes());
-        if is("ip4") {
-            return self.ip4(qualifier, argument);
-        } else if is("ip6") {
-            return self.ip6(qualifier, argument);
-        }
-        let (argument, rest) = cut_term(argument);
-        let mechanism = if is("include") {
-            Mechanism::Include(required_target(argument)?)
-        } else if is("all") {
-            if !argument.is_empty() {
-                return Err(ErrorKind::BadArgument);
+    /// The mechanism of this name: `rest` begins with its argument.
+    fn directive(&mut self, qualifier: Qualifier, name: &[u8], rest: &mut &'a [u8]) -> Result<(), ErrorKind> {
+        let mechanism = match name {
+            b"ip4" => {
+                let (network, prefix) = network(rest, 32, ip4_network)?;
+                Mechanism::Ip4 { network, prefix }
             }
-            Mechanism::All
-        } else if is("a") {
-            let (target, prefix) = dual_prefix(argument)?;
-            Mechanism::A { target: optional_target(target)?, prefix }
-        } else if is("mx") {
-            let (target, prefix) = dual_prefix(argument)?;
-            Mechanism::Mx { target: optional_target(target)?, prefix }
-        } else if is("exists") {
-            Mechanism::Exists(required_target(argument)?)
-        } else if is("ptr") {
-            Mechanism::Ptr(optional_target(argument)?)
-        } else {
-            return Err(ErrorKind::UnknownMechanism);
+            b"ip6" => {
+                let (network, prefix) = network(rest, 128, ip6_network)?;
+                Mechanism::Ip6 { network, prefix }
+            }
+            b"include" => Mechanism::Include(required_target(cut_term(rest))?),
+            b"all" => match cut_term(rest) {
+                [] => Mechanism::All,
+                _ => return Err(ErrorKind::BadArgument),
+            },
+            b"a" => {
+                let (target, prefix) = dual_prefix(cut_term(rest))?;
+                Mechanism::A { target: optional_target(target)?, prefix }
+            }
+            b"mx" => {
+                let (target, prefix) = dual_prefix(cut_term(rest))?;
+                Mechanism::Mx { target: optional_target(target)?, prefix }
+            }
+            b"exists" => Mechanism::Exists(required_target(cut_term(rest))?),
+            b"ptr" => Mechanism::Ptr(optional_target(cut_term(rest))?),
+            // RFC 7208 §4.6.1: mechanism names are case-insensitive. Hardly any are in capitals.
+            _ if name.iter().any(u8::is_ascii_uppercase) => {
+                return self.directive(qualifier, &name.to_ascii_lowercase(), rest);
+            }
+            _ => return Err(ErrorKind::UnknownMechanism),
         };
         self.directives.push(Directive { qualifier, mechanism });
-        Ok(rest)
+        Ok(())
     }
 
-    fn ip4(&mut self, qualifier: Qualifier, argument: &'a [u8]) -> Result<&'a [u8], ErrorKind> {
-        let address = argument.strip_prefix(b":").ok_or(ErrorKind::BadArgument)?;
-        let (network, rest) = ip4_network(address).ok_or(ErrorKind::BadAddress)?;
-        let (prefix, rest) = prefix_length_after(rest, 32)?;
-        self.directives.push(Directive { qualifier, mechanism: Mechanism::Ip4 { network, prefix } });
-        Ok(rest)
-    }
-
-    fn ip6(&mut self, qualifier: Qualifier, argument: &'a [u8]) -> Result<&'a [u8], ErrorKind> {
-        let address = argument.strip_prefix(b":").ok_or(ErrorKind::BadArgument)?;
-        let (network, rest) = ip6_network(address).ok_or(ErrorKind::BadAddress)?;
-        let (prefix, rest) = prefix_length_after(rest, 128)?;
-        self.directives.push(Directive { qualifier, mechanism: Mechanism::Ip6 { network, prefix } });
-        Ok(rest)
-    }
-
-    fn modifier(&mut self, name: &'a [u8], value: &'a [u8]) -> Result<&'a [u8], ErrorKind> {
-        let (value, rest) = cut_term(value);
+    fn modifier(&mut self, name: &'a [u8], value: &'a [u8]) -> Result<(), ErrorKind> {
         let slot = if name.eq_ignore_ascii_case(b"redirect") {
             &mut self.redirect
         } else if name.eq_ignore_ascii_case(b"exp") {
@@ -130,26 +116,34 @@ impl<'a> Record<'a> {
             let (name, value) = (text(name)?, text(value)?);
             check_macros(value, Use::Unknown)?;
             self.unknown.push(Modifier { name: Cow::Borrowed(name), value: Cow::Borrowed(value) });
-            return Ok(rest);
+            return Ok(());
         };
         let target = DomainSpec::parse(value)?;
         // RFC 7208 §6: these two modifiers must not appear in a record more than once each.
         match slot.replace(target) {
             Some(_) => Err(ErrorKind::RepeatedModifier),
-            None => Ok(rest),
+            None => Ok(()),
         }
     }
 }
 
-/// What is left of a term, and what is after it.
-fn cut_term(text: &[u8]) -> (&[u8], &[u8]) {
-    text.split_at(text.iter().position(|&b| b == b' ').unwrap_or(text.len()))
+/// Takes what stands before the first octet that ends it.
+fn cut<'a>(rest: &mut &'a [u8], ends: impl Fn(u8) -> bool) -> &'a [u8] {
+    let end = rest.iter().position(|&b| ends(b)).unwrap_or(rest.len());
+    let (before, after) = rest.split_at(end);
+    *rest = after;
+    before
+}
+
+/// Takes what is left of a term.
+fn cut_term<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
+    cut(rest, |b| b == b' ')
 }
 
 /// The fault of the term that `text` begins with. RFC 7208 §7.1: only visible ASCII has a place in one; internationalised
 /// names are A-labels.
-fn fault(kind: ErrorKind, text: &[u8], position: usize) -> Error {
-    let (term, _) = cut_term(text);
+fn fault(kind: ErrorKind, mut text: &[u8], position: usize) -> Error {
+    let term = cut_term(&mut text);
     let visible = term.iter().all(u8::is_ascii_graphic);
     Error::in_term(if visible { kind } else { ErrorKind::BadCharacter }, term, position)
 }
@@ -172,51 +166,60 @@ fn optional_target(argument: &[u8]) -> Result<Option<DomainSpec<'_>>, ErrorKind>
     if argument.is_empty() { Ok(None) } else { required_target(argument).map(Some) }
 }
 
-/// RFC 7208 §5.6: ip4-network, four numbers to 255 without leading zeros. Also what is after it.
-fn ip4_network(text: &[u8]) -> Option<(Ipv4Addr, &[u8])> {
-    let mut rest = text;
-    let mut network = 0;
-    for n in 0..4 {
-        if n > 0 {
-            rest = rest.strip_prefix(b".")?;
+/// The address and prefix length of `ip4` and `ip6`.
+fn network<T>(
+    rest: &mut &[u8],
+    longest: u8,
+    address: fn(&mut &[u8]) -> Option<T>,
+) -> Result<(T, u8), ErrorKind> {
+    rest.split_off_first().filter(|&&b| b == b':').ok_or(ErrorKind::BadArgument)?;
+    let address = address(rest).ok_or(ErrorKind::BadAddress)?;
+    match rest.first() {
+        None | Some(b' ') => Ok((address, longest)),
+        Some(b'/') => {
+            rest.split_off_first();
+            Ok((address, prefix_length(cut_term(rest), longest)?))
         }
-        let (octet, after) = leading_number(rest)?;
-        network = network << 8 | u32::from(octet);
-        rest = after;
+        Some(_) => Err(ErrorKind::BadAddress),
     }
-    Some((Ipv4Addr::from_bits(network), rest))
 }
 
-/// RFC 7208 §5.6: ip6-network, any of the forms of RFC 4291 §2.2. Also what is after it.
-fn ip6_network(text: &[u8]) -> Option<(Ipv6Addr, &[u8])> {
-    let mut groups = [0; 8];
-    let (mut filled, mut gap, mut rest) = (0, None, text);
-    if let Some(after) = rest.strip_prefix(b"::") {
-        (gap, rest) = (Some(0), after);
+/// Takes an ip4-network (RFC 7208 §5.6): four numbers to 255 without leading zeros.
+fn ip4_network(rest: &mut &[u8]) -> Option<Ipv4Addr> {
+    let mut network = u32::from(leading_number(rest)?);
+    for _ in 0..3 {
+        rest.split_off_first().filter(|&&b| b == b'.')?;
+        network = network << 8 | u32::from(leading_number(rest)?);
     }
-    while let Some((group, after)) = leading_group(rest) {
-        if let [b'.', ..] = after {
+    Some(Ipv4Addr::from_bits(network))
+}
+
+/// Takes an ip6-network (RFC 7208 §5.6), in any of the forms of RFC 4291 §2.2.
+fn ip6_network(rest: &mut &[u8]) -> Option<Ipv6Addr> {
+    let mut groups = [0; 8];
+    let (mut filled, mut gap) = (0, None);
+    if let [b':', b':', after @ ..] = *rest {
+        (gap, *rest) = (Some(0), after);
+    }
+    loop {
+        let start = *rest;
+        let Some(group) = leading_group(rest) else { break };
+        if rest.first() == Some(&b'.') {
             // RFC 4291 §2.2: the last two groups may be written as an IPv4 address.
-            let (last, after) = ip4_network(rest)?;
-            let [a, b, c, d] = last.octets().map(u16::from);
+            *rest = start;
+            let [a, b, c, d] = ip4_network(rest)?.octets().map(u16::from);
             groups.get_mut(filled..filled + 2)?.copy_from_slice(&[a << 8 | b, c << 8 | d]);
-            (filled, rest) = (filled + 2, after);
+            filled += 2;
             break;
         }
         *groups.get_mut(filled)? = group;
         filled += 1;
-        rest = match after {
+        match *rest {
             // RFC 4291 §2.2: the "::" can only appear once.
-            [b':', b':', after @ ..] if gap.is_none() => {
-                gap = Some(filled);
-                after
-            }
-            [b':', after @ ..] if after.first().is_some_and(u8::is_ascii_hexdigit) => after,
-            _ => {
-                rest = after;
-                break;
-            }
-        };
+            [b':', b':', after @ ..] if gap.is_none() => (gap, *rest) = (Some(filled), after),
+            [b':', after @ ..] if after.first().is_some_and(u8::is_ascii_hexdigit) => *rest = after,
+            _ => break,
+        }
     }
     match (gap, groups.len() - filled) {
         (None, 0) => {}
@@ -224,37 +227,24 @@ fn ip6_network(text: &[u8]) -> Option<(Ipv6Addr, &[u8])> {
         (Some(gap), zeros @ 1..) => groups.get_mut(gap..)?.rotate_right(zeros),
         _ => return None,
     }
-    Some((Ipv6Addr::from(groups), rest))
+    Some(Ipv6Addr::from(groups))
 }
 
-/// One to four hexadecimal digits, and what is after them.
-fn leading_group(text: &[u8]) -> Option<(u16, &[u8])> {
+/// Takes one to four hexadecimal digits.
+fn leading_group(rest: &mut &[u8]) -> Option<u16> {
     let (mut group, mut digits) = (0, 0);
-    for &b in text.iter().take(4) {
+    for &b in rest.iter().take(4) {
         let Some(digit) = char::from(b).to_digit(16) else { break };
-        group = group << 4 | digit;
+        group = group << 4 | digit as u16;
         digits += 1;
     }
-    if digits == 0 { None } else { Some((group as u16, text.get(digits..)?)) }
+    *rest = rest.get(digits..)?;
+    (digits > 0).then_some(group)
 }
 
-/// The prefix length at the end of a term, the longest if there is none, and what is after the term.
-fn prefix_length_after(text: &[u8], longest: u8) -> Result<(u8, &[u8]), ErrorKind> {
-    match text.split_first() {
-        None | Some((b' ', _)) => Ok((longest, text)),
-        Some((b'/', digits)) => {
-            let (length, rest) = leading_number(digits).ok_or(ErrorKind::BadPrefixLength)?;
-            let ended = rest.first().is_none_or(|&b| b == b' ');
-            if ended && length <= longest { Ok((length, rest)) } else { Err(ErrorKind::BadPrefixLength) }
-        }
-        Some(_) => Err(ErrorKind::BadAddress),
-    }
-}
-
-/// A decimal number from 0 to 255 without leading zeros, and what is after it.
-fn leading_number(text: &[u8]) -> Option<(u8, &[u8])> {
-    let digit =
-        |n: usize| text.get(n).map(|b| b.wrapping_sub(b'0')).filter(|&digit| digit <= 9).map(u16::from);
+/// Takes a decimal number from 0 to 255 without leading zeros.
+fn leading_number(rest: &mut &[u8]) -> Option<u8> {
+    let digit = |n: usize| rest.get(n).filter(|b| b.is_ascii_digit()).map(|b| u16::from(b - b'0'));
     let first = digit(0)?;
     let (number, digits) = match (digit(1), digit(2)) {
         (None, _) => (first, 1),
@@ -262,15 +252,14 @@ fn leading_number(text: &[u8]) -> Option<(u8, &[u8])> {
         (Some(second), None) => (first * 10 + second, 2),
         (Some(second), Some(third)) => (first * 100 + second * 10 + third, 3),
     };
-    Some((u8::try_from(number).ok()?, text.get(digits..)?))
+    *rest = rest.get(digits..)?;
+    u8::try_from(number).ok()
 }
 
 /// RFC 7208 §5.6: "0", or digits without a leading zero, within the range.
-fn prefix_length(digits: &[u8], longest: u8) -> Result<u8, ErrorKind> {
-    match leading_number(digits) {
-        Some((length, [])) if length <= longest => Ok(length),
-        _ => Err(ErrorKind::BadPrefixLength),
-    }
+fn prefix_length(mut digits: &[u8], longest: u8) -> Result<u8, ErrorKind> {
+    let length = leading_number(&mut digits).filter(|&length| digits.is_empty() && length <= longest);
+    length.ok_or(ErrorKind::BadPrefixLength)
 }
 
 /// Cuts a dual-cidr-length off the end: `/n`, `//n` or `/n//n`. A "/" is a character of macro strings too, so only
