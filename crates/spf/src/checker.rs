@@ -61,7 +61,7 @@ impl<'q> Checker<'q> {
         let (read_now, read_before);
         let record = match self.query.cache {
             None => {
-                read_now = Record::parse(text).map_err(in_record)?;
+                read_now = Record::parse_for(text, Some(self.query.ip)).map_err(in_record)?;
                 &read_now
             }
             Some(cache) => {

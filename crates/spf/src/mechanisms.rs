@@ -19,11 +19,10 @@ impl Mechanism<'_> {
 
     /// Does it match, if that can be told without DNS?
     pub(crate) fn matches_address(&self, ip: IpAddr) -> Option<bool> {
-        match (self, ip) {
-            (Self::All, _) => Some(true),
-            (Self::Ip4 { network, prefix }, IpAddr::V4(ip)) => Some(v4_covers(*network, *prefix, ip)),
-            (Self::Ip6 { network, prefix }, IpAddr::V6(ip)) => Some(v6_covers(*network, *prefix, ip)),
-            (Self::Ip4 { .. } | Self::Ip6 { .. }, _) => Some(false),
+        match self {
+            Self::All => Some(true),
+            Self::Ip4 { network, prefix } => Some(v4_covers(*network, *prefix, ip)),
+            Self::Ip6 { network, prefix } => Some(v6_covers(*network, *prefix, ip)),
             _ => None,
         }
     }

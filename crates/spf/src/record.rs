@@ -115,10 +115,9 @@ impl DualPrefix {
 
     /// Are the two addresses of one family and in one network?
     pub(crate) fn covers(self, network: IpAddr, ip: IpAddr) -> bool {
-        match (network, ip) {
-            (IpAddr::V4(network), IpAddr::V4(ip)) => v4_covers(network, self.v4, ip),
-            (IpAddr::V6(network), IpAddr::V6(ip)) => v6_covers(network, self.v6, ip),
-            _ => false,
+        match network {
+            IpAddr::V4(network) => v4_covers(network, self.v4, ip),
+            IpAddr::V6(network) => v6_covers(network, self.v6, ip),
         }
     }
 }
@@ -129,12 +128,14 @@ impl Default for DualPrefix {
     }
 }
 
-pub(crate) fn v4_covers(network: Ipv4Addr, prefix: u8, ip: Ipv4Addr) -> bool {
+pub(crate) fn v4_covers(network: Ipv4Addr, prefix: u8, ip: IpAddr) -> bool {
+    let IpAddr::V4(ip) = ip else { return false };
     let differing = network.to_bits() ^ ip.to_bits();
     differing.leading_zeros() >= u32::from(prefix)
 }
 
-pub(crate) fn v6_covers(network: Ipv6Addr, prefix: u8, ip: Ipv6Addr) -> bool {
+pub(crate) fn v6_covers(network: Ipv6Addr, prefix: u8, ip: IpAddr) -> bool {
+    let IpAddr::V6(ip) = ip else { return false };
     let differing = network.to_bits() ^ ip.to_bits();
     differing.leading_zeros() >= u32::from(prefix)
 }

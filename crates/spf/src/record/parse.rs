@@ -1,10 +1,10 @@
 //! Reading a record (RFC 7208 §4.5 to §6, and the collected grammar of §12).
 
-use super::{Directive, DualPrefix, Mechanism, Modifier, Qualifier, Record};
+use super::{Directive, DualPrefix, Mechanism, Modifier, Qualifier, Record, v4_covers, v6_covers};
 use crate::domain_spec::{Use, check_macros};
 use crate::{DomainSpec, Error, ErrorKind};
 use std::borrow::Cow;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Octets of the longest record: RFC 1035 §3.2.1 gives the data of one record a length of 16 bits.
 pub const MAX_RECORD: usize = 65_535;
@@ -32,6 +32,12 @@ impl<'a> Record<'a> {
     /// # Errors
     /// The first fault of syntax with its term. RFC 7208 §4.6: one anywhere spoils the record.
     pub fn parse(text: &'a [u8]) -> Result<Self, Error> {
+        Self::parse_for(text, None)
+    }
+
+    /// As [`Record::parse`]. Networks that a client is not in are checked as all else, but not kept: most terms are
+    /// networks, and cannot decide about this client.
+    pub(crate) fn parse_for(text: &'a [u8], client: Option<IpAddr>) -> Result<Self, Error> {
         if text.len() > MAX_RECORD {
             return Err(Error::new(ErrorKind::RecordTooLong));
         }
@@ -45,12 +51,12 @@ impl<'a> Record<'a> {
                 continue;
             }
             let start = rest;
-            record.term(&mut rest).map_err(|kind| fault(kind, start, text.len() - start.len()))?;
+            record.term(&mut rest, client).map_err(|kind| fault(kind, start, text.len() - start.len()))?;
         }
         Ok(record)
     }
 
-    fn term(&mut self, rest: &mut &'a [u8]) -> Result<(), ErrorKind> {
+    fn term(&mut self, rest: &mut &'a [u8], client: Option<IpAddr>) -> Result<(), ErrorKind> {
         let qualifier = match **rest {
             [b'+', ..] => Some(Qualifier::Pass),
             [b'-', ..] => Some(Qualifier::Fail),
@@ -67,19 +73,38 @@ impl<'a> Record<'a> {
             rest.split_off_first();
             self.modifier(name, cut_term(rest))
         } else {
-            self.directive(qualifier.unwrap_or_default(), name, rest)
+            self.directive((qualifier.unwrap_or_default(), name), rest, client)
         }
     }
 
-    /// The mechanism of this name: `rest` begins with its argument.
-    fn directive(&mut self, qualifier: Qualifier, name: &[u8], rest: &mut &'a [u8]) -> Result<(), ErrorKind> {
+    /// A mechanism from its name; `rest` begins with its argument.
+    fn directive(
+        &mut self,
+        (qualifier, name): (Qualifier, &[u8]),
+        rest: &mut &'a [u8],
+        client: Option<IpAddr>,
+    ) -> Result<(), ErrorKind> {
+        // RFC 7208 §4.6.1: mechanism names are case-insensitive. Hardly any are in capitals.
+        let folded;
+        let name = if name.iter().any(u8::is_ascii_uppercase) {
+            folded = name.to_ascii_lowercase();
+            &folded
+        } else {
+            name
+        };
         let mechanism = match name {
             b"ip4" => {
                 let (network, prefix) = network(rest, 32, ip4_network)?;
+                if client.is_some_and(|ip| !v4_covers(network, prefix, ip)) {
+                    return Ok(());
+                }
                 Mechanism::Ip4 { network, prefix }
             }
             b"ip6" => {
                 let (network, prefix) = network(rest, 128, ip6_network)?;
+                if client.is_some_and(|ip| !v6_covers(network, prefix, ip)) {
+                    return Ok(());
+                }
                 Mechanism::Ip6 { network, prefix }
             }
             b"include" => Mechanism::Include(required_target(cut_term(rest))?),
@@ -97,10 +122,6 @@ impl<'a> Record<'a> {
             }
             b"exists" => Mechanism::Exists(required_target(cut_term(rest))?),
             b"ptr" => Mechanism::Ptr(optional_target(cut_term(rest))?),
-            // RFC 7208 §4.6.1: mechanism names are case-insensitive. Hardly any are in capitals.
-            _ if name.iter().any(u8::is_ascii_uppercase) => {
-                return self.directive(qualifier, &name.to_ascii_lowercase(), rest);
-            }
             _ => return Err(ErrorKind::UnknownMechanism),
         };
         self.directives.push(Directive { qualifier, mechanism });
@@ -170,7 +191,7 @@ fn optional_target(argument: &[u8]) -> Result<Option<DomainSpec<'_>>, ErrorKind>
 fn network<T>(
     rest: &mut &[u8],
     longest: u8,
-    address: fn(&mut &[u8]) -> Option<T>,
+    address: impl FnOnce(&mut &[u8]) -> Option<T>,
 ) -> Result<(T, u8), ErrorKind> {
     rest.split_off_first().filter(|&&b| b == b':').ok_or(ErrorKind::BadArgument)?;
     let address = address(rest).ok_or(ErrorKind::BadAddress)?;
