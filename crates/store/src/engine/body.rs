@@ -137,6 +137,11 @@ impl Body {
     /// Remembers that a committed batch has stored it.
     pub(crate) fn set_stored(&self) {
         self.0.stored.store(true, Ordering::Release);
+        self.keep();
+    }
+
+    /// Lets its file stay when nobody here needs it any more.
+    pub(crate) fn keep(&self) {
         if let Content::File(spilled) = &self.0.content {
             spilled.keep();
         }

@@ -30,9 +30,14 @@ pub(super) fn backup(shared: &Shared, to: &Path) -> Result<()> {
     }
     // Those that came after the position are in nobody's way; the copy's first opening removes them.
     for path in files::list(&shared.settings.dir.join(bodies::FOLDER))? {
-        copy(&path, &large, u64::MAX)?;
+        match copy(&path, &large, u64::MAX) {
+            // Of a message that has been refused meanwhile: those that rows name are kept.
+            Err(_) if !path.exists() => {}
+            copied => copied?,
+        }
     }
-    [journal.as_path(), &large, to].into_iter().try_for_each(files::sync_dir)
+    let above = to.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    [journal.as_path(), &large, to, above].into_iter().try_for_each(files::sync_dir)
 }
 
 fn copy(from: &Path, folder: &Path, len: u64) -> Result<()> {

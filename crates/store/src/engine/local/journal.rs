@@ -159,8 +159,11 @@ impl Journal {
             generation: self.segment.generation,
             sequence: self.sequence,
         };
-        let next =
-            create_segment(&self.folder, &self.disk, start).map_err(|e| io::Error::new(io_kind(&e), e))?;
+        let next = create_segment(&self.folder, &self.disk, start).map_err(|e| {
+            // The next segment may be there all the same, and says where this one ends: nothing is to come behind that.
+            self.broken |= !matches!(fs::exists(Segment::path(&self.folder, start.number)), Ok(false));
+            io::Error::new(io_kind(&e), e)
+        })?;
         self.trim();
         self.segment = next;
         self.offset = segment::HEADER;
@@ -176,6 +179,11 @@ impl Journal {
             warn!(segment = self.segment.number, error = %e, "cannot give back room");
         }
         self.allocated = self.offset;
+    }
+
+    /// Whether frames that were refused may be in the file all the same.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken
     }
 
     /// Appends frames with one write and one sync. When this fails, nothing was appended.
@@ -195,6 +203,8 @@ impl Journal {
         if let Err(e) = self.disk.sync(&self.segment.file) {
             error!(segment = self.segment.number, error = %e, "sync failed, going on in a new segment");
             self.broken = true;
+            // What is refused is not to come back, should the process die before the next segment says where this ends.
+            self.trim();
             return Err(e);
         }
         self.offset += len;

@@ -147,12 +147,16 @@ fn remove_unlinked(shared: &Shared) -> Result<()> {
     unlinked.into_iter().try_for_each(|id| shared.bodies.remove(id))
 }
 
-/// Removes files of bodies that no row names: of messages that were never committed.
+/// Removes files of bodies that no row names: of messages that the opening before this one never committed. Older ones
+/// it has looked for itself; if they are still there, then for damage that lost their rows.
 fn sweep(shared: &Shared) {
+    if shared.tending.is_bereft {
+        return;
+    }
     let sweep = || {
         for id in shared.bodies.list()? {
-            let is_old = id.generation() < shared.settings.generation;
-            if is_old && shared.view.get(&bodyrow::key(id))?.is_none() {
+            let is_of_the_last = id.generation() + 1 == shared.settings.generation;
+            if is_of_the_last && shared.view.get(&bodyrow::key(id))?.is_none() {
                 shared.bodies.remove(id)?;
             }
         }
@@ -233,7 +237,7 @@ pub(super) fn reclaim(shared: &Shared, upkeep: &mut Upkeep, sparse: u64) -> Resu
         {
             upkeep.damaged.insert(number);
         }
-        if alive() == 0 {
+        if alive() == 0 && !shared.tending.is_bereft {
             files::remove(&Segment::path(&shared.settings.journal, number))?;
         }
     }
@@ -308,7 +312,7 @@ fn rebuild_view(shared: &Shared) -> Result<()> {
     info!("the view is damaged: making it anew from the journal");
     let _gate = shared.gate();
     let journal = Files::open(&shared.settings.journal)?;
-    let fresh = View::beside(&shared.view);
+    let fresh = View::beside(&shared.view)?;
     journal.rebuild(&fresh, Some(shared.position()), &|_| {})?;
     shared.view.become_like(&fresh)
 }

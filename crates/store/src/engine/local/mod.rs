@@ -144,14 +144,20 @@ struct Tending {
     flushed: Bell,
     /// Bodies whose files can go.
     unlinked: Mutex<Vec<BodyId>>,
+    /// Held by whoever checks: the view is made anew in one place.
+    checking: Mutex<()>,
+    /// Rows were lost before this opening: what nothing names may be all that is left of a message, and stays.
+    is_bereft: bool,
     flush_failed: AtomicBool,
     view_is_damaged: AtomicBool,
     stop: AtomicBool,
 }
 
 impl Tending {
-    fn with(snapshot: Option<Arc<view::Run>>) -> Tending {
+    fn with(snapshot: Option<Arc<view::Run>>, is_bereft: bool) -> Tending {
         Tending {
+            checking: Mutex::default(),
+            is_bereft,
             upkeep: Mutex::new(Upkeep::with(snapshot)),
             keep: RwLock::default(),
             bell: Bell::default(),
@@ -215,8 +221,10 @@ impl Local {
             position: Mutex::new(writer_journal.position()),
             gate: Mutex::default(),
             reserve: Arc::clone(reserve),
-            tending: Tending::with(journal.snapshot),
+            tending: Tending::with(journal.snapshot, !replayed.damage.is_empty()),
         });
+        // The names of the folders that were made.
+        files::sync_dir(dir)?;
         let writer = Writer { shared: Arc::clone(&shared), journal: writer_journal };
         let tended = Arc::clone(&shared);
         let threads = vec![

@@ -24,6 +24,7 @@ const MAX_NAMED: usize = 100;
 
 /// Checks journal, snapshot, bodies and view.
 pub(super) fn check(shared: &Shared) -> Result<Vec<Finding>> {
+    let _alone = shared.tending.checking.lock().unwrap_or_else(PoisonError::into_inner);
     let _kept = shared.tending.keep.read().unwrap_or_else(PoisonError::into_inner);
     let mut findings = Vec::new();
     let runs = settled_runs(shared)?;
@@ -85,13 +86,16 @@ fn check_view(shared: &Shared, runs: &[Arc<Run>], findings: &mut Vec<Finding>) -
         return Ok(());
     }
     let beside = shared.settings.dir.join(super::bodies::TMP).join("check");
-    files::create_dir(&beside)?;
-    let fresh = View::create(&beside)?;
-    let journal = Files::open(&shared.settings.journal)?;
-    journal.rebuild(&fresh, Some(newest.position()), &|_| {})?;
-    let result = compare(runs, &fresh.state().runs, findings);
-    files::remove_dir(&beside)?;
-    result
+    let mut made_anew = || {
+        files::create_dir(&beside)?;
+        let fresh = View::create(&beside)?;
+        let journal = Files::open(&shared.settings.journal)?;
+        journal.rebuild(&fresh, Some(newest.position()), &|_| {})?;
+        compare(runs, &fresh.state().runs, findings)
+    };
+    let result = made_anew();
+    // However that ended: it takes room.
+    result.and(files::remove_dir(&beside))
 }
 
 fn compare(found: &[Arc<Run>], expected: &[Arc<Run>], findings: &mut Vec<Finding>) -> Result<()> {

@@ -280,6 +280,10 @@ impl Writer {
         let begin = Instant::now();
         let result = self.journal.append(&mut group.frames);
         self.shared.metrics.synced(begin.elapsed());
+        if result.is_err() && self.journal.is_broken() {
+            // Should a refused frame come back after all, its bodies are there; else the next start removes them.
+            group.bodies.iter().for_each(Body::keep);
+        }
         result
     }
 

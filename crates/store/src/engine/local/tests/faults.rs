@@ -101,3 +101,46 @@ fn removes_mail_and_opens_on_a_full_disk() {
     put_body(&engine, b"more", b"small").unwrap();
     sound(&engine);
 }
+
+#[test]
+fn what_a_failed_sync_refused_does_not_come_back() {
+    let dir = folder();
+    let disk = Disk::default();
+    let engine = open_on(dir.path(), &disk);
+    put(&engine, b"before", b"1").unwrap();
+    disk.faults.sync_fails.store(true, Ordering::Relaxed);
+    assert_eq!(put_body(&engine, b"large", &noise(1, 600_000)), Err(CommitError::Failed));
+    assert_eq!(put_body(&engine, b"small", b"2"), Err(CommitError::Failed));
+    // Killed before anything else is written.
+    let copy = crashed(&engine);
+    let again = open(copy.path());
+    assert_eq!(rows(&*again).into_keys().collect::<Vec<_>>(), [b"before".to_vec()]);
+    sound(&again);
+    again.close();
+    drop(again);
+    // The body that was kept for the case that its frame comes back goes when it has not.
+    let again = open(copy.path());
+    again.close();
+    assert_eq!(fs::read_dir(copy.path().join("bodies")).unwrap().count(), 0);
+}
+
+#[test]
+fn goes_on_after_a_manifest_could_not_be_written() {
+    let dir = folder();
+    let engine = open(dir.path());
+    put(&engine, b"a", b"1").unwrap();
+    let taken = dir.path().join("view/manifest.new");
+    fs::create_dir(&taken).unwrap();
+    let runs = || fs::read_dir(dir.path().join("view")).unwrap().count();
+    let before = runs();
+    for _ in 0..3 {
+        assert!(engine.compact(false).is_err());
+    }
+    assert_eq!(runs(), before, "attempts do not fill the disk");
+    fs::remove_dir(&taken).unwrap();
+    engine.compact(false).unwrap();
+    put(&engine, b"b", b"2").unwrap();
+    sound(&engine);
+    engine.close();
+    assert_eq!(rows(&*open(dir.path())).len(), 2);
+}

@@ -11,6 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use tracing::warn;
 
 use super::{
     bodyrow::{self, BodyRow},
@@ -85,9 +86,11 @@ impl View {
     }
 
     /// An empty view in the same folder, to become what `view` should be.
-    pub(super) fn beside(view: &View) -> View {
+    pub(super) fn beside(view: &View) -> Result<View> {
+        // An attempt before this one may have left runs behind.
+        view.remove_strays()?;
         let manifest = Manifest { next_run: view.state().manifest.next_run, ..Manifest::default() };
-        View::with(view.folder.clone(), Vec::new(), manifest)
+        Ok(View::with(view.folder.clone(), Vec::new(), manifest))
     }
 
     /// Takes over from `fresh`, which lies beside.
@@ -204,6 +207,7 @@ impl View {
             let table = table.read();
             (table.position, table.live.clone(), table.journaled)
         };
+        let (id, path) = self.next_run();
         let mut manifest = self.state().manifest;
         manifest.position = position.unwrap_or(manifest.position);
         manifest.journaled += journaled;
@@ -212,16 +216,13 @@ impl View {
             *alive = alive.saturating_add_signed(change);
         }
         manifest.live.retain(|_, alive| *alive > 0);
-        let path = self.next_run(&mut manifest);
         let mut writer = RunWriter::create(std::slice::from_ref(&path))?;
         for (key, value) in table.read().rows() {
             writer.push(key, value.map(|v| &v[..]))?;
         }
         writer.finish(manifest.position)?;
-        let run = Arc::new(Run::open(&path)?);
-        let id = manifest.next_run - 1;
         manifest.runs.insert(0, id);
-        manifest.write(&self.folder)?;
+        let run = self.publish(&path, &manifest)?;
         self.update(|state| {
             state.frozen = None;
             state.runs.insert(0, run);
@@ -230,10 +231,29 @@ impl View {
         Ok(())
     }
 
-    fn next_run(&self, manifest: &mut Manifest) -> PathBuf {
-        let path = run_path(&self.folder, manifest.next_run);
-        manifest.next_run += 1;
-        path
+    /// The number and the path of a new run. A number is used once, whatever becomes of the run.
+    fn next_run(&self) -> (u64, PathBuf) {
+        let id = self.update(|state| {
+            let id = state.manifest.next_run;
+            state.manifest.next_run += 1;
+            id
+        });
+        (id, run_path(&self.folder, id))
+    }
+
+    /// Opens a finished run, and writes the manifest that names it.
+    fn publish(&self, path: &Path, manifest: &Manifest) -> Result<Arc<Run>> {
+        let run = Run::open(path).and_then(|run| manifest.write(&self.folder).map(|()| run));
+        run.map(Arc::new).inspect_err(|_| self.discard(path, manifest))
+    }
+
+    /// Removes a run that could not be published, so that attempts do not fill the disk; but not one that the manifest on
+    /// the disk names all the same.
+    fn discard(&self, path: &Path, manifest: &Manifest) {
+        let is_named = Manifest::read(&self.folder).is_ok_and(|found| found == *manifest);
+        if !is_named && let Err(e) = files::remove(path) {
+            warn!(error = %e, "cannot remove a run that is not used");
+        }
     }
 
     /// The newest runs that should become one, if there are too many of about the same size.
@@ -260,12 +280,7 @@ impl View {
         // Where nothing is older, a removed key need not be remembered.
         let oldest = self.state().runs.last().map(|run| run.path().to_path_buf());
         let is_last = inputs.last().map(|run| run.path().to_path_buf()) == oldest;
-        let id = self.update(|state| {
-            let id = state.manifest.next_run;
-            state.manifest.next_run += 1;
-            id
-        });
-        let path = run_path(&self.folder, id);
+        let (id, path) = self.next_run();
         let mut paths = vec![path.clone()];
         paths.extend(copy.map(Path::to_path_buf));
         let mut writer = RunWriter::create(&paths)?;
@@ -283,22 +298,20 @@ impl View {
             }
         }
         writer.finish(newest.position())?;
-        let run = Arc::new(Run::open(&path)?);
-        self.replace(inputs, id, run)
+        self.replace(inputs, id, &path)
     }
 
     /// Puts a merged run in the place of those it was made from.
-    fn replace(&self, inputs: &[Arc<Run>], id: u64, run: Arc<Run>) -> Result<()> {
-        let mut manifest = self.state().manifest;
-        let runs = self.state().runs;
+    fn replace(&self, inputs: &[Arc<Run>], id: u64, path: &Path) -> Result<()> {
+        let State { runs, mut manifest, .. } = self.state();
         let is_input = |run: &Arc<Run>| inputs.iter().any(|input| Arc::ptr_eq(input, run));
         let at = runs.iter().position(is_input).unwrap_or(0);
-        let mut kept: Vec<_> = runs.iter().zip(&manifest.runs).filter(|(run, _)| !is_input(run)).collect();
-        let id_and_run = (&run, &id);
-        kept.insert(at.min(kept.len()), id_and_run);
-        let (runs, ids): (Vec<_>, Vec<_>) = kept.into_iter().map(|(run, id)| (Arc::clone(run), *id)).unzip();
+        let kept = runs.into_iter().zip(manifest.runs).filter(|(run, _)| !is_input(run));
+        let (mut runs, mut ids): (Vec<_>, Vec<_>) = kept.unzip();
+        let at = at.min(runs.len());
+        ids.insert(at, id);
         manifest.runs = ids;
-        manifest.write(&self.folder)?;
+        runs.insert(at, self.publish(path, &manifest)?);
         self.update(|state| {
             state.runs = runs;
             state.manifest = manifest;
@@ -312,18 +325,16 @@ impl View {
 
     /// Starts from a copy of a snapshot, which is checked on the way.
     pub(super) fn adopt(&self, snapshot: &Arc<Run>, live: BTreeMap<u64, u64>) -> Result<()> {
-        let mut manifest = self.state().manifest;
-        let path = self.next_run(&mut manifest);
+        let (id, path) = self.next_run();
         std::fs::copy(snapshot.path(), &path)
             .and_then(|_| std::fs::File::open(&path)?.sync_all())
             .map_err(|e| Error::io(path.display().to_string(), e))?;
-        self.start_with(manifest, &path, snapshot.position(), live)
+        self.start_with(id, &path, snapshot.position(), live)
     }
 
     /// Starts from what is whole of a damaged snapshot.
     pub(super) fn salvage(&self, snapshot: &Run) -> Result<()> {
-        let mut manifest = self.state().manifest;
-        let path = self.next_run(&mut manifest);
+        let (id, path) = self.next_run();
         let mut writer = RunWriter::create(std::slice::from_ref(&path))?;
         let mut live = BTreeMap::new();
         snapshot.salvage(|key, value| {
@@ -336,22 +347,13 @@ impl View {
             writer.push(key, value)
         })?;
         writer.finish(snapshot.position())?;
-        self.start_with(manifest, &path, snapshot.position(), live)
+        self.start_with(id, &path, snapshot.position(), live)
     }
 
     /// Makes a finished run all that the view has.
-    fn start_with(
-        &self,
-        mut manifest: Manifest,
-        path: &Path,
-        position: Position,
-        live: BTreeMap<u64, u64>,
-    ) -> Result<()> {
-        manifest.position = position;
-        manifest.live = live;
-        manifest.runs = vec![manifest.next_run - 1];
-        manifest.write(&self.folder)?;
-        let run = Arc::new(Run::open(path)?);
+    fn start_with(&self, id: u64, path: &Path, position: Position, live: BTreeMap<u64, u64>) -> Result<()> {
+        let manifest = Manifest { position, live, runs: vec![id], ..self.state().manifest };
+        let run = self.publish(path, &manifest)?;
         self.update(|state| {
             state.runs = vec![run];
             state.manifest = manifest;
