@@ -36,7 +36,7 @@ pub(super) fn backup(shared: &Shared, to: &Path) -> Result<()> {
             copied => copied?,
         }
     }
-    let above = to.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let above = to.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     [journal.as_path(), &large, to, above].into_iter().try_for_each(files::sync_dir)
 }
 

@@ -95,7 +95,8 @@ fn check_view(shared: &Shared, runs: &[Arc<Run>], findings: &mut Vec<Finding>) -
     };
     let result = made_anew();
     // However that ended: it takes room.
-    result.and(files::remove_dir(&beside))
+    let removed = files::remove_dir(&beside);
+    result.and(removed)
 }
 
 fn compare(found: &[Arc<Run>], expected: &[Arc<Run>], findings: &mut Vec<Finding>) -> Result<()> {
