@@ -14,6 +14,8 @@ use store::{AccountId, Facts, Flags, Mailbox, Message, MessageId, NewMessage, Ro
 
 /// The largest message that is imported, in octets.
 const MAX_IMPORT: u64 = 1 << 30;
+/// Imported messages that wait for the disk together.
+const IMPORT_PENDING: usize = 256;
 /// Octets of a message's header that are looked at on import.
 const IMPORT_HEADER: usize = 1 << 20;
 
@@ -344,11 +346,14 @@ fn import(
         ensure!(writer.len() <= MAX_IMPORT, "message {} is larger than {MAX_IMPORT} octets", count + 1);
         let message = imported(&incoming, &header, now);
         let mut transaction = store.transaction(now);
-        transaction.deliver(account, &mailbox, message, &writer.finish());
-        // Let commits overlap: the store syncs many at once.
+        let body = writer.finish();
+        transaction.deliver(account, &mailbox, message, &body);
+        // Let commits overlap: the store syncs many at once. A body that is on its way to a file of its own goes alone:
+        // its commit would begin only when waited for, and those that follow would overtake it.
+        let overlapping = if body.is_ready() { IMPORT_PENDING } else { 0 };
         count += 1;
         pending.push_back((count, store.commit(transaction)));
-        if pending.len() > 256
+        while pending.len() > overlapping
             && let Some(oldest) = pending.pop_front()
         {
             settle(oldest)?;

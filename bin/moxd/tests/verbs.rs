@@ -150,6 +150,34 @@ fn mailboxes_may_have_many_messages() {
     assert!(written == mail.replace("a@b.example", "MAILER-DAEMON"));
 }
 
+#[test]
+fn messages_keep_their_order_whatever_their_size() {
+    let server = Server::develop();
+    // The large ones become files, the small ones do not.
+    let large = "a line of a large message\n".repeat(40_000);
+    let mail: String = ["", &large, "", "", &large, &large, ""]
+        .into_iter()
+        .enumerate()
+        .map(|(n, body)| {
+            format!("From a@b.example Tue Nov  3 15:04:05 2026\nSubject: {n}\n\nbegins\n{body}\n")
+        })
+        .collect();
+    running_and_stopped(server, |server| {
+        let mailbox = format!("Run {}", server.messages().len());
+        server.verb_reading(&["import", "mbox", "mox", &mailbox, "-"], mail.as_bytes()).done();
+        // Listed by id; the folder is filled in the order of UIDs, which is that of the export.
+        let rows = server.verb(&["message", "list", "mox", &mailbox, "--json"]).json();
+        let subjects: Vec<_> = rows.as_array().unwrap().iter().map(|row| row["subject"].clone()).collect();
+        assert_eq!(subjects, ["0", "1", "2", "3", "4", "5", "6"]);
+        let file = server.scratch(&mailbox);
+        server.verb(&["export", "mbox", "mox", &text(&file)]).done();
+        let written = fs::read_to_string(file).unwrap();
+        let subjects = written.lines().filter_map(|line| line.strip_prefix("Subject: "));
+        let runs = written.lines().filter(|line| *line == "Subject: 0").count();
+        assert_eq!(subjects.collect::<Vec<_>>(), ["0", "1", "2", "3", "4", "5", "6"].repeat(runs));
+    });
+}
+
 /// A Maildir as other programs leave it: bare LF, flags, an unfinished delivery, files of others.
 fn maildir(folder: &Path) {
     for part in ["cur", "new", "tmp"] {

@@ -114,7 +114,8 @@ impl Body {
     }
 
     /// Whether a batch can store it now; a file may still be on its way to the disk.
-    pub(crate) fn is_ready(&self) -> bool {
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
         match &self.0.content {
             Content::Memory { .. } => true,
             Content::File(spilled) => !spilled.is_under_way(),
