@@ -12,6 +12,7 @@ use dns_hickory::Hickory;
 use intake::{Intake, Judges, Mode};
 use serde_json::json;
 use smtpserver::{Kind, RequestKey, Rules, Stop};
+use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::IntoRawFd;
 use std::os::unix::net::UnixStream;
@@ -23,6 +24,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+/// How long nobody is accepted at the control socket after that has failed, which it does where files run out.
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 /// How long verbs that are being served may take after everything else has ended.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -32,8 +35,6 @@ enum Event {
     Stop,
     /// SIGHUP.
     Reload,
-    /// Somebody connected to the control socket.
-    Control(UnixStream),
     /// A listener has ended, which it does not by itself.
     ListenerEnded(Result<()>),
 }
@@ -122,7 +123,8 @@ async fn run(path: &Path, config: Config, mode: Mode, logging: Logging) -> Resul
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     socket.set_nonblocking(true)?;
-    let socket = tokio::net::UnixListener::from_std(socket)?;
+    let controlled = control.clone().accept(tokio::net::UnixListener::from_std(socket)?);
+    let mut controlled = std::pin::pin!(controlled);
     system::notify(sd_notify::NotifyState::Ready);
     tracing::info!("ready");
 
@@ -132,7 +134,7 @@ async fn run(path: &Path, config: Config, mode: Mode, logging: Logging) -> Resul
             _ = interrupt.recv() => Event::Stop,
             _ = stop_wanted.recv() => Event::Stop,
             _ = hangup.recv() => Event::Reload,
-            Ok((stream, _)) = socket.accept() => Event::Control(stream.into_std()?),
+            never = &mut controlled => match never {},
             Some(ended) = listeners.join_next() => Event::ListenerEnded(ended.map_err(Into::into).and_then(|r| Ok(r?))),
         };
         match event {
@@ -144,7 +146,6 @@ async fn run(path: &Path, config: Config, mode: Mode, logging: Logging) -> Resul
                     }
                 }
             }
-            Event::Control(stream) => control.clone().answer(stream),
             Event::ListenerEnded(result) => {
                 result.context("a listener ended")?;
                 anyhow::bail!("a listener ended");
@@ -296,6 +297,19 @@ fn welcome(control: &Control) {
 }
 
 impl Control {
+    /// Takes clients of the control socket for as long as this is polled.
+    async fn accept(self: Arc<Self>, socket: tokio::net::UnixListener) -> Infallible {
+        loop {
+            match socket.accept().await.and_then(|(stream, _)| stream.into_std()) {
+                Ok(stream) => self.clone().answer(stream),
+                Err(error) => {
+                    tracing::warn!(%error, "control socket: accepting a connection failed");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
     /// Serves one client of the control socket, where it may block.
     fn answer(self: Arc<Self>, stream: UnixStream) {
         tokio::task::spawn_blocking(move || {

@@ -13,7 +13,7 @@ use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
 use std::fs;
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixDatagram, UnixStream};
@@ -256,6 +256,27 @@ fn nobody_keeps_the_server_from_its_end() {
         verb.write_all(b" ").is_ok()
     });
     assert!(taken.count() < 600, "it runs on:\n{}", process.said);
+    assert_eq!(process.end(), Some(0));
+}
+
+#[test]
+fn the_control_socket_outlives_a_lack_of_files() {
+    let site = Site::new("limits.enabled = false");
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "ulimit -n 128; exec \"$0\" \"$@\"", MOXD])
+        .args(site.arguments(&["serve"]))
+        .stdin(Stdio::null());
+    let mut process = Process::start(&mut command);
+    process.wait_for("ready");
+    let clients: Vec<_> = (0..128).map(|_| TcpStream::connect(site.address(0)).unwrap()).collect();
+    process.wait_for("accepting a connection failed");
+    let early = UnixStream::connect(site.path("data/ctl")).unwrap();
+    process.wait_for("control socket: accepting a connection failed");
+    drop((clients, early));
+    // It waits in the queue until it is accepted again.
+    assert!(site.verb(&["ctl", "status"]).text().contains("runs for"));
+    process.signal("TERM");
     assert_eq!(process.end(), Some(0));
 }
 
