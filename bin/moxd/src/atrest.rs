@@ -1,9 +1,8 @@
 //! The verbs about mail at rest. They run where the store is open: in this process, or in the server, which then has
 //! the client's terminal and files at the other end of its console.
 
-use crate::cli::MailFormat;
 use crate::console::{Console, ImportReader, Incoming};
-use crate::mailfiles::{FromQuoter, flag_letters, from_line};
+use crate::export::export;
 use crate::request::Request;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
@@ -51,7 +50,8 @@ pub(crate) fn run(store: &Store, request: Request, now: SystemTime, console: &mu
     }
 }
 
-fn account(store: &Store, name: &str) -> Result<AccountId> {
+/// The account of this name, which there has to be.
+pub(crate) fn account(store: &Store, name: &str) -> Result<AccountId> {
     store.account(name)?.with_context(|| format!("there is no account {name:?} in the store"))
 }
 
@@ -82,7 +82,7 @@ fn mailbox_list(store: &Store, name: &str, json: bool, console: &mut dyn Console
 }
 
 /// All messages, those marked deleted too.
-fn total(mailbox: &Mailbox) -> u64 {
+pub(crate) fn total(mailbox: &Mailbox) -> u64 {
     mailbox.counts.messages + mailbox.counts.deleted
 }
 
@@ -92,7 +92,7 @@ fn mailbox_json(mailbox: &Mailbox) -> Value {
 }
 
 /// Calls `each` for the messages of a mailbox, oldest first.
-fn each_message(
+pub(crate) fn each_message(
     store: &Store,
     account: AccountId,
     mailbox: &Mailbox,
@@ -248,70 +248,6 @@ fn verify(store: &Store, json: bool, console: &mut dyn Console) -> Result<()> {
         0 => Ok(()),
         n => bail!("{n} inconsistencies found"),
     }
-}
-
-fn unix(time: SystemTime) -> i64 {
-    time.duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX))
-}
-
-fn export(store: &Store, format: MailFormat, name: &str, to: &str, console: &mut dyn Console) -> Result<()> {
-    let id = account(store, name)?;
-    let mailboxes = store.mailboxes(id)?;
-    let all: u64 = mailboxes.iter().map(total).sum();
-    let mut done = 0;
-    if format == MailFormat::Mbox {
-        console.file(to)?;
-    }
-    for mailbox in &mailboxes {
-        if format == MailFormat::Maildir {
-            for part in ["cur/", "new/", "tmp/"] {
-                console.file(&format!("{}/{part}", mailbox.name))?;
-            }
-        }
-        each_message(store, id, mailbox, |message| {
-            match format {
-                MailFormat::Maildir => export_maildir(store, mailbox, &message, console)?,
-                MailFormat::Mbox => export_mbox(store, &message, console)?,
-            }
-            done += 1;
-            console.progress(done, all)
-        })?;
-    }
-    console.file("")
-}
-
-fn export_maildir(
-    store: &Store,
-    mailbox: &Mailbox,
-    message: &Message,
-    console: &mut dyn Console,
-) -> Result<()> {
-    let flags: Vec<&str> = message.facts.flags.names().collect();
-    let time = unix(message.facts.received);
-    let letters = flag_letters(&flags);
-    console.file(&format!("{}/cur/{time}.M{}.moxd:2,{letters}", mailbox.name, message.id.get()))?;
-    let mut content = store.content(message)?;
-    while let Some(piece) = content.next_piece()? {
-        console.write_file(&piece)?;
-    }
-    Ok(())
-}
-
-fn export_mbox(store: &Store, message: &Message, console: &mut dyn Console) -> Result<()> {
-    let mut out = from_line(&message.facts.origin.mail_from, unix(message.facts.received)).into_bytes();
-    let mut quoter = FromQuoter::new();
-    let mut content = store.content(message)?;
-    let mut last = 0;
-    while let Some(piece) = content.next_piece()? {
-        quoter.push(&piece, &mut out);
-        last = piece.last().copied().unwrap_or(last);
-        console.write_file(&out)?;
-        out.clear();
-    }
-    quoter.finish(&mut out);
-    // The form wants an empty line after each message, which has to end its last line first.
-    out.extend_from_slice(if last == b'\n' { b"\n" } else { b"\n\n" });
-    console.write_file(&out)
 }
 
 fn import(

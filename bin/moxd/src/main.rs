@@ -5,6 +5,7 @@ mod cli;
 mod client;
 mod console;
 mod ctl;
+mod export;
 mod frames;
 mod localserve;
 mod logging;
