@@ -2,7 +2,7 @@
 
 use crate::{Kind, LookupError, LookupErrorKind, Mx, Name, Record, Tlsa, join_all};
 use std::fmt;
-use std::future::{self, Future, Ready};
+use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,8 +22,8 @@ pub type Outcome = Result<Answer<Record>, LookupError>;
 
 /// An answer: on its way, or there already. What a cache knows needs no boxed future.
 pub enum Lookup<'a> {
-    /// Known without waiting.
-    Ready(Ready<Outcome>),
+    /// Known without waiting; none once it was handed over.
+    Ready(Option<Outcome>),
     /// Somebody has to be asked.
     Waiting(Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>),
 }
@@ -31,7 +31,7 @@ pub enum Lookup<'a> {
 impl<'a> Lookup<'a> {
     /// An outcome that is there already.
     pub fn ready(outcome: Outcome) -> Self {
-        Self::Ready(future::ready(outcome))
+        Self::Ready(Some(outcome))
     }
 
     /// An outcome that takes time.
@@ -43,9 +43,11 @@ impl<'a> Lookup<'a> {
 impl Future for Lookup<'_> {
     type Output = Outcome;
 
+    /// # Panics
+    /// The outcome was handed over already, as with any future.
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
         match self.get_mut() {
-            Self::Ready(ready) => Pin::new(ready).poll(context),
+            Self::Ready(outcome) => Poll::Ready(outcome.take().expect("not polled after its end")),
             Self::Waiting(future) => future.as_mut().poll(context),
         }
     }

@@ -4,8 +4,8 @@ use crate::evaluation::{Explanation, Matched};
 use crate::lookups::{Lookups, Next, Upcoming};
 use crate::macros::{Sender, Values};
 use crate::plan::Plan;
-use crate::record::is_record;
-use crate::{Directive, DomainSpec, Error, ErrorKind, Limits, Outcome, Query, Record};
+use crate::record::{Reading, is_record};
+use crate::{Directive, DomainSpec, Error, ErrorKind, Limits, Outcome, Query};
 use dns::{Kind, Name, Resolver};
 use std::pin::Pin;
 
@@ -58,18 +58,18 @@ impl<'q> Checker<'q> {
         let in_record = |error: Error| error.in_record(here.domain, here.depth);
         // RFC 7208 §4.5: no record is none.
         let text = record_among(&found).map_err(in_record)?.ok_or_else(|| Error::new(ErrorKind::NoRecord))?;
-        let (read_now, read_before);
-        let record = match self.query.cache {
+        let mut reading = Reading::for_client(self.query.ip);
+        let kept;
+        let plan = match self.query.cache {
             None => {
-                read_now = Record::parse_for(text, Some(self.query.ip)).map_err(in_record)?;
-                &read_now
+                reading.read(text).map_err(in_record)?;
+                reading.plan()
             }
             Some(cache) => {
-                read_before = cache.read(here.domain, text).map_err(in_record)?;
-                &*read_before
+                kept = cache.read(here.domain, text).map_err(in_record)?;
+                Plan::of(&kept, self.query.ip)
             }
         };
-        let plan = Plan::of(record, self.query.ip);
         if plan.asks_dns() {
             self.follow(plan, here).await.map_err(in_record)
         } else {

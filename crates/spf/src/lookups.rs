@@ -117,10 +117,17 @@ impl<'q> Lookups<'q> {
             Some(index) => self.ahead.swap_remove(index).lookup,
             None => self.dns.lookup(Question { name, kind }),
         };
-        let outcome = match lookup {
-            Lookup::Ready(ready) => ready.into_inner(),
-            Lookup::Waiting(future) => self.wait(future, (name, kind), next).await,
-        };
+        match lookup {
+            Lookup::Ready(Some(outcome)) => self.take(outcome),
+            waiting => {
+                let outcome = self.wait(waiting, (name, kind), next).await;
+                self.take(outcome)
+            }
+        }
+    }
+
+    /// The records of an answer, its verdict noted.
+    fn take(&mut self, outcome: Outcome) -> Result<Found, Error> {
         let (found, security) = match outcome {
             Ok(answer) => (answer.records, answer.security),
             // RFC 7208 §5: "Name Error" counts as no error and zero answer records.
@@ -134,13 +141,13 @@ impl<'q> Lookups<'q> {
     /// Waits for one answer, and meanwhile for those that were asked for ahead.
     fn wait(
         &mut self,
-        mut future: Pin<Box<dyn Future<Output = Outcome> + Send + '_>>,
+        mut lookup: Lookup<'_>,
         current: (&Name, Kind),
         next: Next<'_>,
     ) -> impl Future<Output = Outcome> {
         let mut waiting = false;
         poll_fn(move |context| {
-            if let Poll::Ready(outcome) = future.as_mut().poll(context) {
+            if let Poll::Ready(outcome) = Pin::new(&mut lookup).poll(context) {
                 return Poll::Ready(outcome);
             }
             if !std::mem::replace(&mut waiting, true) {

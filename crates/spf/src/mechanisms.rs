@@ -45,7 +45,11 @@ impl Checker<'_> {
         };
         let domain = upcoming.place.domain;
         let name = match target {
-            Some(target) => self.target(target, domain).await?,
+            // Most targets have no macros, and need no future then.
+            Some(target) => match target.without_macros() {
+                Some(name) => name,
+                None => self.target(target, domain).await?,
+            },
             None => Ok(domain.clone()),
         };
         let name = match name {

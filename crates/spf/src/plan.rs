@@ -22,7 +22,15 @@ impl<'r> Plan<'r> {
         let matches = |directive: &Directive<'_>| directive.mechanism.matches_address(ip) == Some(true);
         let end = directives.iter().position(matches).unwrap_or(directives.len());
         let (before, rest) = directives.split_at(end);
-        let settled = rest.first();
+        Self::new(record, before, rest.first())
+    }
+
+    /// Of a record in which the first match without DNS is known, and what stands before it.
+    pub(crate) fn new(
+        record: &'r Record<'r>,
+        before: &'r [Directive<'r>],
+        settled: Option<&'r Directive<'r>>,
+    ) -> Self {
         let redirect = record.redirect().filter(|_| settled.is_none());
         Self { before, settled, redirect, explanation: record.explanation() }
     }

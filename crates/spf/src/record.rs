@@ -1,5 +1,6 @@
 //! The record as a value: what RFC 7208 §4.6.1 calls terms.
 
+mod network;
 mod parse;
 mod print;
 
@@ -9,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 pub use parse::MAX_RECORD;
-pub(crate) use parse::is_record;
+pub(crate) use parse::{Reading, is_record};
 
 /// An SPF record. It borrows from the text it was read from; `str::parse` gives one that owns its parts.
 ///

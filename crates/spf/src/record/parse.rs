@@ -1,18 +1,18 @@
 //! Reading a record (RFC 7208 §4.5 to §6, and the collected grammar of §12).
 
+use super::network::{ip4_network, ip6_network, network, prefix_length};
 use super::{Directive, DualPrefix, Mechanism, Modifier, Qualifier, Record, v4_covers, v6_covers};
 use crate::domain_spec::{Use, check_macros};
+use crate::plan::Plan;
 use crate::{DomainSpec, Error, ErrorKind};
 use std::borrow::Cow;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 /// Octets of the longest record: RFC 1035 §3.2.1 gives the data of one record a length of 16 bits.
 pub const MAX_RECORD: usize = 65_535;
 
 /// Room for so many directives is made at once; more grow it.
 const USUAL_TERMS: usize = 8;
-
-const VERSION: &[u8] = b"v=spf1";
 
 /// RFC 7208 §4.5: the version section is terminated by a space or the end of the record.
 pub(crate) fn is_record(text: &[u8]) -> bool {
@@ -21,9 +21,12 @@ pub(crate) fn is_record(text: &[u8]) -> bool {
 
 /// What follows the version section.
 fn terms_of(text: &[u8]) -> Option<&[u8]> {
-    let (version, terms) = text.split_at_checked(VERSION.len())?;
-    let ended = terms.first().is_none_or(|&b| b == b' ');
-    (ended && (version == VERSION || version.eq_ignore_ascii_case(VERSION))).then_some(terms)
+    match text {
+        [b'v' | b'V', b'=', b's' | b'S', b'p' | b'P', b'f' | b'F', b'1', terms @ ..] => {
+            terms.first().is_none_or(|&b| b == b' ').then_some(terms)
+        }
+        _ => None,
+    }
 }
 
 impl<'a> Record<'a> {
@@ -32,17 +35,40 @@ impl<'a> Record<'a> {
     /// # Errors
     /// The first fault of syntax with its term. RFC 7208 §4.6: one anywhere spoils the record.
     pub fn parse(text: &'a [u8]) -> Result<Self, Error> {
-        Self::parse_for(text, None)
+        let record = Self { directives: Vec::with_capacity(USUAL_TERMS), ..Self::default() };
+        let mut reading = Reading { client: None, record, settled: None };
+        reading.read(text)?;
+        Ok(reading.record)
+    }
+}
+
+/// A record that is being read: whole, or as far as it matters to one client.
+pub(crate) struct Reading<'a> {
+    /// Who is asked about; all terms are kept without.
+    client: Option<IpAddr>,
+    record: Record<'a>,
+    /// The first directive that matches the client without DNS.
+    settled: Option<Directive<'a>>,
+}
+
+impl<'a> Reading<'a> {
+    /// For one client. Every term is checked, but those that cannot decide about the client are not kept: networks that
+    /// it is not in, which most terms are, and what stands behind a match.
+    pub(crate) fn for_client(ip: IpAddr) -> Self {
+        Self { client: Some(ip), record: Record::default(), settled: None }
     }
 
-    /// As [`Record::parse`]. Networks that a client is not in are checked as all else, but not kept: most terms are
-    /// networks, and cannot decide about this client.
-    pub(crate) fn parse_for(text: &'a [u8], client: Option<IpAddr>) -> Result<Self, Error> {
+    /// What the record comes down to.
+    pub(crate) fn plan(&self) -> Plan<'_> {
+        Plan::new(&self.record, &self.record.directives, self.settled.as_ref())
+    }
+
+    /// Reads a text as [`Record::parse`] does.
+    pub(crate) fn read(&mut self, text: &'a [u8]) -> Result<(), Error> {
         if text.len() > MAX_RECORD {
             return Err(Error::new(ErrorKind::RecordTooLong));
         }
         let terms = terms_of(text).ok_or_else(|| Error::new(ErrorKind::BadVersion))?;
-        let mut record = Self { directives: Vec::with_capacity(USUAL_TERMS), ..Self::default() };
         let mut rest = terms;
         // RFC 7208 §4.6.1: terms = *( 1*SP ( directive / modifier ) ). Reading a term stops at the blank after it.
         while let [first, after @ ..] = rest {
@@ -51,12 +77,12 @@ impl<'a> Record<'a> {
                 continue;
             }
             let start = rest;
-            record.term(&mut rest, client).map_err(|kind| fault(kind, start, text.len() - start.len()))?;
+            self.term(&mut rest).map_err(|kind| fault(kind, start, text.len() - start.len()))?;
         }
-        Ok(record)
+        Ok(())
     }
 
-    fn term(&mut self, rest: &mut &'a [u8], client: Option<IpAddr>) -> Result<(), ErrorKind> {
+    fn term(&mut self, rest: &mut &'a [u8]) -> Result<(), ErrorKind> {
         let qualifier = match **rest {
             [b'+', ..] => Some(Qualifier::Pass),
             [b'-', ..] => Some(Qualifier::Fail),
@@ -73,17 +99,12 @@ impl<'a> Record<'a> {
             rest.split_off_first();
             self.modifier(name, cut_term(rest))
         } else {
-            self.directive((qualifier.unwrap_or_default(), name), rest, client)
+            self.directive(qualifier.unwrap_or_default(), name, rest)
         }
     }
 
     /// A mechanism from its name; `rest` begins with its argument.
-    fn directive(
-        &mut self,
-        (qualifier, name): (Qualifier, &[u8]),
-        rest: &mut &'a [u8],
-        client: Option<IpAddr>,
-    ) -> Result<(), ErrorKind> {
+    fn directive(&mut self, qualifier: Qualifier, name: &[u8], rest: &mut &'a [u8]) -> Result<(), ErrorKind> {
         // RFC 7208 §4.6.1: mechanism names are case-insensitive. Hardly any are in capitals.
         let folded;
         let name = if name.iter().any(u8::is_ascii_uppercase) {
@@ -95,14 +116,14 @@ impl<'a> Record<'a> {
         let mechanism = match name {
             b"ip4" => {
                 let (network, prefix) = network(rest, 32, ip4_network)?;
-                if client.is_some_and(|ip| !v4_covers(network, prefix, ip)) {
+                if self.client.is_some_and(|ip| !v4_covers(network, prefix, ip)) {
                     return Ok(());
                 }
                 Mechanism::Ip4 { network, prefix }
             }
             b"ip6" => {
                 let (network, prefix) = network(rest, 128, ip6_network)?;
-                if client.is_some_and(|ip| !v6_covers(network, prefix, ip)) {
+                if self.client.is_some_and(|ip| !v6_covers(network, prefix, ip)) {
                     return Ok(());
                 }
                 Mechanism::Ip6 { network, prefix }
@@ -124,19 +145,29 @@ impl<'a> Record<'a> {
             b"ptr" => Mechanism::Ptr(optional_target(cut_term(rest))?),
             _ => return Err(ErrorKind::UnknownMechanism),
         };
-        self.directives.push(Directive { qualifier, mechanism });
+        self.keep(Directive { qualifier, mechanism });
         Ok(())
+    }
+
+    fn keep(&mut self, directive: Directive<'a>) {
+        match self.client {
+            Some(_) if self.settled.is_some() => {}
+            Some(ip) if directive.mechanism.matches_address(ip) == Some(true) => {
+                self.settled = Some(directive)
+            }
+            _ => self.record.directives.push(directive),
+        }
     }
 
     fn modifier(&mut self, name: &'a [u8], value: &'a [u8]) -> Result<(), ErrorKind> {
         let slot = if name.eq_ignore_ascii_case(b"redirect") {
-            &mut self.redirect
+            &mut self.record.redirect
         } else if name.eq_ignore_ascii_case(b"exp") {
-            &mut self.explanation
+            &mut self.record.explanation
         } else {
             let (name, value) = (text(name)?, text(value)?);
             check_macros(value, Use::Unknown)?;
-            self.unknown.push(Modifier { name: Cow::Borrowed(name), value: Cow::Borrowed(value) });
+            self.record.unknown.push(Modifier { name: Cow::Borrowed(name), value: Cow::Borrowed(value) });
             return Ok(());
         };
         let target = DomainSpec::parse(value)?;
@@ -157,7 +188,7 @@ fn cut<'a>(rest: &mut &'a [u8], ends: impl Fn(u8) -> bool) -> &'a [u8] {
 }
 
 /// Takes what is left of a term.
-fn cut_term<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
+pub(super) fn cut_term<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
     cut(rest, |b| b == b' ')
 }
 
@@ -185,102 +216,6 @@ fn required_target(argument: &[u8]) -> Result<DomainSpec<'_>, ErrorKind> {
 
 fn optional_target(argument: &[u8]) -> Result<Option<DomainSpec<'_>>, ErrorKind> {
     if argument.is_empty() { Ok(None) } else { required_target(argument).map(Some) }
-}
-
-/// The address and prefix length of `ip4` and `ip6`.
-fn network<T>(
-    rest: &mut &[u8],
-    longest: u8,
-    address: impl FnOnce(&mut &[u8]) -> Option<T>,
-) -> Result<(T, u8), ErrorKind> {
-    rest.split_off_first().filter(|&&b| b == b':').ok_or(ErrorKind::BadArgument)?;
-    let address = address(rest).ok_or(ErrorKind::BadAddress)?;
-    match rest.first() {
-        None | Some(b' ') => Ok((address, longest)),
-        Some(b'/') => {
-            rest.split_off_first();
-            Ok((address, prefix_length(cut_term(rest), longest)?))
-        }
-        Some(_) => Err(ErrorKind::BadAddress),
-    }
-}
-
-/// Takes an ip4-network (RFC 7208 §5.6): four numbers to 255 without leading zeros.
-fn ip4_network(rest: &mut &[u8]) -> Option<Ipv4Addr> {
-    let mut network = u32::from(leading_number(rest)?);
-    for _ in 0..3 {
-        rest.split_off_first().filter(|&&b| b == b'.')?;
-        network = network << 8 | u32::from(leading_number(rest)?);
-    }
-    Some(Ipv4Addr::from_bits(network))
-}
-
-/// Takes an ip6-network (RFC 7208 §5.6), in any of the forms of RFC 4291 §2.2.
-fn ip6_network(rest: &mut &[u8]) -> Option<Ipv6Addr> {
-    let mut groups = [0; 8];
-    let (mut filled, mut gap) = (0, None);
-    if let [b':', b':', after @ ..] = *rest {
-        (gap, *rest) = (Some(0), after);
-    }
-    loop {
-        let start = *rest;
-        let Some(group) = leading_group(rest) else { break };
-        if rest.first() == Some(&b'.') {
-            // RFC 4291 §2.2: the last two groups may be written as an IPv4 address.
-            *rest = start;
-            let [a, b, c, d] = ip4_network(rest)?.octets().map(u16::from);
-            groups.get_mut(filled..filled + 2)?.copy_from_slice(&[a << 8 | b, c << 8 | d]);
-            filled += 2;
-            break;
-        }
-        *groups.get_mut(filled)? = group;
-        filled += 1;
-        match *rest {
-            // RFC 4291 §2.2: the "::" can only appear once.
-            [b':', b':', after @ ..] if gap.is_none() => (gap, *rest) = (Some(filled), after),
-            [b':', after @ ..] if after.first().is_some_and(u8::is_ascii_hexdigit) => *rest = after,
-            _ => break,
-        }
-    }
-    match (gap, groups.len() - filled) {
-        (None, 0) => {}
-        // RFC 4291 §2.2: "::" stands for one or more groups of zeros.
-        (Some(gap), zeros @ 1..) => groups.get_mut(gap..)?.rotate_right(zeros),
-        _ => return None,
-    }
-    Some(Ipv6Addr::from(groups))
-}
-
-/// Takes one to four hexadecimal digits.
-fn leading_group(rest: &mut &[u8]) -> Option<u16> {
-    let (mut group, mut digits) = (0, 0);
-    for &b in rest.iter().take(4) {
-        let Some(digit) = char::from(b).to_digit(16) else { break };
-        group = group << 4 | digit as u16;
-        digits += 1;
-    }
-    *rest = rest.get(digits..)?;
-    (digits > 0).then_some(group)
-}
-
-/// Takes a decimal number from 0 to 255 without leading zeros.
-fn leading_number(rest: &mut &[u8]) -> Option<u8> {
-    let digit = |n: usize| rest.get(n).filter(|b| b.is_ascii_digit()).map(|b| u16::from(b - b'0'));
-    let first = digit(0)?;
-    let (number, digits) = match (digit(1), digit(2)) {
-        (None, _) => (first, 1),
-        (Some(_), _) if first == 0 => return None,
-        (Some(second), None) => (first * 10 + second, 2),
-        (Some(second), Some(third)) => (first * 100 + second * 10 + third, 3),
-    };
-    *rest = rest.get(digits..)?;
-    u8::try_from(number).ok()
-}
-
-/// RFC 7208 §5.6: "0", or digits without a leading zero, within the range.
-fn prefix_length(mut digits: &[u8], longest: u8) -> Result<u8, ErrorKind> {
-    let length = leading_number(&mut digits).filter(|&length| digits.is_empty() && length <= longest);
-    length.ok_or(ErrorKind::BadPrefixLength)
 }
 
 /// Cuts a dual-cidr-length off the end: `/n`, `//n` or `/n//n`. A "/" is a character of macro strings too, so only
