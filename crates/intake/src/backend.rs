@@ -170,6 +170,10 @@ impl Backend for Intake {
         self.verifier(need).await
     }
 
+    fn login_key(&self, username: &str) -> String {
+        crate::login::key(&self.settings(), username)
+    }
+
     async fn login(&self, _link: &mut Link, _client: &Client, identity: &Identity) -> Result<Login, Refusal> {
         self.account(identity)
     }

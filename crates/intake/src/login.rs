@@ -47,18 +47,32 @@ fn account_of(settings: &Settings, username: &str) -> Option<(Mailbox, Destinati
     Some((address, to))
 }
 
+/// The address in the form in which all its spellings are one; none where it is no address of anybody.
+fn canonical(settings: &Settings, username: &str) -> Option<String> {
+    let address: Mailbox = username.parse().ok()?;
+    let localpart = settings.directory.canonical(address.localpart.as_str(), &address.domain)?;
+    Some(format!("{localpart}@{}", address.domain))
+}
+
+/// What failed logins are counted under: all addresses of an account are one, and so are all spellings of an address
+/// that is nobody's, or the count would tell which is which.
+pub(crate) fn key(settings: &Settings, username: &str) -> String {
+    match account_of(settings, username) {
+        Some((_, to)) => format!("account {}", to.account),
+        None => {
+            format!("nobody {}", canonical(settings, username).unwrap_or_else(|| username.to_lowercase()))
+        }
+    }
+}
+
 impl Intake {
     fn known(&self, settings: &Settings, username: &str) -> Result<Known, Refusal> {
-        let parsed: Option<Mailbox> = username.parse().ok();
-        let canonical = parsed.and_then(|address| {
-            let localpart = settings.directory.canonical(address.localpart.as_str(), &address.domain)?;
-            Some(format!("{localpart}@{}", address.domain))
-        });
         let account = match account_of(settings, username) {
             Some((_, to)) => self.stored(&to.account)?.map(|credentials| (to, credentials)),
             None => None,
         };
-        Ok(Known { canonical: canonical.unwrap_or_else(|| username.to_owned()), account })
+        let canonical = canonical(settings, username).unwrap_or_else(|| username.to_owned());
+        Ok(Known { canonical, account })
     }
 
     /// What the store keeps of an account's password; none where there is no account or no password yet.

@@ -327,3 +327,35 @@ async fn what_was_found_out_stands_in_the_message_and_in_its_record() {
     assert_eq!(message.facts.validations.from, store::Validation::Strict);
     assert_eq!(message.facts.subject, "hi");
 }
+
+#[test]
+fn failed_logins_are_counted_by_account_and_nobody_is_told_who_has_one() {
+    let world = world(None, AccountRules::default());
+    let mut directory = Directory::new();
+    let domain = |name: &str| name.parse().unwrap();
+    let to = |account: &str| Destination { account: account.into(), mailbox: "Inbox".into() };
+    directory.add_domain(domain("a.example"), LocalDomain { separators: vec!['+'], case_sensitive: false });
+    directory.add_domain(domain("c.example"), LocalDomain::default());
+    directory.add_address("ann", domain("a.example"), to("ann"));
+    directory.add_address("sales", domain("a.example"), to("ann"));
+    directory.add_catch_all(domain("c.example"), to("bob"));
+    let settings = world.intake.settings();
+    world.intake.set_settings(Settings { directory, ..Settings::clone(&settings) });
+    let same = [
+        &["ann@a.example", "ANN@A.EXAMPLE", "ann+1@a.example", "Ann+2@a.example", "sales+x@a.example"][..],
+        &["x@c.example", "anybody@c.example", "y+z@C.example"],
+        // Not there, and counted no differently.
+        &["eve@a.example", "Eve@A.example", "eve+1@a.example", "eve+2@a.example"],
+        &["joe@elsewhere.example", "JOE@elsewhere.example"],
+        &["ann", "ANN"],
+        &["account ann"],
+    ];
+    let keys = same.map(|names| {
+        let mut keys: Vec<_> = names.iter().map(|name| world.intake.login_key(name)).collect();
+        keys.dedup();
+        assert_eq!(keys.len(), 1, "{names:?}: {keys:?}");
+        keys.remove(0)
+    });
+    let all: std::collections::HashSet<_> = keys.iter().collect();
+    assert_eq!(all.len(), same.len(), "{keys:?}");
+}

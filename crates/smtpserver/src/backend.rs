@@ -45,6 +45,12 @@ pub trait Backend: Send + Sync + 'static {
         need: Need,
     ) -> impl Future<Output = Result<Verifier, Refusal>> + Send;
 
+    /// The name under which failed logins of `username` are counted: one for all spellings that lead to the same secret,
+    /// or guesses would be spread over them. It must not be easier to find for a user who exists.
+    fn login_key(&self, username: &str) -> String {
+        username.to_lowercase()
+    }
+
     /// Who `identity`, just proved, is here; or why it may not log in after all.
     fn login(
         &self,

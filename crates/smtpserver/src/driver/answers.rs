@@ -57,7 +57,8 @@ impl<B: Backend, T: Transport> Connection<B, T> {
     async fn secret(&mut self, ask: AskSecret) -> Answer {
         let (need, reply) = ask.split();
         let Some(context) = &mut self.context else { return reply.refuse(internal()) };
-        if let Some(account) = account(&need) {
+        if let Some(username) = username(&need) {
+            let account = self.shared.backend.login_key(username);
             // Other connections have tried, too: what counts is the account and where they come from.
             let Some(failures) = self.shared.gate.may_log_in(self.session.client().ip(), &account, now())
             else {
@@ -80,10 +81,10 @@ impl<B: Backend, T: Transport> Connection<B, T> {
         let client = self.session.client();
         match self.shared.backend.login(context, client, identity).await {
             Ok(login) => {
-                let username = identity.username.to_lowercase();
-                self.shared.gate.login_succeeded(client.ip(), &username, now());
+                let account = self.shared.backend.login_key(&identity.username);
+                self.shared.gate.login_succeeded(client.ip(), &account, now());
                 self.shared.metrics.login(identity.mechanism.name(), "ok");
-                tracing::Span::current().record("username", &*username);
+                tracing::Span::current().record("username", identity.username.to_lowercase());
                 ask.accept(login)
             }
             Err(refusal) => ask.refuse(self.held_back(refusal).await),
@@ -93,15 +94,15 @@ impl<B: Backend, T: Transport> Connection<B, T> {
     /// Tells of a failed login whoever has to know.
     pub(super) fn login_failed(&mut self, failure: &LoginFailure) {
         let ip = self.session.client().ip();
-        let username = failure.username.as_deref().map(str::to_lowercase);
         if failure.reason.counts() {
-            self.shared.gate.login_failed(ip, username.as_deref(), now());
+            let account = failure.username.as_deref().map(|username| self.shared.backend.login_key(username));
+            self.shared.gate.login_failed(ip, account.as_deref(), now());
         }
         let mechanism = failure.mechanism.map_or("", Mechanism::name);
         self.shared.metrics.login(mechanism, failure.reason.label());
         // What stands where the name should be may be a password: only who looks closely gets to see it.
         info!(%ip, mechanism, result = failure.reason.label(), "failed login");
-        debug!(username, "failed login");
+        debug!(username = failure.username.as_deref().map(str::to_lowercase), "failed login");
         if let Some(context) = &mut self.context {
             self.shared.backend.login_failed(context, self.session.client(), failure);
         }
@@ -147,11 +148,11 @@ impl<B: Backend, T: Transport> Connection<B, T> {
     }
 }
 
-/// The account that a question is about, as failures are counted.
-fn account(need: &Need) -> Option<String> {
+/// The user whose password a question is about.
+fn username(need: &Need) -> Option<&str> {
     match need {
         Need::Password { username, .. } | Need::Scram { username, .. } | Need::CramMd5 { username } => {
-            Some(username.to_lowercase())
+            Some(username)
         }
         Need::Certificate { .. } => None,
     }

@@ -125,6 +125,12 @@ impl Backend for TestBackend {
         })
     }
 
+    /// What follows a `+` does not make another user.
+    fn login_key(&self, username: &str) -> String {
+        let (name, domain) = username.split_once('@').unwrap_or((username, ""));
+        format!("{}@{domain}", name.split('+').next().unwrap_or_default())
+    }
+
     async fn login(&self, (): &mut (), _: &Client, identity: &Identity) -> Result<Login, Refusal> {
         if identity.username == "disabled@localhost" {
             return Err(Refusal::with(replies::ACCOUNT_DISABLED, "closed for the holidays"));
