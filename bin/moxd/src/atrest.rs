@@ -1,5 +1,5 @@
-//! The verbs about mail at rest. They run where the store is open: in this process, or in the server, which then has
-//! the client's terminal and files at the other end of its console.
+//! The verbs about mail at rest. They run where the store is open: in the server, or in the keeper, which have the
+//! verb's terminal and files at the other end of their console.
 
 use crate::console::{Console, ImportReader, Incoming};
 use crate::export::export;

@@ -48,6 +48,14 @@ pub(crate) enum Verb {
     Serve,
     /// Run a server for development on loopback, with nothing to prepare
     Localserve(Localserve),
+    /// Have a data directory open for another verb, which is at the other end of standard input
+    #[command(hide = true)]
+    Keep {
+        /// The data directory
+        data: PathBuf,
+        /// Whose it is to be
+        user: Option<String>,
+    },
     /// Check the configuration, or print an example
     #[command(subcommand)]
     Config(ConfigVerb),

@@ -1,16 +1,15 @@
 //! Verbs about mail at rest, as the command line sees them: they ask the running server through its control socket, or
-//! open the data directory themselves where no server runs.
+//! a keeper of their own where no server runs.
 
 use crate::cli::{Cli, MailFormat};
 use crate::console::{Console, Local, NoSource};
 use crate::mailfiles::{Maildir, Mbox};
 use crate::request::Request;
-use crate::{atrest, ctl, wiring};
+use crate::{ctl, keeper, system, wiring};
 use anyhow::{Context, Result, bail, ensure};
-use config::Config;
+use config::{Config, Server};
 use std::io::{BufRead, IsTerminal, Write};
-use std::path::{Path, PathBuf};
-use store::Store;
+use std::path::Path;
 use zeroize::Zeroizing;
 
 /// Folders of a data directory, at least one of which is left of a damaged one.
@@ -33,35 +32,31 @@ pub(crate) fn is_configured(cli: &Cli, account: &str) -> Result<bool> {
     Ok(config(cli)?.domains.accounts.contains_key(account))
 }
 
-/// The data directory that the configuration names.
-fn data_dir(cli: &Cli) -> Result<PathBuf> {
-    Ok(config(cli)?.server.data_dir)
+/// Does what is asked in the data directory of this configuration, by whoever has it.
+fn carry_out(server: &Server, request: &Request, console: &mut dyn Console) -> Result<()> {
+    carry_out_in(&server.data_dir, server.user.as_deref(), request, console)
 }
 
-/// Does what is asked in a data directory, by whoever has it.
-fn carry_out(data: &Path, request: Request, console: &mut dyn Console) -> Result<()> {
-    if ctl::ask(data, &request, console)?.is_some() {
+/// The same in any data directory; it is `user` whose it is, if that is known.
+fn carry_out_in(data: &Path, user: Option<&str>, request: &Request, console: &mut dyn Console) -> Result<()> {
+    if ctl::ask(data, request, console)?.is_some() {
         return Ok(());
     }
     if request.needs_server() {
         bail!("no server runs on {}", data.display());
     }
     ensure!(data.is_dir(), "there is no data directory {}", data.display());
-    let store = Store::open(data, store::Options::default())
-        .with_context(|| format!("open the data directory {}", data.display()))?;
-    let result = atrest::run(&store, request, wiring::now(), console);
-    store.close();
-    result
+    keeper::ask(data, user, request, console)
 }
 
 /// Asks and prints the answer.
 pub(crate) fn ask(cli: &Cli, request: Request) -> Result<()> {
-    ask_in(&data_dir(cli)?, request)
+    carry_out(&config(cli)?.server, &request, &mut no_files())
 }
 
-/// Asks whoever has this data directory.
-fn ask_in(data: &Path, request: Request) -> Result<()> {
-    carry_out(data, request, &mut Local::new(Path::new("."), NoSource))
+/// For verbs with nothing but a terminal.
+fn no_files() -> Local<NoSource> {
+    Local::new(Path::new("."), NoSource)
 }
 
 /// Verifies a data directory. A folder that is none is not made one, and not called whole.
@@ -73,15 +68,16 @@ pub(crate) fn verify(data: &Path, json: bool) -> Result<()> {
         data.display(),
         PARTS.join(", no ")
     );
-    ask_in(data, Request::Verify { json })
+    carry_out_in(data, None, &Request::Verify { json }, &mut no_files())
 }
 
 /// Makes a copy of the data directory. The path is made absolute here: the server may run elsewhere.
 pub(crate) fn backup(cli: &Cli, dir: &Path) -> Result<()> {
     let dir = std::path::absolute(dir)?;
-    let data = std::path::absolute(data_dir(cli)?)?;
+    let server = config(cli)?.server;
+    let data = std::path::absolute(&server.data_dir)?;
     ensure!(!dir.starts_with(&data), "{} is in the data directory: name a folder elsewhere", dir.display());
-    ask_in(&data, Request::Backup { dir })
+    carry_out(&server, &Request::Backup { dir }, &mut no_files())
 }
 
 /// Writes the mail of an account below a folder, or to a file.
@@ -94,29 +90,29 @@ pub(crate) fn export(cli: &Cli, format: MailFormat, account: &str, path: &Path) 
         }
     };
     let request = Request::Export { format, account: account.to_owned(), name };
-    carry_out(&data_dir(cli)?, request, &mut Local::new(folder, NoSource))
+    carry_out(&config(cli)?.server, &request, &mut Local::new(folder, NoSource))
 }
 
 /// Reads mail into a mailbox.
 pub(crate) fn import(cli: &Cli, format: MailFormat, account: &str, mailbox: &str, path: &Path) -> Result<()> {
     let config = config_with(cli, account)?;
     let request = Request::Import { account: account.to_owned(), mailbox: mailbox.to_owned() };
-    let data = config.server.data_dir;
+    let server = config.server;
     let here = Path::new(".");
     match format {
         // How much will come is not known, so no progress is shown.
         MailFormat::Mbox if path == Path::new("-") => {
-            carry_out(&data, request, &mut Local::new(here, Mbox::new(std::io::stdin().lock())?))
+            carry_out(&server, &request, &mut Local::new(here, Mbox::new(std::io::stdin().lock())?))
         }
         MailFormat::Maildir => {
             let source = Maildir::open(path)?;
             let total = source.len();
-            carry_out(&data, request, &mut Local::importing(here, source, total))
+            carry_out(&server, &request, &mut Local::importing(here, source, total))
         }
         MailFormat::Mbox => {
             let source = Mbox::open(path)?;
             let total = std::fs::metadata(path)?.len();
-            carry_out(&data, request, &mut Local::importing(here, source, total))
+            carry_out(&server, &request, &mut Local::importing(here, source, total))
         }
     }
 }
@@ -128,9 +124,8 @@ pub(crate) fn set_password(cli: &Cli, account: &str) -> Result<()> {
     let password = sasl::Password::chosen(&text).map_err(|error| anyhow::anyhow!("{error}"))?;
     let secrets = intake::credentials(&password, wiring::random).into();
     let request = Request::SetCredentials { account: account.to_owned(), secrets };
-    let data = config.server.data_dir;
-    std::fs::create_dir_all(&data).with_context(|| format!("make {}", data.display()))?;
-    carry_out(&data, request, &mut Local::new(Path::new("."), NoSource))
+    system::make_private_folder(&config.server.data_dir)?;
+    carry_out(&config.server, &request, &mut no_files())
 }
 
 /// The first line of standard input; at a terminal asked for twice, without showing it.

@@ -75,9 +75,7 @@ pub(crate) fn ask(data: &Path, request: &Request, console: &mut dyn Console) -> 
             return Err(e).with_context(|| format!("connect to the running server at {}", path.display()));
         }
     };
-    let line = serde_json::json!({ "version": VERSION, "request": request });
-    stream.write_all(format!("{line}\n").as_bytes()).context("write to the control socket")?;
-    frames::relay(&mut stream, console)?;
+    put(&mut stream, request, console)?;
     if matches!(request, Request::Stop) {
         // The server has agreed; it leaves the connection open until it is gone, and then the data is free.
         stream.set_read_timeout(Some(IDLE))?;
@@ -86,13 +84,24 @@ pub(crate) fn ask(data: &Path, request: &Request, console: &mut dyn Console) -> 
     Ok(Some(()))
 }
 
+/// Puts a request to whoever is at the other end, and does at the console what the answer says.
+pub(crate) fn put(stream: &mut UnixStream, request: &Request, console: &mut dyn Console) -> Result<()> {
+    let line = serde_json::json!({ "version": VERSION, "request": request });
+    stream.write_all(format!("{line}\n").as_bytes()).context("write to the control socket")?;
+    frames::relay(stream, console)
+}
+
+/// Does not wait for ever for a client that says nothing.
+pub(crate) fn limit(stream: &UnixStream) -> std::io::Result<()> {
+    stream.set_read_timeout(Some(IDLE))?;
+    stream.set_write_timeout(Some(IDLE))
+}
+
 /// Serves one client with `handle`, which runs where it may block.
 pub(crate) fn serve(
     stream: UnixStream,
     handle: impl FnOnce(Request, &mut dyn Console) -> Result<()>,
 ) -> Result<()> {
-    stream.set_read_timeout(Some(IDLE))?;
-    stream.set_write_timeout(Some(IDLE))?;
     // The request is read octet by octet past its buffer: what follows it belongs to the frames.
     let mut reader = BufReader::with_capacity(1, stream.try_clone()?);
     let mut line = Vec::new();

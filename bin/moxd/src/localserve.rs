@@ -1,7 +1,7 @@
 //! Developer mode: a folder with everything a server needs, made at the first start.
 
 use crate::cli::{Localserve, Wrong};
-use crate::ctl;
+use crate::{ctl, system};
 use anyhow::{Context, Result, ensure};
 use rcgen::{CertificateParams, DnType, KeyPair, PKCS_ECDSA_P256_SHA256, SanType};
 use ring::rand::SystemRandom;
@@ -50,8 +50,8 @@ pub(crate) fn prepare(arguments: &Localserve, now: SystemTime) -> Result<PathBuf
         "a server runs in {} already: stop it, or name another --dir",
         dir.display()
     );
-    make_folder(&data)?;
     make_folder(&config)?;
+    system::make_private_folder(&data)?;
     if !config.join("localhost.key").exists() || !config.join("localhost.crt").exists() {
         certificate(&config, arguments.ip, now)?;
     }

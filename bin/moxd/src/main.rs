@@ -7,6 +7,7 @@ mod console;
 mod ctl;
 mod export;
 mod frames;
+mod keeper;
 mod localserve;
 mod logging;
 mod mailfiles;
@@ -70,6 +71,7 @@ fn run(cli: Cli) -> Result<()> {
             let config = wiring::load(&path)?;
             serve::serve(&cli, &path, config, intake::Mode::Develop)
         }
+        Verb::Keep { data, user } => keeper::keep(data, user.as_deref()),
         Verb::Config(verb) => config_verb(&cli, verb),
         Verb::Setaccountpassword { account } => client::set_password(&cli, account),
         Verb::Ctl(verb) => client::ask(

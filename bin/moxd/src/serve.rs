@@ -81,8 +81,7 @@ async fn run(path: &Path, config: Config, mode: Mode, logging: Logging) -> Resul
     // Ports below 1024 and keys need root; nothing after this does.
     let (opened, certificates) = open(&server, mode)?;
     monitoring::start(server.metrics).await?;
-    std::fs::create_dir_all(&server.data_dir)
-        .with_context(|| format!("make {}", server.data_dir.display()))?;
+    system::make_private_folder(&server.data_dir)?;
     let settings = wiring::settings(&server, &domains, mode)?;
     if let Some(user) = &server.user {
         system::become_user(user, &server.data_dir)?;
@@ -197,6 +196,7 @@ fn open(server: &Server, mode: Mode) -> Result<(Vec<Opened>, tls::Listeners)> {
 }
 
 fn open_store(data: &Path) -> Result<Store> {
+    system::keep_files_private();
     let mut bar = crate::console::Bar::new();
     let progress = move |progress: store::Progress| bar.show(progress.done, progress.total);
     let progress = std::sync::Mutex::new(progress);
@@ -320,6 +320,7 @@ impl Control {
             };
             let served = stream
                 .set_nonblocking(false)
+                .and_then(|()| ctl::limit(&stream))
                 .map_err(Into::into)
                 .and_then(|()| ctl::serve(stream, |request, console| handle(request, console)));
             if stops && let Ok(held) = held {

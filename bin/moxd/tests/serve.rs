@@ -6,7 +6,7 @@ mod common;
 
 use common::client::Smtp;
 use common::names::Names;
-use common::run::{Ended, MOXD, moxd, moxd_reading};
+use common::run::{Ended, MOXD, moxd, moxd_reading, run};
 use common::server::{Process, SMTP, SUBMISSION, SUBMISSIONS, text};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -15,7 +15,7 @@ use std::fs;
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -397,7 +397,7 @@ fn does_not_start_with_what_cannot_work() {
     assert!(why.starts_with("read /nowhere/moxd.toml: "), "{why}");
     let mut command = Command::new(MOXD);
     command.arg("serve").current_dir(site.folder.path().join("config"));
-    let why = common::run::run(command, b"").failed();
+    let why = run(command, b"").failed();
     assert!(why.contains("config/moxd.toml") && why.contains("--config FILE"), "{why}");
 }
 
@@ -450,4 +450,100 @@ fn root_becomes_another_user_for_good() {
     assert_eq!(site.subjects("alice").len(), 1);
     process.signal("TERM");
     assert_eq!(process.end(), Some(0));
+}
+
+/// The files and folders at and below a path, with their metadata.
+fn all_below(path: PathBuf) -> Vec<(PathBuf, fs::Metadata)> {
+    let meta = fs::symlink_metadata(&path).unwrap();
+    let inner: Vec<_> = match meta.is_dir() {
+        true => fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()).collect(),
+        false => Vec::new(),
+    };
+    [(path, meta)].into_iter().chain(inner.into_iter().flat_map(all_below)).collect()
+}
+
+#[track_caller]
+fn nobody_else_reads(path: PathBuf) {
+    let all = all_below(path);
+    assert!(all.len() > 3, "{all:?}");
+    for (path, meta) in all {
+        assert_eq!(meta.permissions().mode() & 0o077, 0, "{}", path.display());
+    }
+}
+
+impl Site {
+    /// A verb, or the server, under the umask that is usual.
+    fn usual(&self, verb: &[&str]) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", "umask 022; exec \"$0\" \"$@\"", MOXD]).args(self.arguments(verb));
+        command
+    }
+}
+
+#[test]
+fn mail_is_nobody_elses_to_read() {
+    let site = Site::new("data_dir = \"../var/data\"");
+    let data = site.path("var/data");
+    // Whoever comes first makes the folder.
+    run(site.usual(&["setaccountpassword", "alice"]), b"correct horse\n").done();
+    nobody_else_reads(data.clone());
+    let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(site.path("var")), 0o755, "only the data is private");
+    fs::remove_dir_all(&data).unwrap();
+    let mut process = Process::start(site.usual(&["serve"]).stdin(Stdio::null()));
+    process.wait_for("ready");
+    let mut client = site.smtp();
+    let large = [message("large"), "a line of a large message\r\n".repeat(40_000).into_bytes()].concat();
+    client.deliver("you@client.example", &["alice@localhost"], &large);
+    client.deliver("you@client.example", &["alice@localhost"], &message("small"));
+    nobody_else_reads(data.clone());
+    let check = |backup: &str, export: &str| {
+        run(site.usual(&["backup", &text(&site.path(backup))]), b"").done();
+        nobody_else_reads(site.path(backup));
+        // What is exported is whose who exports it, and as they like it.
+        run(site.usual(&["export", "mbox", "alice", &text(&site.path(export))]), b"").done();
+        assert_eq!(mode(site.path(export)), 0o644);
+    };
+    check("backup-1", "mbox-1");
+    process.signal("TERM");
+    assert_eq!(process.end(), Some(0));
+    check("backup-2", "mbox-2");
+    nobody_else_reads(data);
+}
+
+#[test]
+fn what_root_begins_the_user_of_the_server_goes_on_with() {
+    if !nix::unistd::geteuid().is_root() {
+        println!("skipped: only root can become another user");
+        return;
+    }
+    let site = Site::new("user = \"nobody\"");
+    fs::set_permissions(site.folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let nobody = nix::unistd::User::from_name("nobody").unwrap().unwrap().uid.as_raw();
+    let is_nobodys = || {
+        for (path, meta) in all_below(site.path("data")) {
+            assert_eq!(meta.uid(), nobody, "{}", path.display());
+        }
+    };
+    site.set_password("alice", "correct horse").done();
+    is_nobodys();
+    // Mail that only root can read, from where nobody else can look.
+    fs::create_dir(site.path("root")).unwrap();
+    fs::set_permissions(site.path("root"), fs::Permissions::from_mode(0o700)).unwrap();
+    let (source, out) = (text(&site.path("root/mbox")), text(&site.path("root/out")));
+    fs::write(&source, "From a@b.example Tue Nov  3 15:04:05 2026\nSubject: old\n\nhello\n\n").unwrap();
+    site.verb(&["import", "mbox", "alice", "Old", &source]).done();
+    site.verb(&["export", "maildir", "alice", &out]).done();
+    assert_eq!(fs::read_dir(site.path("root/out/Old/cur")).unwrap().count(), 1);
+    // This one knows no configuration.
+    moxd(["verifydata", &text(&site.path("data"))]).done();
+    is_nobodys();
+
+    let mut process = site.start();
+    let mut client = site.submission();
+    assert!(client.auth("PLAIN", "alice@localhost", "correct horse").starts_with("235 "));
+    process.signal("TERM");
+    assert_eq!(process.end(), Some(0));
+    assert_eq!(site.subjects("alice"), [("Old".to_owned(), "old".to_owned())]);
+    is_nobodys();
 }
