@@ -23,6 +23,7 @@
 
 mod error;
 mod join;
+mod lookup;
 mod name;
 mod record;
 mod resolver;
@@ -31,12 +32,10 @@ pub mod zone;
 
 pub use error::{LookupError, LookupErrorKind, NameError, NameErrorKind};
 pub use join::join_all;
+pub use lookup::{Lookup, Outcome, Question, Resolver};
 pub use name::{Domain, Host, MAX_LABEL, MAX_LABELS, MAX_NAME, Name};
 pub use record::{Kind, Mx, Record, Tlsa};
-pub use resolver::{
-    Answer, Lookup, Outcome, Question, Resolver, Security, addresses, ipv4, ipv6, mx, pointers, reverse_name,
-    tlsa, txt,
-};
+pub use resolver::{Answer, Security, addresses, ipv4, ipv6, mx, pointers, reverse_name, tlsa, txt};
 
 #[doc(hidden)]
 pub mod fuzzing;

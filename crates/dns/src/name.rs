@@ -82,26 +82,30 @@ impl FromStr for Name {
         }
         // One pass without an iterator of labels: names are read for every question that a message asks.
         let (mut label, mut printable, mut upper) = (0, true, false);
-        for &b in text.as_bytes().iter().chain(b".") {
-            if b != b'.' {
+        for b in text.bytes() {
+            if b == b'.' {
+                check_label(label)?;
+                label = 0;
+            } else {
                 label += 1;
                 printable &= matches!(b, b' '..=b'~');
                 upper |= b.is_ascii_uppercase();
-                continue;
             }
-            if label == 0 {
-                return Err(NameError::new(NameErrorKind::EmptyLabel));
-            }
-            // RFC 1035 §3.1: labels are 63 octets or less.
-            if label > MAX_LABEL {
-                return Err(NameError::new(NameErrorKind::LabelTooLong));
-            }
-            if !printable {
-                return Err(NameError::new(NameErrorKind::BadCharacter));
-            }
-            label = 0;
+        }
+        check_label(label)?;
+        if !printable {
+            return Err(NameError::new(NameErrorKind::BadCharacter));
         }
         Ok(Self(if upper { Arc::from(text.to_ascii_lowercase()) } else { Arc::from(text) }))
+    }
+}
+
+fn check_label(octets: usize) -> Result<(), NameError> {
+    match octets {
+        0 => Err(NameError::new(NameErrorKind::EmptyLabel)),
+        1..=MAX_LABEL => Ok(()),
+        // RFC 1035 §3.1: labels are 63 octets or less.
+        _ => Err(NameError::new(NameErrorKind::LabelTooLong)),
     }
 }
 

@@ -73,7 +73,7 @@ impl<'q> Checker<'q> {
         if plan.asks_dns() {
             self.follow(plan, here).await.map_err(in_record)
         } else {
-            Ok(self.decide(plan, plan.settled, here))
+            Ok(self.decide(&plan, plan.settled, here))
         }
     }
 
@@ -96,7 +96,7 @@ impl<'q> Checker<'q> {
                     Upcoming { directives: rest, redirect: plan.redirect, place: here, query, sender };
                 let matched = self.matches(&directive.mechanism, &upcoming).await;
                 if matched.map_err(|error| error.at_term(directive))? {
-                    return Ok(self.decide(plan, Some(directive), here));
+                    return Ok(self.decide(&plan, Some(directive), here));
                 }
             }
             match plan.redirect {
@@ -104,7 +104,7 @@ impl<'q> Checker<'q> {
                     let redirected = self.redirect(target, here).await;
                     redirected.map_err(|error| error.at_term(format_args!("redirect={target}")))
                 }
-                None => Ok(self.decide(plan, plan.settled, here)),
+                None => Ok(self.decide(&plan, plan.settled, here)),
             }
         })
     }
@@ -120,7 +120,7 @@ impl<'q> Checker<'q> {
     }
 
     /// The end of a record: at a directive, or without a match.
-    fn decide(&mut self, plan: Plan<'_>, directive: Option<&Directive<'_>>, here: &Place<'_>) -> Outcome {
+    fn decide(&mut self, plan: &Plan<'_>, directive: Option<&Directive<'_>>, here: &Place<'_>) -> Outcome {
         // RFC 7208 §4.7: neutral, if none of the mechanisms match.
         let outcome = directive.map_or(Outcome::Neutral, |directive| directive.qualifier.outcome());
         // RFC 7208 §6.2: an include's own exp is not used.

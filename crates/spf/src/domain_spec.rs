@@ -111,7 +111,7 @@ fn has_macros(text: &str) -> bool {
 /// Why DNS cannot be asked for what a domain-spec expands to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unusable {
-    /// Not a name: an empty or long label, a blank.
+    /// Not a name: an empty or long label.
     Malformed,
     /// The sender's local part is in it, and is not ASCII.
     NotAscii,

@@ -115,15 +115,13 @@ impl<'q> Lookups<'q> {
         let known = self.ahead.iter().position(|ahead| ahead.kind == kind && ahead.name == *name);
         let lookup = match known {
             Some(index) => self.ahead.swap_remove(index).lookup,
-            None => self.dns.lookup(Question { name, kind }),
+            None => match self.dns.lookup(Question { name, kind }) {
+                Lookup::Ready(Some(outcome)) => return self.take(outcome),
+                waiting => waiting,
+            },
         };
-        match lookup {
-            Lookup::Ready(Some(outcome)) => self.take(outcome),
-            waiting => {
-                let outcome = self.wait(waiting, (name, kind), next).await;
-                self.take(outcome)
-            }
-        }
+        let outcome = self.wait(lookup, (name, kind), next).await;
+        self.take(outcome)
     }
 
     /// The records of an answer, its verdict noted.

@@ -6,7 +6,7 @@ mod common;
 use common::{Delayed, wait};
 use dns::Domain;
 use dns::zone::{Zone, ready};
-use moxd_spf::{Limits, Mechanism, Query, Record, check, fuzzing};
+use moxd_spf::{Cache, Limits, Mechanism, Query, Record, check, fuzzing};
 use proptest::prelude::*;
 use std::net::Ipv6Addr;
 
@@ -88,9 +88,9 @@ proptest! {
         fuzzing::spf_check(&data);
     }
 
-    /// Waiting, and so looking ahead, never changes what is found or counted.
+    /// Neither waiting, and so looking ahead, nor a cache ever changes what is found or counted.
     #[test]
-    fn delays_change_nothing(records in prop::collection::vec(record(), 3), addresses in "[abc]{0,3}") {
+    fn delays_and_caches_change_nothing(records in prop::collection::vec(record(), 3), addresses in "[abc]{0,3}") {
         let quote = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
         let mut text: String =
             ["a", "b", "c"].iter().zip(&records).map(|(name, r)| format!("{name}.test. TXT \"{}\"\n", quote(r))).collect();
@@ -103,7 +103,11 @@ proptest! {
         let query = Query::new("192.0.2.1".parse().unwrap()).mail_from("alice", &domain);
         let at_once = ready(check(&zone, &query, Limits::default()));
         let delayed = Delayed::new(&zone);
-        prop_assert_eq!(wait(check(&delayed, &query, Limits::default())).0, at_once);
+        prop_assert_eq!(&wait(check(&delayed, &query, Limits::default())).0, &at_once);
+        let cache = Cache::new(10);
+        for _ in 0..2 {
+            prop_assert_eq!(&ready(check(&zone, &query.cache(&cache), Limits::default())), &at_once);
+        }
     }
 }
 

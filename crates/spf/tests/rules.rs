@@ -130,6 +130,20 @@ fn every_rule_holds() {
     assert!(played > 250, "only {played} queries found");
 }
 
+/// Queries of the cases are split at blanks, so this one stands here.
+#[test]
+fn a_quoted_local_part_may_bring_a_blank() {
+    let zone =
+        Zone::parse("example.test. TXT \"v=spf1 exists:%{l}.x.test -all\"\n\"a b.x.test.\" A 127.0.0.2")
+            .unwrap();
+    let domain: Domain = "example.test".parse().unwrap();
+    let judge = |localpart| {
+        let query = Query::new("192.0.2.1".parse().unwrap()).mail_from(localpart, &domain);
+        ready(check(&zone, &query, Limits::default())).result.as_str()
+    };
+    assert_eq!((judge("A b"), judge("a"), judge("a\tb")), ("pass", "fail", "fail"));
+}
+
 #[test]
 fn helo_can_be_judged_beside_mail_from() {
     let zone = Zone::parse("mail.test. TXT \"v=spf1 +all\"\nhelo.test. TXT \"v=spf1 -all\"").unwrap();
