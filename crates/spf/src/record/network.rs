@@ -84,14 +84,14 @@ fn leading_group(rest: &mut &[u8]) -> Option<u16> {
 
 /// Takes a decimal number from 0 to 255 without leading zeros.
 fn leading_number(rest: &mut &[u8]) -> Option<u8> {
-    let digit = |n: usize| rest.get(n).filter(|b| b.is_ascii_digit()).map(|b| u16::from(b - b'0'));
-    let first = digit(0)?;
-    let (number, digits) = match (digit(1), digit(2)) {
-        (None, _) => (first, 1),
-        (Some(_), _) if first == 0 => return None,
-        (Some(second), None) => (first * 10 + second, 2),
-        (Some(second), Some(third)) => (first * 100 + second * 10 + third, 3),
-    };
+    let (mut number, mut digits) = (0_u16, 0);
+    for &b in rest.iter().take(4).take_while(|b| b.is_ascii_digit()) {
+        number = number * 10 + u16::from(b - b'0');
+        digits += 1;
+    }
+    if digits == 0 || (digits > 1 && rest.first() == Some(&b'0')) {
+        return None;
+    }
     *rest = rest.get(digits..)?;
     u8::try_from(number).ok()
 }
