@@ -22,7 +22,7 @@ pub struct Evaluation {
     pub reason: Option<Error>,
     /// Terms that asked DNS; never more than the limit.
     pub lookups: usize,
-    /// Questions that were answered with nothing; one more than the limit if that ended the evaluation.
+    /// Terms whose questions were answered with nothing; one more than the limit if that ended the evaluation.
     pub void_lookups: usize,
     pub(crate) explanation: Option<Explanation>,
 }

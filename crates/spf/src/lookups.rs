@@ -72,7 +72,7 @@ impl<'q> Lookups<'q> {
         self.terms
     }
 
-    /// Questions answered with nothing so far.
+    /// Terms whose questions were answered with nothing so far.
     pub(crate) fn voids(&self) -> usize {
         self.voids
     }
@@ -92,20 +92,26 @@ impl<'q> Lookups<'q> {
         Ok(())
     }
 
-    /// Asks for a term: an answer with nothing counts as a void lookup.
+    /// Counts a term as a void lookup; called once for a term at most.
+    pub(crate) fn count_void(&mut self) -> Result<(), Error> {
+        self.voids += 1;
+        // RFC 7208 §4.6.4: exceeding the limit of void lookups produces a permerror.
+        if self.voids > self.limits.void_lookups {
+            return Err(Error::new(ErrorKind::TooManyVoidLookups));
+        }
+        Ok(())
+    }
+
+    /// Asks the first question of a term: an answer with nothing makes the term a void lookup.
     pub(crate) async fn ask(&mut self, name: &Name, kind: Kind, next: Next<'_>) -> Result<Found, Error> {
         let found = self.ask_uncounted(name, kind, next).await?;
         if found.is_empty() {
-            self.voids += 1;
-            // RFC 7208 §4.6.4: exceeding the limit of void lookups produces a permerror.
-            if self.voids > self.limits.void_lookups {
-                return Err(Error::new(ErrorKind::TooManyVoidLookups));
-            }
+            self.count_void()?;
         }
         Ok(found)
     }
 
-    /// Asks a question; nothing is counted.
+    /// Asks a question; nothing is counted, so the only fault is that of DNS.
     pub(crate) async fn ask_uncounted(
         &mut self,
         name: &Name,

@@ -2,7 +2,7 @@
 
 use crate::checker::{Checker, Place, without_record};
 use crate::domain_spec::Unusable;
-use crate::lookups::{Next, Upcoming, address_kind};
+use crate::lookups::{Found, Next, Upcoming, address_kind};
 use crate::record::{DualPrefix, Mechanism, v4_covers, v6_covers};
 use crate::{DomainSpec, Error, ErrorKind, Outcome};
 use dns::{Kind, Mx, Name, Record, reverse_name};
@@ -10,6 +10,15 @@ use std::net::IpAddr;
 
 /// RFC 7208 §4.6.4: hosts of one `mx`, and names of one `ptr` or `p` macro, whose addresses may be asked for.
 pub const MAX_NAMES: usize = 10;
+
+/// What becomes of a host whose addresses DNS fails to tell.
+#[derive(Clone, Copy)]
+enum Failing {
+    /// RFC 7208 §5: a DNS error is a temperror.
+    IsFatal,
+    /// RFC 7208 §5.5: a DNS error while looking up an address: that name is skipped.
+    IsSkipped,
+}
 
 impl Mechanism<'_> {
     /// Does it take DNS to tell whether it matches?
@@ -72,7 +81,12 @@ impl Checker<'_> {
                     Err(error) => Err(without_record(error, ErrorKind::IncludeWithoutRecord)),
                 }
             }
-            Mechanism::A { prefix, .. } => self.has_address(&name, *prefix, Next::Terms(upcoming)).await,
+            // RFC 7208 §5: A records are fetched for an IPv4 client, AAAA records for an IPv6 client.
+            Mechanism::A { prefix, .. } => {
+                let kind = address_kind(self.query.ip);
+                let found = self.lookups.ask(&name, kind, Next::Terms(upcoming)).await?;
+                Ok(self.is_covered(&found, *prefix))
+            }
             Mechanism::Mx { prefix, .. } => self.mx(&name, *prefix, upcoming).await,
             Mechanism::Ptr(_) => self.ptr(&name).await,
             // RFC 7208 §5.7: an A query even when the connection is IPv6; any record matches.
@@ -102,12 +116,37 @@ impl Checker<'_> {
         Ok(target.target(&self.values(domain, validated.as_ref())))
     }
 
-    /// Has the name an address that covers the client's?
-    async fn has_address(&mut self, name: &Name, prefix: DualPrefix, next: Next<'_>) -> Result<bool, Error> {
-        // RFC 7208 §5: A records are fetched for an IPv4 client, AAAA records for an IPv6 client.
-        let ip = self.query.ip;
-        let found = self.lookups.ask(name, address_kind(ip), next).await?;
-        Ok(found.iter().filter_map(address).any(|network| prefix.covers(network, ip)))
+    /// Does one of these addresses cover the client's?
+    fn is_covered(&self, found: &Found, prefix: DualPrefix) -> bool {
+        found.iter().filter_map(address).any(|network| prefix.covers(network, self.query.ip))
+    }
+
+    /// The first of a term's hosts that has an address which covers the client's.
+    async fn first_covering<'h>(
+        &mut self,
+        hosts: &'h [Name],
+        prefix: DualPrefix,
+        failing: Failing,
+    ) -> Result<Option<&'h Name>, Error> {
+        let kind = address_kind(self.query.ip);
+        let (mut silent, mut answered) = (false, false);
+        for host in hosts {
+            let found = match self.lookups.ask_uncounted(host, kind, Next::Hosts(hosts, kind)).await {
+                Err(_) if matches!(failing, Failing::IsSkipped) => continue,
+                found => found?,
+            };
+            if self.is_covered(&found, prefix) {
+                return Ok(Some(host));
+            }
+            silent |= found.is_empty();
+            answered |= !found.is_empty();
+        }
+        // RFC 7208 §4.6.4: what is limited is the number of terms whose queries return nothing. So the hosts of a term count
+        // once, however many they are, and not at all if one has addresses: many hosts have none of the client's family.
+        if silent && !answered {
+            self.lookups.count_void()?;
+        }
+        Ok(None)
     }
 
     async fn mx(&mut self, name: &Name, prefix: DualPrefix, upcoming: &Upcoming<'_>) -> Result<bool, Error> {
@@ -117,12 +156,9 @@ impl Checker<'_> {
         let mut exchanges: Vec<&Mx> = exchanges.filter(|mx| !mx.exchange.is_root()).collect();
         exchanges.sort_by_key(|mx| mx.preference);
         let hosts: Vec<Name> = exchanges.into_iter().map(|mx| mx.exchange.clone()).collect();
-        let kind = address_kind(self.query.ip);
-        for host in hosts.iter().take(MAX_NAMES) {
-            let next = Next::Hosts(hosts.get(..MAX_NAMES).unwrap_or(&hosts), kind);
-            if self.has_address(host, prefix, next).await? {
-                return Ok(true);
-            }
+        let asked = hosts.get(..MAX_NAMES).unwrap_or(&hosts);
+        if self.first_covering(asked, prefix, Failing::IsFatal).await?.is_some() {
+            return Ok(true);
         }
         // RFC 7208 §4.6.4: no more than 10 hosts are asked about; needing more is a permerror.
         if hosts.len() > MAX_NAMES { Err(Error::new(ErrorKind::TooManyHosts)) } else { Ok(false) }
@@ -139,7 +175,7 @@ impl Checker<'_> {
         self.lookups.count_term()?;
         let mut names = self.pointers().await?;
         names.sort_by_key(|name| (name != domain, !name.is_at_or_below(domain)));
-        self.first_validated(&names).await
+        Ok(self.first_validated(&names).await?.cloned())
     }
 
     /// The names that the client's address points to, as many as count.
@@ -155,18 +191,8 @@ impl Checker<'_> {
     }
 
     /// The first name that has the client's address.
-    async fn first_validated(&mut self, names: &[Name]) -> Result<Option<Name>, Error> {
-        let next = Next::Hosts(names, address_kind(self.query.ip));
-        for name in names {
-            match self.has_address(name, DualPrefix::default(), next).await {
-                Ok(true) => return Ok(Some(name.clone())),
-                Ok(false) => {}
-                // RFC 7208 §5.5: a DNS error while looking up an address: that name is skipped.
-                Err(error) if error.kind() == ErrorKind::Dns => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(None)
+    async fn first_validated<'n>(&mut self, names: &'n [Name]) -> Result<Option<&'n Name>, Error> {
+        self.first_covering(names, DualPrefix::default(), Failing::IsSkipped).await
     }
 }
 

@@ -67,7 +67,7 @@ impl<'a> Query<'a> {
 pub struct Limits {
     /// Terms that ask DNS: `include`, `a`, `mx`, `ptr`, `exists`, `redirect`, and each `p` macro.
     pub lookups: usize,
-    /// Questions that may be answered with nothing.
+    /// Terms whose questions may be answered with nothing.
     pub void_lookups: usize,
 }
 
