@@ -23,11 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut hasher = BodyHasher::new([Canonicalization::Simple, Canonicalization::Relaxed]);
     hasher.update(body);
     let bodies = hasher.finish();
-    let policy = {
-        let mut policy = Policy::default();
-        policy.unsigned_subject = true;
-        policy
-    };
+    let policy = Policy::default();
     let key = |path: &str| -> Result<SigningKey, Box<dyn Error>> {
         Ok(SigningKey::from_pem(&std::fs::read_to_string(path)?)?)
     };

@@ -137,4 +137,11 @@ case("white-space-changed", "RFC 8617 §5.1.1: seals are relaxed.", "pass 1 0 - 
      change(sets(1), ("ARC-Authentication-Results: i=1; mx", "arc-authentication-results:  i=1;\r\n\t mx")))
 case("header-malformed", "RFC 6376 §3.8: a header that readers may see differently.",
      "fail 1 - - dkim.malformed-header", change(sets(1), ("To: list", "hello\r\nTo: list")))
+case("signature-without-subject", "RFC 8617 §4.1.2: of the fields only From is required, as in RFC 6376 §5.4.",
+     "pass 1 0 - -", add_set(BASE, KEYS, 1, signature={"h": "from:to"}))
+case("signed-field-copied", "RFC 6376 §8.15: a field that is signed once, and occurs twice.",
+     "fail 1 - 1 dkim.unsigned-copy", change(sets(1), ("From: Joe", "Subject: other\r\nFrom: Joe")))
+case("field-copied-before-second", "RFC 8617 §5.2, step 5: copied before the second set, which signs both.",
+     "pass 2 2 - -", add_set(change(sets(1), ("From: Joe", "Subject: other\r\nFrom: Joe")), KEYS, 2,
+                             signature={"h": "from:to:subject:subject:date"}))
 print(f"{SUITE.count} cases in {SUITE.folder}")

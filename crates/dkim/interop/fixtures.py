@@ -285,7 +285,8 @@ def field_selection():
          h="from:subject:list-id", edit=[("To: ann", "List-Id: x\r\nTo: ann")])
     case("fields-oversigned-from", "RFC 6376 §8.15: a second From is noticed when From is signed once more.", "fail",
          "dkim.bad-signature", h="from:from:subject", edit=[("From: Joe", "From: <evil@example.net>\r\nFrom: Joe")])
-    case("fields-added-above", "RFC 6376 §5.4.2: without that it is not.", h="from:subject",
+    case("fields-added-above", "RFC 6376 §8.15: and without that too, for there may be one From.", "policy",
+         "dkim.unsigned-copy", h="from:subject",
          edit=[("From: Joe", "From: <evil@example.net>\r\nFrom: Joe")])
     case("fields-other-signature", "RFC 6376 §3.7: a signature may cover another one.",
          top=sig("ed", h="from:subject:dkim-signature") + sig(), results=[result("pass", key="ed"), result("pass")])
@@ -409,6 +410,40 @@ def bad_headers():
     case("body-long-line", "RFC 6376 §3.4.4: a line may be long.", body="ab  c " * 20000 + "\n")
 
 
+def repeated_fields():
+    names = "from:subject:to:cc:date:reply-to:sender:message-id"
+    head = HEAD + "Cc: bob@example.net\nReply-To: joe@example.test\nSender: joe@example.test\n"
+    case("single-fields", "RFC 5322 §3.6: each of these fields once.", head=head, h=names)
+    for name in ["Subject", "To", "Cc", "Date", "Reply-To", "Sender", "Message-ID"]:
+        case(f"copy-of-{name.lower()}", f"RFC 6376 §8.15: {name} is signed once, and another was added.", "policy",
+             "dkim.unsigned-copy", head=head, h=names, edit=[("From: Joe", f"{name}: other\r\nFrom: Joe")])
+    case("copy-below", "RFC 6376 §8.15: wherever the other one is.", "policy", "dkim.unsigned-copy",
+         edit=[("<1@example.test>\r\n", "<1@example.test>\r\nSubject: other\r\n")])
+    case("copy-in-other-case", "RFC 5322 §1.2.2: field names are the same in any case.", "policy",
+         "dkim.unsigned-copy", edit=[("From: Joe", "SUBJECT : other\r\nFrom: Joe")])
+    case("copy-signed", "RFC 6376 §5.4.2: both are signed if the name stands twice.", h="from:subject:to:to",
+         head="To: bob@example.net\n" + HEAD)
+    case("copy-above-signed", "RFC 6376 §5.4.2: a third above two that are signed.", "policy", "dkim.unsigned-copy",
+         h="from:subject:to:to", head="To: bob@example.net\n" + HEAD, edit=[("From: Joe", "To: other\r\nFrom: Joe")])
+    case("copy-of-unsigned", "RFC 6376 §5.4.1: what is not signed is nobody's claim, once or twice.", h="from:subject",
+         edit=[("From: Joe", "To: other\r\nFrom: Joe")])
+    case("copy-of-received", "RFC 6376 §5.4.2: fields that may repeat are added on the way.",
+         head="Received: first\n" + HEAD, h="from:subject:received",
+         edit=[("Received: first", "Received: second\r\nReceived: first")])
+    case("copy-of-unsigned-subject", "RFC 6376 §8.15: a receiver that lets Subject be unsigned has it so twice.",
+         h="from:to", policy="unsigned-subject", edit=[("From: Joe", "Subject: other\r\nFrom: Joe")])
+    case("copy-of-signed-subject", "RFC 6376 §8.15: but not one that is signed.", "policy", "dkim.unsigned-copy",
+         h="from:to:subject", policy="unsigned-subject", edit=[("From: Joe", "Subject: other\r\nFrom: Joe")])
+    bare = HEAD.replace("Subject: Lunch on Friday\n", "")
+    case("subject-absent", "RFC 6376 §5.4.1: where there is no Subject, none need be named.", head=bare, h="from:to")
+    case("subject-absent-added", "RFC 6376 §8.15: one that was added is noticed.", "policy", "dkim.subject-not-signed",
+         head=bare, h="from:to", edit=[("From: Joe", "Subject: other\r\nFrom: Joe")])
+    case("subject-absent-named", "RFC 6376 §5.4.2: by name it is signed as nothing, and an added one fails.", "fail",
+         "dkim.bad-signature", head=bare, h="from:to:subject", edit=[("From: Joe", "Subject: other\r\nFrom: Joe")])
+    key_record("record-note-not-utf8", "RFC 6376 §3.6.1: a note that cannot be read is none.",
+               RSA.replace("k=", "n==FF; k="), "pass")
+
+
 write_keys()
 selectors_and_tags()
 algorithms()
@@ -418,4 +453,5 @@ field_selection()
 key_records()
 several_signatures()
 bad_headers()
+repeated_fields()
 print(f"{SUITE.count} cases in {SUITE.folder}")

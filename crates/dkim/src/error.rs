@@ -116,8 +116,10 @@ kinds! {
 
     /// `l=` is used: what comes after the signed part of the body is anyone's.
     BodyLength Policy "dkim.body-length-used" "only part of the body is signed"
-    /// `h=` does not list Subject.
+    /// There is a Subject, and `h=` does not list it.
     SubjectNotSigned Policy "dkim.subject-not-signed" "Subject field is not signed"
+    /// A field that may occur once occurs more often than `h=` lists it (RFC 6376 §8.15).
+    UnsignedCopy Policy "dkim.unsigned-copy" "a copy of a signed field is not signed"
     /// rsa-sha1, which no longer proves anything (RFC 8301 §3.1).
     Sha1 Policy "dkim.sha1-refused" "SHA-1 signatures are not accepted"
     /// More signatures than are looked at.

@@ -9,6 +9,10 @@
 //! stranger ends in a [`Status`], never in an `Err`, and whether its domain is the author's is for DMARC to say. It does
 //! not generate keys, and never shows one.
 //!
+//! A signature holds for what its reader sees, or not at all: a Subject that is there must be signed, and a field that
+//! RFC 5322 §3.6 allows once must not stand more often than `h=` names it (RFC 6376 §8.15). Fields that `h=` does not
+//! name are nobody's claim. Other rules of the receiver are in [`Policy`].
+//!
 //! ```
 //! use dns::zone::{ready, Zone};
 //! use moxd_dkim::{Policy, Status, verify};

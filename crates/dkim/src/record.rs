@@ -22,7 +22,7 @@ pub struct Record {
     pub testing: bool,
     /// `t=s`: the domain of `i=` must be that of `d=`.
     pub strict: bool,
-    /// `n=`: a note to people.
+    /// `n=`: a note to people; none if it is not UTF-8.
     pub notes: Option<String>,
 }
 
@@ -85,7 +85,8 @@ impl Record {
             services: words(tags.get("s").unwrap_or(b"*"), "s")?,
             testing: flags.contains(&&b"y"[..]),
             strict: flags.contains(&&b"s"[..]),
-            notes: tags.get("n").map(notes).transpose()?,
+            // RFC 6376 §3.6.1: no program interprets n=, so that no key is lost by what cannot be read of it.
+            notes: tags.get("n").and_then(|note| String::from_utf8(decode_quoted(note)).ok()),
         })
     }
 
@@ -108,10 +109,6 @@ fn words(value: &[u8], tag: &str) -> Result<Vec<String>, Error> {
         text.map(str::to_ascii_lowercase).ok_or_else(|| Error::about(ErrorKind::KeyRecord, tag.as_bytes()))
     };
     list(value).map(word).collect()
-}
-
-fn notes(value: &[u8]) -> Result<String, Error> {
-    String::from_utf8(decode_quoted(value)).map_err(|_| Error::about(ErrorKind::KeyRecord, b"n"))
 }
 
 impl FromStr for Record {

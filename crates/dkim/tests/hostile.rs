@@ -109,6 +109,35 @@ fn long_lists_of_names_are_gone_through_once() {
 }
 
 #[test]
+fn copies_above_are_noticed_by_every_signature() {
+    // RFC 6376 §8.15: whatever is put above a signed message, and however it is spelt.
+    let signed = "From: a@a.test\r\nSubject: x\r\nTo: b@b.test\r\n";
+    let open = |above: &str, h: &str| {
+        let header = signature(&format!("d=a.test; s=s; h={h}")) + above + signed;
+        let verifier = Verifier::new(header.as_bytes(), &Policy::default(), NOW);
+        let asked = !verifier.lookups().names().is_empty();
+        let error = verifier.finish(&Default::default()).signatures.remove(0).error.unwrap();
+        assert_eq!(asked, error.kind() != ErrorKind::UnsignedCopy, "no key is asked for in vain");
+        (asked, error.subject().map(str::to_owned))
+    };
+    let refused = |name: &str| (false, Some(name.to_owned()));
+    for copy in ["Subject: y\r\n", "SUBJECT \t: y\r\n", "subject:\r\n y\r\n"] {
+        for times in [1, 2, 900] {
+            assert_eq!(open(&copy.repeat(times), "from:subject"), refused("Subject"));
+            assert_eq!(
+                open(&copy.repeat(times), &format!("from{}", ":subject".repeat(times))),
+                refused("Subject")
+            );
+            assert!(open(&copy.repeat(times), &format!("from{}", ":subject".repeat(times + 1))).0);
+        }
+    }
+    assert_eq!(open("From: c@c.test\r\nSubject: y\r\n", "subject:from"), refused("From"));
+    assert_eq!(open("To: c@c.test\r\n", "from:subject:TO"), refused("To"));
+    assert!(open("To: c@c.test\r\n", "from:subject").0, "To is not claimed to be signed");
+    assert!(open("Subjects: y\r\nX-From: z\r\n", "from:subject").0, "other names");
+}
+
+#[test]
 fn huge_key_records_are_refused() {
     let record = format!("v=DKIM1; p={}", "A".repeat(60_000));
     assert_eq!(record.parse::<moxd_dkim::Record>().unwrap_err().kind(), ErrorKind::PublicKey);

@@ -79,9 +79,7 @@ fn signed(plan: &Plan) -> (Vec<u8>, Zone) {
 }
 
 fn verify(header: &[u8], body: &[u8], zone: &Zone, cut: usize) -> Evaluation {
-    let mut policy = Policy::default();
-    policy.unsigned_subject = true;
-    let mut verifier = Verifier::new(header, &policy, NOW);
+    let mut verifier = Verifier::new(header, &Policy::default(), NOW);
     let keys = ready(verifier.lookups().run(zone));
     body.chunks(cut).for_each(|piece| verifier.body(piece));
     verifier.finish(&keys)

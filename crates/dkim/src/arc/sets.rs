@@ -5,8 +5,8 @@ use crate::arc::{MAX_SETS, MESSAGE_SIGNATURE, RESULTS, SEAL};
 use crate::block::Block;
 use crate::canonical::BodyHash;
 use crate::tags::{Tags, is_fws, trim};
-use crate::verify::{Bodies, Candidate, Signed, removed};
-use crate::{Canonicalization, Error, ErrorKind, Keys, Policy, Signature};
+use crate::verify::{Bodies, Candidate, Rules, Signed, removed};
+use crate::{Canonicalization, Error, ErrorKind, Keys, Signature};
 use dns::Name;
 use message::{Header, Headers};
 use std::ops::Range;
@@ -58,8 +58,7 @@ impl Sets {
     pub(crate) fn collect(
         headers: &Headers<'_>,
         malformed: Option<Error>,
-        policy: &Policy,
-        now: u64,
+        rules: &Rules<'_>,
         bodies: &mut Bodies,
     ) -> Self {
         let (found, highest, fault) = gather(headers);
@@ -70,7 +69,7 @@ impl Sets {
         let structure = match (malformed, fault) {
             (Some(error), _) => Err((None, error)),
             (None, Some(fault)) => Err(fault),
-            (None, None) => structure(found, policy, now, bodies),
+            (None, None) => structure(found, rules, bodies),
         };
         match structure {
             Ok(sets) => Self::Open(sets),
@@ -206,8 +205,7 @@ pub(super) fn gather<'h, 'a>(headers: &'h Headers<'a>) -> (Vec<Gathered<'h, 'a>>
 /// RFC 8617 §5.2, steps 2 and 3.
 fn structure(
     found: Vec<Gathered<'_, '_>>,
-    policy: &Policy,
-    now: u64,
+    rules: &Rules<'_>,
     bodies: &mut Bodies,
 ) -> Result<Vec<Open>, Fault> {
     let newest = found.last().and_then(|set| set.seal);
@@ -219,19 +217,13 @@ fn structure(
     }
     let mut sets = Vec::with_capacity(found.len());
     for (instance, set) in (1..).zip(found) {
-        sets.push(open(instance, &set, policy, now, bodies).map_err(|error| (Some(instance), error))?);
+        sets.push(open(instance, &set, rules, bodies).map_err(|error| (Some(instance), error))?);
     }
     Ok(sets)
 }
 
 /// Reads one set.
-fn open(
-    instance: u8,
-    set: &Gathered<'_, '_>,
-    policy: &Policy,
-    now: u64,
-    bodies: &mut Bodies,
-) -> Result<Open, Error> {
+fn open(instance: u8, set: &Gathered<'_, '_>, rules: &Rules<'_>, bodies: &mut Bodies) -> Result<Open, Error> {
     let (results, message, seal) = match (set.results, set.message, set.seal) {
         (Some(results), Some(message), Some(seal)) => (results, message, seal),
         // RFC 8617 §5.2, step 3: the instances are a continuous sequence from 1 to N.
@@ -253,7 +245,7 @@ fn open(
     Ok(Open {
         results: results.0,
         results_text: results_instance(results.1)?.1,
-        message: message_signature(message.0, message.1, policy, now, bodies)?,
+        message: message_signature(message.0, message.1, rules, bodies)?,
         key: parsed.selector.key_name(&parsed.domain)?,
         seal: parsed,
         seal_field: seal.0,
@@ -265,8 +257,7 @@ fn open(
 fn message_signature(
     field: usize,
     header: &Header<'_>,
-    policy: &Policy,
-    now: u64,
+    rules: &Rules<'_>,
     bodies: &mut Bodies,
 ) -> Result<MessageSignature, Error> {
     let tags = Tags::parse(header.value)?;
@@ -277,7 +268,7 @@ fn message_signature(
         return Err(Error::about(ErrorKind::ArcFieldSigned, name.as_bytes()));
     }
     let signer = signature.domain.clone();
-    let candidate = policy.check(&signature, now).and_then(|()| {
+    let candidate = rules.check(&signature).and_then(|()| {
         let key = signature.selector.key_name(&signature.domain)?;
         Ok(Box::new(Candidate::new(signature, key, field, removed(header, &tags), bodies)))
     });

@@ -7,6 +7,7 @@ mod verifier;
 
 pub(crate) use candidate::{Bodies, Candidate, Signed};
 pub use keys::{KeyLookups, Keys, MAX_KEY_RECORDS};
+pub(crate) use policy::Rules;
 pub use policy::{CLOCK_SKEW, MAX_SIGNATURES, Policy};
 pub(crate) use verifier::removed;
 pub use verifier::{Evaluation, Verification, Verifier, verify};

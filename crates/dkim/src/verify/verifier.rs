@@ -5,6 +5,7 @@ use crate::block::Index;
 use crate::signature::{Claims, FIELD};
 use crate::tags::Tags;
 use crate::verify::candidate::{Bodies, Candidate};
+use crate::verify::policy::Rules;
 use crate::{Error, ErrorKind, KeyLookups, Keys, Policy, Record, Signature, Status};
 use dns::{Resolver, Security};
 use message::{Header, headers};
@@ -82,18 +83,19 @@ impl Verifier {
         let malformed = fields
             .malformed()
             .map(|finding| Error::about(ErrorKind::MalformedHeader, finding.kind.token().as_bytes()));
+        let rules = Rules::new(policy, &fields, now);
         let mut entries: Vec<Entry> = Vec::new();
         let mut open = 0;
         for (place, field) in fields.iter().enumerate().filter(|(_, field)| field.is(FIELD)) {
             let entry = match &malformed {
                 Some(error) => refuse(field, None, error.clone()),
-                None if open < policy.max_signatures => consider(field, place, policy, now, &mut bodies),
+                None if open < policy.max_signatures => consider(field, place, &rules, &mut bodies),
                 None => refuse(field, None, ErrorKind::TooManySignatures.into()),
             };
             open += usize::from(matches!(entry, Entry::Open(_)));
             entries.push(entry);
         }
-        let chain = Sets::collect(&fields, malformed, policy, now, &mut bodies);
+        let chain = Sets::collect(&fields, malformed, &rules.of_chain(), &mut bodies);
         let needed = open > 0 || chain.is_open();
         let (index, header) = if needed {
             (
@@ -166,7 +168,7 @@ fn refuse(field: &Header<'_>, signature: Option<Signature>, error: Error) -> Ent
 }
 
 /// Reads one signature and refuses it if no key can make it good.
-fn consider(field: &Header<'_>, place: usize, policy: &Policy, now: u64, bodies: &mut Bodies) -> Entry {
+fn consider(field: &Header<'_>, place: usize, rules: &Rules<'_>, bodies: &mut Bodies) -> Entry {
     let parsed = Tags::parse(field.value).and_then(|tags| {
         // Counted from the start of the field, for that is what is canonicalised.
         let removed = removed(field, &tags);
@@ -176,7 +178,7 @@ fn consider(field: &Header<'_>, place: usize, policy: &Policy, now: u64, bodies:
         Ok(parsed) => parsed,
         Err(error) => return refuse(field, None, error),
     };
-    if let Err(error) = policy.check(&signature, now) {
+    if let Err(error) = rules.check(&signature) {
         return refuse(field, Some(signature), error);
     }
     match signature.selector.key_name(&signature.domain) {
