@@ -42,7 +42,10 @@ pub(crate) fn read(result: Result<Message, NetError>, name: &rr::Name, kind: Kin
             Said { what: denied(absent.response_code), security: Security::Unknown, lifetime }
         }
         Err(NetError::Dns(DnsError::Nsec { response, proof, .. })) => match security(proof) {
-            Some(security) => Said { security, ..negative(&response, validated) },
+            Some(Security::Secure) if opted_out(&response) => {
+                Said { security: Security::Insecure, ..negative(&response, name, validated) }
+            }
+            Some(security) => Said { security, ..negative(&response, name, validated) },
             None if wildcard_is_proven(&response, name) => positive(&response, name, kind, validated),
             None => failed(LookupErrorKind::Bogus),
         },
@@ -68,7 +71,7 @@ fn positive(message: &Message, asked: &rr::Name, kind: Kind, validated: bool) ->
         let used: Vec<&rr::Record> = match (wanted.peek(), alias) {
             (Some(_), _) => wanted.collect(),
             (None, Some(alias)) => vec![alias],
-            (None, None) if name == asked => return negative(message, validated),
+            (None, None) if name == asked => return negative(message, name, validated),
             (None, None) => return end_of_chain(message, name, security, ttl),
         };
         for record in &used {
@@ -148,19 +151,24 @@ fn implied(message: &Message, alias: &rr::Record) -> Proof {
 /// A chain of aliases that leads to a name the message has no data for.
 fn end_of_chain(message: &Message, name: &rr::Name, security: Security, ttl: u32) -> Said {
     // RFC 6604 §3: the response code is about the last name. RFC 2308 §2.2: an SOA says that nothing is there.
-    let denial = negative(message, false);
+    let denial = negative(message, name, false);
     if message.response_code == ResponseCode::NXDomain || soa_ttl(message).is_some() {
         return Said { security, lifetime: denial.lifetime.min(seconds(ttl)), ..denial };
     }
     Said { what: What::Alias(name.clone()), security, lifetime: seconds(ttl) }
 }
 
-fn negative(message: &Message, validated: bool) -> Said {
+fn negative(message: &Message, name: &rr::Name, validated: bool) -> Said {
     // The validator lets a denial through when its zone is insecure, or when NSEC or NSEC3 records prove it.
     let proven = message.authorities.iter().any(|record| {
         matches!(record.record_type(), RecordType::NSEC | RecordType::NSEC3) && record.proof == Proof::Secure
     });
-    let security = match (validated, proven) {
+    // RFC 4035 §5.4: a zone denies its own names; that another zone is unsigned says nothing about this one.
+    let unsigned = |record: &rr::Record| record.proof == Proof::Insecure && record.name.zone_of(name);
+    if validated && !proven && !message.authorities.is_empty() && !message.authorities.iter().any(unsigned) {
+        return failed(LookupErrorKind::Bogus);
+    }
+    let security = match (validated, proven && !opted_out(message)) {
         (false, _) => Security::Unknown,
         (true, true) => Security::Secure,
         (true, false) => Security::Insecure,
@@ -168,6 +176,13 @@ fn negative(message: &Message, validated: bool) -> Said {
     // RFC 2308 §5: without an SOA, a negative answer is not cached.
     let lifetime = seconds(soa_ttl(message).unwrap_or(0));
     Said { what: denied(message.response_code), security, lifetime }
+}
+
+/// RFC 5155 §9.2: where unsigned delegations are left out, a gap between the names proves nothing about a name in it.
+fn opted_out(message: &Message) -> bool {
+    let is_opt_out =
+        |record: &rr::Record| matches!(&record.data, RData::DNSSEC(DNSSECRData::NSEC3(n)) if n.opt_out());
+    message.response_code == ResponseCode::NXDomain && message.authorities.iter().any(is_opt_out)
 }
 
 /// RFC 2308 §5: the smaller of the SOA's TTL and its minimum field.

@@ -215,9 +215,12 @@ fn trim(message: &mut Message, query: &Query) {
     message.answers.retain(|record| record.name == *name || covers(record, RecordType::DNAME));
     message.additionals.clear();
     let expanded = message.answers.iter().any(is_wildcard_signature);
-    if message.answers.is_empty() || expanded {
-        // RFC 4035 §5.3.4: a wildcard's answer needs the proof that there is no closer match.
+    if message.answers.is_empty() {
         message.authorities.retain(is_denial);
+    } else if expanded {
+        // RFC 4035 §5.3.4: a wildcard's answer needs the proof that there is no closer match. An SOA would be about the
+        // target of an alias, which is asked by itself.
+        message.authorities.retain(|r| is_denial(r) && !covers(r, RecordType::SOA));
     } else {
         message.authorities.clear();
     }

@@ -4,11 +4,15 @@
 mod signed;
 
 use dns::{LookupErrorKind, Name, Security, addresses, mx, txt};
+use hickory_proto::op::{Message, ResponseCode};
+use hickory_proto::rr::rdata::SOA;
+use hickory_proto::rr::{RData, Record, RecordType};
 use moxd_dns_hickory::testing::Server;
 use moxd_dns_hickory::{Dnssec, Finding, Hickory, Options};
 use signed::{Signed, SignedServer, Zone};
 use std::net::SocketAddr;
 use std::time::Duration;
+use tokio::net::UdpSocket;
 
 const ZONES: &[Zone] = &[
     Zone { origin: ".", text: "", signed: Signed::Nsec },
@@ -28,6 +32,8 @@ near     300 IN CNAME x.wild
 dangling 300 IN CNAME nowhere
 empty    300 IN CNAME mail
 *.star   300 IN CNAME mail
+_dmarc   300 IN TXT "v=DMARC1; p=reject"
+*.away   300 IN CNAME nowhere.plain.test.
 "#,
     },
     Zone {
@@ -35,6 +41,7 @@ empty    300 IN CNAME mail
         text: "@ 300 IN TXT hashed\n*.wild 300 IN TXT w",
         signed: Signed::Nsec3(0),
     },
+    Zone { origin: "open.test.", text: "@ 300 IN TXT open", signed: Signed::OptOut(0) },
     Zone { origin: "costly.test.", text: "@ 300 IN TXT costly", signed: Signed::Nsec3(200) },
     Zone {
         origin: "plain.test.",
@@ -202,4 +209,85 @@ async fn always_means_always() {
     let (signed, _plain, resolver) = both(Dnssec::Always).await;
     signed.stop().await;
     assert_eq!(txt(&resolver, &name("good.test")).await.unwrap_err().kind(), LookupErrorKind::Bogus);
+}
+
+/// Somebody on the path, who changes the answers to TXT questions about names that begin so.
+async fn forger(to: SocketAddr, begin: &'static str, forge: fn(&mut Message)) -> SocketAddr {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut buffer = vec![0; 65_535];
+        loop {
+            let (len, client) = socket.recv_from(&mut buffer).await.unwrap();
+            let upstream = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+            upstream.send_to(&buffer[..len], to).await.unwrap();
+            let len = upstream.recv(&mut buffer).await.unwrap();
+            let mut message = Message::from_vec(&buffer[..len]).unwrap();
+            let asked = message.queries[0].clone();
+            if asked.query_type() == RecordType::TXT && asked.name().to_string().starts_with(begin) {
+                forge(&mut message);
+            }
+            socket.send_to(&message.to_vec().unwrap(), client).await.unwrap();
+        }
+    });
+    address
+}
+
+/// An SOA that nobody has signed.
+fn soa(zone: &str) -> Record {
+    let zone = hickory_proto::rr::Name::from_ascii(zone).unwrap();
+    let soa = SOA::new(zone.clone(), zone.clone(), 1, 1, 1, 1, 60);
+    Record::from_rdata(zone, 300, RData::SOA(soa))
+}
+
+fn deny(message: &mut Message) {
+    message.answers.clear();
+    message.authorities.clear();
+    message.additionals.clear();
+    message.metadata.response_code = ResponseCode::NXDomain;
+}
+
+async fn through(server: &SignedServer, begin: &'static str, forge: fn(&mut Message)) -> Hickory {
+    let path = forger(server.address, begin, forge).await;
+    let resolver = Hickory::with_servers(&[path], options(server)).unwrap();
+    assert_eq!(resolver.probe().await, Finding::Validating);
+    resolver
+}
+
+/// RFC 4035 §5.4: a denial is the zone's own, and signed where the zone is.
+#[tokio::test]
+async fn a_signed_name_is_not_denied_by_anybody_else() {
+    let server = SignedServer::start(ZONES).await;
+    let by_another_zone = |message: &mut Message| {
+        deny(message);
+        message.authorities.push(soa("plain.test."));
+    };
+    let by_its_own_unsigned = |message: &mut Message| {
+        deny(message);
+        message.authorities.push(soa("good.test."));
+    };
+    let by_nobody = |message: &mut Message| deny(message);
+    for forge in [by_another_zone, by_its_own_unsigned, by_nobody] {
+        let resolver = through(&server, "_dmarc.good", forge).await;
+        let found = verdict(&resolver, "_dmarc.good.test").await;
+        assert!(found.ends_with("dns.bogus"), "{found}");
+    }
+}
+
+/// RFC 6604 §3: what a wildcard's alias leads to is asked by itself.
+#[tokio::test]
+async fn the_end_of_an_alias_is_not_denied_by_an_answer_about_its_beginning() {
+    let server = SignedServer::start(ZONES).await;
+    let resolver = through(&server, "x.away", |message| message.authorities.push(soa("plain.test."))).await;
+    assert_eq!(verdict(&resolver, "x.away.good.test").await, "insecure dns.no-name");
+}
+
+/// RFC 5155 §9.2
+#[tokio::test]
+async fn a_name_between_those_of_an_opt_out_zone_is_not_proven_away() {
+    let server = SignedServer::start(ZONES).await;
+    let resolver = Hickory::with_servers(&[server.address], options(&server)).unwrap();
+    assert_eq!(resolver.probe().await, Finding::Validating);
+    assert_eq!(verdict(&resolver, "nothing.open.test").await, "insecure dns.no-name");
+    assert_eq!(verdict(&resolver, "open.test").await, "secure 1");
 }

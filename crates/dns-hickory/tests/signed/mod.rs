@@ -36,6 +36,8 @@ pub(crate) enum Signed {
     Nsec,
     /// The same, with hashed denials of so many iterations.
     Nsec3(u16),
+    /// The same, with unsigned delegations left out of the denials.
+    OptOut(u16),
     /// Signed, but the parent vouches for other keys.
     WrongKeys,
     /// The parent vouches for keys, and the zone has none.
@@ -172,11 +174,11 @@ fn catalog(zone: &Zone, origin: Name, records: Records, key: Ed25519SigningKey, 
     let proof = match zone.signed {
         Signed::No | Signed::Missing => None,
         Signed::Nsec | Signed::WrongKeys => Some(NxProofKind::Nsec),
-        Signed::Nsec3(iterations) => Some(NxProofKind::Nsec3 {
+        Signed::Nsec3(iterations) | Signed::OptOut(iterations) => Some(NxProofKind::Nsec3 {
             algorithm: Default::default(),
             salt: Arc::from([]),
             iterations,
-            opt_out: false,
+            opt_out: matches!(zone.signed, Signed::OptOut(_)),
         }),
     };
     let signs = proof.is_some();
