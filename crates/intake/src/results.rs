@@ -138,8 +138,9 @@ fn dkim_result(verification: &dkim::Verification, utf8: bool) -> MethodResult {
     if let Some(prefix) = claims.signature_prefix {
         result = result.property("header", "b", prefix);
     }
-    if let Some(identity) = claims.identity {
-        result = result.property("header", "i", identity.to_string());
+    // RFC 6532 §3.2: what is not ASCII stands in no field of a message that did not come as UTF-8.
+    if let Some(identity) = claims.identity.map(|i| i.to_string()).filter(|i| utf8 || i.is_ascii()) {
+        result = result.property("header", "i", identity);
     }
     result
 }

@@ -8,6 +8,19 @@ use dns::{Domain, Host};
 /// # Errors
 /// There is no such author; the kind says why. A message without a clear author proves nothing about anybody.
 pub fn author(headers: &Headers<'_>) -> Result<Address, FromError> {
+    let mut authors = authors(headers)?.into_iter();
+    match (authors.next(), authors.next()) {
+        (Some(author), None) => {
+            site(&author)?;
+            Ok(author)
+        }
+        (None, _) => Err(FromError::new(FromErrorKind::NoAuthor)),
+        (Some(_), Some(_)) => Err(FromError::new(FromErrorKind::SeveralAuthors)),
+    }
+}
+
+/// All addresses of the one From field.
+fn authors(headers: &Headers<'_>) -> Result<Vec<Address>, FromError> {
     let fail = |kind| Err(FromError::new(kind));
     let limited = |kind| matches!(kind, FindingKind::HeaderTooLarge | FindingKind::TooManyFields);
     if headers.findings().iter().any(|finding| limited(finding.kind)) {
@@ -24,23 +37,24 @@ pub fn author(headers: &Headers<'_>) -> Result<Address, FromError> {
     if list.unreadable > 0 {
         return fail(FromErrorKind::Malformed);
     }
-    let mut mailboxes = list.mailboxes();
-    let Some(address) = mailboxes.next() else { return fail(FromErrorKind::NoAuthor) };
-    if mailboxes.next().is_some() {
-        return fail(FromErrorKind::SeveralAuthors);
-    }
-    match &address.site {
-        Site::Host(Host::Domain(_)) => Ok(address.clone()),
-        Site::Host(Host::Ip(_)) => fail(FromErrorKind::AddressLiteral),
-        Site::Invalid(_) => fail(FromErrorKind::BadDomain),
-        Site::Missing => fail(FromErrorKind::NoDomain),
-    }
+    Ok(list.mailboxes().cloned().collect())
 }
 
-/// The domain of the one [`author`] of a message.
+/// The domain of an address.
+fn site(address: &Address) -> Result<&Domain, FromError> {
+    Err(FromError::new(match &address.site {
+        Site::Host(Host::Domain(domain)) => return Ok(domain),
+        Site::Host(Host::Ip(_)) => FromErrorKind::AddressLiteral,
+        Site::Invalid(_) => FromErrorKind::BadDomain,
+        Site::Missing => FromErrorKind::NoDomain,
+    }))
+}
+
+/// The domain of the author of a message: of all its authors, should there be several (RFC 9989 §5.3.1). Otherwise naming
+/// a domain twice would switch its policy off.
 ///
 /// # Errors
-/// As [`author`].
+/// As [`author`], but that several authors of one domain are none.
 ///
 /// ```
 /// use moxd_message::{FromErrorKind, from_domain, headers};
@@ -52,8 +66,17 @@ pub fn author(headers: &Headers<'_>) -> Result<Address, FromError> {
 /// # Ok::<(), moxd_message::FromError>(())
 /// ```
 pub fn from_domain(headers: &Headers<'_>) -> Result<Domain, FromError> {
-    let address = author(headers)?;
-    address.domain().cloned().ok_or_else(|| FromError::new(FromErrorKind::NoDomain))
+    let authors = authors(headers)?;
+    let Some((first, others)) = authors.split_first() else {
+        return Err(FromError::new(FromErrorKind::NoAuthor));
+    };
+    let domain = site(first)?;
+    for other in others {
+        if site(other)? != domain {
+            return Err(FromError::new(FromErrorKind::SeveralAuthors));
+        }
+    }
+    Ok(domain.clone())
 }
 
 #[cfg(test)]
@@ -77,13 +100,22 @@ mod tests {
     }
 
     #[test]
+    fn accepts_several_authors_of_one_domain() {
+        check("From: a@example.org, B <b@EXAMPLE.org>\r\n", Ok("example.org"));
+        check("From: g: a@example.org, a@example.org;\r\n", Ok("example.org"));
+        check("From: a@example.org, b@sub.example.org\r\n", Err(FromErrorKind::SeveralAuthors));
+        check("From: a@example.org, root\r\n", Err(FromErrorKind::NoDomain));
+        let two = author(&headers(b"From: a@example.org, b@example.org\r\n"));
+        assert_eq!(two.unwrap_err().kind(), FromErrorKind::SeveralAuthors);
+    }
+
+    #[test]
     fn refuses_everything_that_leaves_doubt() {
         check("To: a@example.org\r\n", Err(FromErrorKind::NoField));
         check("From: a@example.org\r\nfrom: a@example.org\r\n", Err(FromErrorKind::SeveralFields));
         check("From:\r\n", Err(FromErrorKind::NoAuthor));
         check("From: Nobody:;\r\n", Err(FromErrorKind::NoAuthor));
         check("From: a@example.org, b@example.com\r\n", Err(FromErrorKind::SeveralAuthors));
-        check("From: g: a@example.org, a@example.org;\r\n", Err(FromErrorKind::SeveralAuthors));
         check("From: a@example.org, <b@example.com\r\n", Err(FromErrorKind::Malformed));
         check("From: <a@example.org> <b@example.com>\r\n", Err(FromErrorKind::Malformed));
         check("From: a@example.org\rFrom: b@example.com\r\n", Err(FromErrorKind::Malformed));
