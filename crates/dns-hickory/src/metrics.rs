@@ -51,7 +51,7 @@ impl Drop for Timer {
             _ => "other",
         };
         let seconds = self.started.elapsed().as_secs_f64();
-        let labels = [("pkg", self.part), ("type", kind), ("result", self.result)];
-        histogram!(LOOKUP_DURATION, &labels).record(seconds);
+        histogram!(LOOKUP_DURATION, "pkg" => self.part, "type" => kind, "result" => self.result)
+            .record(seconds);
     }
 }
