@@ -224,9 +224,12 @@ fn mail_is_judged_by_each_of_its_names() {
         "temperror",
         ["unknown", "temperror", "none"],
     );
-    // Without one author there is nobody to prove.
+    // Two authors of one domain have its policy; without such a domain there is nobody to prove.
+    let two = "From: a@example.test, b@example.test\r\n\r\nhello\r\n";
+    let judged = ["iprev=pass", "dkim=none", "spf=pass", "dmarc=pass"];
+    check(&scene, "ann@example.test", two, &judged, "pass", ["unknown", "pass", "strict"]);
     for nobody in
-        ["Subject: no author\r\n\r\nhello\r\n", "From: a@example.test, b@example.test\r\n\r\nhello\r\n"]
+        ["Subject: no author\r\n\r\nhello\r\n", "From: a@example.test, b@unsigned.test\r\n\r\nhello\r\n"]
     {
         check(
             &scene,
