@@ -188,7 +188,7 @@ fn message_json(mailbox: &Mailbox, message: &Message) -> Value {
         "size": message.size(),
         "from": address(&origin.from_localpart, &origin.from_domain),
         "subject": message.facts.subject,
-        "message_id": message_id(&message.facts),
+        "message_id": message.facts.message_id_as_written(),
         "remote_ip": origin.remote_ip.map(|ip| ip.to_string()).unwrap_or_default(),
         "mail_from": origin.mail_from,
         "rcpt_to": address(&origin.rcpt_to_localpart, &origin.rcpt_to_domain),
@@ -200,11 +200,6 @@ fn message_json(mailbox: &Mailbox, message: &Message) -> Value {
         },
         "reason": message.facts.reason,
     })
-}
-
-/// As its sender wrote it.
-fn message_id(facts: &Facts) -> &str {
-    if facts.written_message_id.is_empty() { &facts.message_id } else { &facts.written_message_id }
 }
 
 fn message_of(store: &Store, account: AccountId, id: u64) -> Result<Message> {

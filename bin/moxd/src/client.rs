@@ -27,11 +27,6 @@ fn config_with(cli: &Cli, account: &str) -> Result<Config> {
     Ok(config)
 }
 
-/// Whether the configuration has this account.
-pub(crate) fn is_configured(cli: &Cli, account: &str) -> Result<bool> {
-    Ok(config(cli)?.domains.accounts.contains_key(account))
-}
-
 /// Does what is asked in the data directory of this configuration, by whoever has it.
 fn carry_out(server: &Server, request: &Request, console: &mut dyn Console) -> Result<()> {
     carry_out_in(&server.data_dir, server.user.as_deref(), request, console)
@@ -52,6 +47,12 @@ fn carry_out_in(data: &Path, user: Option<&str>, request: &Request, console: &mu
 /// Asks and prints the answer.
 pub(crate) fn ask(cli: &Cli, request: Request) -> Result<()> {
     carry_out(&config(cli)?.server, &request, &mut no_files())
+}
+
+/// Asks about an account; the request says whether the configuration has it.
+pub(crate) fn ask_about(cli: &Cli, account: &str, request: impl FnOnce(bool) -> Request) -> Result<()> {
+    let Config { server, domains } = config(cli)?;
+    carry_out(&server, &request(domains.accounts.contains_key(account)), &mut no_files())
 }
 
 /// For verbs with nothing but a terminal.

@@ -84,11 +84,14 @@ fn run(cli: Cli) -> Result<()> {
             },
         ),
         Verb::Mailbox(MailboxVerb::List { account, output }) => {
-            let (account, json) = (account.clone(), output.json);
-            let configured = client::is_configured(&cli, &account)?;
-            client::ask(&cli, Request::MailboxList { account, configured, json })
+            let (name, json) = (account.clone(), output.json);
+            client::ask_about(&cli, account, |configured| Request::MailboxList {
+                account: name,
+                configured,
+                json,
+            })
         }
-        Verb::Message(verb) => client::ask(&cli, message_request(&cli, verb)?),
+        Verb::Message(verb) => message_verb(&cli, verb.clone()),
         Verb::Export { format, account, path } => client::export(&cli, *format, account, path),
         Verb::Import { format, account, mailbox, path } => {
             client::import(&cli, *format, account, mailbox, path)
@@ -113,15 +116,20 @@ fn run(cli: Cli) -> Result<()> {
     }
 }
 
-fn message_request(cli: &Cli, verb: &MessageVerb) -> Result<Request> {
-    Ok(match verb.clone() {
+fn message_verb(cli: &Cli, verb: MessageVerb) -> Result<()> {
+    match verb {
         MessageVerb::List { account, mailbox, output } => {
-            let configured = client::is_configured(cli, &account)?;
-            Request::MessageList { account, configured, mailbox, json: output.json }
+            let (name, json) = (account.clone(), output.json);
+            client::ask_about(cli, &account, |configured| Request::MessageList {
+                account: name,
+                configured,
+                mailbox,
+                json,
+            })
         }
-        MessageVerb::Show { account, id } => Request::MessageShow { account, id },
-        MessageVerb::Delete { account, ids } => Request::MessageDelete { account, ids },
-    })
+        MessageVerb::Show { account, id } => client::ask(cli, Request::MessageShow { account, id }),
+        MessageVerb::Delete { account, ids } => client::ask(cli, Request::MessageDelete { account, ids }),
+    }
 }
 
 fn config_verb(cli: &Cli, verb: &ConfigVerb) -> Result<()> {

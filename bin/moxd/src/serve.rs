@@ -314,7 +314,7 @@ impl Control {
     fn answer(self: Arc<Self>, stream: UnixStream) {
         tokio::task::spawn_blocking(move || {
             let (mut stops, held) = (false, stream.try_clone());
-            let mut handle = |request, console: &mut dyn Console| {
+            let handle = |request, console: &mut dyn Console| {
                 stops = matches!(request, Request::Stop);
                 self.handle(request, console)
             };
@@ -322,7 +322,7 @@ impl Control {
                 .set_nonblocking(false)
                 .and_then(|()| ctl::limit(&stream))
                 .map_err(Into::into)
-                .and_then(|()| ctl::serve(stream, |request, console| handle(request, console)));
+                .and_then(|()| ctl::serve(stream, handle));
             if stops && let Ok(held) = held {
                 // Closed by nothing but the end of the process, which is what the verb waits for.
                 let _ = held.into_raw_fd();

@@ -42,10 +42,9 @@ pub(crate) fn read(result: Result<Message, NetError>, name: &rr::Name, kind: Kin
             Said { what: denied(absent.response_code), security: Security::Unknown, lifetime }
         }
         Err(NetError::Dns(DnsError::Nsec { response, proof, .. })) => match security(proof) {
-            Some(Security::Secure) if opted_out(&response) => {
-                Said { security: Security::Insecure, ..negative(&response, name, validated) }
+            Some(security) => {
+                Said { security: proves(security, &response), ..negative(&response, name, validated) }
             }
-            Some(security) => Said { security, ..negative(&response, name, validated) },
             None if wildcard_is_proven(&response, name) => positive(&response, name, kind, validated),
             None => failed(LookupErrorKind::Bogus),
         },
@@ -168,9 +167,9 @@ fn negative(message: &Message, name: &rr::Name, validated: bool) -> Said {
     if validated && !proven && !message.authorities.is_empty() && !message.authorities.iter().any(unsigned) {
         return failed(LookupErrorKind::Bogus);
     }
-    let security = match (validated, proven && !opted_out(message)) {
+    let security = match (validated, proven) {
         (false, _) => Security::Unknown,
-        (true, true) => Security::Secure,
+        (true, true) => proves(Security::Secure, message),
         (true, false) => Security::Insecure,
     };
     // RFC 2308 §5: without an SOA, a negative answer is not cached.
@@ -178,11 +177,14 @@ fn negative(message: &Message, name: &rr::Name, validated: bool) -> Said {
     Said { what: denied(message.response_code), security, lifetime }
 }
 
-/// RFC 5155 §9.2: where unsigned delegations are left out, a gap between the names proves nothing about a name in it.
-fn opted_out(message: &Message) -> bool {
+/// How secure a denial is of which the records are. RFC 5155 §9.2: where unsigned delegations are left out, a gap between the
+/// names proves nothing about a name in it.
+fn proves(records: Security, denial: &Message) -> Security {
     let is_opt_out =
         |record: &rr::Record| matches!(&record.data, RData::DNSSEC(DNSSECRData::NSEC3(n)) if n.opt_out());
-    message.response_code == ResponseCode::NXDomain && message.authorities.iter().any(is_opt_out)
+    let has_gaps =
+        denial.response_code == ResponseCode::NXDomain && denial.authorities.iter().any(is_opt_out);
+    if records == Security::Secure && has_gaps { Security::Insecure } else { records }
 }
 
 /// RFC 2308 §5: the smaller of the SOA's TTL and its minimum field.

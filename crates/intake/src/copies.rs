@@ -40,6 +40,7 @@ impl Intake {
             reverse: fields.reverse.clone(),
             now,
         };
+        let return_path = return_path(&message.sender);
         let body = message.arriving.finish();
         for recipient in &message.recipients {
             let Some(to) = &recipient.to else { continue };
@@ -49,15 +50,11 @@ impl Intake {
             let mut copy = record.clone();
             copy.facts.flags = junk_flags.map(|junk_flags| junk_flags.of(&to.mailbox)).unwrap_or_default();
             sent_to(&mut copy.facts.origin, &recipient.path);
-            copy.prefix = [
-                delivered_to(&recipient.address()),
-                return_path(&message.sender),
-                fields.found.clone(),
-                trace.received(&recipient.path),
-                fields.added.clone(),
-            ]
-            .concat()
-            .into_bytes();
+            let (delivered_to, received) =
+                (delivered_to(&recipient.address()), trace.received(&recipient.path));
+            copy.prefix = [&delivered_to, &return_path, &fields.found, &received, &fields.added]
+                .map(String::as_bytes)
+                .concat();
             transaction.deliver(account, &to.mailbox, copy, &body);
         }
         Ok(())

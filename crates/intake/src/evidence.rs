@@ -141,7 +141,7 @@ pub struct Evidence {
     pub spf: Option<spf::Evaluation>,
     /// Who vouches for the message? None where DNS is not asked, or the header cannot be read.
     pub dkim: Option<dkim::Evaluation>,
-    /// The domain of the one author.
+    /// The domain of the author; of all authors, where there are several.
     pub from: Option<Domain>,
     /// Which policy applies to the author's domain. None without author, or where DNS is not asked.
     pub discovery: Option<Discovery>,

@@ -33,8 +33,7 @@ pub fn described(headers: &Headers<'_>, received: SystemTime) -> NewMessage {
     facts.base_subject = base_subject(&subject).0;
     let id = value("Message-ID");
     if let Some(written) = written_message_id(&id, Dialect::Lenient).filter(|id| id.len() <= MAX_KEPT) {
-        facts.message_id = canonical_message_id(&id, Dialect::Lenient).unwrap_or_default();
-        facts.written_message_id = if written == facts.message_id { String::new() } else { written };
+        facts.set_message_id(canonical_message_id(&id, Dialect::Lenient).unwrap_or_default(), written);
     }
     let mut message = NewMessage::new(facts);
     let answers = value("References");

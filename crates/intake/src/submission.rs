@@ -32,8 +32,7 @@ impl Intake {
         sent_by(&mut record.facts.origin, client, &message.sender);
         let missing = self.missing_fields(&message, &parsed, now);
         if let Some(id) = missing.message_id {
-            record.facts.message_id = id.to_lowercase();
-            record.facts.written_message_id = id;
+            record.facts.set_message_id(id.to_lowercase(), id);
         }
         let signatures = message.hashing.take().map(|hashing| hashing.finish(&missing.fields, unix(now)));
         let added = [missing.fields, signatures.unwrap_or_default(), results(&message).field()].concat();
@@ -63,22 +62,22 @@ impl Intake {
 
     /// The fields that every message has, where this one has not.
     fn missing_fields(&self, message: &Incoming, parsed: &Headers<'_>, now: SystemTime) -> Missing {
-        let mut added = Missing::default();
+        let mut missing = Missing::default();
         if parsed.first("Message-ID").is_none() {
             let host = &message.settings.hostname;
             let host = if message.utf8 { host.unicode() } else { host.to_string() };
             let id = format!("{}@{host}", BASE64URL.encode(self.world.octets::<16>()));
-            added.fields.push_str(&format!("Message-ID: <{id}>\r\n"));
-            added.message_id = Some(id);
+            missing.fields.push_str(&format!("Message-ID: <{id}>\r\n"));
+            missing.message_id = Some(id);
         }
         if parsed.first("Date").is_none() {
-            added.fields.push_str(&format!("Date: {}\r\n", Date::from(now)));
+            missing.fields.push_str(&format!("Date: {}\r\n", Date::from(now)));
         }
-        added
+        missing
     }
 }
 
-/// Fields that were added to a submission.
+/// Fields that a submission has not and gets.
 #[derive(Debug, Default)]
 struct Missing {
     fields: String,

@@ -279,6 +279,18 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// Names the message, by its Message-ID in canonical form and as its sender wrote it.
+    pub fn set_message_id(&mut self, canonical: String, written: String) {
+        self.written_message_id = if written == canonical { String::new() } else { written };
+        self.message_id = canonical;
+    }
+
+    /// The Message-ID as its sender wrote it, without brackets; empty if there is none.
+    #[must_use]
+    pub fn message_id_as_written(&self) -> &str {
+        if self.written_message_id.is_empty() { &self.message_id } else { &self.written_message_id }
+    }
+
     /// Facts of which only the time is known.
     #[must_use]
     pub fn new(received: SystemTime) -> Facts {
