@@ -97,13 +97,14 @@ pub(crate) fn limit(stream: &UnixStream) -> std::io::Result<()> {
     stream.set_write_timeout(Some(IDLE))
 }
 
-/// Serves one client with `handle`, which runs where it may block.
+/// Serves one client with `handle`, which runs where it may block. It opens nothing more than the client has taken, so
+/// whoever was let in is answered even when there are no more files to be had.
 pub(crate) fn serve(
-    stream: UnixStream,
+    stream: &UnixStream,
     handle: impl FnOnce(Request, &mut dyn Console) -> Result<()>,
 ) -> Result<()> {
     // The request is read octet by octet past its buffer: what follows it belongs to the frames.
-    let mut reader = BufReader::with_capacity(1, stream.try_clone()?);
+    let mut reader = BufReader::with_capacity(1, stream);
     let mut line = Vec::new();
     reader.by_ref().take(MAX_REQUEST).read_until(b'\n', &mut line).context("read the request")?;
     let mut remote = Remote::new(stream);
@@ -163,7 +164,7 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         let server = std::thread::spawn(move || {
             let (stream, _) = listener.accept().unwrap();
-            serve(stream, |request, _| {
+            serve(&stream, |request, _| {
                 assert!(matches!(request, Request::Stop));
                 anyhow::bail!("not now")
             })

@@ -38,7 +38,7 @@ pub(crate) fn ask(
 pub(crate) fn keep(data: &Path, user: Option<&str>) -> Result<()> {
     let stream = UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned()?);
     // What failed is the verb's to say. One that has gone, so that nothing can be said to it, has said why itself.
-    let _ = ctl::serve(stream, |request, console| {
+    let _ = ctl::serve(&stream, |request, console| {
         system::become_keeper(user, data)?;
         system::keep_files_private();
         let store = Store::open(data, store::Options::default())

@@ -313,7 +313,7 @@ impl Control {
     /// Serves one client of the control socket, where it may block.
     fn answer(self: Arc<Self>, stream: UnixStream) {
         tokio::task::spawn_blocking(move || {
-            let (mut stops, held) = (false, stream.try_clone());
+            let mut stops = false;
             let handle = |request, console: &mut dyn Console| {
                 stops = matches!(request, Request::Stop);
                 self.handle(request, console)
@@ -322,10 +322,10 @@ impl Control {
                 .set_nonblocking(false)
                 .and_then(|()| ctl::limit(&stream))
                 .map_err(Into::into)
-                .and_then(|()| ctl::serve(stream, handle));
-            if stops && let Ok(held) = held {
+                .and_then(|()| ctl::serve(&stream, handle));
+            if stops {
                 // Closed by nothing but the end of the process, which is what the verb waits for.
-                let _ = held.into_raw_fd();
+                let _ = stream.into_raw_fd();
             }
             if let Err(error) = served {
                 tracing::warn!("control socket: {error:#}");
