@@ -2,6 +2,8 @@
 
 use std::{fmt, io};
 
+use nix::errno::Errno;
+
 /// Why an operation of the store did not happen.
 ///
 /// Opaque on purpose: match on [`Error::kind`], log the `Display` text.
@@ -97,6 +99,15 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.kind
+    }
+
+    /// Whether it tells of content that is lost, and not of files that are out of reach for now (no descriptors left, no
+    /// permission): only what is lost may be made anew.
+    pub(crate) fn is_loss(&self) -> bool {
+        let Some(source) = &self.source else { return self.kind == ErrorKind::Damaged };
+        let unreadable = [Errno::EIO, Errno::EBADMSG, Errno::EUCLEAN];
+        matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof)
+            || source.raw_os_error().is_some_and(|errno| unreadable.contains(&Errno::from_raw(errno)))
     }
 }
 

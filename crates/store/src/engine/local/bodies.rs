@@ -147,11 +147,9 @@ impl BodyFiles {
     pub(super) fn read(&self, id: BodyId, row: &BodyRow, offset: u64) -> Result<Bytes> {
         let path = self.path(id);
         let io = |e: io::Error| {
-            let kind = e.kind();
             let error = Error::io(path.display().to_string(), e);
-            // A row without its file, or with a file that is too short: not the disk's refusal, but damage.
-            let lost = matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof);
-            if lost { Error::new(ErrorKind::Damaged, error.to_string()) } else { error }
+            // A row without its file, or with a file that is too short: not the system's refusal, but damage.
+            if error.is_loss() { Error::new(ErrorKind::Damaged, error.to_string()) } else { error }
         };
         let damaged = || Error::new(ErrorKind::Damaged, format!("{}: wrong checksum", path.display()));
         let file = File::open(&path).map_err(io)?;

@@ -316,7 +316,7 @@ impl Shared {
 
     /// Has the view made anew if that is what an error asks for.
     fn note_damage(&self, e: &Error) {
-        if e.kind() == ErrorKind::Damaged && !self.tending.view_is_damaged.swap(true, Ordering::AcqRel) {
+        if e.is_loss() && !self.tending.view_is_damaged.swap(true, Ordering::AcqRel) {
             error!(error = %e, "the view is damaged");
             self.tending.bell.ring();
         }

@@ -276,19 +276,20 @@ pub(super) fn snapshots(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// The newest snapshot that can be opened.
+/// The newest snapshot that is whole enough to be opened.
 fn newest_snapshot(folder: &Path) -> Result<Option<Arc<Run>>> {
     for path in snapshots(folder)?.iter().rev() {
         match Run::open(path) {
             Ok(run) => return Ok(Some(Arc::new(run))),
-            Err(e) if e.kind() == ErrorKind::Version => return Err(e),
-            Err(e) => error!(error = %e, "a snapshot cannot be used"),
+            Err(e) if e.is_loss() => error!(error = %e, "a snapshot cannot be used"),
+            // An older one, or none, would be taken for all that there was.
+            Err(e) => return Err(e),
         }
     }
     Ok(None)
 }
 
-/// Opens the view in `dir` and brings it up to date; makes it anew when that cannot be done.
+/// Opens the view in `dir` and brings it up to date; makes it anew when it is damaged, or of another version.
 pub(super) fn open_view(dir: &Path, journal: &Files, report: Report<'_>) -> Result<(View, Replayed)> {
     let opened = View::open(dir).and_then(|view| {
         let position = view.state().manifest.position;
@@ -303,7 +304,7 @@ pub(super) fn open_view(dir: &Path, journal: &Files, report: Report<'_>) -> Resu
     });
     match opened {
         Ok(opened) => Ok(opened),
-        Err(e) if e.kind() == ErrorKind::Full => Err(e),
+        Err(e) if !e.is_loss() && e.kind() != ErrorKind::Version => Err(e),
         Err(e) => {
             if !journal.segments.is_empty() {
                 info!(reason = %e, "making the view anew from the journal");

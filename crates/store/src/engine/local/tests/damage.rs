@@ -235,6 +235,33 @@ fn makes_a_damaged_view_anew() {
     }
 }
 
+/// A process without descriptors cannot open a file either, and nothing is wrong with the file. Here each in turn is out of
+/// reach behind a link that leads nowhere but to itself.
+#[test]
+fn what_is_out_of_reach_for_now_is_left_as_it_is() {
+    let dir = folder();
+    let stored = filled(dir.path());
+    open(dir.path()).compact(true).unwrap();
+    let view = fs::read_dir(dir.path().join("view")).unwrap().map(|e| e.unwrap().path());
+    let files: Vec<_> =
+        view.chain(journal_files(dir.path(), "snapshot")).chain(journal_files(dir.path(), "log")).collect();
+    assert!(files.len() >= 4, "{files:?}");
+    for path in files {
+        let aside = dir.path().join("aside");
+        fs::rename(&path, &aside).unwrap();
+        std::os::unix::fs::symlink(&path, &path).unwrap();
+        let refused = Local::open(dir.path(), small()).unwrap_err();
+        assert_eq!(refused.kind(), crate::ErrorKind::Failed, "{refused}");
+        fs::rename(&aside, &path).unwrap();
+    }
+    let engine = open(dir.path());
+    sound(&engine);
+    for (key, id, content) in stored {
+        assert_eq!(engine.get(&key).unwrap().as_deref(), Some(&id.get().to_be_bytes()[..]));
+        assert_eq!(read_body(&engine, id).unwrap(), content);
+    }
+}
+
 /// Everything can be read, if not at once then when the view was made anew.
 fn mended(dir: &Path, stored: &[(Vec<u8>, BodyId, Vec<u8>)]) {
     let engine = open(dir);
