@@ -1,6 +1,6 @@
 //! [`Intake`]: the answers to what an SMTP session asks.
 
-use crate::body::{Arriving, Piece};
+use crate::body::{Arriving, HeaderRoom, Piece};
 use crate::evidence::{Gathering, Judges, Origin, Reverse};
 use crate::password::Passwords;
 use crate::recipients::{self, Recipient};
@@ -37,6 +37,7 @@ pub struct Intake {
     judges: Option<Judges>,
     settings: RwLock<Arc<Settings>>,
     pub(crate) passwords: Passwords,
+    headers: HeaderRoom,
     pub(crate) decoy_seed: [u8; sasl::SEED_OCTETS],
     pub(crate) world: World,
 }
@@ -119,6 +120,7 @@ impl Intake {
             judges,
             settings: RwLock::new(Arc::new(settings)),
             passwords: Passwords::new(&world.octets()),
+            headers: HeaderRoom::default(),
             decoy_seed,
             world,
         })
@@ -191,7 +193,7 @@ impl Backend for Intake {
             utf8: sender.smtputf8,
             require_tls: sender.require_tls,
             recipients: Vec::new(),
-            arriving: Arriving::new(self.store.body_writer(), keep_sample),
+            arriving: Arriving::new(self.store.body_writer(), &self.headers, keep_sample),
             gathering,
             hashing: None,
             submission,

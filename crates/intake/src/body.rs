@@ -5,16 +5,37 @@ use std::borrow::Cow;
 
 use message::{HeaderScan, MAX_HEADER_SIZE, Scanned};
 use smtpserver::{Refusal, replies};
+use std::sync::Arc;
 use store::{Body, BodyWriter};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How much of a message developer mode keeps at hand to look at its MIME structure.
 const SAMPLE: usize = 256 * 1024;
+
+/// Octets that every message may have of its header in memory. Hardly one has more.
+const SMALL_HEADER: usize = 32 * 1024;
+/// Octets of headers beyond that, of all messages that arrive at a time. Many clients with large headers are refused for
+/// now, rather than all memory used up.
+const LARGE_HEADERS: usize = 32 * 1024 * 1024;
+
+/// The memory for what is beyond small in headers, shared by all messages.
+#[derive(Debug, Clone)]
+pub(crate) struct HeaderRoom(Arc<Semaphore>);
+
+impl Default for HeaderRoom {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(LARGE_HEADERS)))
+    }
+}
 
 /// A message that is arriving.
 #[derive(Debug)]
 pub(crate) struct Arriving {
     scan: HeaderScan,
     header: Vec<u8>,
+    room: HeaderRoom,
+    /// What the header takes of the shared room.
+    taken: Option<OwnedSemaphorePermit>,
     complete: bool,
     writer: BodyWriter,
     /// The first octets of the whole message; kept in developer mode alone.
@@ -31,10 +52,12 @@ pub(crate) enum Piece {
 }
 
 impl Arriving {
-    pub(crate) fn new(writer: BodyWriter, keep_sample: bool) -> Self {
+    pub(crate) fn new(writer: BodyWriter, room: &HeaderRoom, keep_sample: bool) -> Self {
         Self {
             scan: HeaderScan::new(MAX_HEADER_SIZE),
             header: Vec::new(),
+            room: room.clone(),
+            taken: None,
             complete: false,
             writer,
             sample: keep_sample.then(Vec::new),
@@ -54,20 +77,40 @@ impl Arriving {
         }
         match self.scan.push(piece) {
             Scanned::More => {
-                self.header.extend_from_slice(piece);
+                self.grow(piece)?;
                 Ok(Piece::Passed)
             }
             Scanned::End(at) => {
                 let (head, rest) = piece.split_at_checked(at).unwrap_or((piece, &[]));
-                self.header.extend_from_slice(head);
+                self.grow(head)?;
                 self.complete = true;
                 Ok(Piece::HeaderEnds(rest.len()))
             }
             Scanned::TooLarge(_) => {
-                self.header = Vec::new();
+                (self.header, self.taken) = (Vec::new(), None);
                 Err(Refusal::with(replies::BAD_AUTHOR, "header too large"))
             }
         }
+    }
+
+    /// Appends to the header, as long as there is room.
+    fn grow(&mut self, piece: &[u8]) -> Result<(), Refusal> {
+        let has = SMALL_HEADER + self.taken.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let lacks = (self.header.len() + piece.len()).saturating_sub(has);
+        if lacks > 0 {
+            // A header is never so large that its size would not fit.
+            let lacks = u32::try_from(lacks).unwrap_or(u32::MAX);
+            let Ok(more) = Arc::clone(&self.room.0).try_acquire_many_owned(lacks) else {
+                (self.header, self.taken) = (Vec::new(), None);
+                return Err(Refusal::new(replies::BUSY));
+            };
+            match &mut self.taken {
+                Some(taken) => taken.merge(more),
+                none => *none = Some(more),
+            }
+        }
+        self.header.extend_from_slice(piece);
+        Ok(())
     }
 
     /// The header as it came, with its empty line once it is complete.

@@ -3,8 +3,8 @@
 
 use dns::zone::Zone;
 use moxd_intake::{
-    AccountRules, Destination, Directory, Intake, Judges, JunkFlags, LocalDomain, Mode, Settings, Signer,
-    World,
+    AccountRules, Destination, Directory, Incoming, Intake, Judges, JunkFlags, Link, LocalDomain, Mode,
+    Settings, Signer, World,
 };
 use smtp_parser::{Mailbox, Path};
 use smtpserver::{Backend, Client, Hello, Kind, Login, Peer, Received, Refusal, RequestId, Rules, Sender};
@@ -81,8 +81,14 @@ fn path(text: &str) -> Path {
 }
 
 impl World_ {
-    async fn send(&self, client: &Client, from: &str, to: &[&str], text: &str) -> Result<(), Refusal> {
-        let mut link = self.intake.connect(client);
+    /// A message as it is before DATA.
+    async fn begin(
+        &self,
+        link: &mut Link,
+        client: &Client,
+        from: &str,
+        to: &[&str],
+    ) -> Result<Incoming, Refusal> {
         let sender = Sender {
             path: path(from),
             size: None,
@@ -91,10 +97,16 @@ impl World_ {
             require_tls: false,
             hold: None,
         };
-        let mut message = self.intake.sender(&mut link, client, &sender).await?;
+        let mut message = self.intake.sender(link, client, &sender).await?;
         for recipient in to {
-            self.intake.recipient(&mut link, client, &mut message, &path(recipient)).await?;
+            self.intake.recipient(link, client, &mut message, &path(recipient)).await?;
         }
+        Ok(message)
+    }
+
+    async fn send(&self, client: &Client, from: &str, to: &[&str], text: &str) -> Result<(), Refusal> {
+        let mut link = self.intake.connect(client);
+        let mut message = self.begin(&mut link, client, from, to).await?;
         // Odd pieces: where the header ends must not matter.
         for piece in text.as_bytes().chunks(7) {
             self.intake.content(&mut message, piece).await?;
@@ -190,6 +202,31 @@ async fn long_fields_do_not_make_a_message_too_large_to_keep() {
     world.send(&client(Kind::Smtp, None), "x@b.example", &["ann@a.example"], &text).await.unwrap();
     let origin = &world.records("ann")[0].facts.origin;
     assert_eq!((origin.from_localpart.as_str(), origin.from_domain.as_str()), ("", "b.example"));
+}
+
+#[tokio::test]
+async fn many_large_headers_at_a_time_do_not_take_all_memory() {
+    let world = world(None, AccountRules::default());
+    let client = client(Kind::Smtp, None);
+    let mut link = world.intake.connect(&client);
+    let large = format!("X-Large: {}\r\n", "x".repeat(990)).repeat(1000);
+    let (mut open, mut refused) = (Vec::new(), None);
+    while refused.is_none() {
+        let mut message = world.begin(&mut link, &client, "x@b.example", &["ann@a.example"]).await.unwrap();
+        refused = world.intake.content(&mut message, large.as_bytes()).await.err();
+        open.push(message);
+    }
+    assert!((30..=35).contains(&open.len()), "{}", open.len());
+    assert!(refused.unwrap().to_string().starts_with("451 4.4.5"));
+    // Those of usual size are not in their way.
+    let text = format!("{HEADER}\r\nbody\r\n");
+    world.send(&client, "x@b.example", &["ann@a.example"], &text).await.unwrap();
+    // And when one has gone, another can come.
+    open.pop();
+    open.pop();
+    let text = format!("{large}{HEADER}\r\nbody\r\n");
+    world.send(&client, "x@b.example", &["ann@a.example"], &text).await.unwrap();
+    assert_eq!(world.inbox("ann").len(), 2);
 }
 
 #[tokio::test]

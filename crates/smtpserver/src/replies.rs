@@ -247,6 +247,8 @@ wordings! {
         "max number of new/first-time recipients ({}) over past 24h reached, try increasing per-account setting MaxFirstTimeRecipientsPerDay";
     /// RFC 5321 §4.2.2: the message could not be queued or kept.
     NOT_DELIVERED: LOCAL_ERROR Some((3, 0)), "error delivering message";
+    /// RFC 5321 §4.2.2: more at a time than there is memory for.
+    BUSY: LOCAL_ERROR Some((4, 5)), "busy, try again later";
     /// RFC 5321 §6.3: it has been round too often.
     LOOP: MAILBOX_UNAVAILABLE Some((4, 6)), "loop detected, more than {} Received headers";
     /// RFC 9989 §4: the author's domain asks for it.
