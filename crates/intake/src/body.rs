@@ -162,6 +162,8 @@ pub(crate) fn not_kept(error: &store::Error) -> Refusal {
     match error.kind() {
         ErrorKind::Full => Refusal::new(replies::SYSTEM_FULL),
         ErrorKind::OverQuota => Refusal::new(replies::QUOTA),
+        // So many recipients with so much to remember of each; sent again it would be no less.
+        ErrorKind::TooLarge => Refusal::new(replies::MESSAGE_TOO_LARGE),
         _ => Refusal::new(replies::NOT_DELIVERED),
     }
 }

@@ -159,10 +159,10 @@ fn keeps_its_limits(engine: &dyn Engine) {
     let long = |n: usize| vec![b'k'; n];
     assert_eq!(commit(engine, |b| b.ops.put(&long(MAX_KEY), &long(MAX_VALUE))), Ok(()));
     has(engine, &long(MAX_KEY), Some(&long(MAX_VALUE)));
-    assert_eq!(commit(engine, |b| b.ops.put(&long(MAX_KEY + 1), b"")), Err(CommitError::Failed));
-    assert_eq!(commit(engine, |b| b.ops.put(b"k", &long(MAX_VALUE + 1))), Err(CommitError::Failed));
+    assert_eq!(commit(engine, |b| b.ops.put(&long(MAX_KEY + 1), b"")), Err(CommitError::TooLarge));
+    assert_eq!(commit(engine, |b| b.ops.put(b"k", &long(MAX_VALUE + 1))), Err(CommitError::TooLarge));
     let too_many = |b: &mut Batch| (0..200u8).for_each(|n| b.ops.put(&[9, n], &long(MAX_VALUE)));
-    assert_eq!(commit(engine, too_many), Err(CommitError::Failed));
+    assert_eq!(commit(engine, too_many), Err(CommitError::TooLarge));
     // Rows of the engine itself are out of reach.
     assert_eq!(commit(engine, |b| b.ops.put(&[0, 1], b"")), Err(CommitError::Failed));
     assert_eq!(commit(engine, |b| b.ops.delete(&[])), Err(CommitError::Failed));

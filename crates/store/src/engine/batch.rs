@@ -1,5 +1,6 @@
 //! What is handed to an engine: preconditions, operations and bodies that go together.
 
+use super::CommitError;
 use super::body::{Body, BodyId};
 use crate::codec::{Reader, put_bytes, put_varint};
 
@@ -152,16 +153,23 @@ impl Batch {
         }
     }
 
-    /// Whether it keeps the limits on keys, values and the whole, and leaves the engine's own rows alone.
-    pub(crate) fn is_within_limits(&self) -> bool {
-        let is_key =
-            |key: &[u8]| key.len() <= MAX_KEY && key.first().is_some_and(|table| *table != ENGINE_TABLE);
-        self.ops.as_bytes().len() <= MAX_BATCH
-            && self.ops.iter().all(|op| match op {
-                Op::Put(key, value) => is_key(key) && value.len() <= MAX_VALUE,
-                Op::Delete(key) => is_key(key),
-                Op::Link(_) | Op::Unlink(_) => true,
-            })
+    /// Checks the limits on keys, values and the whole, and that the engine's own rows are left alone.
+    pub(crate) fn check(&self) -> Result<(), CommitError> {
+        if self.ops.as_bytes().len() > MAX_BATCH {
+            return Err(CommitError::TooLarge);
+        }
+        self.ops.iter().try_for_each(|op| {
+            let (key, value) = match op {
+                Op::Put(key, value) => (key, value),
+                Op::Delete(key) => (key, &[][..]),
+                Op::Link(_) | Op::Unlink(_) => return Ok(()),
+            };
+            match key.first() {
+                None | Some(&ENGINE_TABLE) => Err(CommitError::Failed),
+                Some(_) if key.len() > MAX_KEY || value.len() > MAX_VALUE => Err(CommitError::TooLarge),
+                Some(_) => Ok(()),
+            }
+        })
     }
 }
 

@@ -53,9 +53,10 @@ impl Memory {
 
 impl State {
     fn decide(&self, batch: &Batch) -> std::result::Result<(), CommitError> {
-        if self.closed || !batch.is_within_limits() {
+        if self.closed {
             return Err(CommitError::Failed);
         }
+        batch.check()?;
         let holds = |pre: &Pre| match pre {
             Pre::Absent(key) => !self.rows.contains_key(key.as_slice()),
             Pre::Equals(key, value) => self.rows.get(key.as_slice()).is_some_and(|v| v == value),

@@ -94,7 +94,9 @@ pub enum CommitError {
     Unknown,
     /// No room; nothing happened, and later batches will be tried again.
     Full,
-    /// It did not happen: over a limit, a body that is gone, or a disk that failed (see the log).
+    /// Over a limit on keys, values or the whole: it did not happen, and never will.
+    TooLarge,
+    /// It did not happen: a body that is gone, or a disk that failed (see the log).
     Failed,
 }
 
@@ -104,6 +106,7 @@ impl From<CommitError> for Error {
             CommitError::Conflict(_) => (ErrorKind::Conflict, "the rows were changed meanwhile"),
             CommitError::Unknown => (ErrorKind::Unknown, "the engine went away"),
             CommitError::Full => (ErrorKind::Full, "no room on the disk"),
+            CommitError::TooLarge => (ErrorKind::TooLarge, "more than fits into one batch"),
             CommitError::Failed => (ErrorKind::Failed, "the batch was not written"),
         };
         Error::new(kind, text)

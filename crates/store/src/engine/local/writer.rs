@@ -204,9 +204,7 @@ impl Writer {
             error!(error = %e, "cannot decide a batch");
             CommitError::Failed
         };
-        if !batch.is_within_limits() {
-            return Err(CommitError::Failed);
-        }
+        batch.check()?;
         for (i, pre) in batch.pre.iter().enumerate() {
             let holds = match pre {
                 Pre::Absent(key) => self.get(group, key).map_err(failed)?.is_none(),
@@ -229,7 +227,7 @@ impl Writer {
         }
         let frame = Frame::new(Kind::Batch, &table, Bytes::from(batch.ops.into_bytes()), octets);
         if frame.len() > MAX_FRAME {
-            return Err(CommitError::Failed);
+            return Err(CommitError::TooLarge);
         }
         let placed = places(&table, Position { offset: group.end, ..start }, &frame);
         let effects =
