@@ -1,12 +1,12 @@
 //! What the trials share: a moxd under test in a folder of its own, a plain SMTP client, and numbers that repeat.
 
 use anyhow::{Context, Result, bail, ensure};
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 /// How long a server may take to say `ready`.
@@ -50,19 +50,25 @@ pub struct Server {
     stderr: Option<std::thread::JoinHandle<String>>,
 }
 
-/// A number that can be added to every port of developer mode so that all of them are free now. The ports stay below
-/// those that systems give to clients, so that no connection can take one in between.
+/// The ports of developer mode that a trial uses.
+const PORTS: [u16; 4] = [1025, 1081, 1465, 1587];
+
+/// A number that can be added to every port of developer mode so that all of them are free now, and no other server of
+/// this process was given one. The ports stay below those that systems give to clients, so that no connection can take
+/// one in between.
 ///
 /// # Errors
 /// There are no free ports.
 pub fn free_offset() -> Result<u16> {
-    /// Servers of one process try different numbers.
-    static TRIED: AtomicU64 = AtomicU64::new(0);
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut dice = Dice::new(u64::from(std::process::id()) << 32 | given.len() as u64);
     for _ in 0..100 {
-        let tried = TRIED.fetch_add(1, Ordering::Relaxed);
-        let offset = Dice::new(u64::from(std::process::id()) << 32 | tried).between(1, 30_000) as u16;
-        let free = |base: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, base + offset)).is_ok();
-        if [1025, 1081, 1465, 1587].into_iter().all(free) {
+        let offset = dice.between(1, 30_000) as u16;
+        let ports = PORTS.map(|port| port + offset);
+        let free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+        if ports.iter().all(|port| !given.contains(port) && free(port)) {
+            given.extend(ports);
             return Ok(offset);
         }
     }
