@@ -12,10 +12,11 @@ use hickory_proto::rr::rdata::{A, AAAA, CNAME, MX, PTR, SOA, TLSA, TXT};
 use hickory_proto::rr::{self, RData, RecordType};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::convert;
@@ -36,6 +37,8 @@ const PORT_ATTEMPTS: u32 = 16;
 pub struct Settings {
     /// Time before each answer.
     pub delay: Duration,
+    /// No answer before so many questions have come: who asks them one after the other gets none.
+    pub together: usize,
     /// TTL of all records, in seconds.
     pub ttl: u32,
     /// TTL of absence, in seconds; none: negative answers have no SOA.
@@ -46,7 +49,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { delay: Duration::ZERO, ttl: 300, negative_ttl: Some(60), refuse_edns: false }
+        Self { delay: Duration::ZERO, together: 0, ttl: 300, negative_ttl: Some(60), refuse_edns: false }
     }
 }
 
@@ -75,7 +78,7 @@ pub struct Server {
 struct Shared {
     zone: Zone,
     settings: Settings,
-    log: Mutex<Vec<Asked>>,
+    log: watch::Sender<Vec<Asked>>,
 }
 
 impl Server {
@@ -95,7 +98,7 @@ impl Server {
         let (tcp, udp) = bind(address).await?;
         let address = tcp.local_addr()?;
         let udp = Arc::new(udp);
-        let shared = Arc::new(Shared { zone, settings, log: Mutex::default() });
+        let shared = Arc::new(Shared { zone, settings, log: watch::Sender::default() });
         let mut tasks = JoinSet::new();
         tasks.spawn(serve_udp(udp, Arc::clone(&shared)));
         tasks.spawn(serve_tcp(tcp, Arc::clone(&shared)));
@@ -109,7 +112,7 @@ impl Server {
 
     /// All questions so far, in the order of their arrival.
     pub fn asked(&self) -> Vec<Asked> {
-        self.shared.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared.log.borrow().clone()
     }
 
     /// Questions so far about one name and type.
@@ -179,11 +182,13 @@ impl Shared {
     async fn answer(&self, question: &[u8], tcp: bool) -> Option<Vec<u8>> {
         let request = Message::from_vec(question).ok()?;
         let query = request.queries.first()?;
-        self.log.lock().unwrap_or_else(PoisonError::into_inner).push(Asked {
+        let asked = Asked {
             name: query.name().to_string().trim_end_matches('.').to_ascii_lowercase(),
             record_type: query.query_type().to_string(),
             tcp,
-        });
+        };
+        self.log.send_modify(|log| log.push(asked));
+        self.log.subscribe().wait_for(|log| log.len() >= self.settings.together).await.ok()?;
         if !self.settings.delay.is_zero() {
             tokio::time::sleep(self.settings.delay).await;
         }

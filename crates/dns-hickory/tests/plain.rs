@@ -7,7 +7,6 @@ use moxd_dns_hickory::testing::{Server, Settings};
 use moxd_dns_hickory::{Dnssec, ErrorKind, Finding, Hickory, Options};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
-use tokio::time::Instant;
 
 const ZONE: &str = r#"
     example.test.          TXT   "v=spf1 -all"
@@ -33,6 +32,9 @@ const ZONE: &str = r#"
     !malformed garbled.test.
 "#;
 
+/// How long any question may take, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 async fn serve(settings: Settings) -> Server {
     Server::listen((Ipv4Addr::LOCALHOST, 0).into(), Zone::parse(ZONE).unwrap(), settings).await.unwrap()
 }
@@ -41,7 +43,7 @@ async fn serve(settings: Settings) -> Server {
 fn options() -> Options {
     let mut options = Options::default();
     options.dnssec = Dnssec::Never;
-    options.server_timeout = Duration::from_millis(1500);
+    options.server_timeout = Duration::from_secs(3);
     options.rounds = 1;
     options
 }
@@ -145,9 +147,8 @@ async fn failures_keep_their_kind_and_end_in_time() {
         ("garbled.test", LookupErrorKind::Malformed),
         ("dead.test", LookupErrorKind::Timeout),
     ] {
-        let started = Instant::now();
-        assert_eq!(ask(&resolver, name, Kind::Txt).await, Err(want), "{name}");
-        assert!(started.elapsed() < Duration::from_secs(4), "{name}");
+        let answer = tokio::time::timeout(PATIENCE, ask(&resolver, name, Kind::Txt)).await;
+        assert_eq!(answer, Ok(Err(want)), "{name}");
     }
     assert_eq!(server.count("broken.test", "TXT"), 1, "who has answered is not asked again");
 }
@@ -228,14 +229,13 @@ async fn failures_are_kept_for_a_moment() {
 #[tokio::test]
 async fn equal_questions_at_one_time_are_asked_once_and_others_side_by_side() {
     let mut settings = Settings::default();
-    settings.delay = Duration::from_millis(100);
+    settings.together = 4;
     let server = serve(settings).await;
     let resolver = resolver(&server);
-    let started = Instant::now();
     let names = ["example.test", "example.test", "a.example.test", "no1.test", "no2.test"];
     let lookups: Vec<_> = names.iter().map(|n| Box::pin(ask(&resolver, n, Kind::Txt)) as _).collect();
-    dns::join_all(lookups).await;
-    assert!(started.elapsed() < Duration::from_millis(390), "one delay: {:?}", started.elapsed());
+    let failed = dns::join_all(lookups).await.into_iter().filter_map(Result::err).collect::<Vec<_>>();
+    assert!(!failed.contains(&LookupErrorKind::Timeout), "{failed:?}");
     assert_eq!(server.asked().len(), 4);
 }
 
@@ -283,9 +283,7 @@ async fn goes_on_to_the_next_server_and_stays_there() {
 
 #[tokio::test]
 async fn a_server_without_dnssec_costs_one_exchange_for_each_question() {
-    let mut settings = Settings::default();
-    settings.delay = Duration::from_millis(150);
-    let server = serve(settings).await;
+    let server = serve(Settings::default()).await;
     let mut options = options();
     options.dnssec = Dnssec::Probe;
     let resolver = Hickory::with_servers(&[server.address()], options.clone()).unwrap();
@@ -296,10 +294,11 @@ async fn a_server_without_dnssec_costs_one_exchange_for_each_question() {
     assert_eq!((answer.security, server.asked().len()), (Security::Unknown, before + 1));
 
     // Nobody has to call `probe`: it runs beside the first question.
+    let mut settings = Settings::default();
+    settings.together = 2;
+    let server = serve(settings).await;
     let resolver = Hickory::with_servers(&[server.address()], options).unwrap();
-    let started = Instant::now();
     assert!(txt(&resolver, &name("example.test")).await.is_ok());
-    assert!(started.elapsed() < Duration::from_millis(290), "one delay: {:?}", started.elapsed());
 }
 
 /// Whatever such a server does with types it does not know, plain questions work.
