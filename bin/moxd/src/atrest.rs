@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeSet, VecDeque};
 use std::io::Read;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use store::{AccountId, Facts, Flags, Mailbox, Message, MessageId, NewMessage, Row, Store, Uid};
+use store::{AccountId, Facts, Flags, Mailbox, Message, MessageId, NewMessage, Role, Row, Store, Uid};
 
 /// The largest message that is imported, in octets.
 const MAX_IMPORT: u64 = 1 << 30;
@@ -254,6 +254,7 @@ fn import(
 ) -> Result<()> {
     let account = store.open_account(name, store::INITIAL_MAILBOXES, now).wait()?;
     let mailbox = store::mailbox_name(mailbox)?;
+    let is_sent = store.mailbox(account, &mailbox)?.is_some_and(|mailbox| mailbox.role == Some(Role::Sent));
     let mut pending = VecDeque::new();
     let mut count = 0_u64;
     let settle = |(number, commit): (u64, store::Pending<store::Result<store::Receipt>>)| {
@@ -275,7 +276,7 @@ fn import(
             writer.write(piece)?;
         }
         ensure!(writer.len() <= MAX_IMPORT, "message {} is larger than {MAX_IMPORT} octets", count + 1);
-        let message = imported(&incoming, &header, now);
+        let message = imported(&incoming, &header, is_sent, now);
         let mut transaction = store.transaction(now);
         let body = writer.finish();
         transaction.deliver(account, &mailbox, message, &body);
@@ -294,11 +295,14 @@ fn import(
     console.write(format!("{count} messages imported into {mailbox}\n").as_bytes())
 }
 
-/// The record of an imported message: what its header says; who sent it to us is not known.
-fn imported(incoming: &Incoming, header: &[u8], now: SystemTime) -> NewMessage {
+/// The record of an imported message: what its header says; who sent it to us is not known. `is_sent` says that the account
+/// has sent it.
+fn imported(incoming: &Incoming, header: &[u8], is_sent: bool, now: SystemTime) -> NewMessage {
     let received = u64::try_from(incoming.received).ok().filter(|seconds| *seconds > 0);
     let received = received.map_or(now, |seconds| UNIX_EPOCH + Duration::from_secs(seconds));
-    let mut message = intake::described(&message::headers(header), received);
+    let headers = message::headers(header);
+    let mut message = intake::described(&headers, received);
+    message.facts.sent = is_sent.then(|| intake::sent(&headers, received));
     let flag =
         |name: &String| Flags::NAMES.into_iter().find(|(_, known)| known == name).map(|(flag, _)| flag);
     message.facts.flags =

@@ -12,6 +12,7 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::UNIX_EPOCH;
 
 /// The same for a running server and for one that was stopped.
 fn running_and_stopped(mut server: Server, check: impl Fn(&Server)) -> Server {
@@ -233,6 +234,27 @@ fn mail_goes_out_as_maildir_and_comes_in_again() {
     let why = server.verb(&["import", "maildir", "eve", "Old", &text(&source)]).failed();
     assert_eq!(why, "there is no account \"eve\" in domains.toml");
     assert_eq!(server.verb(&["mailbox", "list", "eve"]).failed(), "there is no account \"eve\" in the store");
+}
+
+#[test]
+fn whom_imported_mail_was_sent_to_is_known() {
+    let mut server = Server::develop();
+    for (mailbox, to) in [("Sent", "ann@client.example"), ("Old", "bob@client.example")] {
+        let mail = format!("From - Tue Nov  3 15:04:05 2026\nTo: {to}\n\nhello\n");
+        server.verb_reading(&["import", "mbox", "mox", mailbox, "-"], mail.as_bytes()).done();
+    }
+    server.stop();
+    let store = store::Store::open(&server.data(), store::Options::default()).unwrap();
+    let account = store.account("mox").unwrap().unwrap();
+    for (localpart, count) in [("ann", 1), ("bob", 0)] {
+        let recipient = store::Recipient {
+            localpart: localpart.to_owned(),
+            domain: "client.example".to_owned(),
+            org_domain: "client.example".to_owned(),
+        };
+        let found = store.find(account, &store::Index::SentTo(&recipient), UNIX_EPOCH, 10).unwrap();
+        assert_eq!(found.len(), count, "{localpart}");
+    }
 }
 
 #[test]

@@ -33,6 +33,6 @@ pub use evidence::{Evidence, Gathering, Judges, Origin};
 pub use junk_flags::JunkFlags;
 pub use login::credentials;
 pub use password::{MAX_REMEMBERED, MAX_WAITING, MEMORY_KIB, PASSES, REMEMBERED_FOR};
-pub use record::described;
+pub use record::{described, sent};
 pub use settings::{Mode, Settings};
 pub use signing::Signer;

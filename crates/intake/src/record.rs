@@ -2,18 +2,22 @@
 
 use dns::{Domain, suffix};
 use message::{
-    Headers, author, base_subject, canonical_message_id, decode_words, references, written_message_id,
+    AddressList, Date, Headers, addresses, author, base_subject, canonical_message_id, decode_words,
+    references, written_message_id,
 };
 use smtp_parser::{Dialect, Path};
 use smtpserver::Client;
-use std::time::SystemTime;
-use store::{Facts, NewMessage, Origin};
+use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use store::{Facts, NewMessage, Origin, Recipient, Sent};
 
 /// The most octets of a subject that are kept in the record.
 const MAX_SUBJECT: usize = 400;
 /// The most octets of a Message-ID or a local part, since a line has no more (RFC 5322 §2.1.1). A longer one is nobody's, and
 /// is not kept: a record has its bounds.
 const MAX_KEPT: usize = 998;
+/// The most octets of recipients of one sent message that are remembered: some hundreds of them.
+const MAX_SENT_TO: usize = 32 * 1024;
 
 /// The record of a message as far as its header tells: author, subject, and what it answers. Nothing of it is proven.
 pub fn described(headers: &Headers<'_>, received: SystemTime) -> NewMessage {
@@ -41,6 +45,31 @@ pub fn described(headers: &Headers<'_>, received: SystemTime) -> NewMessage {
     message
 }
 
+/// To whom a message of the account's own was sent, as far as its header tells.
+pub fn sent(headers: &Headers<'_>, received: SystemTime) -> Sent {
+    let date = headers.first("Date").map(|field| String::from_utf8_lossy(&field.unfolded()).parse::<Date>());
+    let date = date.and_then(Result::ok).and_then(|date| u64::try_from(date.unix()).ok());
+    // A time to come would make them known for longer than they are.
+    let time = date.map_or(received, |seconds| UNIX_EPOCH + Duration::from_secs(seconds)).min(received);
+    let (mut recipients, mut octets) = (BTreeSet::new(), 0);
+    let fields = headers.iter().filter(|field| ["To", "Cc", "Bcc"].iter().any(|name| field.is(name)));
+    let lists: Vec<_> = fields.map(|field| addresses(&field.unfolded())).collect();
+    for address in lists.iter().flat_map(AddressList::mailboxes) {
+        let Some(domain) = address.domain().filter(|_| !address.localpart.is_empty()) else { continue };
+        let recipient = Recipient {
+            org_domain: suffix::organizational(domain).unicode(),
+            domain: domain.unicode(),
+            localpart: address.localpart.clone(),
+        };
+        octets += recipient.localpart.len() + recipient.domain.len() + recipient.org_domain.len();
+        if octets > MAX_SENT_TO {
+            break;
+        }
+        recipients.insert(recipient);
+    }
+    Sent { time, recipients: recipients.into_iter().collect() }
+}
+
 /// Adds who sent the message, and from where.
 pub(crate) fn sent_by(origin: &mut Origin, client: &Client, sender: &Path) {
     origin.remote_ip = Some(client.ip());
@@ -61,5 +90,53 @@ pub(crate) fn sent_to(origin: &mut Origin, recipient: &Path) {
             origin.rcpt_to_domain = mailbox.domain.unicode();
         }
         path => origin.rcpt_to_localpart = path.to_string().trim_matches(['<', '>']).to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_to_whom_a_message_was_sent() {
+        #[track_caller]
+        fn check(header: &str, time: u64, expected: &[&str]) {
+            let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
+            let sent = sent(&message::headers(header.as_bytes()), at(1_000_000_000));
+            let recipients: Vec<_> = sent
+                .recipients
+                .iter()
+                .map(|r| format!("{}@{} of {}", r.localpart, r.domain, r.org_domain))
+                .collect();
+            assert_eq!(
+                (sent.time, recipients),
+                (at(time), expected.iter().map(ToString::to_string).collect())
+            );
+        }
+        check(
+            "Date: Thu, 1 Jan 1998 00:00:00 +0000\r\nTo: Ann <ann@mail.a.example>, team: bob@b.example, ann@mail.a.example;\r\n\
+             Cc: \"c c\"@xn--bcher-kva.example\r\nBcc: dan@b.example\r\nFrom: eve@b.example\r\n\r\n",
+            883_612_800,
+            &[
+                "ann@mail.a.example of a.example",
+                "bob@b.example of b.example",
+                "c c@b\u{fc}cher.example of b\u{fc}cher.example",
+                "dan@b.example of b.example",
+            ],
+        );
+        // Nobody, nonsense, and a time to come.
+        check("Date: 1 Jan 2100 00:00 +0000\r\nTo: undisclosed-recipients:;\r\n\r\n", 1_000_000_000, &[]);
+        check("Date: today\r\nTo: <@>, a@[192.0.2.1], b, \"\"@b.example\r\n\r\n", 1_000_000_000, &[]);
+    }
+
+    #[test]
+    fn remembers_no_more_recipients_than_a_record_can_hold() {
+        let to = format!("To: {}\r\n", vec!["someone@somewhere.example"; 900].join(", "));
+        let many: String = (0..5000).map(|n| format!("Cc: {n}@{}.example\r\n", "x".repeat(60))).collect();
+        for header in [to + &many, many.clone()] {
+            let sent = sent(&message::headers(header.as_bytes()), UNIX_EPOCH);
+            let octets: usize = sent.recipients.iter().map(|r| r.localpart.len() + r.domain.len()).sum();
+            assert!(octets <= MAX_SENT_TO && !sent.recipients.is_empty(), "{octets}");
+        }
     }
 }

@@ -55,8 +55,8 @@ pub use engine::{
 pub use error::{Error, ErrorKind, Result};
 pub use mailbox::{Counts, MAX_NAME, Mailbox, MailboxId, Role, mailbox_name};
 pub use message::{
-    Expunged, Facts, Flags, Message, MessageId, ModSeq, NewMessage, Origin, Part, Row, Thread, Training, Uid,
-    Validation, Validations,
+    Expunged, Facts, Flags, Message, MessageId, ModSeq, NewMessage, Origin, Part, Recipient, Row, Sent,
+    Thread, Training, Uid, Validation, Validations,
 };
 pub use pending::Pending;
 pub use store::{Content, MAX_PAGE, Store};

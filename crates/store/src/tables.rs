@@ -9,8 +9,9 @@ use std::{
 
 use crate::{
     account::AccountId,
+    codec::{Reader, put_bytes},
     mailbox::MailboxId,
-    message::{MessageId, Uid},
+    message::{MessageId, Recipient, Uid},
 };
 
 /// name → account number
@@ -141,6 +142,17 @@ pub enum Index<'a> {
     MessageId(&'a str),
     /// The base subject.
     Subject(&'a str),
+    /// A recipient of sent mail. Found by the time of sending.
+    SentTo(&'a Recipient),
+    /// The domain of a recipient of sent mail, and its organizational domain.
+    SentToDomain {
+        /// The domain itself.
+        domain: &'a str,
+        /// The organizational domain.
+        organization: &'a str,
+    },
+    /// The organizational domain of a recipient of sent mail.
+    SentToOrganization(&'a str),
 }
 
 /// Octets of a text that an index keeps; messages that agree so far are told apart by their records.
@@ -169,6 +181,10 @@ impl Index<'_> {
             Index::Dkim(text) => put_text(&mut key, 5, text),
             Index::MessageId(text) => put_text(&mut key, 6, text),
             Index::Subject(text) => put_text(&mut key, 7, text),
+            Index::SentTo(recipient) => put_text(&mut key, 8, &recipient.org_domain),
+            Index::SentToDomain { organization: text, .. } | Index::SentToOrganization(text) => {
+                put_text(&mut key, 8, text);
+            }
         }
         key
     }
@@ -190,9 +206,25 @@ impl Index<'_> {
             Index::Ip(ip) => same(*ip, IP),
             Index::Net(ip) => same(*ip, NET),
             Index::From { .. } => self.value() == value,
+            Index::SentTo(Recipient { localpart, domain, .. }) => {
+                sent_to(value).any(|(l, d)| (l, d) == (localpart.as_bytes(), domain.as_bytes()))
+            }
+            Index::SentToDomain { domain, .. } => sent_to(value).any(|(_, d)| d == domain.as_bytes()),
             _ => true,
         }
     }
+}
+
+/// The value of a row of sent mail: its recipients of one organization.
+pub(crate) fn put_sent_to(value: &mut Vec<u8>, recipient: &Recipient) {
+    put_bytes(value, recipient.localpart.as_bytes());
+    put_bytes(value, recipient.domain.as_bytes());
+}
+
+/// Local parts and domains in such a value.
+fn sent_to(value: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let mut reader = Reader::new(value);
+    std::iter::from_fn(move || Some((reader.bytes()?, reader.bytes()?)))
 }
 
 /// A text that ends where the time begins: with a zero octet, which the text itself cannot have.

@@ -9,7 +9,7 @@ use std::{
 
 use moxd_store::{
     AccountId, Change, Credentials, ErrorKind, Facts, Flags, INITIAL_MAILBOXES, Index, Message, NewMessage,
-    Options, Role, Row, Store, SubmissionLimits, Table, Uid,
+    Options, Recipient, Role, Row, Sent, Store, SubmissionLimits, Table, Uid,
 };
 
 fn now() -> SystemTime {
@@ -35,7 +35,8 @@ macro_rules! promises {
 promises! {
     gives_a_new_account_its_mailboxes numbers_and_counts_what_is_delivered
     creates_missing_mailboxes_with_their_parents shares_one_body_among_recipients changes_flags_and_counts
-    leaves_the_numbers_of_a_removed_message finds_by_properties threads_by_references
+    leaves_the_numbers_of_a_removed_message finds_by_properties remembers_whom_the_account_has_sent_to
+    threads_by_references
     limits_what_an_account_sends holds_limits_under_parallel_submissions
     sees_its_own_changes_within_a_transaction makes_several_accounts_at_once
     keeps_quota_credentials_and_secrets keeps_rows_for_others numbers_densely_under_parallel_deliveries
@@ -278,6 +279,51 @@ fn finds_by_properties(store: &Store) {
     let _ = store.commit(t).wait().unwrap();
     assert_eq!(find(from, now()), [later.id]);
     assert_eq!(find(Index::MessageId("1@a.test"), now()), []);
+}
+
+fn remembers_whom_the_account_has_sent_to(store: &Store) {
+    let account = mox(store);
+    let recipient = |localpart: &str, domain: &str| Recipient {
+        localpart: localpart.to_owned(),
+        domain: domain.to_owned(),
+        org_domain: "a.test".to_owned(),
+    };
+    let (ann, bob) = (recipient("ann", "a.test"), recipient("bob", "mail.a.test"));
+    let mut facts = facts();
+    let sent = Sent { time: now() - Duration::from_secs(100), recipients: vec![ann.clone(), bob.clone()] };
+    facts.sent = Some(sent.clone());
+    let message = deliver(store, account, "Sent", NewMessage::new(facts.clone()), b"x");
+    assert_eq!(message.facts.sent, Some(sent.clone()));
+    let find = |index: Index<'_>, since| store.find(account, &index, since, 10).unwrap();
+    let domain = |domain| Index::SentToDomain { domain, organization: "a.test" };
+    for index in [
+        Index::SentTo(&ann),
+        Index::SentTo(&bob),
+        domain("a.test"),
+        domain("mail.a.test"),
+        Index::SentToOrganization("a.test"),
+    ] {
+        assert_eq!(find(index, sent.time), [message.id], "{index:?}");
+        assert_eq!(find(index, now()), [], "{index:?} at a later time");
+    }
+    for index in [
+        Index::SentTo(&recipient("bob", "a.test")),
+        Index::SentTo(&recipient("an", "a.test")),
+        domain("b.a.test"),
+        Index::SentToOrganization("mail.a.test"),
+    ] {
+        assert_eq!(find(index, sent.time), [], "{index:?}");
+    }
+    // Only where sent mail is kept: nobody becomes known by writing to us.
+    let other = deliver(store, account, "Inbox", NewMessage::new(facts), b"y");
+    assert_eq!(other.facts.sent, None);
+    assert_eq!(find(Index::SentTo(&ann), sent.time), [message.id]);
+    sound(store);
+    let mut t = store.transaction(now());
+    t.remove(account, message.id);
+    let _ = store.commit(t).wait().unwrap();
+    assert_eq!(find(Index::SentTo(&ann), sent.time), []);
+    sound(store);
 }
 
 fn threads_by_references(store: &Store) {

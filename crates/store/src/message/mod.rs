@@ -230,6 +230,26 @@ pub struct Validations {
     pub from: Validation,
 }
 
+/// To whom a message was sent that lies in a mailbox for sent mail: the account knows them from then on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// When it was sent.
+    pub time: SystemTime,
+    /// Its recipients, each once.
+    pub recipients: Vec<Recipient>,
+}
+
+/// An address that the account has sent to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Recipient {
+    /// The local part.
+    pub localpart: String,
+    /// The domain (Unicode form).
+    pub domain: String,
+    /// Its organizational domain.
+    pub org_domain: String,
+}
+
 /// As what a message was shown to the junk filter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -276,6 +296,8 @@ pub struct Facts {
     pub structure: Vec<u8>,
     /// SHA-256 of the body as received, without our prefix (rejects only).
     pub sha256: Option<[u8; 32]>,
+    /// To whom the account sent it; kept where it is delivered to a mailbox with the role [`Sent`](crate::Role::Sent).
+    pub sent: Option<Sent>,
 }
 
 impl Facts {
@@ -310,6 +332,7 @@ impl Facts {
             base_subject: String::new(),
             structure: Vec::new(),
             sha256: None,
+            sent: None,
         }
     }
 }

@@ -7,8 +7,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{
-    Expunged, Facts, Flags, Message, MessageId, ModSeq, Part, Row, Thread, Training, Uid, Validation,
-    Validations,
+    Expunged, Facts, Flags, Message, MessageId, ModSeq, Part, Recipient, Row, Sent, Thread, Training, Uid,
+    Validation, Validations,
 };
 use crate::{
     codec::{Reader, put_bytes, put_varint, varint_len},
@@ -61,6 +61,8 @@ mod field {
     pub(super) const PARENT: u8 = 35;
     pub(super) const THREAD_FLAGS: u8 = 36;
     pub(super) const WRITTEN_MESSAGE_ID: u8 = 37;
+    pub(super) const SENT: u8 = 38;
+    pub(super) const RECIPIENT: u8 = 39;
 }
 
 /// Writes fields, leaving out empty ones.
@@ -159,6 +161,16 @@ fn encode_facts(fields: &mut Fields<'_>, facts: &Facts) {
             | u8::from(v.mail_from_validated) << 1
             | u8::from(v.from_validated) << 2;
         fields.bytes(field::VALIDATIONS, &[checked, v.ehlo as u8, v.mail_from as u8, v.from as u8]);
+    }
+    if let Some(sent) = &facts.sent {
+        fields.any_number(field::SENT, millis(sent.time));
+        for Recipient { localpart, domain, org_domain } in &sent.recipients {
+            let mut recipient = Vec::new();
+            for text in [localpart, domain, org_domain] {
+                put_bytes(&mut recipient, text.as_bytes());
+            }
+            fields.bytes(field::RECIPIENT, &recipient);
+        }
     }
 }
 
@@ -293,10 +305,19 @@ fn decode_fact(facts: &mut Facts, field: u8, bytes: &[u8]) -> Option<()> {
         field::DKIM_DOMAIN => origin.dkim_domains.push(text()?),
         field::ORIGINAL_EHLO_DOMAIN => origin.original_ehlo_domain = text()?,
         field::ORIGINAL_DKIM_DOMAIN => origin.original_dkim_domains.push(text()?),
+        field::SENT => {
+            facts.sent = Some(Sent { time: from_millis(reader.varint()?), recipients: Vec::new() })
+        }
+        field::RECIPIENT => facts.sent.as_mut()?.recipients.push(recipient(&mut reader)?),
         // A field of a later version.
         _ => {}
     }
     Some(())
+}
+
+fn recipient(reader: &mut Reader<'_>) -> Option<Recipient> {
+    let mut text = || String::from_utf8(reader.bytes()?.to_vec()).ok();
+    Some(Recipient { localpart: text()?, domain: text()?, org_domain: text()? })
 }
 
 fn validations([checked, ehlo, mail_from, from]: [u8; 4]) -> Option<Validations> {
@@ -360,6 +381,16 @@ mod tests {
             base_subject: text("hello"),
             structure: vec![0, 1, 2],
             sha256: Some([7; 32]),
+            sent: Some(Sent {
+                time: from_millis(1_600_000_000_456),
+                recipients: [("bob", "mail.c.test", "c.test"), ("", "", "")]
+                    .map(|(localpart, domain, org_domain)| Recipient {
+                        localpart: text(localpart),
+                        domain: text(domain),
+                        org_domain: text(org_domain),
+                    })
+                    .into(),
+            }),
         };
         Message {
             id: MessageId::from_u64(9),
@@ -425,5 +456,7 @@ mod tests {
         check(&[VERSION, MESSAGE, field::SUBJECT, 9, b'a'], None);
         check(&[VERSION, MESSAGE, field::VALIDATIONS, 4, 0, 11, 0, 0], None);
         check(&[VERSION, MESSAGE, field::REMOTE_IP, 3, 1, 2, 3], None);
+        check(&[VERSION, MESSAGE, field::RECIPIENT, 3, 0, 0, 0], None);
+        check(&[VERSION, MESSAGE, field::SENT, 1, 1, field::RECIPIENT, 2, 0, 0], None);
     }
 }

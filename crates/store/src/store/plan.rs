@@ -1,6 +1,6 @@
 //! Turns a transaction into a batch. Pure: it works on rows in memory and on what was read before.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::SystemTime};
 
 use super::{
     prefetch::{Creation, Prefetched},
@@ -13,7 +13,7 @@ use crate::{
     mailbox::{Counts, Mailbox, MailboxId, Role, mailbox_name, parents},
     message::{self, Expunged, Facts, Message, MessageId, ModSeq, Part, Thread, Uid},
     outgoing,
-    tables::{self, Index, Key, millis},
+    tables::{self, Index, Key, millis, put_sent_to},
     transaction::{Action, Change, Deliver, Delivered, Receipt, SubmissionLimits, Transaction},
 };
 
@@ -274,8 +274,9 @@ impl Planner<'_> {
         let body = Part { body: deliver.body.id(), size: deliver.body.len() };
         let size = body.size + prefix.map_or(0, |p| p.size);
         draft.row.size += size;
-        let facts = deliver.message.facts.clone();
+        let mut facts = deliver.message.facts.clone();
         let row = self.mailbox_mut(account, mailbox)?;
+        facts.sent = facts.sent.filter(|_| row.role == Some(Role::Sent));
         let uid = row.uid_next;
         let Some(next) = uid.get().checked_add(1) else {
             return refuse(ErrorKind::Failed, format!("mailbox {:?} has no UID left", row.name));
@@ -540,13 +541,23 @@ fn message_key(account: AccountId, message: &Message) -> Vec<u8> {
 
 /// Calls `row` with key and value of every index row of a message.
 pub(super) fn each_index(account: AccountId, message: &Message, mut row: impl FnMut(&[u8], &[u8])) {
-    let Facts { origin, received, message_id, base_subject, is_forward, .. } = &message.facts;
-    let mut put = |index: Index<'_>| {
+    let Facts { origin, received, message_id, base_subject, is_forward, sent, .. } = &message.facts;
+    let mut put_at = |time: SystemTime, index: Index<'_>, value: &[u8]| {
         let mut key = index.prefix(account);
-        key.extend_from_slice(&millis(*received).to_be_bytes());
+        key.extend_from_slice(&millis(time).to_be_bytes());
         key.extend_from_slice(&message.id.get().to_be_bytes());
-        row(&key, &index.value());
+        row(&key, value);
     };
+    if let Some(sent) = sent {
+        let mut organizations: BTreeMap<&str, Vec<u8>> = BTreeMap::new();
+        for recipient in &sent.recipients {
+            put_sent_to(organizations.entry(&recipient.org_domain).or_default(), recipient);
+        }
+        for (organization, value) in organizations {
+            put_at(sent.time, Index::SentToOrganization(organization), &value);
+        }
+    }
+    let mut put = |index: Index<'_>| put_at(*received, index, &index.value());
     // A forwarder's address neither counts nor is credited.
     if let Some(ip) = origin.remote_ip.filter(|_| !is_forward) {
         put(Index::Ip(ip));

@@ -111,7 +111,7 @@ impl Store {
         Ok(prefetch::find(self.engine(), account, id)?.map(|stored| stored.message))
     }
 
-    /// Messages by a property, newest first: those received at or after `since`, at most `limit`.
+    /// Messages by a property, newest first: those received (or, by recipients, sent) at or after `since`, at most `limit`.
     ///
     /// Of a very busy network or organization only the newest 10,000 messages are looked through.
     ///
