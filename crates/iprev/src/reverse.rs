@@ -1,6 +1,6 @@
 //! Do an address and its name point at each other? (RFC 8601 §3)
 
-use dns::{Answer, LookupError, Name, Resolver, Security, addresses, join_all, pointers};
+use dns::{LookupError, Name, Resolver, Security, ipv4, ipv6, join_all, pointers};
 use std::fmt;
 use std::future::Future;
 use std::net::IpAddr;
@@ -74,16 +74,16 @@ pub async fn check(dns: &dyn Resolver, ip: IpAddr) -> Evaluation {
         security: answer.security,
         reason: None,
     };
-    type Lookup<'a> = Pin<Box<dyn Future<Output = Result<Answer<IpAddr>, LookupError>> + Send + 'a>>;
+    type Lookup<'a> = Pin<Box<dyn Future<Output = Result<Forward, LookupError>> + Send + 'a>>;
     let lookups =
-        evaluation.names.iter().take(MAX_NAMES).map(|name| -> Lookup<'_> { Box::pin(addresses(dns, name)) });
+        evaluation.names.iter().take(MAX_NAMES).map(|name| -> Lookup<'_> { Box::pin(forward(dns, name, ip)) });
     let answers = join_all(lookups.collect()).await;
     let mut failed = None;
     let mut security = evaluation.security;
     for (name, answer) in evaluation.names.iter().zip(answers) {
         match answer {
             // RFC 8601 §3: one name that leads back is enough, and then the failures of others do not matter.
-            Ok(answer) if answer.records.contains(&ip) => {
+            Ok(answer) if answer.leads_back => {
                 evaluation.result = Outcome::Pass;
                 evaluation.name = Some(name.clone());
                 evaluation.security = evaluation.security.min(answer.security);
@@ -102,4 +102,26 @@ pub async fn check(dns: &dyn Resolver, ip: IpAddr) -> Evaluation {
         evaluation.reason = Some(error);
     }
     evaluation
+}
+
+/// What the addresses of one name say.
+struct Forward {
+    leads_back: bool,
+    security: Security,
+}
+
+/// Has the name this address? RFC 8601 §3: A or AAAA as appropriate. What DNS has, or fails to tell, of the other family
+/// says nothing about the address.
+async fn forward(dns: &dyn Resolver, name: &Name, ip: IpAddr) -> Result<Forward, LookupError> {
+    let (leads_back, security) = match ip {
+        IpAddr::V4(ip) => {
+            let answer = ipv4(dns, name).await?;
+            (answer.records.contains(&ip), answer.security)
+        }
+        IpAddr::V6(ip) => {
+            let answer = ipv6(dns, name).await?;
+            (answer.records.contains(&ip), answer.security)
+        }
+    };
+    Ok(Forward { leads_back, security })
 }

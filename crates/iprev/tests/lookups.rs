@@ -45,7 +45,7 @@ fn costs(zone: &str, waits: usize, questions: &[&str], ask: impl AsyncFnOnce(&Sl
 #[test]
 fn names_of_an_address_are_looked_up_side_by_side() {
     let zone = "1.2.0.192.in-addr.arpa. PTR a.test.\n1.2.0.192.in-addr.arpa. PTR b.test.";
-    let questions = ["1.2.0.192.in-addr.arpa PTR", "a.test A", "a.test AAAA", "b.test A", "b.test AAAA"];
+    let questions = ["1.2.0.192.in-addr.arpa PTR", "a.test A", "b.test A"];
     costs(zone, 2, &questions, async |dns| drop(check(dns, "192.0.2.1".parse().unwrap()).await));
 }
 
