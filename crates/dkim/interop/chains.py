@@ -3,7 +3,7 @@
 
 from crafting import Key, Suite, add_set, crlf, txt
 
-KEYS = {name: Key(name) for name in ["rsa2048", "ed25519", "ed25519b"]}
+KEYS = {name: Key(name) for name in ["rsa2048", "rsa512", "ed25519", "ed25519b"]}
 SUITE = Suite("arc")
 BASE = crlf("""From: Joe <joe@example.test>
 To: list@example.net
@@ -144,4 +144,54 @@ case("signed-field-copied", "RFC 6376 §8.15: a field that is signed once, and o
 case("field-copied-before-second", "RFC 8617 §5.2, step 5: copied before the second set, which signs both.",
      "pass 2 2 - -", add_set(change(sets(1), ("From: Joe", "Subject: other\r\nFrom: Joe")), KEYS, 2,
                              signature={"h": "from:to:subject:subject:date"}))
+case("instance-with-leading-zero", "RFC 8617 §4.2.1: of one or two digits, and the first may be zero.", "pass 1 0 - -",
+     add_set(BASE, KEYS, 1, info="i=01", signature={"i": "01"}, seal={"i": "01"}))
+case("instances-apart", "RFC 8617 §4.2: the fields of a set have one instance.", "fail 2 - 1 dkim.arc-incomplete-set",
+     add_set(BASE, KEYS, 1, info="i=2"))
+case("seal-tag-twice", "RFC 6376 §3.2: a tag given twice makes the list invalid.", "fail 1 - - dkim.duplicate-tag",
+     add_set(BASE, KEYS, 1, seal={"t": "1; t=2"}))
+for name in ["a", "d", "s"]:
+    case(f"seal-missing-{name}", f"RFC 8617 §4.1.3: {name}= is required.", "fail 1 - 1 dkim.missing-tag",
+         add_set(BASE, KEYS, 1, seal={name: None}))
+case("seal-empty", "RFC 8617 §5.2, step 6: no signature is not this one's.", "fail 1 - 1 dkim.bad-signature",
+     add_set(BASE, KEYS, 1, seal={"b": "; note=b=@ed25519"}))
+case("seal-algorithm-unknown", "RFC 8617 §4.1.3: a= as in RFC 6376.", "fail 1 - 1 dkim.unknown-algorithm",
+     add_set(BASE, KEYS, 1, seal={"a": "ed25519-sha512"}))
+case("seal-key-of-other-type", "RFC 6376 §6.1.2: the key must fit the algorithm.", "fail 1 - 1 dkim.key-type-mismatch",
+     add_set(BASE, KEYS, 1, seal={"a": "rsa-sha256"}))
+case("seal-key-too-small", "RFC 8301 §3.2: keys below 1024 bits do not count.", "fail 1 - 1 dkim.key-too-small",
+     sets(1, key="rsa512", signature={"s": "small"}, seal={"s": "small"}), zone=zone("small", "example.test", "rsa512"))
+case("seal-key-in-test", "RFC 8617 §5.2: a chain passes or fails; a key in test mode makes it no better.",
+     "fail 1 - 1 dkim.bad-signature", change(sets(1, seal={"s": "test"}), ("arc=none", "arc=pass")),
+     zone=txt("test._domainkey.example.test", "v=DKIM1; k=ed25519; t=y; p=" + KEYS["ed25519"].p()))
+case("seal-of-long-ago", "RFC 8617 §4.1.3: t= tells when; nothing expires.", "pass 1 0 - -",
+     add_set(BASE, KEYS, 1, seal={"t": "1"}))
+case("older-seal-changed", "RFC 8617 §5.1.1: a seal covers the seals before it.", "fail 2 - 1 dkim.bad-signature",
+     change(add_set(sets(1, seal={"note": "one"}), KEYS, 2), ("note=one", "note=two")))
+case("newest-seal-changed", "RFC 8617 §5.2, step 6: the newest seal must verify too.", "fail 2 - 2 dkim.bad-signature",
+     change(add_set(sets(1), KEYS, 2, seal={"note": "one"}), ("note=one", "note=two")))
+case("two-algorithms", "RFC 8463 §3: each set by an algorithm of its own.", "pass 2 0 - -",
+     add_set(sets(1, key="rsa2048"), KEYS, 2))
+case("newest-signature-without-key", "RFC 8617 §5.2, step 4: the newest message signature needs its key.",
+     "fail 1 - 1 dkim.no-key", sets(1, signature={"s": "gone"}))
+case("newest-signature-in-future", "RFC 6376 §3.5: t= in the future.", "fail 1 - 1 dkim.signed-in-future",
+     sets(1, signature={"t": "1800000000"}))
+case("newest-signature-algorithm-unknown", "RFC 8617 §5.2, step 4: the newest message signature must verify.",
+     "fail 1 - 1 dkim.unknown-algorithm", sets(1, signature={"a": "ed25519-sha512"}))
+case("older-signature-algorithm-unknown", "RFC 8617 §5.2, step 5: an older message signature need not verify.",
+     "pass 2 2 - -", add_set(sets(1, signature={"a": "ed25519-sha512"}), KEYS, 2))
+case("older-signature-expired", "RFC 8617 §5.2, step 5: nor need it be in force any more.", "pass 2 2 - -",
+     add_set(sets(1, signature={"x": "1600000000"}), KEYS, 2))
+case("older-signature-of-nobody", "RFC 8617 §4.1.2: d= is required in every message signature.",
+     "fail 2 - 1 dkim.missing-tag", add_set(sets(1, signature={"d": None}), KEYS, 2))
+case("signature-over-results", "RFC 8617 §4.1.2: Authentication-Results may be signed, though it is not advised.",
+     "pass 1 0 - -", add_set(b"Authentication-Results: mx.example.net; none\r\n" + BASE, KEYS, 1,
+                             signature={"h": "from:to:subject:authentication-results"}))
+case("cv-fail-newest-of-a-broken-chain", "RFC 8617 §5.2, step 2: what the newest seal says comes before the structure.",
+     "fail 2 - 2 dkim.arc-failed-before",
+     b"ARC-Authentication-Results: i=1; x\r\n" + add_set(sets(1), KEYS, 2, cv="fail", own_only=True))
+case("cv-fail-newest-with-gap", "RFC 8617 §5.2, step 2: so does it with a set missing.",
+     "fail 3 - 3 dkim.arc-failed-before", add_set(sets(1), KEYS, 3, cv="fail", own_only=True))
+case("cv-fail-newest-in-upper-case", "RFC 8617 §4.4: case means nothing in the grammar.",
+     "fail 2 - 2 dkim.arc-failed-before", add_set(sets(1), KEYS, 2, cv="FAIL", own_only=True))
 print(f"{SUITE.count} cases in {SUITE.folder}")

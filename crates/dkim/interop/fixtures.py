@@ -444,6 +444,123 @@ def repeated_fields():
                RSA.replace("k=", "n==FF; k="), "pass")
 
 
+def edges_of_tags():
+    case("tag-white-space-everywhere", "RFC 6376 §3.5: folding white space may stand around every value and in lists.",
+         top="DKIM-Signature:\n\tv =\n 1\n ;\n a =\n rsa-sha256\n ;\n c =\n relaxed/relaxed\n ;\n d =\n example.test\n ;\n"
+             " s =\n rsa\n ;\n h =\n from\n :\n to\n :\n subject\n ;\n i =\n joe\n @example.test\n ;\n q =\n dns/txt\n :\n x\n ;\n"
+             f" t =\n {NOW}\n ;\n x =\n {NOW + 9}\n ;\n z =\n From\n :\n Joe\n |\n To\n :ann\n ;\n bh=\n @\n ;\n b=@rsa\n",
+         show={"i": "joe@example.test"})
+    case("tag-value-with-equals", "RFC 6376 §3.2: the first equals sign ends the name; those behind it are the value's.",
+         extra="n=b=AAAA")
+    case("tag-semicolon-first", "RFC 6376 §3.2: a list does not begin with a semicolon.", "permerror",
+         "dkim.bad-tag-list", top=sig().replace("v=1;", ";v=1;"))
+    case("version-of-two-digits", "RFC 6376 §3.5: the version is 1, as a string.", "permerror", "dkim.unknown-version",
+         v="01")
+    case("algorithm-without-hash", "RFC 6376 §3.5: a= has a key type and a hash.", "permerror", "dkim.unknown-algorithm",
+         a="rsa", show={"a": "-"})
+    case("expires-in-12-digits", "RFC 6376 §3.5: x= has up to 12 digits.", extra="x=999999999999")
+    case("expires-in-13-digits", "RFC 6376 §3.5: and no more.", "permerror", "dkim.bad-tag-value", extra="x=1000000000000")
+    case("expires-bad", "RFC 6376 §3.5: x= is digits.", "permerror", "dkim.bad-tag-value", extra="x=")
+    case("query-upper-case", "RFC 6376 §3.5: methods are words of the grammar, in any case.", extra="q=DNS/TXT")
+    case("query-without-option", "RFC 6376 §3.5: dns alone is not the method dns/txt.", "permerror",
+         "dkim.unknown-query-method", extra="q=dns")
+    case("query-empty", "RFC 6376 §3.5: nor is nothing.", "permerror", "dkim.unknown-query-method", extra="q=")
+    case("identity-alike", "RFC 6376 §6.1.1: a domain that only ends like d= is not below it.", "permerror",
+         "dkim.identity-outside-domain", extra="i=@badexample.test", show={"i": "@badexample.test"})
+    case("identity-of-parent", "RFC 6376 §6.1.1: the domain above d= is not below it.", "permerror",
+         "dkim.identity-outside-domain", d="mail.example.test", extra="i=@example.test",
+         show={"d": "mail.example.test", "i": "@example.test"})
+    case("identity-upper-case", "RFC 6376 §3.5: the domain of i= in any case.", extra="i=Joe@EXAMPLE.Test",
+         show={"i": "Joe@example.test"})
+    case("identity-empty", "RFC 6376 §3.5: i= is not empty.", "permerror", "dkim.bad-tag-value", extra="i=")
+    case("domain-of-another", "RFC 6376 §3.11: who signs need not be the author.", d="example.net",
+         show={"d": "example.net"}, zone=txt(at("rsa", "example.net"), RSA))
+
+
+def edges_of_content():
+    fixed = {"c": None}
+    whole = len(crlf(BODY))
+    case("length-of-all", "RFC 6376 §3.5: l= may be the whole body.", extra=f"l={whole}", policy="body-length")
+    case("length-of-more", "RFC 6376 §3.5: one octet more than there is.", "permerror", "dkim.body-too-short",
+         extra=f"l={whole + 1}", policy="body-length")
+    case("length-is-canonical", "RFC 6376 §3.5: l= counts octets after canonicalisation.", extra="l=12",
+         policy="body-length", edit=[("Hello Ann,", "Hello \t  Ann, \t")])
+    case("length-of-empty-body", "RFC 6376 §3.4.3: the CRLF of an empty simple body counts.", extra="l=2", body="",
+         policy="body-length", **fixed)
+    case("length-of-empty-relaxed-body", "RFC 6376 §3.4.4: an empty relaxed body has none.", "permerror",
+         "dkim.body-too-short", extra="l=2", body="", policy="body-length")
+    case("length-in-77-digits", "RFC 6376 §3.5: l= has up to 76 digits.", "permerror", "dkim.bad-tag-value",
+         extra="l=" + "9" * 77, policy="body-length")
+    case("fields-upper-case", "RFC 6376 §3.5: names in h= are the same in any case.", h="FROM:TO:SUBJECT")
+    case("fields-trailing-colon", "RFC 6376 §3.5: between colons there is a name.", "permerror", "dkim.bad-tag-value",
+         h="from:subject:")
+    case("fields-beyond-those-there", "RFC 6376 §5.4.2: a name stands more often than its field.",
+         h="from:from:subject:subject:to:to:to")
+    case("fields-moved", "RFC 6376 §5.4.2: fields of different names may change places.",
+         edit=[("Subject: Lunch on Friday\r\n", ""), ("From: Joe", "Subject: Lunch on Friday\r\nFrom: Joe")])
+    case("fields-of-one-name-moved", "RFC 6376 §5.4.2: fields of one name may not.", "fail", "dkim.bad-signature",
+         head="Received: second\nReceived: first\n" + HEAD, h="from:subject:received:received",
+         edit=[("Received: second\r\nReceived: first", "Received: first\r\nReceived: second")])
+    case("simple-body-blanks-at-end", "RFC 6376 §3.4.3: a line of white space is no empty line.", "fail",
+         "dkim.body-hash-mismatch", edit=[("\r\nJoe\r\n", "\r\nJoe\r\n \r\n")], **fixed)
+    case("simple-body-inner-blank-line", "RFC 6376 §3.4.3: empty lines in the middle count.", "fail",
+         "dkim.body-hash-mismatch", edit=[("Hello Ann,\r\n\r\n", "Hello Ann,\r\n\r\n\r\n")], **fixed)
+    case("simple-header-blank-before-colon", "RFC 6376 §3.4.1: simple keeps what stands before the colon.", "fail",
+         "dkim.bad-signature", edit=[("Subject:", "Subject :")], **fixed)
+    case("relaxed-header-blanks-removed", "RFC 6376 §3.4.2: white space behind the colon may go.",
+         edit=[("Subject: Lunch", "Subject:Lunch")])
+    case("relaxed-header-folded-at-once", "RFC 6376 §3.4.2: the value may begin on the next line.",
+         edit=[("Subject: Lunch", "Subject:\r\n\tLunch")])
+    case("relaxed-header-word-split", "RFC 6376 §3.4.2: folding inside a word adds a blank.", "fail",
+         "dkim.bad-signature", edit=[("Lunch on", "Lun\r\n ch on")])
+    case("relaxed-body-blanks-removed", "RFC 6376 §3.4.4: white space between words may not vanish.", "fail",
+         "dkim.body-hash-mismatch", edit=[("Hello Ann,", "HelloAnn,")])
+    case("relaxed-body-case", "RFC 6376 §3.4.4: the case of the body counts.", "fail", "dkim.body-hash-mismatch",
+         edit=[("Hello Ann,", "hello Ann,")])
+
+
+def edges_of_keys():
+    key_record("record-version-lower-case", "RFC 6376 §3.6.1: the version is DKIM1, in capitals.",
+               RSA.replace("DKIM1", "dkim1"), "permerror", "dkim.not-a-key-record")
+    key_record("record-white-space", "RFC 6376 §3.6.1: white space may stand around every value and in lists.",
+               f" v = DKIM1 ; h = sha1 : sha256 ; k = rsa ; n = x ; s = tlsrpt : email ; t = q : s ; p = {KEYS['rsa'].p()} ; ",
+               "pass")
+    key_record("record-words-upper-case", "RFC 6376 §3.6.1: the words of k=, h= and s= in any case.",
+               RSA.replace("k=rsa", "h=SHA256; k=RSA; s=EMAIL"), "pass")
+    key_record("record-hash-unknown", "RFC 6376 §3.6.1: unknown hashes alone allow none.",
+               RSA.replace("k=", "h=sha3:x; k="), "permerror", "dkim.hash-not-allowed")
+    key_record("record-revoked-without-version", "RFC 6376 §3.6.1: an empty p= may be all there is.", "p=", "permerror",
+               "dkim.key-revoked")
+    key_record("record-revoked-beside-another", "RFC 6376 §3.6.2.2: what several records mean is open; each is tried.",
+               ["v=DKIM1; p=", RSA], "pass")
+    key_record("record-broken-beside-another", "RFC 6376 §6.1.2: a record that cannot be read does not hide one that can.",
+               ["v=DKIM1; p=***", "v=DKIM1; k=dsa; p=AAAA", RSA], "pass")
+    key_record("record-empty", "RFC 6376 §6.1.2: an empty text is no key.", "", "permerror", "dkim.not-a-key-record")
+    key_record("record-trailing-semicolon", "RFC 6376 §3.2: the list may end in a semicolon.", RSA + ";", "pass")
+    case("record-in-strings", "RFC 6376 §3.6.2.2: the strings of a record are joined without a blank.", s="x",
+         show={"s": "x"}, zone=f'{at("x")}. TXT "v=DK" "IM1; k=rs" "a; p{RSA[17:80]}" "{RSA[80:200]}" "{RSA[200:]}"\n')
+    key_record("record-strict-without-identity", "RFC 6376 §3.6.1: t=s, and i= defaults to the domain of d=.",
+               RSA.replace("k=", "t=s; k="), "pass")
+    key_record("record-strict-upper-case", "RFC 6376 §3.6.1: t=s, and the domains differ in case alone.",
+               RSA.replace("k=", "t=s; k="), "pass", extra="i=joe@EXAMPLE.test", show={"i": "joe@example.test"})
+    key_record("record-flag-upper-case", "RFC 6376 §3.6.1: a flag that is not known.", RSA.replace("k=", "t=Z:S1; k="),
+               "pass", extra="i=@mail.example.test", show={"i": "@mail.example.test"})
+    key_record("record-service-alike", "RFC 6376 §3.6.1: a service that begins like email is another.",
+               RSA.replace("k=", "s=emails; k="), "permerror", "dkim.service-not-allowed")
+    key_record("record-type-mismatch-ed25519", "RFC 6376 §6.1.2: nor does an RSA key fit Ed25519.", RSA, "permerror",
+               "dkim.key-type-mismatch", key="ed")
+    key_record("record-testing-mismatch", "RFC 6376 §3.6.1: a key that is in test and does not fit counts as none.",
+               ED.replace("k=", "t=y; k="), "none", "dkim.key-type-mismatch")
+    key_record("ed25519-long", "RFC 8463 §4: the key is 32 octets, not 33.",
+               "k=ed25519; p=" + base64.b64encode(KEYS["ed"].bare + b"\0").decode(), "permerror", "dkim.bad-public-key",
+               key="ed")
+    for size in [63, 65]:
+        case(f"ed25519-signature-of-{size}", "RFC 8463 §3: a signature is 64 octets.", "fail", "dkim.bad-signature",
+             key="ed", b=base64.b64encode(bytes(size)).decode())
+    case("ed25519-changed", "RFC 8463 §3: a signed field must not change.", "fail", "dkim.bad-signature", key="ed",
+         edit=[("Lunch on", "Dinner on")])
+
+
 write_keys()
 selectors_and_tags()
 algorithms()
@@ -454,4 +571,7 @@ key_records()
 several_signatures()
 bad_headers()
 repeated_fields()
+edges_of_tags()
+edges_of_content()
+edges_of_keys()
 print(f"{SUITE.count} cases in {SUITE.folder}")

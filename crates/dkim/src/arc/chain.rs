@@ -173,7 +173,7 @@ pub(super) fn instance_value(value: &[u8]) -> Result<u8, Error> {
     }
 }
 
-fn status(tags: &Tags<'_>) -> Result<ChainStatus, Error> {
+pub(super) fn status(tags: &Tags<'_>) -> Result<ChainStatus, Error> {
     let value = tags.require("cv")?;
     [ChainStatus::None, ChainStatus::Pass, ChainStatus::Fail]
         .into_iter()

@@ -1,9 +1,10 @@
 //! Validation of a chain (RFC 8617 §5.2).
 
-use crate::arc::chain::{Chain, ChainStatus, Seal, Set, instance, instance_value};
+use crate::arc::chain::{Chain, ChainStatus, Seal, Set, instance, instance_value, status};
 use crate::arc::{MAX_SETS, MESSAGE_SIGNATURE, RESULTS, SEAL};
 use crate::block::Block;
 use crate::canonical::BodyHash;
+use crate::signature::domain;
 use crate::tags::{Tags, is_fws, trim};
 use crate::verify::{Bodies, Candidate, Rules, Signed, removed};
 use crate::{Canonicalization, Error, ErrorKind, Keys, Signature};
@@ -66,10 +67,10 @@ impl Sets {
             return Self::Decided(Chain::none());
         }
         let forms = bodies.len();
-        let structure = match (malformed, fault) {
-            (Some(error), _) => Err((None, error)),
-            (None, Some(fault)) => Err(fault),
-            (None, None) => structure(found, rules, bodies),
+        let ended = found.last().and_then(failed_before).map(|error| (Some(highest), error));
+        let structure = match ended.or_else(|| malformed.map(|error| (None, error))).or(fault) {
+            Some(fault) => Err(fault),
+            None => structure(found, rules, bodies),
         };
         match structure {
             Ok(sets) => Self::Open(sets),
@@ -202,19 +203,20 @@ pub(super) fn gather<'h, 'a>(headers: &'h Headers<'a>) -> (Vec<Gathered<'h, 'a>>
     (found, highest, fault)
 }
 
-/// RFC 8617 §5.2, steps 2 and 3.
+/// RFC 8617 §5.2, step 2: does the newest seal say that the chain had failed? It counts whatever else is wrong, since
+/// nothing may be added after it (§5.1).
+fn failed_before(newest: &Gathered<'_, '_>) -> Option<Error> {
+    let (_, seal) = newest.seal?;
+    let says = status(&Tags::parse(seal.value).ok()?).ok()?;
+    (says == ChainStatus::Fail).then(|| ErrorKind::ArcFailedBefore.into())
+}
+
+/// RFC 8617 §5.2, step 3.
 fn structure(
     found: Vec<Gathered<'_, '_>>,
     rules: &Rules<'_>,
     bodies: &mut Bodies,
 ) -> Result<Vec<Open>, Fault> {
-    let newest = found.last().and_then(|set| set.seal);
-    if let Some((_, seal)) = newest
-        && let Ok(seal) = Seal::parse(seal.value)
-        && seal.status == ChainStatus::Fail
-    {
-        return Err((Some(seal.instance), ErrorKind::ArcFailedBefore.into()));
-    }
     let mut sets = Vec::with_capacity(found.len());
     for (instance, set) in (1..).zip(found) {
         sets.push(open(instance, &set, rules, bodies).map_err(|error| (Some(instance), error))?);
@@ -261,14 +263,18 @@ fn message_signature(
     bodies: &mut Bodies,
 ) -> Result<MessageSignature, Error> {
     let tags = Tags::parse(header.value)?;
-    let signature = Signature::common(&tags)?;
+    let signer = domain(&tags)?;
+    // RFC 8617 §5.2, step 5: an older one need not verify, so that one that cannot be read breaks no chain by itself.
+    let signature = Signature::common(&tags);
     // RFC 8617 §4.1.2: ARC fields must not be among the signed ones.
-    if let Some(name) = [RESULTS, MESSAGE_SIGNATURE, SEAL].iter().find(|name| signature.fields.contains(name))
+    if let Ok(signature) = &signature
+        && let Some(name) =
+            [RESULTS, MESSAGE_SIGNATURE, SEAL].iter().find(|name| signature.fields.contains(name))
     {
         return Err(Error::about(ErrorKind::ArcFieldSigned, name.as_bytes()));
     }
-    let signer = signature.domain.clone();
-    let candidate = rules.check(&signature).and_then(|()| {
+    let candidate = signature.and_then(|signature| {
+        rules.check(&signature)?;
         let key = signature.selector.key_name(&signature.domain)?;
         Ok(Box::new(Candidate::new(signature, key, field, removed(header, &tags), bodies)))
     });
