@@ -280,8 +280,9 @@ pub fn command(line: &[u8], dialect: Dialect) -> Result<Command<'_>, SyntaxError
     command.map_err(|error| fault(error, arguments).locate(line, Some(verb)))
 }
 
-/// As [`command`], but only MAIL and RCPT may have white space at their end: the rule of submission ports, whose
-/// clients are few and known.
+/// As [`command`], but white space at its end is an error: the rule of submission ports, whose clients are few and known.
+/// MAIL and RCPT may have it all the same, and what has an argument that need not be looked at: HELP, and in the lenient
+/// dialect HELO and EHLO.
 ///
 /// # Errors
 /// As [`command`].
@@ -289,7 +290,8 @@ pub fn command_exact(line: &[u8], dialect: Dialect) -> Result<Command<'_>, Synta
     let command = command(line, dialect)?;
     let trimmed = trim_end(line);
     match command.verb() {
-        Verb::Mail | Verb::Rcpt | Verb::Unknown => Ok(command),
+        Verb::Mail | Verb::Rcpt | Verb::Help | Verb::Unknown => Ok(command),
+        Verb::Helo | Verb::Ehlo if dialect == Dialect::Lenient => Ok(command),
         _ if trimmed.len() == line.len() => Ok(command),
         verb => {
             let kind = SyntaxErrorKind::TrailingData;
