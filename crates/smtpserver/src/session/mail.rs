@@ -72,8 +72,8 @@ impl Session {
         if rcpt.params.orcpt.is_some() {
             return self.fail(replies::UNKNOWN_PARAMETER, "ORCPT", out);
         }
-        // RFC 6531 §3.4: the parameter of MAIL speaks for the whole transaction.
-        if !transaction.sender.smtputf8 && !rcpt.path.is_ascii() {
+        // RFC 6531 §3.4: the parameter of MAIL speaks for the whole transaction, and for domains as for local parts.
+        if !transaction.sender.smtputf8 && rcpt.utf8 {
             return self.fail(replies::RECIPIENT_NOT_ASCII, "", out);
         }
         // RFC 5321 §4.5.3.1.10: "too many recipients" is temporary, so that the sender comes back with the rest.
