@@ -123,8 +123,11 @@ impl Session {
         let chunked = reception.chunk.is_some();
         let spoiled = reception.spoiled.take();
         // What a spoiled message looked like does not matter, but smuggling is named in any event.
-        let fault = self.fault(&facts);
-        if let Some(refusal) = fault.map(Refusal::new).or(spoiled) {
+        let refusal = match facts.fault {
+            Some(_) => Some(Refusal::new(replies::BARE_NEWLINE)),
+            None => spoiled.or_else(|| self.shortcoming(&facts).map(Refusal::new)),
+        };
+        if let Some(refusal) = refusal {
             return self.message_refused(&refusal, out);
         }
         let binary = self.transaction().is_some_and(Transaction::is_binary);
@@ -139,12 +142,9 @@ impl Session {
         self.ask(Ask::Message(AskMessage(received)))
     }
 
-    /// What the octets of a message can be refused for, whatever it says.
-    fn fault(&self, facts: &DataFacts) -> Option<Wording> {
+    /// What a submitted message can be refused for, whatever it says.
+    fn shortcoming(&self, facts: &DataFacts) -> Option<Wording> {
         let transaction = self.transaction()?;
-        if facts.fault.is_some() {
-            return Some(replies::BARE_NEWLINE);
-        }
         if !self.rules.kind.is_submission() || transaction.is_binary() {
             return None;
         }
