@@ -112,6 +112,7 @@ impl Session {
         }
         let size = reception.chunk.map_or(0, |chunk| chunk.size);
         self.state = State::Mail(transaction);
+        self.counts.chunk_taken(size);
         self.say(replies::CHUNK_OK, &size.to_string(), out);
         Step::Continue
     }

@@ -5,6 +5,10 @@ use smtp_parser::Verb;
 use crate::replies::{self, Wording};
 use crate::rules::Limits;
 
+/// Octets of a chunk that moves a message forward. Whoever sends 100 MiB in chunks of 8 KiB is no flood of commands;
+/// whoever sends crumbs is. What such chunks come to is bounded as the message is.
+const CHUNK_OF_USE: u64 = 1 << 10;
+
 /// What is counted on a connection. All but the first two begin anew with every message that is taken: who sends mail
 /// is welcome to go on.
 #[derive(Default)]
@@ -26,6 +30,13 @@ impl Counts {
         self.commands = self.commands.saturating_add(1);
         if is_idle(verb) {
             self.idle = self.idle.saturating_add(1);
+        }
+    }
+
+    /// The chunk of the last command was taken: if it was of any use, the command is not counted.
+    pub(super) fn chunk_taken(&mut self, size: u64) {
+        if size >= CHUNK_OF_USE {
+            self.commands = self.commands.saturating_sub(1);
         }
     }
 
