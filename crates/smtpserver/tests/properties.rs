@@ -13,6 +13,7 @@ use common::talk::Talk;
 use moxd_smtpserver::fuzzing::session_talk;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
+use smtp_parser::limits;
 
 /// What clients say in the talk files.
 fn seeds() -> Vec<Vec<u8>> {
@@ -47,6 +48,13 @@ const COMMANDS: &[&str] = &[
 /// Replies in `out`: lines with a space after the code.
 fn replies(out: &[u8]) -> usize {
     out.split(|octet| *octet == b'\n').filter(|line| line.get(3) == Some(&b' ')).count()
+}
+
+#[test]
+fn as_much_as_a_line_can_have_is_kept() {
+    // A submission listener, within AUTH: one octet less than what makes a line too long.
+    let data = [b"\x01EHLO a\r\nAUTH PLAIN\r\n".to_vec(), vec![b'A'; limits::MAX_AUTH_LINE + 1]].concat();
+    session_talk(&data);
 }
 
 proptest! {
