@@ -202,6 +202,33 @@ async fn a_delivering_server_is_slow_for_one_transaction_only() {
     assert_eq!(start.elapsed().as_secs(), 0);
 }
 
+/// Submission with delays as they are, after enough failed logins for slow mode.
+async fn slowed() -> Client<DuplexStream> {
+    let mut rules = Rules::clone(&common::rules("submission", &[]));
+    rules.delays = Delays::default();
+    let mut client = greeted(Arc::new(rules)).await;
+    for _ in 0..3 {
+        assert!(client.ask("AUTH PLAIN AG1veEBsb2NhbGhvc3QAd3Jvbmc=").await.starts_with("535 "));
+    }
+    client
+}
+
+#[tokio::test(start_paused = true)]
+async fn slow_mode_does_not_put_a_deadline_off() {
+    // There is always something to read when the server looks again.
+    let mut client = slowed().await;
+    let start = Instant::now();
+    let Link::Plain(stream) = &mut client.link else { panic!("there is no TLS") };
+    while start.elapsed() < Duration::from_secs(1000) && stream.write_all(b"N").await.is_ok() {
+        sleep(Duration::from_millis(900)).await;
+    }
+    // Five minutes for the command, and then what is said goes out octet by octet.
+    let waited = start.elapsed().as_secs();
+    assert!((300..=400).contains(&waited), "{waited}");
+    assert!(client.reply().await.starts_with("421 4.4.2 "));
+    assert_eq!(client.line().await, None);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_special_local_part_takes_an_hour_unless_the_server_stops() {
     let mut client = greeted(common::rules("smtp", &[])).await;

@@ -125,14 +125,17 @@ impl<B: Backend, T: Transport> Connection<B, T> {
         if self.session.is_slow() {
             self.shared.stop.sleep(rules.delays.bad_client).await;
         }
-        self.pipe.set_deadline(self.clock.deadline(self.session.waiting(), &rules.timeouts));
+        let deadline = self.clock.deadline(self.session.waiting(), &rules.timeouts);
+        self.pipe.set_deadline(deadline);
+        // In slow mode a client can always have something to read, which must not put the deadline off.
+        let late = Instant::now() >= deadline;
         let large = self.session.waiting() == Waiting::Data;
         let shared = Arc::clone(&self.shared);
         let mut stopped = std::pin::pin!(shared.stop.stopped());
         let mut told = false;
         loop {
             let event = poll_fn(|cx| {
-                if let Poll::Ready(read) = self.pipe.poll_fill(cx, &shared.buffers, large) {
+                if !late && let Poll::Ready(read) = self.pipe.poll_fill(cx, &shared.buffers, large) {
                     return Poll::Ready(Event::Input(read));
                 }
                 if self.pipe.poll_deadline(cx).is_ready() {
