@@ -230,6 +230,22 @@ async fn slow_mode_does_not_put_a_deadline_off() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn each_message_of_many_has_half_an_hour() {
+    let mut client = greeted(common::rules("smtp", &[])).await;
+    let begin = "MAIL FROM:<a@client.example>\r\nRCPT TO:<mox@localhost>\r\nBDAT 4\r\nab";
+    client.send(begin.as_bytes()).await;
+    // The end of one message and the beginning of the next always come together.
+    for _ in 0..30 {
+        sleep(Duration::from_secs(100)).await;
+        client.send(format!("\r\nBDAT 0 LAST\r\n{begin}").as_bytes()).await;
+        for reply in ["250 2.1.0 ", "250 2.1.0 ", "250 2.0.0 ", "250 2.2.0 "] {
+            let have = client.reply().await;
+            assert!(have.starts_with(reply), "{have}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_special_local_part_takes_an_hour_unless_the_server_stops() {
     let mut client = greeted(common::rules("smtp", &[])).await;
     client.ask("MAIL FROM:<a@client.example>").await;

@@ -32,14 +32,19 @@ impl Clock {
         if progress {
             self.waiting = now;
         }
-        match self.message {
-            None if session.waiting() == Waiting::Data => self.message = Some(now),
-            Some(_) if !session.in_transaction() => self.message = None,
-            _ => {}
+        if session.waiting() == Waiting::Data {
+            self.message.get_or_insert(now);
         }
         if self.messages != session.messages() {
             self.messages = session.messages();
             self.productive = now;
+        }
+    }
+
+    /// Forgets a message that is over: the next has all of its time, although both may come in one piece.
+    pub(super) fn between_messages(&mut self, session: &Session) {
+        if !session.in_transaction() && session.waiting() != Waiting::Data {
+            self.message = None;
         }
     }
 

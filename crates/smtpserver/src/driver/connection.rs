@@ -200,6 +200,7 @@ impl<B: Backend, T: Transport> Connection<B, T> {
             if !self.session.in_transaction() {
                 self.transaction = None;
             }
+            self.clock.between_messages(&self.session);
             if self.pipe.out.len() >= OUT_LIMIT || self.session.is_slow() {
                 self.flush().await?;
             }
