@@ -246,6 +246,31 @@ async fn each_message_of_many_has_half_an_hour() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stop_comes_before_a_command_that_comes_with_it() {
+    let mut client = greeted(common::rules("smtp", &[])).await;
+    // Nobody else runs between the two.
+    client.stop().await;
+    client.send(b"NOOP\r\n").await;
+    assert!(client.reply().await.starts_with("421 4.3.2 "));
+    assert_eq!(client.line().await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_comes_before_the_next_of_many_commands() {
+    let mut client = greeted(common::rules("smtp", &[])).await;
+    client
+        .send(b"MAIL FROM:<a@client.example>\r\nRCPT TO:<rcptto-timeout@localhost>\r\nRSET\r\nNOOP\r\n")
+        .await;
+    sleep(Duration::from_secs(10)).await;
+    client.stop().await;
+    for reply in ["250 2.1.0 ", "451 4.0.0 ", "250 2.0.0 all clear", "421 4.3.2 "] {
+        let have = client.reply().await;
+        assert!(have.starts_with(reply), "{have}");
+    }
+    assert_eq!(client.line().await, None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_special_local_part_takes_an_hour_unless_the_server_stops() {
     let mut client = greeted(common::rules("smtp", &[])).await;
     client.ask("MAIL FROM:<a@client.example>").await;

@@ -169,6 +169,12 @@ impl<B: Backend, T: Transport> Connection<B, T> {
         let mut started = Instant::now();
         let mut progress = false;
         loop {
+            // RFC 5321 §3.8: a stop is told before the next command, also to those who do not wait for replies.
+            if self.shared.stop.is_stopping()
+                && let Step::Close(reason) = self.session.stop(&mut self.pipe.out)
+            {
+                return self.act(Step::Close(reason), &mut buffer).await;
+            }
             let kind = self.kind_of_input();
             let (taken, step) = self.session.receive(buffer.input(), time, &mut self.pipe.out);
             self.shared.reveal.received(buffer.input().get(..taken).unwrap_or_default(), kind);
