@@ -10,7 +10,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use common::backend::TestBackend;
-use common::driver::{Client, Link, settings};
+use common::driver::{Client, Link, settings, tls};
 use common::talk::Peer as _;
 use moxd_smtpserver::{Delays, GateRules, Rules, Server, Settings, Stop};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
@@ -200,6 +200,21 @@ async fn a_delivering_server_is_slow_for_one_transaction_only() {
     let start = Instant::now();
     client.ask("NOOP").await;
     assert_eq!(start.elapsed().as_secs(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_sent_away_has_little_time_for_a_handshake() {
+    let rules = common::rules("submissions", &[]);
+    for (connections, seconds) in [(1, 30), (0, 3)] {
+        let gate = GateRules { connections, ..GateRules::open() };
+        let server =
+            Server::new(Arc::new(TestBackend::default()), Settings { gate, ..settings(Stop::new()) });
+        let (_silent, stream) = tokio::io::duplex(1 << 16);
+        let ends = [([192, 0, 2, 1], 4000).into(), ([127, 0, 0, 1], 465).into()];
+        let start = Instant::now();
+        server.converse(stream, ends, Arc::clone(&rules), Some(tls(&rules))).await;
+        assert_eq!(start.elapsed().as_secs(), seconds, "room for {connections}");
+    }
 }
 
 /// Submission with delays as they are, after enough failed logins for slow mode.

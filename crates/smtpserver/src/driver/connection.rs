@@ -25,6 +25,9 @@ use crate::session::{Ask, CloseReason, Session, Step, Waiting};
 /// Octets of replies that are written although more input is at hand: who does not read gets no more said.
 const OUT_LIMIT: usize = 8 << 10;
 
+/// How long a handshake may take after which a client is sent away: no limit on connections counts it.
+const FAREWELL_HANDSHAKE: Duration = Duration::from_secs(3);
+
 /// Why a connection has ended.
 #[derive(Debug)]
 pub(super) enum End {
@@ -101,8 +104,11 @@ impl<B: Backend, T: Transport> Connection<B, T> {
 
     /// From the first octet to the greeting, or to what is said instead.
     async fn begin(&mut self, turned_away: Option<Wording>) -> Result<(), End> {
-        let facts = match self.session.rules().kind.is_implicit_tls() {
-            true => Some(self.secure().await?),
+        let rules = self.session.rules();
+        let whole = rules.timeouts.handshake;
+        let time = if turned_away.is_some() { whole.min(FAREWELL_HANDSHAKE) } else { whole };
+        let facts = match rules.kind.is_implicit_tls() {
+            true => Some(self.secure(time).await?),
             false => None,
         };
         if let Some(wording) = turned_away {
@@ -245,7 +251,7 @@ impl<B: Backend, T: Transport> Connection<B, T> {
                     self.flush().await?;
                     // Whatever else came in plaintext is not looked at.
                     *buffer = Buffer::default();
-                    let facts = self.secure().await?;
+                    let facts = self.secure(self.session.rules().timeouts.handshake).await?;
                     self.session.secured(facts)
                 }
                 Step::Close(reason) => {
@@ -258,16 +264,15 @@ impl<B: Backend, T: Transport> Connection<B, T> {
         }
     }
 
-    /// Does a handshake.
-    async fn secure(&mut self) -> Result<TlsFacts, End> {
+    /// Does a handshake within `time`.
+    async fn secure(&mut self, time: Duration) -> Result<TlsFacts, End> {
         let failed = |text: &'static str| End::Handshake(io::Error::other(text));
         let Wire::Plain(stream) = std::mem::replace(&mut self.pipe.wire, Wire::Gone) else {
             return Err(failed("a second handshake"));
         };
-        let rules = self.session.rules();
         let tls = self.listener.tls.as_ref().ok_or_else(|| failed("no certificate for this listener"))?;
-        let done = handshake::accept(stream, tls, &self.shared.signers, rules.timeouts.handshake).await;
-        if !rules.kind.is_submission() {
+        let done = handshake::accept(stream, tls, &self.shared.signers, time).await;
+        if !self.session.rules().kind.is_submission() {
             self.shared.metrics.handshake(done.as_ref().err().map(handshake::reason));
         }
         let stream = Box::new(done.map_err(End::Handshake)?);
