@@ -22,7 +22,20 @@ use tracing_subscriber::fmt::MakeWriter;
 static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// Logs in, and sends a message with a secret in it.
-async fn talk(reveal: Reveal) {
+const MESSAGE: &[&str] = &[
+    "EHLO client.example",
+    "AUTH PLAIN AG1veEBsb2NhbGhvc3QAd3Jvbmcgb25l",
+    "AUTH PLAIN",
+    "AG1veEBsb2NhbGhvc3QAbW94bW94bW94",
+    "MAIL FROM:<mox@localhost>",
+    "RCPT TO:<mox@localhost>",
+    "DATA",
+    "From: <mox@localhost>\r\n\r\na confession\r\n.",
+    "QUIT",
+];
+
+/// Says these lines; the last is QUIT.
+async fn talk(lines: &[&str], reveal: Reveal) {
     let stop = Stop::new();
     let settings = Settings { reveal, ..settings(stop.clone()) };
     let server = Server::new(Arc::new(TestBackend::default()), settings);
@@ -32,17 +45,7 @@ async fn talk(reveal: Reveal) {
     let task = tokio::spawn(async move { server.converse(stream, ends, rules, None).await });
     let mut client = Client::new(client, stop);
     client.reply().await;
-    for line in [
-        "EHLO client.example",
-        "AUTH PLAIN AG1veEBsb2NhbGhvc3QAd3Jvbmcgb25l",
-        "AUTH PLAIN",
-        "AG1veEBsb2NhbGhvc3QAbW94bW94bW94",
-        "MAIL FROM:<mox@localhost>",
-        "RCPT TO:<mox@localhost>",
-        "DATA",
-        "From: <mox@localhost>\r\n\r\na confession\r\n.",
-        "QUIT",
-    ] {
+    for line in lines {
         client.ask(line).await;
     }
     assert_eq!(client.line().await, None);
@@ -73,12 +76,12 @@ impl MakeWriter<'_> for Log {
 }
 
 /// The log of a conversation.
-async fn logged(level: tracing::Level, reveal: Reveal) -> String {
+async fn logged(lines: &[&str], level: tracing::Level, reveal: Reveal) -> String {
     let log = Log::default();
     let subscriber =
         tracing_subscriber::fmt().with_max_level(level).with_ansi(false).with_writer(log.clone()).finish();
     let _guard = tracing::subscriber::set_default(subscriber);
-    talk(reveal).await;
+    talk(lines, reveal).await;
     let octets = log.0.lock().unwrap().clone();
     String::from_utf8(octets).unwrap()
 }
@@ -86,21 +89,34 @@ async fn logged(level: tracing::Level, reveal: Reveal) -> String {
 #[tokio::test]
 async fn a_connection_is_two_lines_and_a_failed_login_one() {
     let _alone = ALONE.lock().await;
-    let log = logged(tracing::Level::INFO, Reveal::default()).await;
+    let log = logged(MESSAGE, tracing::Level::INFO, Reveal::default()).await;
     let lines: Vec<_> = log.lines().filter(|line| line.contains("smtpserver::")).collect();
     assert_eq!(lines.len(), 3, "{log}");
     assert!(lines[0].contains("new connection remote=192.0.2.1:4000"), "{log}");
     assert!(lines[1].contains("failed login") && lines[1].contains("badcreds"), "{log}");
     assert!(lines[2].contains("connection closed") && lines[2].contains("smtpserver.quit"), "{log}");
+    assert!(lines[2].contains("remote=192.0.2.1:4000"), "{log}");
     assert!(lines[2].contains("username=\"mox@localhost\""), "{log}");
     // All lines carry the number of the connection and its id.
     assert!(lines.iter().all(|line| line.contains("smtp{cid=1 id=")), "{log}");
 }
 
 #[tokio::test]
+async fn slow_mode_is_told_when_it_begins_and_when_it_ends() {
+    let _alone = ALONE.lock().await;
+    let (wrong, right) =
+        ("AUTH PLAIN AG1veEBsb2NhbGhvc3QAd3Jvbmcgb25l", "AUTH PLAIN AG1veEBsb2NhbGhvc3QAbW94bW94bW94");
+    let lines = ["EHLO client.example", wrong, wrong, wrong, wrong, right, "NOOP", "QUIT"];
+    let log = logged(&lines, tracing::Level::DEBUG, Reveal::default()).await;
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("slow mode")).collect();
+    assert_eq!(lines.len(), 2, "{log}");
+    assert!(lines[0].contains("slow=true") && lines[1].contains("slow=false"), "{log}");
+}
+
+#[tokio::test]
 async fn no_level_shows_secrets() {
     let _alone = ALONE.lock().await;
-    let log = logged(tracing::Level::TRACE, Reveal::default()).await;
+    let log = logged(MESSAGE, tracing::Level::TRACE, Reveal::default()).await;
     for (text, there) in [
         ("LS: 220 localhost ESMTP moxd", true),
         ("RC: EHLO client.example", true),
@@ -120,7 +136,7 @@ async fn secrets_are_shown_to_who_insists() {
     let _alone = ALONE.lock().await;
     let reveal = Reveal::default();
     reveal.set(true, true);
-    let log = logged(tracing::Level::TRACE, reveal).await;
+    let log = logged(MESSAGE, tracing::Level::TRACE, reveal).await;
     assert!(log.contains("RC: AG1veEBsb2NhbGhvc3QAbW94bW94bW94"), "{log}");
     assert!(log.contains("a confession"), "{log}");
 }
@@ -198,7 +214,7 @@ async fn counts_what_happens() {
     let _alone = ALONE.lock().await;
     let numbers = Numbers::default();
     let _guard = metrics::set_default_local_recorder(&numbers);
-    talk(Reveal::default()).await;
+    talk(MESSAGE, Reveal::default()).await;
     let have: Vec<_> =
         numbers.0.lock().unwrap().iter().map(|(name, value)| format!("{name} {value}")).collect();
     let duration = |cmd, code, ecode| {

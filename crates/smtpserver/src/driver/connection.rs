@@ -53,13 +53,15 @@ pub(super) struct Connection<B: Backend, T> {
     /// The backend's part, from the moment the client is let in.
     pub(super) context: Option<B::Connection>,
     pub(super) transaction: Option<B::Transaction>,
+    /// What was last said of slow mode in the log.
+    slow: bool,
 }
 
 impl<B: Backend, T: Transport> Connection<B, T> {
     pub(super) fn new(shared: Arc<Shared<B>>, listener: Arc<Listener>, stream: T, peer: Peer) -> Self {
         let session = Session::new(Arc::clone(&listener.rules), peer);
         let (pipe, clock) = (Pipe::new(Wire::Plain(stream)), Clock::new());
-        Self { shared, listener, pipe, clock, session, context: None, transaction: None }
+        Self { shared, listener, pipe, clock, session, context: None, transaction: None, slow: false }
     }
 
     /// The whole connection.
@@ -83,7 +85,8 @@ impl<B: Backend, T: Transport> Connection<B, T> {
             Err(end) => end,
         };
         let cause = Box::pin(self.finish(end)).await;
-        info!(cause, messages = self.session.messages(), "connection closed");
+        let remote = self.session.client().peer.remote;
+        info!(%remote, cause, messages = self.session.messages(), "connection closed");
     }
 
     /// Asks the gate, unless the server stops anyway.
@@ -288,6 +291,10 @@ impl<B: Backend, T: Transport> Connection<B, T> {
     fn observe(&mut self, started: Instant) -> bool {
         if let Some(failure) = self.session.take_login_failure() {
             self.login_failed(&failure);
+        }
+        if self.slow != self.session.is_slow() {
+            self.slow = !self.slow;
+            debug!(slow = self.slow, "slow mode");
         }
         let Some(said) = self.session.take_said() else { return false };
         let since = match (said.verb, self.clock.message_began()) {
