@@ -24,7 +24,7 @@ pub trait Backend: Send + Sync + 'static {
     /// A client has connected, and nothing was said yet.
     fn connect(&self, client: &Client) -> Self::Connection;
 
-    /// May the client call itself this? Asked for HELO and EHLO, except on submission listeners.
+    /// May the client call itself this? Asked for HELO and EHLO; on submission listeners only in the strict dialect.
     fn hello(
         &self,
         connection: &mut Self::Connection,

@@ -97,7 +97,8 @@ impl fmt::Debug for RequestId {
 /// What a client called itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello {
-    /// The name or address. On submission listeners, where what clients say here is of no use, their IP address.
+    /// The name or address. On submission listeners, where what clients say here is of no use, their IP address (but for
+    /// the strict dialect).
     pub name: Host,
     /// By EHLO rather than HELO?
     pub extended: bool,

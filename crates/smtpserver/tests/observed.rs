@@ -15,7 +15,8 @@ use metrics::{
     Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder,
     SharedString, Unit,
 };
-use moxd_smtpserver::{Reveal, Server, Settings, Stop};
+use moxd_smtpserver::{GateRules, Reveal, Server, Settings, Stop};
+use tokio::net::{TcpListener, TcpStream};
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Which logs are wanted is known to the whole process: conversations that are observed come one after the other.
@@ -237,4 +238,33 @@ async fn counts_what_happens() {
         "mox_smtpserver_connection_total kind=submission 1".to_owned(),
     ];
     assert_eq!(have, want);
+}
+
+#[tokio::test]
+async fn counts_a_fault_and_gives_back_what_its_connection_held() {
+    let _alone = ALONE.lock().await;
+    let numbers = Numbers::default();
+    let _guard = metrics::set_default_local_recorder(&numbers);
+    let stop = Stop::new();
+    // Room for one connection.
+    let gate = GateRules { connections: 1, ..GateRules::open() };
+    let backend = TestBackend { fragile: true, ..TestBackend::default() };
+    let server = Server::new(Arc::new(backend), Settings { gate, ..settings(stop.clone()) });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let rules = common::rules("smtp", &[]);
+    let served = tokio::spawn(async move { server.serve(listener, rules, None).await });
+    for _ in 0..2 {
+        let mut client = Client::new(TcpStream::connect(address).await.unwrap(), stop.clone());
+        assert_eq!(&client.reply().await[..4], "220 ");
+        client.ask("EHLO client.example").await;
+        client.ask("MAIL FROM:<a@client.example>").await;
+        client.send(b"RCPT TO:<fragile@localhost>\r\n").await;
+        assert_eq!(client.line().await, None);
+    }
+    stop.stop();
+    served.await.unwrap().unwrap();
+    let numbers = numbers.0.lock().unwrap();
+    assert_eq!(numbers["mox_panic_total pkg=smtpserver"], 2.0);
+    assert_eq!(numbers["mox_connections_count listener=smtp protocol=smtp"], 0.0);
 }
