@@ -10,9 +10,13 @@ use dns::Domain;
 use smtp_parser::Mailbox;
 use std::fmt;
 
-/// Characters of a reason, comment or property value that are written; longer ones are cut. It keeps a value that
-/// cannot be folded within the 998 octets of a line, whatever its escapes and its UTF-8 (RFC 5322 §2.1.1).
+/// Characters of a reason or comment that are written; longer ones are cut. It keeps a value that cannot be folded
+/// within the 998 octets of a line, whatever its escapes and its UTF-8 (RFC 5322 §2.1.1).
 pub const MAX_VALUE: usize = 200;
+
+/// Octets of a property value as it is written, for the same reason; every name and address in ASCII fits. A property
+/// with more is left out: cut, a name could become that of somebody else, who would seem to have proven something.
+pub const MAX_PROPERTY: usize = 800;
 
 /// Characters of a keyword that are written; the longest registered one has 18.
 const MAX_KEYWORD: usize = 64;
@@ -225,17 +229,19 @@ impl MethodResult {
     fn words(&self, words: &mut Vec<String>) {
         let version = self.version.map(|v| format!("/{v}")).unwrap_or_default();
         words.push(format!("{}{version}={}", keyword(&self.method), keyword(&self.result)));
-        if let Some(text) = &self.comment
-            && (self.reason.is_some() || !self.properties.is_empty())
-        {
-            words.push(comment(cut(text)));
+        let mut evidence: Vec<String> = Vec::new();
+        evidence.extend(self.reason.as_deref().map(|text| format!("reason={}", value(text))));
+        for Property { ptype, name, value, comment: aside } in &self.properties {
+            let (value, aside) = (quoted(value), aside.as_deref().map(comment));
+            if value.len() <= MAX_PROPERTY && aside.as_ref().is_none_or(|aside| aside.len() <= MAX_PROPERTY) {
+                evidence.push(format!("{}.{}={value}", keyword(ptype), keyword(name)));
+                evidence.extend(aside);
+            }
         }
-        words.extend(self.reason.as_deref().map(|text| format!("reason={}", value(text))));
-        for property in &self.properties {
-            let Property { ptype, name, value: text, comment: aside } = property;
-            words.push(format!("{}.{}={}", keyword(ptype), keyword(name), value(text)));
-            words.extend(aside.as_deref().map(|text| comment(cut(text))));
+        if !evidence.is_empty() {
+            words.extend(self.comment.as_deref().map(|text| comment(cut(text))));
         }
+        words.extend(evidence);
     }
 }
 
@@ -257,15 +263,20 @@ fn cut(text: &str) -> &str {
     text.char_indices().nth(MAX_VALUE).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
 }
 
+/// Text of no fixed form as a value.
+fn value(text: &str) -> String {
+    quoted(cut(text))
+}
+
 /// A value, quoted if it has to be.
 ///
 /// RFC 8601 §2.2 has a token of RFC 2045 where there are no quotes, which would quote every base64 text and IPv6
 /// address; in use these stand bare, and so here. What could end the value early is always quoted.
-fn value(text: &str) -> String {
+fn quoted(text: &str) -> String {
     if is_quoted_address(text) {
         return text.to_owned();
     }
-    let text: String = cut(text).chars().map(plain).collect();
+    let text: String = text.chars().map(plain).collect();
     let special = |c: char| c.is_whitespace() || r#""\();,<>"#.contains(c);
     if !text.is_empty() && !text.contains(special) {
         return text;
@@ -283,7 +294,7 @@ fn value(text: &str) -> String {
 
 /// Is it `"local part"@domain` already? RFC 8601 §2.2: such a pvalue stands without quotes around it.
 fn is_quoted_address(text: &str) -> bool {
-    if text.len() > MAX_VALUE || text.contains(char::is_control) {
+    if text.contains(char::is_control) {
         return false;
     }
     let mut cursor = crate::lex::Cursor::new(text.as_bytes());

@@ -38,7 +38,9 @@ mod received;
 mod thread;
 
 pub use address::{Address, AddressList, Entry, MAX_ADDRESSES, Site, addresses};
-pub use auth_results::{AuthResults, MAX_VALUE, MethodResult, Property, claims, without_claims};
+pub use auth_results::{
+    AuthResults, MAX_PROPERTY, MAX_VALUE, MethodResult, Property, claims, without_claims,
+};
 pub use author::{author, from_domain};
 pub use charset::{decode_words, to_utf8};
 pub use date::Date;

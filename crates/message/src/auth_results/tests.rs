@@ -96,6 +96,31 @@ fn nothing_a_value_says_leaves_its_place() {
 }
 
 #[test]
+fn a_name_or_address_is_never_cut() {
+    // Cut at 200 characters this name would end in that of a bank, which proved nothing.
+    let long = format!("{0}.{0}.{0}", "a".repeat(62));
+    let domain: Domain = format!("{long}.bank.example.evil.example").parse().unwrap();
+    let mailbox: Mailbox = format!("{}@{domain}", "x".repeat(128)).parse().unwrap();
+    let mut results = AuthResults::new("mx");
+    results.methods = vec![
+        MethodResult::new("dkim", "pass").domain("header", "d", &domain, false),
+        MethodResult::new("auth", "pass").mailbox("smtp", "mailfrom", &mailbox, false),
+    ];
+    let read = AuthResults::parse(results.field().split_once(':').unwrap().1.as_bytes()).unwrap();
+    assert_eq!(read.methods[0].get("header", "d"), Some(domain.as_str()));
+    assert_eq!(read.methods[1].get("smtp", "mailfrom"), Some(&*mailbox.to_string()));
+}
+
+#[test]
+fn what_no_line_has_room_for_is_left_out() {
+    let mut results = AuthResults::new("mx");
+    let method = MethodResult::new("dkim", "fail").comment("c").property("header", "i", "é@".repeat(500));
+    results.methods.push(method.clone().property("header", "s", "sel"));
+    results.methods.push(method);
+    assert_eq!(results.field(), "Authentication-Results: mx; dkim=fail (c) header.s=sel; dkim=fail\r\n");
+}
+
+#[test]
 fn accepts_what_others_write() {
     let parse = |text: &str| AuthResults::parse(text.as_bytes()).unwrap();
     assert_eq!(parse("example.org 1; none"), AuthResults::new("example.org"));
