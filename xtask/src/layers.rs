@@ -108,7 +108,12 @@ pub const RULES: &[Rule] = &[
             "tracing",
         ],
     },
-    Rule { name: "config", layer: 3, house: &["dns", "smtp-parser"], outside: &["serde", "toml"] },
+    Rule {
+        name: "config",
+        layer: 3,
+        house: &["dns", "smtp-parser"],
+        outside: &["serde", "toml", "unicode-normalization"],
+    },
     Rule {
         name: "intake",
         layer: 4,
@@ -126,7 +131,16 @@ pub const RULES: &[Rule] = &[
             "store",
         ],
         // tokio to wait for several answers at a time; no sockets.
-        outside: &["argon2", "base64", "metrics", "ring", "tokio[macros,rt,sync,time]", "tracing", "zeroize"],
+        outside: &[
+            "argon2",
+            "base64",
+            "metrics",
+            "ring",
+            "tokio[macros,rt,sync,time]",
+            "tracing",
+            "unicode-normalization",
+            "zeroize",
+        ],
     },
     Rule {
         name: "moxd",

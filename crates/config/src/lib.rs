@@ -51,6 +51,7 @@ pub use domains::{
     MAX_ACCOUNT_NAME, Selector,
 };
 pub use example::{example_domains, example_server};
+use problem::in_quotes;
 pub use problem::{Problem, ProblemKind};
 pub use read::MAX_FILE;
 pub use server::{
@@ -102,7 +103,7 @@ pub fn disagreements(server: &Server, domains: &Domains) -> Vec<Problem> {
     if domains.accounts.contains_key(account) {
         return Vec::new();
     }
-    let what = format!("there is no account \"{}\" in domains.toml", account.escape_default());
+    let what = format!("there is no account {} in domains.toml", in_quotes(account));
     let known = domains.accounts.keys().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
     let mend = if known.is_empty() {
         "add it there".to_owned()

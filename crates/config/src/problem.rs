@@ -74,6 +74,21 @@ impl fmt::Display for Problem {
 
 impl std::error::Error for Problem {}
 
+/// Text as TOML has it between quotes, so that it can be found in the file and copied into it: what cannot be seen is
+/// escaped, letters of every script stay.
+pub(crate) fn in_quotes(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c if c.is_control() => out.push_str(&format!("\\u{:04X}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
 /// The kinds of [`Problem`]. Texts may change, kinds and tokens may not.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

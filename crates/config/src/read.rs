@@ -7,7 +7,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::hint;
-use crate::problem::{Place, Problem, ProblemKind};
+use crate::problem::{Place, Problem, ProblemKind, in_quotes};
 use crate::schema::{Sample, Section};
 use crate::values;
 
@@ -287,6 +287,6 @@ impl<'a> Table<'a> {
 /// A dotted path, with quotes where TOML wants them.
 fn join(path: &str, name: &str) -> String {
     let bare = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-    let name = if bare { name.to_owned() } else { format!("\"{}\"", name.escape_default()) };
+    let name = if bare { name.to_owned() } else { in_quotes(name) };
     if path.is_empty() { name } else { format!("{path}.{name}") }
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use dns::Domain;
 use toml::de::DeValue;
+use unicode_normalization::UnicodeNormalization as _;
 
+use crate::problem::in_quotes;
 use crate::read::Wrong;
 
 type Read<T> = Result<T, Wrong>;
@@ -58,10 +60,7 @@ pub(crate) fn choice<T: Copy>(words: &'static [(&'static str, T)]) -> impl Fn(&D
         let given = string(value, "text in quotes")?;
         let found = words.iter().find(|(word, _)| *word == given);
         found.map(|(_, meaning)| *meaning).ok_or_else(|| {
-            Wrong::value(
-                format!("\"{}\" is not known here", given.escape_default()),
-                format!("use one of {}", list()),
-            )
+            Wrong::value(format!("{} is not known here", in_quotes(given)), format!("use one of {}", list()))
         })
     }
 }
@@ -69,9 +68,9 @@ pub(crate) fn choice<T: Copy>(words: &'static [(&'static str, T)]) -> impl Fn(&D
 /// Anything that reads itself from text.
 fn parsed<T: FromStr>(value: &DeValue<'_>, wanted: &str) -> Read<T> {
     let given = string(value, wanted)?;
-    given.parse().map_err(|_| {
-        Wrong::value(format!("\"{}\" is not one", given.escape_default()), format!("give {wanted}"))
-    })
+    given
+        .parse()
+        .map_err(|_| Wrong::value(format!("{} is not one", in_quotes(given)), format!("give {wanted}")))
 }
 
 pub(crate) fn ip(value: &DeValue<'_>) -> Read<IpAddr> {
@@ -98,9 +97,7 @@ pub(crate) fn network(value: &DeValue<'_>) -> Read<(IpAddr, u8)> {
         let length = length.map_or(Some(bits), |length| length.parse().ok())?;
         (length <= bits).then_some((address, length))
     };
-    read().ok_or_else(|| {
-        Wrong::value(format!("\"{}\" is not one", given.escape_default()), format!("give {WANTED}"))
-    })
+    read().ok_or_else(|| Wrong::value(format!("{} is not one", in_quotes(given)), format!("give {WANTED}")))
 }
 
 /// A span of time such as `30s`, `5m`, `72h`, `7d`.
@@ -117,9 +114,8 @@ pub(crate) fn duration(value: &DeValue<'_>) -> Read<Duration> {
             .filter(|_| digits)
             .map(|count| Duration::from_secs(u64::from(count) * seconds))
     };
-    read().ok_or_else(|| {
-        Wrong::value(format!("\"{}\" is not a time", given.escape_default()), format!("give {WANTED}"))
-    })
+    read()
+        .ok_or_else(|| Wrong::value(format!("{} is not a time", in_quotes(given)), format!("give {WANTED}")))
 }
 
 /// A number of octets: a number, or such as `100 MiB`. At least 1.
@@ -129,7 +125,7 @@ pub(crate) fn size(value: &DeValue<'_>) -> Read<u64> {
     let (count, unit, shown) = match value {
         DeValue::Integer(_) => {
             let count = integer(value, WANTED)?;
-            (u64::try_from(count).ok(), 1, count.to_string())
+            (u64::try_from(count).ok(), 1, format!("\"{count}\""))
         }
         _ => {
             let given = string(value, WANTED)?;
@@ -137,13 +133,18 @@ pub(crate) fn size(value: &DeValue<'_>) -> Read<u64> {
             let (digits, unit) = found.unwrap_or((given, 1));
             let digits = digits.trim_end();
             let count = digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok()).flatten();
-            (count, unit, given.escape_default().to_string())
+            (count, unit, in_quotes(given))
         }
     };
     count
         .and_then(|count| count.checked_mul(unit))
         .filter(|octets| *octets > 0 && *octets < i64::MAX as u64)
-        .ok_or_else(|| Wrong::value(format!("\"{shown}\" is not a size"), format!("give {WANTED}")))
+        .ok_or_else(|| Wrong::value(format!("{shown} is not a size"), format!("give {WANTED}")))
+}
+
+/// Text with composed letters (NFC): the form in which names and addresses are compared and kept.
+pub(crate) fn composed(text: &str) -> String {
+    text.nfc().collect()
 }
 
 /// Text without control characters and not empty.
@@ -155,21 +156,24 @@ pub(crate) fn line(value: &DeValue<'_>) -> Read<String> {
     Ok(given.to_owned())
 }
 
+/// Most octets of the name of a mailbox, and most levels of it: what the store takes.
+const MAX_MAILBOX: usize = 400;
+const MAX_LEVELS: usize = 32;
+
 /// The name of a mailbox, with `/` between levels.
 pub(crate) fn mailbox(value: &DeValue<'_>) -> Read<String> {
-    let name = line(value)?;
+    let name = composed(&line(value)?);
+    let bad = |what: &str, mend: &str| Err(Wrong::value(format!("{} {what}", in_quotes(&name)), mend));
     let levels = name.split('/').all(|level| !level.is_empty());
-    if !levels || name.contains(['%', '*', '#', '&']) {
-        return Err(Wrong::value(
-            format!("\"{}\" is no name for a mailbox", name.escape_default()),
-            "leave out %, *, # and &, and do not begin, end or double the /",
-        ));
+    if !levels || name.contains(['%', '*', '#', '&', '\u{2028}', '\u{2029}']) {
+        let mend = "leave out %, *, # and &, and do not begin, end or double the /";
+        return bad("is no name for a mailbox", mend);
+    }
+    if name.len() > MAX_MAILBOX || name.split('/').count() > MAX_LEVELS {
+        return bad("is too long a name for a mailbox", "give at most 400 octets and 32 levels");
     }
     if name.eq_ignore_ascii_case("inbox") && name != "Inbox" {
-        return Err(Wrong::value(
-            format!("\"{name}\" is the inbox, which is written differently"),
-            "write \"Inbox\"",
-        ));
+        return bad("is the inbox, which is written differently", "write \"Inbox\"");
     }
     Ok(name)
 }
@@ -241,6 +245,15 @@ mod tests {
         }
         for bad in ["\"\"", "\"INBOX\"", "\"/a\"", "\"a/\"", "\"a//b\"", "\"a%\"", "\"a\\u0007\"", "1"] {
             check(mailbox, bad, None);
+        }
+        check(mailbox, "\"Entwu\u{308}rfe\"", Some("Entw\u{fc}rfe".to_owned()));
+        // What the store cannot make would be refused with every message.
+        for bad in ["x".repeat(401), "x/".repeat(32) + "x", "a\u{2028}b".to_owned(), "a\u{2029}b".to_owned()]
+        {
+            check(mailbox, &format!("\"{bad}\""), None);
+        }
+        for good in ["x".repeat(400), "x/".repeat(31) + "x"] {
+            check(mailbox, &format!("\"{good}\""), Some(good));
         }
     }
 

@@ -6,7 +6,7 @@ use dns::Domain;
 use toml::de::DeValue;
 
 use crate::domains::{Address, LocalDomain};
-use crate::problem::ProblemKind;
+use crate::problem::{ProblemKind, in_quotes};
 use crate::read::{Table, Wrong};
 use crate::schema::{Child, Key, Sample, Section, Shape};
 use crate::values;
@@ -202,10 +202,10 @@ fn read_junk_flags(table: &Table<'_>) -> Option<JunkFlags> {
 
 /// The beginning of mailbox names, compared with the name in lower case.
 fn beginning(value: &DeValue<'_>) -> Result<String, Wrong> {
-    let given = values::text(value)?;
+    let given = values::composed(&values::text(value)?);
     let lower = given.to_lowercase();
     if given != lower {
-        let mend = format!("write \"{}\"", lower.escape_default());
+        let mend = format!("write {}", in_quotes(&lower));
         return Err(Wrong::value("has capital letters, and so no mailbox begins with it", mend));
     }
     Ok(given)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dns::Domain;
 
-use crate::problem::ProblemKind;
+use crate::problem::{ProblemKind, in_quotes};
 use crate::read::{Table, Wrong};
 use crate::schema::{Child, Key, Sample, Section, Shape};
 use crate::values;
@@ -27,9 +27,13 @@ pub struct LocalDomain {
 }
 
 impl LocalDomain {
-    /// A local part in the case in which it is compared.
+    /// A local part in the case and the form in which it is compared.
     pub(crate) fn fold(&self, localpart: &str) -> String {
-        if self.case_sensitive { localpart.to_owned() } else { localpart.to_lowercase() }
+        if self.case_sensitive {
+            values::composed(localpart)
+        } else {
+            values::composed(&localpart.to_lowercase())
+        }
     }
 }
 
@@ -192,7 +196,7 @@ fn separator(value: &DeValue<'_>) -> Result<char, Wrong> {
         // RFC 5321 §4.1.2: what can stand in a Dot-string without quotes, but for letters, digits and the dot.
         (Some(separator), None) if "!#$%&'*+-/=?^_`{|}~".contains(separator) => Ok(separator),
         _ => Err(Wrong::value(
-            format!("\"{}\" is no separator", given.escape_default()),
+            format!("{} is no separator", in_quotes(&given)),
             "give one character, such as \"+\"",
         )),
     }
@@ -263,7 +267,7 @@ fn field_name(value: &DeValue<'_>) -> Result<String, Wrong> {
     let name = values::text(value)?;
     // RFC 5322 §3.6.8: ftext is printable ASCII but ":"; RFC 6376 §3.5 separates names in h= by ":" and ends it at ";".
     if name.is_empty() || !name.bytes().all(|b| b.is_ascii_graphic() && b != b':' && b != b';') {
-        let what = format!("\"{}\" is no name of a header field", name.escape_default());
+        let what = format!("{} is no name of a header field", in_quotes(&name));
         return Err(Wrong::value(what, "give a name such as \"Subject\""));
     }
     Ok(name)

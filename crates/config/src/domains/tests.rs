@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Problem, parse_domains};
+use crate::{Problem, ProblemKind, parse_domains};
 use std::path::Path;
 use std::time::Duration;
 
@@ -52,6 +52,26 @@ catchall_separators = []
         "with space@case.example",
     ];
     assert_eq!(got, expected);
+}
+
+#[test]
+fn an_address_is_one_however_its_letters_are_composed() {
+    let text = "[domains.\"a.example\"]\n[accounts.a.destinations]\n\"j\u{fc}rgen@a.example\" = {}\n";
+    assert_eq!(domains(text).accounts["a"].destinations[0].address.to_string(), "j\u{fc}rgen@a.example");
+    let again = format!("{text}[accounts.b.destinations]\n\"Ju\u{308}rgen@a.example\" = {{}}\n");
+    let problems = parse_domains(&again, "domains.toml").unwrap_err();
+    assert_eq!(problems[0].kind(), ProblemKind::Duplicate);
+}
+
+#[test]
+fn problems_show_international_names_as_they_stand_in_the_file() {
+    let text = "[domains.\"bücher.example\"]\nx = 1\n\"\\u0007\\\"\" = 1\n";
+    let problems = parse_domains(text, "domains.toml").unwrap_err();
+    let keys: Vec<_> = problems.iter().map(Problem::key).collect();
+    assert_eq!(keys, ["domains.\"bücher.example\".x", r#"domains."bücher.example"."\u0007\"""#]);
+    let text = "[domains.\"bücher example\"]\ncatchall_separators = [\"ü\"]\n";
+    let problems = parse_domains(text, "domains.toml").unwrap_err();
+    assert!(problems[1].what().contains("\"ü\""), "{problems:?}");
 }
 
 #[test]
