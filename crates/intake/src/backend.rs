@@ -5,6 +5,7 @@ use crate::evidence::{Gathering, Judges, Origin, Reverse};
 use crate::password::Passwords;
 use crate::recipients::{self, Recipient};
 use crate::signing::Hashing;
+use crate::submission::Unwanted;
 use crate::{Mode, Settings, metrics};
 use sasl::{Identity, Need, Verifier};
 use smtp_parser::Path;
@@ -139,21 +140,19 @@ impl Intake {
     /// The header has ended: writes it on without what must not stay.
     fn header_ends(&self, message: &mut Incoming) -> Result<(), Refusal> {
         let host = &message.settings.hostname;
-        let submission = message.submission;
-        let strip_return_path = submission && !message.settings.pedantic;
-        if let Some(gathering) = &mut message.gathering {
+        let mut unwanted = message.submission.then(|| Unwanted::new(message.settings.pedantic));
+        // What is for nobody is refused in the end, and nothing more is asked about it.
+        let has_reader = message.recipients.iter().any(|recipient| recipient.to.is_some());
+        if let Some(gathering) = message.gathering.as_mut().filter(|_| has_reader) {
             gathering.header(message.arriving.header(), unix((self.world.now)()));
         }
-        let kept = message.arriving.write_header(|name, value| {
+        message.arriving.write_header(|name, value| {
             // RFC 8601 §5: results that claim to be ours and are not.
             (name.eq_ignore_ascii_case(b"Authentication-Results") && message::claims(value, host))
-                // RFC 5321 §4.4: added at final delivery; a client that sends one resends what it received.
-                || (strip_return_path && name.eq_ignore_ascii_case(b"Return-Path"))
-                // RFC 5322 §3.6.3: blind copies stay blind.
-                || (submission && name.eq_ignore_ascii_case(b"Bcc"))
+                || unwanted.as_mut().is_some_and(|unwanted| unwanted.goes(name, value))
         })?;
-        if submission {
-            message.hashing = hashing(&message.settings, &kept);
+        if message.submission {
+            message.hashing = hashing(&message.settings, message.arriving.header());
         }
         Ok(())
     }

@@ -1,8 +1,6 @@
 //! The octets of a message on their way from the session to the store: the header is kept in memory until it is whole,
 //! relieved of fields that must not stay, and written on; the body passes through.
 
-use std::borrow::Cow;
-
 use message::{HeaderScan, MAX_HEADER_SIZE, Scanned};
 use smtpserver::{Refusal, replies};
 use std::sync::Arc;
@@ -113,31 +111,31 @@ impl Arriving {
         Ok(())
     }
 
-    /// The header as it came, with its empty line once it is complete.
+    /// The header, with its empty line once it is complete.
     pub(crate) fn header(&self) -> &[u8] {
         &self.header
     }
 
-    /// The start of the message, where it is kept.
-    pub(crate) fn sample(&self) -> Option<&[u8]> {
-        self.sample.as_deref()
+    /// The message as it came, where it is kept; of a large one its start, which ends with an empty line, so that no
+    /// header in it is cut. And is it whole?
+    pub(crate) fn sample(&self) -> Option<(&[u8], bool)> {
+        let sample = self.sample.as_deref()?;
+        if sample.len() < SAMPLE {
+            return Some((sample, true));
+        }
+        let empty_line = b"\r\n\r\n";
+        let end = sample.windows(empty_line.len()).rposition(|octets| octets == empty_line);
+        Some((sample.get(..end.map_or(0, |at| at + empty_line.len()))?, false))
     }
 
-    /// Writes the header, but for the fields that `goes` says. Returns what was written.
-    pub(crate) fn write_header(
-        &mut self,
-        goes: impl FnMut(&[u8], &[u8]) -> bool,
-    ) -> Result<Cow<'_, [u8]>, Refusal> {
+    /// Writes the header, but for the fields that `goes` says. From here on [`Arriving::header`] is without them too.
+    pub(crate) fn write_header(&mut self, goes: impl FnMut(&[u8], &[u8]) -> bool) -> Result<(), Refusal> {
         let kept = message::without_fields(&self.header, goes);
-        let kept = match kept.as_slice() {
-            [all] if all.len() == self.header.len() => Cow::Borrowed(&*self.header),
-            parts => {
-                let parts = parts.iter().filter_map(|range| self.header.get(range.clone()));
-                Cow::Owned(parts.collect::<Vec<_>>().concat())
-            }
-        };
-        self.writer.write(&kept).map_err(|e| not_kept(&e))?;
-        Ok(kept)
+        if !matches!(kept.as_slice(), [all] if all.len() == self.header.len()) {
+            let parts = kept.into_iter().filter_map(|range| self.header.get(range));
+            self.header = parts.collect::<Vec<_>>().concat();
+        }
+        self.writer.write(&self.header).map_err(|e| not_kept(&e))
     }
 
     /// Writes octets of the body.

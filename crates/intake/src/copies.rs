@@ -51,7 +51,7 @@ impl Intake {
             copy.facts.flags = junk_flags.map(|junk_flags| junk_flags.of(&to.mailbox)).unwrap_or_default();
             sent_to(&mut copy.facts.origin, &recipient.path);
             let (delivered_to, received) =
-                (delivered_to(&recipient.address()), trace.received(&recipient.path));
+                (delivered_to(&recipient.address(message.utf8)), trace.received(&recipient.path));
             copy.prefix = [&delivered_to, &return_path, &fields.found, &received, &fields.added]
                 .map(String::as_bytes)
                 .concat();

@@ -6,6 +6,7 @@ use crate::copies::Fields;
 use crate::recipients::wish_after_data;
 use crate::record::{described, sent_by};
 use crate::{Mode, metrics, special};
+use message::{Finding, FindingKind};
 use smtpserver::{Client, Received, Refusal, replies};
 use std::time::Duration;
 
@@ -79,9 +80,11 @@ pub(crate) fn wishes(message: &Incoming) -> Result<(), Refusal> {
 
 /// Developer mode: a message whose MIME structure is broken is refused, so that its maker notices.
 pub(crate) fn check_structure(message: &Incoming) -> Result<(), Refusal> {
-    let Some(sample) = message.arriving.sample() else { return Ok(()) };
+    let Some((sample, whole)) = message.arriving.sample() else { return Ok(()) };
     let (_, findings) = message::Part::parse(sample, message::Limits::default());
-    match findings.first() {
+    // The end of a part may be in what is not at hand.
+    let ours = |finding: &&Finding| whole || finding.kind != FindingKind::UnclosedMultipart;
+    match findings.iter().find(ours) {
         Some(finding) => Err(Refusal::with(replies::MALFORMED_MESSAGE, finding.kind.token())),
         None => Ok(()),
     }

@@ -6,6 +6,7 @@ use crate::JunkFlags;
 use dns::Domain;
 use std::collections::HashMap;
 use std::sync::Arc;
+use unicode_normalization::UnicodeNormalization as _;
 
 /// Where mail for an address goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,15 +118,17 @@ impl Directory {
         self.domains.contains_key(domain)
     }
 
-    /// The local part as it is compared: without what follows a separator, lower-case where the domain says so.
-    /// None if nothing is left.
+    /// The local part as it is compared: without what follows a separator, lower-case where the domain says so, its
+    /// letters composed (NFC). None if nothing is left.
     pub fn canonical(&self, localpart: &str, domain: &Domain) -> Option<String> {
         let rules = self.domains.get(domain);
         let separators = rules.map_or(&[][..], |rules| &rules.separators);
         let end = localpart.find(separators).unwrap_or(localpart.len());
         let base = localpart.get(..end).filter(|base| !base.is_empty())?;
         let case_sensitive = rules.is_some_and(|rules| rules.case_sensitive);
-        Some(if case_sensitive { base.to_owned() } else { base.to_lowercase() })
+        let folded = if case_sensitive { base.to_owned() } else { base.to_lowercase() };
+        // RFC 6532 §3.1: what looks the same is the same, whether an accent is a character of its own or not.
+        Some(folded.nfc().collect())
     }
 
     /// Whose mail this is. `domain` is none for the bare `<postmaster>` of RFC 5321 §4.5.1; whether `postmaster` of a
@@ -228,6 +231,18 @@ mod tests {
         check("postmaster@a.example", true, Ok("root"));
         check("postmaster@a.example", false, Err(NotHere::Address));
         check("postmaster@c.example", true, Ok("all"));
+    }
+
+    #[test]
+    fn an_address_is_one_however_its_letters_are_composed() {
+        let mut d = directory();
+        for (written, other) in [("j\u{fc}rgen", "Ju\u{308}rgen"), ("zoe\u{308}", "zo\u{eb}")] {
+            d.add_address(written, domain("a.example"), to("ann"));
+            assert_eq!(d.find(other, Some(&domain("a.example")), true), Ok(to("ann")), "{written}");
+            d.add_address(written, domain("b.example"), to("bob"));
+            let other = other.to_lowercase();
+            assert_eq!(d.find(&other, Some(&domain("b.example")), true), Ok(to("bob")), "{written}");
+        }
     }
 
     #[test]

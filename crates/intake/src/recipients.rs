@@ -16,9 +16,10 @@ pub(crate) struct Recipient {
 }
 
 impl Recipient {
-    /// The address without brackets, as in `Delivered-To`.
-    pub(crate) fn address(&self) -> String {
+    /// The address without brackets, as in `Delivered-To`. `utf8`: its domain in Unicode.
+    pub(crate) fn address(&self, utf8: bool) -> String {
         match &self.path {
+            Path::Mailbox(mailbox) if utf8 => mailbox.unicode(),
             Path::Mailbox(mailbox) => mailbox.to_string(),
             path => path.to_string().trim_matches(['<', '>']).to_owned(),
         }

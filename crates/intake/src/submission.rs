@@ -9,7 +9,6 @@ use crate::record::{described, sent_by};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use message::{AuthResults, Date, Headers, MethodResult};
-use smtp_parser::Mailbox;
 use smtpserver::{Client, Login, Received, Refusal, replies};
 use std::time::SystemTime;
 use store::{ErrorKind, SubmissionLimits};
@@ -44,8 +43,7 @@ impl Intake {
             first_time_recipients: rules.first_time_recipients_per_day,
         };
         let mut transaction = self.store.transaction(now);
-        let addresses: Vec<String> =
-            message.recipients.iter().map(|r| recorded(r.path.mailbox(), r.address())).collect();
+        let addresses: Vec<String> = message.recipients.iter().map(|r| r.address(true)).collect();
         transaction.submission(sender, &addresses, Some(limits));
         let count = message.recipients.len() as u64;
         let fields = Fields { added, ..Fields::default() };
@@ -75,6 +73,45 @@ impl Intake {
         }
         missing
     }
+}
+
+/// Which header fields of a submission do not stay.
+#[derive(Debug)]
+pub(crate) struct Unwanted {
+    pedantic: bool,
+    has_date: bool,
+    has_message_id: bool,
+}
+
+impl Unwanted {
+    pub(crate) fn new(pedantic: bool) -> Self {
+        Self { pedantic, has_date: false, has_message_id: false }
+    }
+
+    /// Does this field go? To be asked of one after the other.
+    pub(crate) fn goes(&mut self, name: &[u8], value: &[u8]) -> bool {
+        let is = |wanted: &str| name.eq_ignore_ascii_case(wanted.as_bytes());
+        // RFC 6409 §8.2, §8.3: a Date or Message-ID that breaks the syntax is replaced, as one that is missing is added.
+        if is("Date") {
+            let readable = String::from_utf8_lossy(value).parse::<Date>().is_ok();
+            return !first(&mut self.has_date, readable);
+        }
+        if is("Message-ID") {
+            let readable = !message::references(value).is_empty();
+            return !first(&mut self.has_message_id, readable);
+        }
+        // RFC 5322 §3.6.3, §3.6.6: blind copies stay blind.
+        is("Bcc") || is("Resent-Bcc")
+            // RFC 5321 §4.4: added at final delivery; a client that sends one resends what it received.
+            || (!self.pedantic && is("Return-Path"))
+    }
+}
+
+/// Is it the first that is readable? RFC 5322 §3.6: these fields occur once.
+fn first(had: &mut bool, readable: bool) -> bool {
+    let first = readable && !*had;
+    *had |= first;
+    first
 }
 
 /// Fields that a submission has not and gets.
@@ -120,14 +157,12 @@ fn check(
 /// RFC 8601 §2.7.4: that the sender has logged in.
 fn results(message: &Incoming) -> AuthResults {
     let mut results = AuthResults::of_host(&message.settings.hostname, message.utf8);
-    let sender = message.sender.mailbox().map(ToString::to_string).unwrap_or_default();
-    results.methods.push(MethodResult::new("auth", "pass").property("smtp", "mailfrom", sender));
+    let auth = MethodResult::new("auth", "pass");
+    results.methods.push(match message.sender.mailbox() {
+        Some(sender) => auth.mailbox("smtp", "mailfrom", sender, message.utf8),
+        None => auth.property("smtp", "mailfrom", ""),
+    });
     results
-}
-
-/// The form of a recipient under which it is remembered.
-fn recorded(mailbox: Option<&Mailbox>, address: String) -> String {
-    mailbox.map_or(address, Mailbox::unicode)
 }
 
 fn refused(error: &store::Error, limits: SubmissionLimits) -> Refusal {

@@ -8,9 +8,9 @@ use moxd_intake::{
 };
 use smtp_parser::{Mailbox, Path};
 use smtpserver::{Backend, Client, Hello, Kind, Login, Peer, Received, Refusal, RequestId, Rules, Sender};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::Read;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 use store::{Flags, Store};
 
@@ -93,7 +93,7 @@ impl World_ {
             path: path(from),
             size: None,
             body: None,
-            smtputf8: false,
+            smtputf8: !(from.is_ascii() && to.iter().all(|to| to.is_ascii())),
             require_tls: false,
             hold: None,
         };
@@ -114,6 +114,11 @@ impl World_ {
         let received =
             Received { size: text.len() as u64, separator: text.contains("\r\n\r\n"), ..Received::default() };
         self.intake.message(&mut link, client, message, &received).await
+    }
+
+    fn set_directory(&self, directory: Directory) {
+        let settings = self.intake.settings();
+        self.intake.set_settings(Settings { directory, ..Settings::clone(&settings) });
     }
 
     /// The records in the Inbox of an account.
@@ -293,6 +298,92 @@ async fn submissions_are_completed_signed_and_stripped() {
 }
 
 #[tokio::test]
+async fn international_names_stand_as_they_are_where_the_message_may_have_them() {
+    let world = world(None, AccountRules::default());
+    let mut directory = directory(AccountRules::default());
+    let domain: dns::Domain = "bücher.example".parse().unwrap();
+    directory.add_domain(domain.clone(), LocalDomain::default());
+    directory.add_catch_all(domain, Destination { account: "ann".into(), mailbox: "Inbox".into() });
+    world.set_directory(directory);
+    let ann = client(Kind::Submission, Some("ann"));
+    for (address, delivered_to, mail_from) in [
+        ("a@bücher.example", "a@bücher.example", "a@bücher.example (a@xn--bcher-kva.example)"),
+        ("a@xn--bcher-kva.example", "a@xn--bcher-kva.example", "a@xn--bcher-kva.example\r\n"),
+    ] {
+        let text = format!("From: {address}\r\n\r\nbody\r\n");
+        world.send(&ann, address, &[address], &text).await.unwrap();
+        let inbox = world.inbox("ann");
+        let unfolded = inbox.last().unwrap().replace("\r\n\t", " ");
+        assert!(unfolded.starts_with(&format!("Delivered-To: {delivered_to}\r\n")), "{unfolded}");
+        assert!(unfolded.contains(&format!("auth=pass smtp.mailfrom={mail_from}")), "{unfolded}");
+    }
+}
+
+#[tokio::test]
+async fn blind_copies_of_what_is_sent_once_more_stay_blind() {
+    let world = world(None, AccountRules::default());
+    let text = format!("Resent-Bcc : secret@b.example\r\nResent-To: bob@a.example\r\n{HEADER}\r\nbody\r\n");
+    let ann = client(Kind::Submission, Some("ann"));
+    world.send(&ann, "ann@a.example", &["bob@a.example"], &text).await.unwrap();
+    let kept = world.inbox("bob").remove(0);
+    assert!(!kept.contains("secret@b.example") && kept.contains("Resent-To: bob@a.example"), "{kept}");
+}
+
+#[tokio::test]
+async fn dates_and_identifiers_that_nobody_can_read_are_replaced() {
+    const DATE: &str = "Date: Fri, 15 Jan 2027 08:00:00 +0000\r\n";
+    const ID: &str = "Message-ID: <BwcHBwcHBwcHBwcHBwcHBw@mx.a.example>\r\n";
+    let own_date = "Date: 1 Jan 27 10:00 EST (noon)\r\n";
+    let own_id = "Message-ID: <Own@a.example> (c)\r\n";
+    for (given, kept) in [
+        (String::new(), [ID, DATE]),
+        ("Date: 2027-01-15T08:00:00Z\r\nMessage-Id: none\r\n".to_owned(), [ID, DATE]),
+        ("Date:\r\nMessage-Id:\r\n \r\n".to_owned(), [ID, DATE]),
+        (format!("{own_id}{own_date}"), [own_id, own_date]),
+        // RFC 5322 §3.6: each once at the most. The first that can be read counts.
+        (
+            format!("{own_id}{own_date}Message-ID: <x@b.example>\r\nDate: 2 Jan 2027 00:00 Z\r\n"),
+            [own_id, own_date],
+        ),
+        (format!("Date: soon\r\nMessage-ID: <>\r\n{own_id}{own_date}"), [own_id, own_date]),
+    ] {
+        let world = world(None, AccountRules::default());
+        let text = format!("{HEADER}{given}\r\nbody\r\n");
+        let ann = client(Kind::Submission, Some("ann"));
+        world.send(&ann, "ann@a.example", &["bob@a.example"], &text).await.unwrap();
+        let message = world.inbox("bob").remove(0);
+        let headers = message::headers(message.as_bytes());
+        for (name, field) in ["Message-ID", "Date"].into_iter().zip(kept) {
+            let all: Vec<_> = headers.all(name).map(|field| field.raw.to_string()).collect();
+            assert_eq!(all, [field], "{given}");
+        }
+        let id = &world.records("bob")[0].facts.message_id;
+        let wanted = if kept[0] == ID { "bwchbwchbwchbwchbwchbw@mx.a.example" } else { "own@a.example" };
+        assert_eq!(id, wanted, "{given}");
+    }
+}
+
+#[tokio::test]
+async fn developer_mode_tells_of_broken_structure_and_not_of_its_own_limits() {
+    let world = world(None, AccountRules::default());
+    let settings = world.intake.settings();
+    world.intake.set_settings(Settings { mode: Mode::Develop, ..Settings::clone(&settings) });
+    let smtp = client(Kind::Smtp, None);
+    let start = format!("{HEADER}Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n");
+    let large = format!("{}\r\n", "x".repeat(70)).repeat(5000);
+    for (body, works) in [
+        ("short\r\n--b--\r\n".to_owned(), true),
+        ("short\r\n".to_owned(), false),
+        (format!("{large}--b--\r\n"), true),
+        (format!("{large}--b\r\nContent-Type: multipart/mixed\r\n\r\n--b--\r\n"), true),
+        (format!("--b\r\nContent-Type: multipart/mixed\r\n\r\n{large}--b--\r\n"), false),
+    ] {
+        let sent = world.send(&smtp, "x@b.example", &["ann@a.example"], &format!("{start}{body}")).await;
+        assert_eq!(sent.is_ok(), works, "{} octets: {sent:?}", body.len());
+    }
+}
+
+#[tokio::test]
 async fn users_send_as_themselves() {
     let world = world(None, AccountRules::default());
     let ann = client(Kind::Submission, Some("ann"));
@@ -365,6 +456,45 @@ async fn what_was_found_out_stands_in_the_message_and_in_its_record() {
     assert_eq!(message.facts.subject, "hi");
 }
 
+/// DNS that remembers which judges have asked.
+struct Heard {
+    zone: Arc<Zone>,
+    judge: &'static str,
+    asked: Arc<Mutex<BTreeSet<&'static str>>>,
+}
+
+impl dns::Resolver for Heard {
+    fn lookup<'a>(&'a self, question: dns::Question<'a>) -> dns::Lookup<'a> {
+        self.asked.lock().unwrap().insert(self.judge);
+        self.zone.lookup(question)
+    }
+}
+
+#[tokio::test]
+async fn nothing_more_is_asked_about_a_message_for_nobody() {
+    let text = "DKIM-Signature: v=1; a=ed25519-sha256; d=b.example; s=s; h=from:subject; b=AAAA;\r\n\t\
+         bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\r\nFrom: x@b.example\r\nSubject: hi\r\n\r\n";
+    for (to, wanted) in
+        [("ann@a.example", &["dkim", "dmarc", "iprev", "spf"][..]), ("eve@a.example", &["iprev", "spf"])]
+    {
+        let (zone, asked) = (Arc::new(Zone::parse("").unwrap()), Arc::new(Mutex::default()));
+        let judges =
+            Judges::new(|judge| Arc::new(Heard { zone: zone.clone(), judge, asked: Arc::clone(&asked) }));
+        let settings = Settings::clone(&world(None, AccountRules::default()).intake.settings());
+        let store = Store::memory();
+        let intake = Intake::new(store.clone(), Some(judges), settings, World { now, random }).unwrap();
+        let world = World_ { intake, store };
+        let smtp = client(Kind::Smtp, None);
+        let mut link = world.intake.connect(&smtp);
+        let mut message = world.begin(&mut link, &smtp, "x@b.example", &[to]).await.unwrap();
+        world.intake.content(&mut message, text.as_bytes()).await.unwrap();
+        // Whoever asks does so now.
+        tokio::task::yield_now().await;
+        let asked: Vec<_> = asked.lock().unwrap().iter().copied().collect();
+        assert_eq!(asked, wanted, "{to}");
+    }
+}
+
 #[test]
 fn failed_logins_are_counted_by_account_and_nobody_is_told_who_has_one() {
     let world = world(None, AccountRules::default());
@@ -376,8 +506,7 @@ fn failed_logins_are_counted_by_account_and_nobody_is_told_who_has_one() {
     directory.add_address("ann", domain("a.example"), to("ann"));
     directory.add_address("sales", domain("a.example"), to("ann"));
     directory.add_catch_all(domain("c.example"), to("bob"));
-    let settings = world.intake.settings();
-    world.intake.set_settings(Settings { directory, ..Settings::clone(&settings) });
+    world.set_directory(directory);
     let same = [
         &["ann@a.example", "ANN@A.EXAMPLE", "ann+1@a.example", "Ann+2@a.example", "sales+x@a.example"][..],
         &["x@c.example", "anybody@c.example", "y+z@C.example"],
