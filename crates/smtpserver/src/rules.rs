@@ -121,7 +121,7 @@ pub struct Limits {
     pub failed_commands: u32,
     /// Commands that move nothing forward (NOOP, RSET, HELP, VRFY, EXPN, EHLO) since the last message was taken.
     pub idle_commands: u32,
-    /// Commands of all kinds since the last message was taken.
+    /// Commands of all kinds since the last message was taken; chunks of 1 KiB and more are no commands here.
     pub commands: u32,
 }
 

@@ -9,7 +9,7 @@ use crate::rules::Limits;
 /// whoever sends crumbs is. What such chunks come to is bounded as the message is.
 const CHUNK_OF_USE: u64 = 1 << 10;
 
-/// What is counted on a connection. All but the first two begin anew with every message that is taken: who sends mail
+/// What is counted on a connection. All but the first four begin anew with every message that is taken: who sends mail
 /// is welcome to go on.
 #[derive(Default)]
 pub(super) struct Counts {
