@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
-use dns::Domain;
+use dns::{Domain, NameError};
 use toml::de::DeValue;
 use unicode_normalization::UnicodeNormalization as _;
 
@@ -82,7 +82,19 @@ pub(crate) fn socket(value: &DeValue<'_>) -> Read<SocketAddr> {
 }
 
 pub(crate) fn domain(value: &DeValue<'_>) -> Read<Domain> {
-    parsed(value, "a domain name such as \"mail.example.org\"")
+    const WANTED: &str = "a domain name such as \"mail.example.org\"";
+    let given = string(value, WANTED)?;
+    domain_name(given).map_err(|why| {
+        Wrong::value(format!("{} is not one: {why}", in_quotes(given)), format!("give {WANTED}"))
+    })
+}
+
+/// The domain of this name, or why there is none.
+pub(crate) fn domain_name(text: &str) -> Result<Domain, String> {
+    let domain: Domain = text.parse().map_err(|error: NameError| error.to_string())?;
+    // RFC 1123 §2.1: a name never has the form of an address, since its last label is not a number.
+    let last = domain.as_str().rsplit('.').next().unwrap_or_default();
+    if last.bytes().all(|b| b.is_ascii_digit()) { Err("it ends in a number".to_owned()) } else { Ok(domain) }
 }
 
 /// An address and the number of bits that count, such as `192.0.2.0/24`.

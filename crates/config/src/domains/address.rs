@@ -61,6 +61,12 @@ impl Address {
         if localpart.is_empty() {
             return Ok(Self::CatchAll(domain));
         }
+        if localpart.len() > 1 && localpart.starts_with('"') && localpart.ends_with('"') {
+            return Err(NoAddress::new(
+                "has quotes before the @, which would be part of the name",
+                "leave them out: \"a b@example.org\" is meant as it stands",
+            ));
+        }
         let localpart = Localpart::new(localpart).map_err(|_| {
             NoAddress::new(
                 "has too much or control characters before the @",

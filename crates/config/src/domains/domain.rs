@@ -1,6 +1,6 @@
 //! `[domains.NAME]` and its DKIM keys.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -160,13 +160,13 @@ pub(crate) fn read_all(root: &Table<'_>) -> Option<BTreeMap<Domain, LocalDomain>
     let mut domains = BTreeMap::new();
     for (name, table) in tables {
         let rules = read(&table);
-        match name.parse::<Domain>() {
+        match values::domain_name(name) {
             Ok(domain) if domains.contains_key(&domain) => {
                 let what = format!("is {} once more", domain.unicode());
                 table.problem(ProblemKind::Duplicate, "", what, "keep one of the two");
             }
             Ok(domain) => drop(rules.map(|rules| domains.insert(domain, rules))),
-            Err(error) => table.problem(ProblemKind::BadValue, "", error.to_string(), "write a domain name"),
+            Err(why) => table.problem(ProblemKind::BadValue, "", why, "write a domain name"),
         }
     }
     (domains.len() == count).then_some(domains)
@@ -207,6 +207,7 @@ fn read_dkim(table: &Table<'_>) -> Option<Dkim> {
     let named = table.named("selectors");
     let count = named.len();
     let mut selectors = BTreeMap::new();
+    check_sign(table, sign.as_deref().unwrap_or_default(), &named);
     for (name, table) in named {
         // RFC 6376 §3.1: selector = sub-domain *( "." sub-domain ).
         if name.parse::<Domain>().is_err() {
@@ -216,11 +217,22 @@ fn read_dkim(table: &Table<'_>) -> Option<Dkim> {
             selectors.insert(name.to_owned(), selector);
         }
     }
-    for selector in sign.iter().flatten().filter(|name| !selectors.contains_key(*name)) {
-        let mend = format!("add a section for it under selectors, or take \"{selector}\" out");
-        table.problem(ProblemKind::UnknownName, "sign", format!("there is no selector \"{selector}\""), mend);
-    }
     (selectors.len() == count).then_some(Dkim { sign: sign?, selectors })
+}
+
+/// Every selector that signs is there, right or wrong, and signs once.
+fn check_sign(table: &Table<'_>, sign: &[String], named: &[(&str, Table<'_>)]) {
+    let mut seen = BTreeSet::new();
+    for selector in sign {
+        let shown = in_quotes(selector);
+        if !seen.insert(selector) {
+            let what = format!("has {shown} more than once");
+            table.problem(ProblemKind::Duplicate, "sign", what, "keep one of them");
+        } else if !named.iter().any(|(name, _)| name == selector) {
+            let mend = format!("add a section for it under selectors, or take {shown} out");
+            table.problem(ProblemKind::UnknownName, "sign", format!("there is no selector {shown}"), mend);
+        }
+    }
 }
 
 fn read_selector(table: &Table<'_>) -> Option<Selector> {
