@@ -60,7 +60,13 @@ pub(crate) fn failed(kind: LookupErrorKind) -> Said {
 fn positive(message: &Message, asked: &rr::Name, kind: Kind, validated: bool) -> Said {
     let Some(record_type) = convert::record_type(kind) else { return failed(LookupErrorKind::Malformed) };
     let mut name = asked;
-    let mut security = if validated { Security::Secure } else { Security::Unknown };
+    // RFC 5155 §9.2: with an answer there is a denial only if a wildcard stands for the name; a gap does not prove that
+    // the name itself is not there.
+    let mut security = match (validated, has_gaps(message)) {
+        (false, _) => Security::Unknown,
+        (true, true) => Security::Insecure,
+        (true, false) => Security::Secure,
+    };
     let mut ttl = u32::MAX;
     for _ in 0..=MAX_ALIASES {
         let here = || message.answers.iter().filter(|record| record.name == *name);
@@ -177,14 +183,20 @@ fn negative(message: &Message, name: &rr::Name, validated: bool) -> Said {
     Said { what: denied(message.response_code), security, lifetime }
 }
 
-/// How secure a denial is of which the records are. RFC 5155 §9.2: where unsigned delegations are left out, a gap between the
-/// names proves nothing about a name in it.
+/// How secure a denial is of which the records are. RFC 5155 §9.2: a gap proves nothing about a name in it.
 fn proves(records: Security, denial: &Message) -> Security {
+    // RFC 5155 §8.5: that a name has no data of a type takes one record, and all others take a gap.
+    let is_nsec3 = |record: &&rr::Record| record.record_type() == RecordType::NSEC3;
+    let one = denial.authorities.iter().filter(is_nsec3).count() == 1;
+    let names_all = denial.response_code == ResponseCode::NoError && one;
+    if records == Security::Secure && !names_all && has_gaps(denial) { Security::Insecure } else { records }
+}
+
+/// Does a denial leave unsigned delegations out (RFC 5155 §6)?
+fn has_gaps(message: &Message) -> bool {
     let is_opt_out =
         |record: &rr::Record| matches!(&record.data, RData::DNSSEC(DNSSECRData::NSEC3(n)) if n.opt_out());
-    let has_gaps =
-        denial.response_code == ResponseCode::NXDomain && denial.authorities.iter().any(is_opt_out);
-    if records == Security::Secure && has_gaps { Security::Insecure } else { records }
+    message.authorities.iter().any(is_opt_out)
 }
 
 /// RFC 2308 §5: the smaller of the SOA's TTL and its minimum field.

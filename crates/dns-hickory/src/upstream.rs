@@ -7,6 +7,7 @@ use hickory_net::xfer::{DnsHandle, DnsResponseStream, FirstAnswer};
 use hickory_net::{DnsError, NetError, NoRecords};
 use hickory_proto::dnssec::rdata::DNSSECRData;
 use hickory_proto::op::{DnsRequest, DnsRequestOptions, DnsResponse, Message, Query, ResponseCode};
+use hickory_proto::rr::rdata::SOA;
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverOpts};
 use hickory_resolver::{NameServerPool, PoolContext, TlsConfig};
@@ -228,6 +229,24 @@ fn trim(message: &mut Message, query: &Query) {
         // RFC 6604 §3: with an alias, the code was about the target.
         message.metadata.response_code = ResponseCode::NoError;
     }
+    if query.query_type() == RecordType::DS && !message.answers.iter().any(is_signature) {
+        deny_unsigned(message, name);
+    }
+}
+
+fn is_signature(record: &Record) -> bool {
+    record.record_type() == RecordType::RRSIG
+}
+
+/// Makes an absence of DS records that nobody signed. RFC 4035 §5.2: they vouch for nothing. hickory 0.26.3 would take them
+/// for forged, though a parent that signs nothing may have them; of an absence it finds out whether that is so.
+fn deny_unsigned(message: &mut Message, zone: &Name) {
+    let unsigned = message.answers.iter().filter(|record| record.record_type() == RecordType::DS);
+    let Some(ttl) = unsigned.map(|record| record.ttl).min() else { return };
+    let parent = zone.base_name();
+    let soa = SOA::new(parent.clone(), Name::root(), 0, 0, 0, 0, ttl);
+    message.answers.clear();
+    message.authorities = vec![Record::from_rdata(parent, ttl, RData::SOA(soa))];
 }
 
 /// Of this type, or a signature over it.

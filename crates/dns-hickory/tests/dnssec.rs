@@ -34,20 +34,40 @@ empty    300 IN CNAME mail
 *.star   300 IN CNAME mail
 _dmarc   300 IN TXT "v=DMARC1; p=reject"
 *.away   300 IN CNAME nowhere.plain.test.
+*.host   300 IN A   192.0.2.1
+timely   300 IN TXT "in its time"
+expired  300 IN TXT "over"
+early    300 IN TXT "not yet"
+torn     300 IN CNAME forged
+late     300 IN CNAME expired
+crossing 300 IN CNAME stolen.test.
+round    300 IN CNAME back.plain.test.
 "#,
     },
     Zone {
         origin: "hashed.test.",
-        text: "@ 300 IN TXT hashed\n*.wild 300 IN TXT w",
+        text: "@ 300 IN TXT hashed\n*.wild 300 IN TXT w\n*.host 300 IN A 192.0.2.1",
         signed: Signed::Nsec3(0),
     },
-    Zone { origin: "open.test.", text: "@ 300 IN TXT open", signed: Signed::OptOut(0) },
+    Zone {
+        origin: "open.test.",
+        text: "@ 300 IN TXT open\n*.wild 300 IN TXT w\n*.host 300 IN A 192.0.2.1",
+        signed: Signed::OptOut(0),
+    },
     Zone { origin: "costly.test.", text: "@ 300 IN TXT costly", signed: Signed::Nsec3(200) },
     Zone {
         origin: "plain.test.",
-        text: "@ 300 IN TXT plain\nhost 300 IN A 192.0.2.2\nback 300 IN CNAME mail.good.test.",
+        text: "@ 300 IN TXT plain\nhost 300 IN A 192.0.2.2\nback 300 IN CNAME mail.good.test.\n\
+               bad 300 IN CNAME forged.good.test.",
         signed: Signed::No,
     },
+    Zone { origin: "unsigned.hashed.test.", text: "@ 300 IN TXT u", signed: Signed::No },
+    Zone { origin: "signed.hashed.test.", text: "@ 300 IN TXT s", signed: Signed::Nsec3(0) },
+    Zone { origin: "unsigned.open.test.", text: "@ 300 IN TXT u", signed: Signed::No },
+    Zone { origin: "signed.open.test.", text: "@ 300 IN TXT s", signed: Signed::Nsec },
+    Zone { origin: "island.plain.test.", text: "@ 300 IN TXT island", signed: Signed::Island },
+    Zone { origin: "vouched.plain.test.", text: "@ 300 IN TXT vouched", signed: Signed::Nsec },
+    Zone { origin: "island.good.test.", text: "@ 300 IN TXT island", signed: Signed::Island },
     Zone { origin: "stolen.test.", text: "@ 300 IN TXT stolen", signed: Signed::WrongKeys },
     Zone { origin: "bare.test.", text: "@ 300 IN TXT bare", signed: Signed::Missing },
 ];
@@ -108,6 +128,30 @@ async fn every_answer_has_a_verdict() {
         ("no.stolen.test", "unknown dns.bogus"),
         ("bare.test", "unknown dns.bogus"),
         ("no.bare.test", "unknown dns.bogus"),
+        // RFC 4035 §5.3.1: a signature holds from its inception to its expiration.
+        ("timely.good.test", "secure 1"),
+        ("expired.good.test", "unknown dns.bogus"),
+        ("early.good.test", "unknown dns.bogus"),
+        // RFC 4035 §5: a chain with a bogus link is bogus, wherever the link is.
+        ("torn.good.test", "unknown dns.bogus"),
+        ("late.good.test", "unknown dns.bogus"),
+        ("crossing.good.test", "unknown dns.bogus"),
+        ("bad.plain.test", "unknown dns.bogus"),
+        ("round.good.test", "insecure dns.no-data"),
+        // RFC 4035 §5.2, RFC 5155 §8.9: a delegation without DS is insecure, and what is signed below it too.
+        ("unsigned.hashed.test", "insecure 1"),
+        ("no.unsigned.hashed.test", "insecure dns.no-name"),
+        ("signed.hashed.test", "secure 1"),
+        ("no.signed.hashed.test", "secure dns.no-name"),
+        ("unsigned.open.test", "insecure 1"),
+        ("no.unsigned.open.test", "insecure dns.no-name"),
+        ("signed.open.test", "secure 1"),
+        ("island.plain.test", "insecure 1"),
+        ("no.island.plain.test", "insecure dns.no-name"),
+        ("island.good.test", "insecure 1"),
+        // RFC 4035 §5.2: a DS that nobody signed, in a zone that is not, vouches for nothing.
+        ("vouched.plain.test", "insecure 1"),
+        ("no.vouched.plain.test", "insecure dns.no-name"),
     ] {
         let got = verdict(&resolver, name).await;
         if got != want {
@@ -211,8 +255,12 @@ async fn always_means_always() {
     assert_eq!(txt(&resolver, &name("good.test")).await.unwrap_err().kind(), LookupErrorKind::Bogus);
 }
 
-/// Somebody on the path, who changes the answers to TXT questions about names that begin so.
-async fn forger(to: SocketAddr, begin: &'static str, forge: fn(&mut Message)) -> SocketAddr {
+/// Somebody on the path, who changes the answers to questions of a type about names that begin so.
+async fn forger(
+    to: SocketAddr,
+    (kind, begin): (RecordType, &'static str),
+    forge: fn(&mut Message),
+) -> SocketAddr {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     tokio::spawn(async move {
@@ -224,7 +272,7 @@ async fn forger(to: SocketAddr, begin: &'static str, forge: fn(&mut Message)) ->
             let len = upstream.recv(&mut buffer).await.unwrap();
             let mut message = Message::from_vec(&buffer[..len]).unwrap();
             let asked = message.queries[0].clone();
-            if asked.query_type() == RecordType::TXT && asked.name().to_string().starts_with(begin) {
+            if asked.query_type() == kind && asked.name().to_string().starts_with(begin) {
                 forge(&mut message);
             }
             socket.send_to(&message.to_vec().unwrap(), client).await.unwrap();
@@ -247,8 +295,12 @@ fn deny(message: &mut Message) {
     message.metadata.response_code = ResponseCode::NXDomain;
 }
 
-async fn through(server: &SignedServer, begin: &'static str, forge: fn(&mut Message)) -> Hickory {
-    let path = forger(server.address, begin, forge).await;
+async fn through(
+    server: &SignedServer,
+    asked: (RecordType, &'static str),
+    forge: fn(&mut Message),
+) -> Hickory {
+    let path = forger(server.address, asked, forge).await;
     let resolver = Hickory::with_servers(&[path], options(server)).unwrap();
     assert_eq!(resolver.probe().await, Finding::Validating);
     resolver
@@ -268,7 +320,7 @@ async fn a_signed_name_is_not_denied_by_anybody_else() {
     };
     let by_nobody = |message: &mut Message| deny(message);
     for forge in [by_another_zone, by_its_own_unsigned, by_nobody] {
-        let resolver = through(&server, "_dmarc.good", forge).await;
+        let resolver = through(&server, (RecordType::TXT, "_dmarc.good"), forge).await;
         let found = verdict(&resolver, "_dmarc.good.test").await;
         assert!(found.ends_with("dns.bogus"), "{found}");
     }
@@ -278,7 +330,9 @@ async fn a_signed_name_is_not_denied_by_anybody_else() {
 #[tokio::test]
 async fn the_end_of_an_alias_is_not_denied_by_an_answer_about_its_beginning() {
     let server = SignedServer::start(ZONES).await;
-    let resolver = through(&server, "x.away", |message| message.authorities.push(soa("plain.test."))).await;
+    let resolver =
+        through(&server, (RecordType::TXT, "x.away"), |message| message.authorities.push(soa("plain.test.")))
+            .await;
     assert_eq!(verdict(&resolver, "x.away.good.test").await, "insecure dns.no-name");
 }
 
@@ -288,6 +342,61 @@ async fn a_name_between_those_of_an_opt_out_zone_is_not_proven_away() {
     let server = SignedServer::start(ZONES).await;
     let resolver = Hickory::with_servers(&[server.address], options(&server)).unwrap();
     assert_eq!(resolver.probe().await, Finding::Validating);
-    assert_eq!(verdict(&resolver, "nothing.open.test").await, "insecure dns.no-name");
-    assert_eq!(verdict(&resolver, "open.test").await, "secure 1");
+    for (name, want) in [
+        ("nothing.open.test", "insecure dns.no-name"),
+        // A wildcard stands for a name only if the name itself does not exist.
+        ("x.wild.open.test", "insecure 1"),
+        ("host.open.test", "secure dns.no-data"),
+        ("open.test", "secure 1"),
+    ] {
+        assert_eq!(verdict(&resolver, name).await, want, "{name}");
+    }
+}
+
+/// RFC 4035 §3.1.3.4, RFC 5155 §7.2.5: a wildcard stands for the name, and has no such data. RFC 5155 §9.2: a gap does not
+/// prove that it does.
+#[tokio::test]
+async fn a_wildcard_that_has_no_data_is_told_from_a_name_that_does_not_exist() {
+    let server = SignedServer::start(ZONES).await;
+    // The server sends the right proof, and NXDOMAIN with it.
+    let no_data = |message: &mut Message| message.metadata.response_code = ResponseCode::NoError;
+    for (begin, name, want) in [
+        ("x.host", "x.host.good.test", "secure dns.no-data"),
+        ("_dmarc.x.host", "_dmarc.x.host.good.test", "secure dns.no-data"),
+        ("x.host", "x.host.hashed.test", "secure dns.no-data"),
+        ("x.host", "x.host.open.test", "insecure dns.no-data"),
+    ] {
+        let resolver = through(&server, (RecordType::TXT, begin), no_data).await;
+        assert_eq!(verdict(&resolver, name).await, want, "{name}");
+    }
+}
+
+/// RFC 4035 §5.3.3: an answer lives no longer than its signature says, whatever TTL arrives.
+#[tokio::test]
+async fn a_ttl_that_nobody_signed_is_not_believed() {
+    let server = SignedServer::start(ZONES).await;
+    let forever = |message: &mut Message| message.answers.iter_mut().for_each(|record| record.ttl = 80_000);
+    let resolver = through(&server, (RecordType::TXT, "good"), forever).await;
+    assert_eq!(verdict(&resolver, "good.test").await, "secure 1");
+    let asked_again = async || {
+        let before = server.questions();
+        assert_eq!(verdict(&resolver, "good.test").await, "secure 1");
+        server.questions() - before
+    };
+    assert_eq!(asked_again().await, 0, "cached");
+    // The clock of tokio stands still between `pause` and `resume`, and no exchange takes place meanwhile.
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(301)).await;
+    tokio::time::resume();
+    assert_ne!(asked_again().await, 0, "300 seconds are over");
+}
+
+/// RFC 4035 §5.2: where the parent is signed, a DS without signature is forged.
+#[tokio::test]
+async fn a_ds_that_lost_its_signature_does_not_make_a_zone_insecure() {
+    let server = SignedServer::start(ZONES).await;
+    let strip = |message: &mut Message| message.answers.retain(|r| r.record_type() != RecordType::RRSIG);
+    let resolver = through(&server, (RecordType::DS, "good."), strip).await;
+    assert_eq!(verdict(&resolver, "good.test").await, "unknown dns.bogus");
+    assert_eq!(verdict(&resolver, "hashed.test").await, "secure 1");
 }

@@ -1,10 +1,12 @@
 //! A name server with signed zones, one below the other: what a recursive resolver would give.
 
-use hickory_net::runtime::Time;
+use hickory_net::runtime::{Time, TokioTime};
 use hickory_proto::dnssec::crypto::Ed25519SigningKey;
-use hickory_proto::dnssec::rdata::{DNSKEY, DNSSECRData, DS};
-use hickory_proto::dnssec::{Algorithm, DigestType, DnssecSigner, SigningKey};
-use hickory_proto::rr::{LowerName, Name, RData, Record, RecordSet, RecordType, RrKey};
+use hickory_proto::dnssec::rdata::{DNSKEY, DNSSECRData, DS, RRSIG, SigInput};
+use hickory_proto::dnssec::{Algorithm, DigestType, DnssecSigner, SigningKey, TBS};
+use hickory_proto::rr::{
+    DNSClass, LowerName, Name, RData, Record, RecordSet, RecordType, RrKey, SerialNumber,
+};
 use hickory_proto::serialize::txt::Parser;
 use hickory_server::Server;
 use hickory_server::dnssec::NxProofKind;
@@ -42,6 +44,8 @@ pub(crate) enum Signed {
     WrongKeys,
     /// The parent vouches for keys, and the zone has none.
     Missing,
+    /// Signed, and the parent says nothing of it.
+    Island,
 }
 
 /// The running server.
@@ -79,7 +83,7 @@ impl SignedServer {
             }
             let mut delegation = vec![ns(&origin)];
             match zone.signed {
-                Signed::No => {}
+                Signed::No | Signed::Island => {}
                 Signed::WrongKeys => {
                     delegation.push(ds(&origin, &DNSKEY::from_key(&self::key().to_public_key().unwrap())))
                 }
@@ -173,7 +177,7 @@ fn insert(records: &mut Records, record: Record) {
 fn catalog(zone: &Zone, origin: Name, records: Records, key: Ed25519SigningKey, dnskey: DNSKEY) -> Catalog {
     let proof = match zone.signed {
         Signed::No | Signed::Missing => None,
-        Signed::Nsec | Signed::WrongKeys => Some(NxProofKind::Nsec),
+        Signed::Nsec | Signed::WrongKeys | Signed::Island => Some(NxProofKind::Nsec),
         Signed::Nsec3(iterations) | Signed::OptOut(iterations) => Some(NxProofKind::Nsec3 {
             algorithm: Default::default(),
             salt: Arc::from([]),
@@ -182,6 +186,9 @@ fn catalog(zone: &Zone, origin: Name, records: Records, key: Ed25519SigningKey, 
         }),
     };
     let signs = proof.is_some();
+    let signer = DnssecSigner::new(dnskey, Box::new(key), origin.clone(), Duration::from_secs(DAY.into()));
+    let timed: Vec<_> =
+        records.values().filter_map(|set| Some((set.clone(), timed(set, &signer)?))).collect();
     let mut handler = InMemoryZoneHandler::<hickory_net::runtime::TokioRuntimeProvider>::new(
         origin.clone(),
         records,
@@ -191,14 +198,46 @@ fn catalog(zone: &Zone, origin: Name, records: Records, key: Ed25519SigningKey, 
     )
     .unwrap();
     if signs {
-        let signer = DnssecSigner::new(dnskey, Box::new(key), origin.clone(), Duration::from_secs(86400));
         handler.add_zone_signing_key_mut(signer).unwrap();
         handler.secure_zone_mut().unwrap();
         forge(&mut handler);
+        for (mut set, signature) in timed {
+            set.set_rrsigs(vec![signature]);
+            let key = RrKey::new(LowerName::from(set.name()), set.record_type());
+            handler.records_get_mut().insert(key, Arc::new(set));
+        }
     }
     let mut catalog = Catalog::new();
     catalog.upsert(LowerName::from(&origin), vec![Arc::new(handler)]);
     catalog
+}
+
+/// Seconds.
+const DAY: u32 = 86_400;
+
+/// The signature over a set whose name begins with a time: when its signature is, was or will be good.
+fn timed(set: &RecordSet, signer: &DnssecSigner) -> Option<Record> {
+    let now = u32::try_from(TokioTime::current_time()).unwrap();
+    let (from, until) = match set.name().iter().next()? {
+        b"expired" => (now - 2 * DAY, now - DAY),
+        b"early" => (now + DAY, now + 2 * DAY),
+        b"timely" => (now - DAY, now + DAY),
+        _ => return None,
+    };
+    let input = SigInput {
+        type_covered: set.record_type(),
+        algorithm: signer.key().algorithm(),
+        num_labels: set.name().num_labels(),
+        original_ttl: set.ttl(),
+        sig_expiration: SerialNumber::new(until),
+        sig_inception: SerialNumber::new(from),
+        key_tag: signer.calculate_key_tag().unwrap(),
+        signer_name: signer.signer_name().clone(),
+    };
+    let signed = TBS::from_input(set.name(), DNSClass::IN, &input, set.records_without_rrsigs()).unwrap();
+    let signature = RRSIG::from_sig(input, signer.sign(&signed).unwrap());
+    let signature = RData::DNSSEC(DNSSECRData::RRSIG(signature));
+    Some(Record::from_rdata(set.name().clone(), set.ttl(), signature))
 }
 
 /// Changes the text of every name that begins with `forged` behind its signature.
