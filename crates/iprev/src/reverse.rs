@@ -75,8 +75,11 @@ pub async fn check(dns: &dyn Resolver, ip: IpAddr) -> Evaluation {
         reason: None,
     };
     type Lookup<'a> = Pin<Box<dyn Future<Output = Result<Forward, LookupError>> + Send + 'a>>;
-    let lookups =
-        evaluation.names.iter().take(MAX_NAMES).map(|name| -> Lookup<'_> { Box::pin(forward(dns, name, ip)) });
+    let lookups = evaluation
+        .names
+        .iter()
+        .take(MAX_NAMES)
+        .map(|name| -> Lookup<'_> { Box::pin(forward(dns, name, ip)) });
     let answers = join_all(lookups.collect()).await;
     let mut failed = None;
     let mut security = evaluation.security;
