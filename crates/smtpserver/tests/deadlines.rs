@@ -261,6 +261,19 @@ async fn each_message_of_many_has_half_an_hour() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_connects_during_a_stop_is_told() {
+    let stop = Stop::new();
+    stop.stop();
+    let server = Server::new(Arc::new(TestBackend::default()), settings(stop.clone()));
+    let (client, stream) = tokio::io::duplex(1 << 16);
+    let ends = [([192, 0, 2, 1], 4000).into(), ([127, 0, 0, 1], 25).into()];
+    tokio::spawn(async move { server.converse(stream, ends, common::rules("smtp", &[]), None).await });
+    let mut client = Client::new(client, stop);
+    assert!(client.reply().await.starts_with("421 4.3.2 shutting down ("));
+    assert_eq!(client.line().await, None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stop_comes_before_a_command_that_comes_with_it() {
     let mut client = greeted(common::rules("smtp", &[])).await;
     // Nobody else runs between the two.

@@ -306,6 +306,27 @@ async fn a_stop_ends_what_is_idle_and_waits_for_what_is_not() {
 }
 
 #[tokio::test]
+async fn a_stop_resets_nobody_who_is_still_talking() {
+    let commits = Arc::new(Semaphore::new(0));
+    let backend = TestBackend { commits: Some(Arc::clone(&commits)), ..TestBackend::default() };
+    let served = Served::with(common::rules("smtp", &[]), None, backend, |settings| settings).await;
+    let mut client = served.greeted().await;
+    // A transaction may come to its end, and there it is committed.
+    client.ask("MAIL FROM:<a@client.example>").await;
+    client.ask("RCPT TO:<mox@localhost>").await;
+    client.send(b"BDAT 0 LAST\r\n").await;
+    // More than is read at once, so that some of it is never read.
+    client.send(&b"NOOP\r\n".repeat(10_000)).await;
+    served.stop.stop();
+    commits.add_permits(1);
+    let Link::Plain(stream) = &mut client.link else { panic!("TLS") };
+    let mut said = String::new();
+    tokio::io::AsyncReadExt::read_to_string(stream, &mut said).await.expect("closed, not reset");
+    let codes: Vec<_> = said.lines().map(|line| &line[..9]).collect();
+    assert_eq!(codes, ["250 2.2.0", "421 4.3.2"]);
+}
+
+#[tokio::test]
 async fn a_stop_does_not_wait_for_ever() {
     let mut rules = Rules::clone(&common::rules("smtp", &[]));
     rules.timeouts.stop = std::time::Duration::from_millis(100);

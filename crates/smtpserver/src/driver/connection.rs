@@ -333,8 +333,8 @@ impl<B: Backend, T: Transport> Connection<B, T> {
             End::Closed => "smtpserver.eof",
             End::Session(reason) => {
                 match reason {
-                    CloseReason::Refused => self.pipe.linger(&self.shared.buffers).await,
-                    _ => self.pipe.say_goodbye().await,
+                    CloseReason::Quit => self.pipe.say_goodbye().await,
+                    _ => self.pipe.linger(&self.shared.buffers).await,
                 }
                 reason.token()
             }

@@ -13,7 +13,7 @@ use super::connection::End;
 use super::stop::Stop;
 use super::wire::{Transport, Wire};
 
-/// How long a client that was sent away may still read what it was told.
+/// How long a client that did not ask for the end may still read what it was told.
 const LINGER: Duration = Duration::from_secs(1);
 /// Octets of such a client that are thrown away at most.
 const LINGER_OCTETS: usize = 1 << 20;
