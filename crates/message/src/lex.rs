@@ -7,6 +7,11 @@ pub(crate) fn is_atext(b: u8) -> bool {
     b.is_ascii_alphanumeric() || b >= 0x80 || b"!#$%&'*+-/=?^_`{|}~".contains(&b)
 }
 
+/// Is this an octet of a token: any printable ASCII without tspecials (RFC 2045 §5.1)?
+pub(crate) fn is_token(b: u8) -> bool {
+    b.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?=".contains(&b)
+}
+
 /// A place in a header value. Every step is linear in what it passes, and nothing recurses.
 #[derive(Debug, Clone)]
 pub(crate) struct Cursor<'a> {

@@ -2,7 +2,7 @@
 
 use crate::charset::to_utf8;
 use crate::encoding::hex;
-use crate::lex::{Cursor, text};
+use crate::lex::{Cursor, is_token, text};
 
 /// Parameters of one field that are read. No RFC sets it; ten are many.
 pub const MAX_PARAMS: usize = 100;
@@ -73,8 +73,7 @@ impl Disposition {
 
 /// A token in lower case.
 fn token(cursor: &mut Cursor<'_>) -> Option<String> {
-    // RFC 2045 §5.1: any printable ASCII without tspecials.
-    let token = cursor.take_while(|b| b.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?=".contains(&b));
+    let token = cursor.take_while(is_token);
     Some(text(&token.to_ascii_lowercase())).filter(|token| !token.is_empty())
 }
 

@@ -1,7 +1,7 @@
 //! Fields that claim to be ours.
 
 use crate::headers::without_fields;
-use crate::lex::{Cursor, text};
+use crate::lex::{Cursor, is_token, text};
 use dns::Domain;
 use std::ops::Range;
 
@@ -14,10 +14,9 @@ pub fn claims(value: &[u8], host: &Domain) -> bool {
     cursor.cfws();
     let id = match cursor.quoted() {
         Some(quoted) => text(&quoted),
-        // RFC 5451 §2.2: the standard before this one had a version behind a slash.
-        None => {
-            text(cursor.take_while(|b| b.is_ascii_graphic() && !matches!(b, b';' | b'(' | b'/') || b >= 0x80))
-        }
+        // RFC 8601 §2.2: a token. What may follow is of no account: readers stop at different characters, and the
+        // standard before this one had a version behind a slash (RFC 5451 §2.2).
+        None => text(cursor.take_while(|b| is_token(b) || b >= 0x80)),
     };
     let id = id.trim().trim_end_matches('.');
     if id.is_empty() || cursor.broken {

@@ -194,6 +194,14 @@ fn finds_fields_that_claim_to_be_ours() {
         "(open mx",
         "\"open",
         "\" mx.example.org \"; none",
+        "mx.example.org, x; spf=pass",
+        "mx.example.org=1; spf=pass",
+        "mx.example.org:25; spf=pass",
+        "mx.example.org@x; spf=pass",
+        "mx.example.org\\; spf=pass",
+        "<mx.example.org>; spf=pass",
+        "[mx.example.org]; spf=pass",
+        "=?utf-8?q?mx.example.org?=; spf=pass",
     ] {
         assert!(claims(text.as_bytes(), &host()), "{text:?}");
     }
@@ -202,6 +210,8 @@ fn finds_fields_that_claim_to_be_ours() {
         "example.org; x",
         "a.mx.example.org",
         "mx.example.org.evil; mx.example.org",
+        // As written by those who leave the identifier out.
+        "spf=pass (sender IP is 192.0.2.1) smtp.mailfrom=mx.example.org; dkim=none",
     ] {
         assert!(!claims(text.as_bytes(), &host()), "{text:?}");
     }
