@@ -138,6 +138,15 @@ impl Session {
         self.exchange_step(step, out)
     }
 
+    /// A line of an exchange, or AUTH itself, has no end.
+    pub(super) fn response_too_long(&mut self, out: &mut Vec<u8>) -> Step<'static> {
+        let exchange = self.leave_exchange();
+        let (mechanism, username) =
+            exchange.map_or((None, None), |exchange| (Some(exchange.mechanism), exchange.username));
+        self.login_has_failed(mechanism, username, LoginFailureReason::Protocol);
+        self.close(replies::AUTH_LINE_TOO_LONG, CloseReason::Refused, out)
+    }
+
     /// The secret that was asked for.
     pub(super) fn secret(&mut self, secret: Result<Verifier, Refusal>, out: &mut Vec<u8>) -> Step<'static> {
         let verifier = match secret {

@@ -166,7 +166,7 @@ impl Session {
 
     fn line_too_long(&mut self, limit: usize, out: &mut Vec<u8>) -> Step<'static> {
         if limit > self.rules.limits.line {
-            return self.close(replies::AUTH_LINE_TOO_LONG, CloseReason::Refused, out);
+            return self.response_too_long(out);
         }
         self.say(replies::LINE_TOO_LONG, &limit.to_string(), out);
         self.over(CloseReason::Refused)

@@ -102,3 +102,27 @@ fn wraps_long_texts_with_the_id_at_their_end() {
     assert!(lines.len() == 3 && lines[1].starts_with("550-5.7.26  word"), "{text}");
     assert!(lines[2].ends_with("word (0000000000000000000000)"), "{text}");
 }
+
+#[test]
+fn a_response_that_is_too_long_is_a_failed_login() {
+    let line = [b"AUTH PLAIN ".as_slice(), &[b'A'; 12_288]].concat();
+    let pieces: [(&[&[u8]], _); 2] =
+        [(&[&line], None), (&[b"AUTH PLAIN\r\n", &line], Some(sasl::Mechanism::Plain))];
+    for (pieces, mechanism) in pieces {
+        let mut session = session(Kind::Submission);
+        let rules = Rules { auth_needs_tls: false, ..Rules::clone(&session.rules) };
+        session.rules = Arc::new(rules);
+        let _ = give(&mut session, b"EHLO a.example\r\n");
+        for piece in pieces {
+            let mut out = Vec::new();
+            let (_, step) = session.receive(piece, SystemTime::UNIX_EPOCH, &mut out);
+            if let Step::Ask(Ask::Nonce(ask)) = step {
+                let answer = ask.supply([0; sasl::NONCE_OCTETS]);
+                let _ = session.answer(answer, SystemTime::UNIX_EPOCH, &mut out);
+            }
+        }
+        let failure = session.take_login_failure().unwrap();
+        assert_eq!((failure.mechanism, failure.reason), (mechanism, LoginFailureReason::Protocol));
+        assert!(matches!(session.state, State::Closing(CloseReason::Refused)));
+    }
+}
