@@ -112,7 +112,7 @@ pub const RULES: &[Rule] = &[
         name: "config",
         layer: 3,
         house: &["dns", "smtp-parser"],
-        outside: &["serde", "toml", "unicode-normalization"],
+        outside: &["regex-lite", "serde", "toml", "unicode-normalization"],
     },
     Rule {
         name: "intake",
@@ -135,6 +135,7 @@ pub const RULES: &[Rule] = &[
             "argon2",
             "base64",
             "metrics",
+            "regex-lite",
             "ring",
             "tokio[macros,rt,sync,time]",
             "tracing",

@@ -4,7 +4,10 @@ use anyhow::{Context, Result, bail, ensure};
 use config::{Address, Config, Domains, Server};
 use dkim::{KeyType, Signing, SigningKey};
 use dns::Domain;
-use intake::{AccountRules, Destination, Directory, JunkFlags, LocalDomain, Mode, Settings, Signer, World};
+use intake::{
+    AccountRules, Destination, Directory, JunkFlags, LocalDomain, Mode, Pattern, Ruleset, Settings, Signer,
+    World,
+};
 use ratelimit::{Addresses, Failures, Network, Prefixes};
 use ring::rand::{SecureRandom, SystemRandom};
 use sasl::Mechanism;
@@ -97,24 +100,20 @@ pub(crate) fn settings(server: &Server, domains: &Domains, mode: Mode) -> Result
         };
         directory.add_account(name, rules);
         for destination in &account.destinations {
-            let to =
-                Destination { account: name.as_str().into(), mailbox: destination.mailbox.as_str().into() };
+            let rulesets = destination.rulesets.iter().map(ruleset).collect::<Result<_>>()?;
+            let to = Destination { rulesets, ..Destination::new(name, &destination.mailbox) };
             match &destination.address {
                 Address::Exact { localpart, domain } => directory.add_address(localpart, domain.clone(), to),
                 Address::CatchAll(domain) => directory.add_catch_all(domain.clone(), to),
             }
         }
     }
-    let postmaster = Destination {
-        account: server.postmaster.account.as_str().into(),
-        mailbox: server.postmaster.mailbox.as_str().into(),
-    };
+    let postmaster = Destination::new(&server.postmaster.account, &server.postmaster.mailbox);
     let receiving = server.listeners.iter().filter(|listener| listener.smtp.is_some());
     let mut hosts: Vec<Domain> = receiving.filter_map(|listener| listener.hostname.clone()).collect();
     hosts.push(server.hostname.clone());
     if mode == Mode::Develop {
-        directory
-            .set_everything(Destination { account: postmaster.account.clone(), mailbox: "Inbox".into() });
+        directory.set_everything(Destination::new(&postmaster.account, "Inbox"));
     }
     directory.set_postmaster(hosts, postmaster);
     let mut signers = HashMap::new();
@@ -126,6 +125,18 @@ pub(crate) fn settings(server: &Server, domains: &Domains, mode: Mode) -> Result
         }
     }
     Ok(Settings { hostname: server.hostname.clone(), directory, signers, mode, pedantic: server.pedantic })
+}
+
+fn ruleset(from: &config::Ruleset) -> Result<Ruleset> {
+    let pattern =
+        |text: &String| Pattern::new(text).map_err(|why| anyhow::anyhow!("pattern {text:?}: {why}"));
+    let pair = |(name, value): &(String, String)| Ok((pattern(name)?, pattern(value)?));
+    Ok(Ruleset {
+        mail_from: from.mail_from.as_ref().map(pattern).transpose()?,
+        verified_domain: from.verified_domain.clone(),
+        headers: from.headers.iter().map(pair).collect::<Result<_>>()?,
+        mailbox: from.mailbox.as_str().into(),
+    })
 }
 
 /// Why files that the configuration names cannot be used.

@@ -35,7 +35,10 @@ impl Site {
     fn new(further: &str) -> Self {
         let offset = free_offset().unwrap();
         let ports = [SMTP, SUBMISSION, SUBMISSIONS].map(|port| port + offset);
-        let names = Names::serve("client.example. A 127.0.0.1\n1.0.0.127.in-addr.arpa. PTR client.example.");
+        let names = Names::serve(
+            "client.example. A 127.0.0.1\n1.0.0.127.in-addr.arpa. PTR client.example.\n\
+             lists.example. TXT \"v=spf1 ip4:127.0.0.1 -all\"",
+        );
         let site = Self { folder: tempfile::tempdir().unwrap(), ports, names };
         fs::create_dir(site.path("config")).unwrap();
         site.make_certificate();
@@ -150,6 +153,18 @@ catchall_separators = ["+"]
 "@bücher.example" = { mailbox = "Rest" }
 "#;
 
+/// Alice has mailing lists.
+const RULESETS: &str = r#"
+[[accounts.alice.destinations."alice@localhost".rulesets]]
+mail_from = '^cooking-bounces@'
+verified_domain = "lists.example"
+mailbox = "Lists/Cooking"
+
+[[accounts.alice.destinations."alice@localhost".rulesets]]
+headers = [['^subject$', '^\[rust\]']]
+mailbox = "Lists/Rust"
+"#;
+
 fn message(subject: &str) -> Vec<u8> {
     format!("From: you@client.example\r\nSubject: {subject}\r\n\r\nhello\r\n").into_bytes()
 }
@@ -218,6 +233,30 @@ fn users_send_to_each_other_in_their_own_names() {
     client.expect("MAIL FROM:<carol@signed.example>", "250 ");
     client.expect("RCPT TO:<nobody@localhost>", "550 5.1.1 no such user");
     client.expect("RCPT TO:<you@elsewhere.example>", "550 5.1.1 ");
+    process.signal("TERM");
+    assert_eq!(process.end(), Some(0));
+}
+
+#[test]
+fn rulesets_put_mail_where_they_say() {
+    let site = Site::new("");
+    let plain: Vec<_> = DOMAINS.lines().filter(|line| !line.starts_with("\"alice@")).collect();
+    site.write("domains.toml", &(plain.join("\n") + RULESETS));
+    let mut process = site.start();
+    let mut client = site.smtp();
+    let mut expected = Vec::new();
+    for (from, to, subject, mailbox) in [
+        ("cooking-bounces@lists.example", "alice@localhost", "soup", "Lists/Cooking"),
+        // Not proven, not at the beginning, not by this address.
+        ("cooking-bounces@client.example", "alice@localhost", "spam", "Inbox"),
+        ("you@client.example", "alice@localhost", "[Rust] traits", "Lists/Rust"),
+        ("you@client.example", "alice+x@localhost", "Re: [rust] traits", "Inbox"),
+        ("you@client.example", "sales@localhost", "[rust] traits", "Work/Sales"),
+    ] {
+        client.deliver(from, &[to], &message(subject));
+        expected.push((mailbox.to_owned(), subject.to_owned()));
+    }
+    assert_eq!(site.subjects("alice"), expected);
     process.signal("TERM");
     assert_eq!(process.end(), Some(0));
 }

@@ -38,7 +38,7 @@ fn keys(out: &mut String, keys: &[Key]) {
         out.push('\n');
         comment(out, doc);
         match sample {
-            Sample::Required(value) => assign(out, "", name, value),
+            Sample::Required(value) | Sample::Chosen(value) => assign(out, "", name, value),
             Sample::Default(value) | Sample::Optional(value) => assign(out, "#", name, value),
         }
     }

@@ -48,7 +48,7 @@ pub mod fuzzing;
 
 pub use domains::{
     Account, Address, Algorithm, Canonicalization, Destination, Dkim, Domains, JunkFlags, LocalDomain,
-    MAX_ACCOUNT_NAME, Selector,
+    MAX_ACCOUNT_NAME, Ruleset, Selector,
 };
 pub use example::{example_domains, example_server};
 use problem::in_quotes;

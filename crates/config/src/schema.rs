@@ -29,6 +29,8 @@ pub(crate) enum Sample {
     Default(&'static str),
     /// It is absent when it is left out; this is an example.
     Optional(&'static str),
+    /// The same, and the example has it, since it needs one of several.
+    Chosen(&'static str),
 }
 
 /// A table within a table.

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use dns::{Domain, NameError};
+use regex_lite::Regex;
 use toml::de::DeValue;
 use unicode_normalization::UnicodeNormalization as _;
 
@@ -159,6 +160,40 @@ pub(crate) fn composed(text: &str) -> String {
     text.nfc().collect()
 }
 
+/// A regular expression.
+pub(crate) fn pattern(value: &DeValue<'_>) -> Read<String> {
+    let given = string(value, "a regular expression in quotes")?;
+    if given.is_empty() {
+        return Err(Wrong::value(
+            "is empty, and so fits everything",
+            "give a regular expression, or leave it out",
+        ));
+    }
+    match Regex::new(given) {
+        Ok(_) => Ok(given.to_owned()),
+        Err(error) => {
+            let what = format!("{} is no regular expression: {error}", in_quotes(given));
+            Err(Wrong::value(what, "mend it, and put a \\ before characters that mean themselves"))
+        }
+    }
+}
+
+/// A regular expression for what is compared in lower case.
+pub(crate) fn lower_pattern(value: &DeValue<'_>) -> Read<String> {
+    let given = pattern(value)?;
+    let mut is_escaped = false;
+    let is_capital = |c: char| {
+        // `\D` and the like are classes.
+        let capital = c.is_uppercase() && !is_escaped;
+        is_escaped = c == '\\' && !is_escaped;
+        capital
+    };
+    if given.chars().any(is_capital) {
+        return Err(Wrong::value("has capital letters, and so fits nothing", "write it in lower case"));
+    }
+    Ok(given)
+}
+
 /// Text without control characters and not empty.
 pub(crate) fn line(value: &DeValue<'_>) -> Read<String> {
     let given = string(value, "text in quotes")?;
@@ -202,6 +237,19 @@ mod tests {
     ) {
         let value = DeValue::parse(text).unwrap();
         assert_eq!(read(value.get_ref()).ok(), expected, "{text}");
+    }
+
+    #[test]
+    fn patterns() {
+        check(pattern, r"'@lists\.example$'", Some(r"@lists\.example$".to_owned()));
+        check(pattern, "'BOUNCES'", Some("BOUNCES".to_owned()));
+        for bad in ["''", "'('", "'a{2'", "1"] {
+            check(pattern, bad, None);
+        }
+        check(lower_pattern, r"'^list-\D+\\$'", Some(r"^list-\D+\\$".to_owned()));
+        for bad in ["'List-Id'", r"'\\D'", "'\u{dc}'"] {
+            check(lower_pattern, bad, None);
+        }
     }
 
     #[test]

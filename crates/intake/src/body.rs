@@ -143,9 +143,9 @@ impl Arriving {
         self.writer.write(piece).map_err(|e| not_kept(&e))
     }
 
-    /// The message is whole.
-    pub(crate) fn finish(self) -> Body {
-        self.writer.finish()
+    /// The message is whole: its header as it came, and all of it for the store.
+    pub(crate) fn finish(self) -> (Vec<u8>, Body) {
+        (self.header, self.writer.finish())
     }
 
     /// Did the header end? If not, the message has no body.

@@ -2,11 +2,13 @@
 
 use crate::backend::{Incoming, Intake};
 use crate::body::not_kept;
-use crate::metrics;
 use crate::prefix::{Trace, delivered_to, return_path};
 use crate::record::sent_to;
-use dns::Name;
+use crate::rulesets::{self, Subject};
+use crate::{Destination, metrics};
+use dns::{Domain, Name};
 use smtpserver::{Client, Refusal};
+use std::collections::BTreeSet;
 use std::time::SystemTime;
 use store::{AccountId, NewMessage, Transaction};
 
@@ -19,6 +21,8 @@ pub(crate) struct Fields {
     pub(crate) added: String,
     /// The name that the client's address resolves to.
     pub(crate) reverse: Option<Name>,
+    /// The domains that SPF or DKIM has passed for.
+    pub(crate) proven: BTreeSet<Domain>,
 }
 
 impl Intake {
@@ -41,21 +45,22 @@ impl Intake {
             now,
         };
         let return_path = return_path(&message.sender);
-        let body = message.arriving.finish();
+        let (header, body) = message.arriving.finish();
         for recipient in &message.recipients {
             let Some(to) = &recipient.to else { continue };
             let account = self.open_account(&to.account, now).await?;
             let rules = message.settings.directory.account(&to.account);
             let junk_flags = rules.and_then(|rules| rules.junk_flags.as_ref());
             let mut copy = record.clone();
-            copy.facts.flags = junk_flags.map(|junk_flags| junk_flags.of(&to.mailbox)).unwrap_or_default();
             sent_to(&mut copy.facts.origin, &recipient.path);
             let (delivered_to, received) =
                 (delivered_to(&recipient.address(message.utf8)), trace.received(&recipient.path));
             copy.prefix = [&delivered_to, &return_path, &fields.found, &received, &fields.added]
                 .map(String::as_bytes)
                 .concat();
-            transaction.deliver(account, &to.mailbox, copy, &body);
+            let mailbox = chosen(to, &copy, &fields.proven, &header);
+            copy.facts.flags = junk_flags.map(|junk_flags| junk_flags.of(mailbox)).unwrap_or_default();
+            transaction.deliver(account, mailbox, copy, &body);
         }
         Ok(())
     }
@@ -68,4 +73,17 @@ impl Intake {
             not_kept(&error)
         })
     }
+}
+
+/// The mailbox for a copy: the destination's, unless a ruleset names another.
+fn chosen<'d>(to: &'d Destination, copy: &NewMessage, proven: &BTreeSet<Domain>, header: &[u8]) -> &'d str {
+    if to.rulesets.is_empty() {
+        return &to.mailbox;
+    }
+    let [added, received] = [&copy.prefix, header].map(message::headers);
+    let Some(subject) = Subject::new(&copy.facts.origin.mail_from, proven, &added, &received) else {
+        tracing::info!(account = &*to.account, "the header cannot be read, so no ruleset applies");
+        return &to.mailbox;
+    };
+    rulesets::first(&to.rulesets, &subject).map_or(&to.mailbox, |ruleset| &ruleset.mailbox)
 }

@@ -38,20 +38,20 @@ impl Intake {
 
         let mut record = described(&parsed, now);
         sent_by(&mut record.facts.origin, client, &message.sender);
-        let (mut found, mut reverse) = (String::new(), None);
+        let mut fields = Fields::default();
         if let Some(gathering) = message.gathering.take() {
             let iprev = link.reverse.answer().await.cloned();
             let evidence = gathering.finish(iprev).await;
-            reverse = evidence.iprev.as_ref().and_then(|iprev| iprev.name.clone());
+            fields.reverse = evidence.iprev.as_ref().and_then(|iprev| iprev.name.clone());
             record.facts.validations = evidence.validations();
             record.facts.origin.dkim_domains =
                 evidence.dkim_passed().iter().map(dns::Domain::unicode).collect();
             let results = evidence.authentication_results(&message.settings.hostname, message.utf8);
-            found = [results.field(), evidence.received_spf()].concat();
+            fields.found = [results.field(), evidence.received_spf()].concat();
+            fields.proven = evidence.vouching();
         }
         let mut transaction = self.store.transaction(now);
         let reason = if message.settings.mode == Mode::Develop { "localserve" } else { "" };
-        let fields = Fields { found, reverse, ..Fields::default() };
         self.add_copies(&mut transaction, client, message, &record, &fields).await?;
         match self.store.commit(transaction).await {
             Ok(receipt) => {

@@ -2,7 +2,7 @@
 //!
 //! Built once from the configuration and replaced whole on reload, so a message sees one state from start to end.
 
-use crate::JunkFlags;
+use crate::{JunkFlags, Ruleset};
 use dns::Domain;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,8 +13,17 @@ use unicode_normalization::UnicodeNormalization as _;
 pub struct Destination {
     /// Name of the account.
     pub account: Arc<str>,
-    /// Mailbox for what is accepted.
+    /// Mailbox for what is accepted and fits no ruleset.
     pub mailbox: Arc<str>,
+    /// Mail that goes elsewhere; the first that fits decides.
+    pub rulesets: Arc<[Ruleset]>,
+}
+
+impl Destination {
+    /// A mailbox for all that is accepted.
+    pub fn new(account: &str, mailbox: &str) -> Self {
+        Self { account: account.into(), mailbox: mailbox.into(), rulesets: Arc::default() }
+    }
 }
 
 /// How the local parts of one domain are read.
@@ -179,7 +188,7 @@ mod tests {
     use super::*;
 
     fn to(account: &str) -> Destination {
-        Destination { account: account.into(), mailbox: "Inbox".into() }
+        Destination::new(account, "Inbox")
     }
 
     fn domain(name: &str) -> Domain {

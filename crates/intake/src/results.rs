@@ -102,7 +102,7 @@ impl Evidence {
     }
 
     /// The domains that SPF or DKIM passed for.
-    fn vouching(&self) -> BTreeSet<Domain> {
+    pub(crate) fn vouching(&self) -> BTreeSet<Domain> {
         let spf = self.spf.as_ref().filter(|spf| spf.result == spf::Outcome::Pass);
         let mut domains: BTreeSet<Domain> = spf.and_then(|spf| spf.domain.clone()).into_iter().collect();
         domains.extend(self.dkim_passed());

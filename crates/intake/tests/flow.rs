@@ -4,7 +4,7 @@
 use dns::zone::Zone;
 use moxd_intake::{
     AccountRules, Destination, Directory, Incoming, Intake, Judges, JunkFlags, Link, LocalDomain, Mode,
-    Settings, Signer, World,
+    Pattern, Ruleset, Settings, Signer, World,
 };
 use smtp_parser::{Mailbox, Path};
 use smtpserver::{Backend, Client, Hello, Kind, Login, Peer, Received, Refusal, RequestId, Rules, Sender};
@@ -28,7 +28,7 @@ fn random(octets: &mut [u8]) {
 
 fn directory(rules: AccountRules) -> Directory {
     let mut directory = Directory::new();
-    let to = |account: &str| Destination { account: account.into(), mailbox: "Inbox".into() };
+    let to = |account: &str| Destination::new(account, "Inbox");
     directory.add_domain("a.example".parse().unwrap(), LocalDomain::default());
     for name in ["ann", "bob"] {
         directory.add_account(name, rules.clone());
@@ -180,6 +180,34 @@ async fn the_mailbox_tells_what_is_junk_where_the_account_says_so() {
 }
 
 #[tokio::test]
+async fn rulesets_choose_the_mailbox() {
+    let world = world(Some("lists.example. TXT \"v=spf1 ip4:192.0.2.1 -all\""), AccountRules::default());
+    let ruleset = |header: &str, domain: Option<&str>, mailbox: &str| Ruleset {
+        mail_from: None,
+        verified_domain: domain.map(|domain| domain.parse().unwrap()),
+        headers: vec![(Pattern::new("^list-id$").unwrap(), Pattern::new(header).unwrap())],
+        mailbox: mailbox.into(),
+    };
+    let mut settings = Settings::clone(&world.intake.settings());
+    let rulesets =
+        [ruleset("rust", Some("lists.example"), "Lists/Rust"), ruleset("<other", None, "Lists/Other")];
+    let to = Destination { rulesets: Arc::from(rulesets), ..Destination::new("ann", "Inbox") };
+    settings.directory.add_address("ann", "a.example".parse().unwrap(), to);
+    world.intake.set_settings(settings);
+    for (from, list, mailbox) in [
+        ("bounces@lists.example", "<rust.lists.example>", "Lists/Rust"),
+        ("bounces@b.example", "<rust.lists.example>", "Inbox"),
+        ("bounces@b.example", "<Other.lists.example>", "Lists/Other"),
+    ] {
+        let text = format!("{HEADER}List-Id: {list}\r\n\r\nto {mailbox}\r\n");
+        world.send(&client(Kind::Smtp, None), from, &["ann@a.example"], &text).await.unwrap();
+        let account = world.store.account("ann").unwrap().unwrap();
+        let chosen = world.store.mailbox(account, mailbox).unwrap().unwrap();
+        assert_eq!(chosen.counts.messages, 1, "{from} {list}");
+    }
+}
+
+#[tokio::test]
 async fn a_message_goes_by_the_id_that_its_sender_wrote() {
     let long = "x".repeat(100_000);
     for (id, canonical, written) in [
@@ -303,7 +331,7 @@ async fn international_names_stand_as_they_are_where_the_message_may_have_them()
     let mut directory = directory(AccountRules::default());
     let domain: dns::Domain = "bücher.example".parse().unwrap();
     directory.add_domain(domain.clone(), LocalDomain::default());
-    directory.add_catch_all(domain, Destination { account: "ann".into(), mailbox: "Inbox".into() });
+    directory.add_catch_all(domain, Destination::new("ann", "Inbox"));
     world.set_directory(directory);
     let ann = client(Kind::Submission, Some("ann"));
     for (address, delivered_to, mail_from) in [
@@ -500,7 +528,7 @@ fn failed_logins_are_counted_by_account_and_nobody_is_told_who_has_one() {
     let world = world(None, AccountRules::default());
     let mut directory = Directory::new();
     let domain = |name: &str| name.parse().unwrap();
-    let to = |account: &str| Destination { account: account.into(), mailbox: "Inbox".into() };
+    let to = |account: &str| Destination::new(account, "Inbox");
     directory.add_domain(domain("a.example"), LocalDomain { separators: vec!['+'], case_sensitive: false });
     directory.add_domain(domain("c.example"), LocalDomain::default());
     directory.add_address("ann", domain("a.example"), to("ann"));

@@ -44,6 +44,22 @@ pub struct Destination {
     pub address: Address,
     /// The mailbox.
     pub mailbox: String,
+    /// Mail that goes elsewhere; the first that fits decides.
+    pub rulesets: Vec<Ruleset>,
+}
+
+/// Which mail goes to a mailbox of its own: what all conditions that are given fit. At least one is.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ruleset {
+    /// A regular expression that is found in MAIL FROM.
+    pub mail_from: Option<String>,
+    /// A domain that SPF or DKIM has passed for, or one above such a domain.
+    pub verified_domain: Option<Domain>,
+    /// Regular expressions that are found in the name and the value of a header field, both in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The mailbox.
+    pub mailbox: String,
 }
 
 /// Which mailboxes tell what is junk: what is delivered or moved into one is marked accordingly.
@@ -135,6 +151,39 @@ static DESTINATION: Section = Section {
         sample: Sample::Default("\"Inbox\""),
         doc: &["The mailbox, made when the first message comes."],
     }],
+    children: &[Child { name: "rulesets", shape: Shape::List, section: &RULESET }],
+};
+
+static RULESET: Section = Section {
+    doc: &[
+        "Mail that goes to a mailbox of its own: what fits all conditions given here. The first ruleset that fits decides.",
+        "Patterns are regular expressions; one fits where it is found, so ^ and $ say that it is all there is.",
+    ],
+    keys: &[
+        Key {
+            name: "mail_from",
+            sample: Sample::Optional(r"'@lists\.example\.net$'"),
+            doc: &["Fits the address in MAIL FROM, which is empty for bounces."],
+        },
+        Key {
+            name: "verified_domain",
+            sample: Sample::Chosen("\"lists.example.net\""),
+            doc: &["SPF or DKIM has passed for this domain or one below it: nobody else can pose as it."],
+        },
+        Key {
+            name: "headers",
+            sample: Sample::Default("[]"),
+            doc: &[
+                "Pairs of patterns for name and value of a header field, in lower case, such as ['^list-id$', '<cooking\\.']:",
+                "each pair fits some field.",
+            ],
+        },
+        Key {
+            name: "mailbox",
+            sample: Sample::Required("\"Lists/Cooking\""),
+            doc: &["The mailbox, made when the first message comes."],
+        },
+    ],
     children: &[],
 };
 
@@ -222,6 +271,7 @@ fn read_destinations(
     let mut destinations = Vec::new();
     for (text, table) in tables {
         let mailbox = table.get("mailbox", values::mailbox);
+        let rulesets = read_rulesets(&table);
         // With a domain that cannot be read, its addresses would all be reported as unknown, which helps nobody.
         let Some(domains) = domains else { continue };
         match Address::parse(text, |domain| domains.get(domain)) {
@@ -231,9 +281,44 @@ fn read_destinations(
                     let what = format!("is an address of account \"{owner}\" already");
                     table.problem(ProblemKind::Duplicate, "", what, "leave it to one of them");
                 }
-                destinations.extend(mailbox.map(|mailbox| Destination { address, mailbox }));
+                let both = mailbox.zip(rulesets);
+                destinations.extend(both.map(|(mailbox, rulesets)| Destination {
+                    address,
+                    mailbox,
+                    rulesets,
+                }));
             }
         }
     }
     (destinations.len() == count).then_some(destinations)
+}
+
+fn read_rulesets(destination: &Table<'_>) -> Option<Vec<Ruleset>> {
+    let tables = destination.tables("rulesets");
+    let rulesets: Vec<_> = tables.iter().filter_map(read_ruleset).collect();
+    (rulesets.len() == tables.len()).then_some(rulesets)
+}
+
+fn read_ruleset(table: &Table<'_>) -> Option<Ruleset> {
+    let mail_from = table.get("mail_from", values::pattern);
+    let verified_domain = table.get("verified_domain", values::domain);
+    let headers = table.list("headers", header_patterns);
+    let mailbox = table.get("mailbox", values::mailbox);
+    let has_headers = headers.as_ref().is_none_or(|headers| !headers.is_empty());
+    if !has_headers && !table.has("mail_from") && !table.has("verified_domain") {
+        let mend = "give it mail_from, verified_domain or headers";
+        table.problem(ProblemKind::MissingKey, "", "has no condition, so all mail would fit it", mend);
+    }
+    Some(Ruleset { mail_from, verified_domain, headers: headers?, mailbox: mailbox? })
+}
+
+/// A pattern for the name of a header field, and one for its value; both are compared in lower case.
+fn header_patterns(value: &DeValue<'_>) -> Result<(String, String), Wrong> {
+    const WANTED: &str = "a pair of patterns such as ['^list-id$', '<cooking\\.']";
+    match value.as_array().map(|pair| pair.iter().collect::<Vec<_>>()).as_deref() {
+        Some([name, value]) => {
+            Ok((values::lower_pattern(name.get_ref())?, values::lower_pattern(value.get_ref())?))
+        }
+        _ => Err(Wrong::kind_of_value(value, WANTED)),
+    }
 }

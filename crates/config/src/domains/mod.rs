@@ -4,7 +4,7 @@ mod account;
 mod address;
 mod domain;
 
-pub use account::{Account, Destination, JunkFlags, MAX_ACCOUNT_NAME};
+pub use account::{Account, Destination, JunkFlags, MAX_ACCOUNT_NAME, Ruleset};
 pub use address::Address;
 pub use domain::{Algorithm, Canonicalization, Dkim, LocalDomain, Selector};
 

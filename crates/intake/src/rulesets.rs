@@ -1,0 +1,196 @@
+//! [`Ruleset`]: mail for an address that goes to another mailbox than the rest of it.
+
+use dns::Domain;
+use message::Headers;
+use regex_lite::Regex;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+/// Octets of a header that rulesets look at; fields behind them are passed over. Patterns cost time for each octet, and a
+/// stranger chooses how many there are.
+const MAX_MATCHED: usize = 64 * 1024;
+
+/// A regular expression; it fits where it is found.
+#[derive(Clone)]
+pub struct Pattern(Regex);
+
+impl Pattern {
+    /// Reads the expression.
+    ///
+    /// # Errors
+    /// Says why it is none.
+    pub fn new(text: &str) -> Result<Self, String> {
+        Regex::new(text).map(Self).map_err(|error| error.to_string())
+    }
+
+    fn fits(&self, text: &str) -> bool {
+        self.0.is_match(text)
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_str() == other.0.as_str()
+    }
+}
+
+impl Eq for Pattern {}
+
+impl fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_str().fmt(f)
+    }
+}
+
+/// Which mail goes to a mailbox of its own: what all conditions that are given fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ruleset {
+    /// Fits MAIL FROM, which is empty for the null path.
+    pub mail_from: Option<Pattern>,
+    /// SPF or DKIM has passed for this domain, or for one below it.
+    pub verified_domain: Option<Domain>,
+    /// Each pair fits name and value of some field, in lower case and without white space around the value.
+    pub headers: Vec<(Pattern, Pattern)>,
+    /// The mailbox.
+    pub mailbox: Arc<str>,
+}
+
+/// What rulesets look at.
+#[derive(Debug)]
+pub(crate) struct Subject<'a> {
+    mail_from: &'a str,
+    proven: &'a BTreeSet<Domain>,
+    fields: Vec<(String, String)>,
+}
+
+impl<'a> Subject<'a> {
+    /// `added` are the fields that we put before the message. A field of the message by one of their names was not added by
+    /// us, so it does not count. None where the header of the message cannot be read.
+    pub(crate) fn new(
+        mail_from: &'a str,
+        proven: &'a BTreeSet<Domain>,
+        added: &Headers<'_>,
+        received: &Headers<'_>,
+    ) -> Option<Self> {
+        if received.malformed().is_some() {
+            return None;
+        }
+        let is_ours = |name: &str| added.first(name).is_some();
+        let theirs = received.iter().filter(|field| !is_ours(&field.name.to_string()));
+        let mut octets = 0;
+        let fields = added.iter().chain(theirs).map_while(|field| {
+            octets += field.raw.len();
+            let value = field.unfolded().to_string().trim().to_lowercase();
+            (octets <= MAX_MATCHED).then(|| (field.name.to_string().to_lowercase(), value))
+        });
+        Some(Self { mail_from, proven, fields: fields.collect() })
+    }
+}
+
+impl Ruleset {
+    /// Does the message fit?
+    fn fits(&self, subject: &Subject<'_>) -> bool {
+        let proven = |domain: &Domain| subject.proven.iter().any(|proven| proven.is_at_or_below(domain));
+        let has = |(name, value): &(Pattern, Pattern)| {
+            subject.fields.iter().any(|(n, v)| name.fits(n) && value.fits(v))
+        };
+        self.mail_from.as_ref().is_none_or(|pattern| pattern.fits(subject.mail_from))
+            && self.verified_domain.as_ref().is_none_or(proven)
+            && self.headers.iter().all(has)
+    }
+}
+
+/// The first ruleset that a message fits.
+pub(crate) fn first<'r>(rulesets: &'r [Ruleset], subject: &Subject<'_>) -> Option<&'r Ruleset> {
+    rulesets.iter().find(|ruleset| ruleset.fits(subject))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ADDED: &str = "Return-Path: <list-bounces@lists.example>\r\n";
+    const RECEIVED: &str =
+        "List-Id: The Rust list\r\n  <Rust.Lists.Example> \r\nReturn-Path: <boss@work.example>\r\n";
+
+    fn pattern(text: &str) -> Option<Pattern> {
+        (!text.is_empty()).then(|| Pattern::new(text).unwrap())
+    }
+
+    fn proven() -> BTreeSet<Domain> {
+        ["mail.lists.example".parse().unwrap()].into()
+    }
+
+    #[track_caller]
+    fn check(mail_from: &str, verified: &str, headers: &[(&str, &str)], expected: bool) {
+        let ruleset = Ruleset {
+            mail_from: pattern(mail_from),
+            verified_domain: (!verified.is_empty()).then(|| verified.parse().unwrap()),
+            headers: headers
+                .iter()
+                .map(|(n, v)| (Pattern::new(n).unwrap(), Pattern::new(v).unwrap()))
+                .collect(),
+            mailbox: "Lists".into(),
+        };
+        let (added, received) = (message::headers(ADDED.as_bytes()), message::headers(RECEIVED.as_bytes()));
+        let proven = proven();
+        let subject = Subject::new("list-bounces@lists.example", &proven, &added, &received).unwrap();
+        assert_eq!(first(&[ruleset], &subject).is_some(), expected);
+    }
+
+    #[test]
+    fn all_conditions_have_to_fit() {
+        check("@lists\\.example$", "", &[], true);
+        check("^bounces", "", &[], false);
+        check("", "lists.example", &[], true);
+        check("", "mail.lists.example", &[], true);
+        check("", "x.lists.example", &[], false);
+        check("", "", &[("^list-id$", "<rust\\.lists\\.example>$")], true);
+        check("", "", &[("^list-id$", "the rust list")], true);
+        check("", "", &[("list-id", "go")], false);
+        check("", "", &[("^id$", "rust")], false);
+        check("", "", &[("list-id", "rust"), ("subject", "")], false);
+        check("bounces", "lists.example", &[("list-id", "rust")], true);
+        check("bounces", "work.example", &[("list-id", "rust")], false);
+        // What looks like a field of ours and is not.
+        check("", "", &[("return-path", "lists\\.example")], true);
+        check("", "", &[("return-path", "work\\.example")], false);
+    }
+
+    #[test]
+    fn the_first_that_fits_decides_and_nothing_is_proven_without_dns() {
+        let to = |verified: Option<&str>, mailbox: &str| Ruleset {
+            mail_from: pattern("^$"),
+            verified_domain: verified.map(|domain| domain.parse().unwrap()),
+            headers: Vec::new(),
+            mailbox: mailbox.into(),
+        };
+        let rulesets = [to(Some("lists.example"), "A"), to(None, "B"), to(None, "C")];
+        let mailbox = |mail_from, proven: &BTreeSet<Domain>| {
+            let subject = Subject { mail_from, proven, fields: Vec::new() };
+            first(&rulesets, &subject).map(|ruleset| &*ruleset.mailbox)
+        };
+        assert_eq!(mailbox("", &BTreeSet::new()), Some("B"));
+        assert_eq!(mailbox("", &proven()), Some("A"));
+        assert_eq!(mailbox("x@b.example", &proven()), None);
+    }
+
+    #[test]
+    fn headers_that_cannot_be_read_fit_nothing_and_long_ones_are_not_read_to_their_end() {
+        let none = message::headers(b"");
+        let broken = message::headers(b"no field\r\n");
+        let proven = proven();
+        assert!(Subject::new("", &proven, &none, &broken).is_none());
+        let long = format!("{}X-Last: z\r\n", format!("X: {}\r\n", "y".repeat(900)).repeat(100));
+        let long = message::headers(long.as_bytes());
+        let subject = Subject::new("", &proven, &none, &long).unwrap();
+        assert!(subject.fields.len() < 100 && subject.fields.iter().all(|(name, _)| name == "x"));
+    }
+
+    #[test]
+    fn a_pattern_that_is_none_says_why() {
+        assert!(Pattern::new("(").unwrap_err().contains("group"));
+        assert_eq!(Pattern::new("a+").unwrap(), Pattern::new("a+").unwrap());
+    }
+}
