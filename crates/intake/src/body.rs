@@ -143,7 +143,7 @@ impl Arriving {
         self.writer.write(piece).map_err(|e| not_kept(&e))
     }
 
-    /// The message is whole: its header as it came, and all of it for the store.
+    /// The message is whole: its header as it was written, and all of it for the store.
     pub(crate) fn finish(self) -> (Vec<u8>, Body) {
         (self.header, self.writer.finish())
     }
