@@ -1,7 +1,5 @@
 //! Every limit of the grammar, with its source. All are octets unless they say otherwise.
 
-/// RFC 5321 §4.5.3.1.4: a command line, including CRLF. Extensions add to it, so servers read longer lines.
-pub const MAX_COMMAND_LINE: usize = 512;
 /// RFC 4954 §4: a line of an AUTH exchange, without CRLF.
 pub const MAX_AUTH_LINE: usize = 12_288;
 /// RFC 5321 §4.5.3.1.1: a local part.

@@ -231,6 +231,8 @@ wordings! {
     NO_BODY: FAILED Some((6, 0)), "message requires both header and body section";
     /// RFC 6152 §3: 8-bit text without BODY=8BITMIME, for pedants.
     NOT_7BIT: BAD_COMMAND Some((6, 0)), "message with non-us-ascii requires 8bitmime extension";
+    /// RFC 5321 §4.5.3.1.6: a line over 1000 octets with its end, for pedants.
+    TEXT_LINE_TOO_LONG: BAD_COMMAND Some((6, 0)), "message has a line over 1000 octets";
     /// RFC 2045 §7: broken MIME, for developers.
     MALFORMED_MESSAGE: FAILED Some((6, 0)), "malformed message: {}";
     /// RFC 5322 §3.6.2: no header, or not one author.

@@ -2,6 +2,7 @@
 
 use std::mem;
 
+use smtp_parser::limits::MAX_TEXT_LINE;
 use smtp_parser::{Bdat, Body, Data, DataDecoder, DataFacts};
 
 use super::states::{Chunk, Reception, Skip, State, Transaction};
@@ -152,8 +153,15 @@ impl Session {
         if !facts.separator {
             return Some(replies::NO_BODY);
         }
+        if !self.rules.pedantic() {
+            return None;
+        }
         let eight_bit = transaction.sender.body == Some(Body::EightBitMime);
-        (self.rules.pedantic() && facts.eight_bit && !eight_bit).then_some(replies::NOT_7BIT)
+        if facts.eight_bit && !eight_bit {
+            return Some(replies::NOT_7BIT);
+        }
+        let longest = facts.longest_line.saturating_add(b"\r\n".len() as u64);
+        (longest > MAX_TEXT_LINE as u64).then_some(replies::TEXT_LINE_TOO_LONG)
     }
 
     pub(super) fn message_taken(&mut self, out: &mut Vec<u8>) -> Step<'static> {
