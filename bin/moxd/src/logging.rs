@@ -1,11 +1,13 @@
 //! Logs: to standard error, one line an event, as text or as JSON.
 
 use crate::cli::LogFormat;
+use crate::delta::WithDelta;
 use anyhow::{Context, Result, ensure};
 use smtpserver::Reveal;
 use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 use tracing_subscriber::fmt::Layer;
+use tracing_subscriber::fmt::format::Format;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry, reload};
@@ -26,12 +28,18 @@ impl Logging {
         let wanted = Filter::parse(filter)?;
         let (layer, handle) = reload::Layer::new(wanted.directives);
         let registry = tracing_subscriber::registry().with(layer);
+        let lines = Layer::new().with_writer(std::io::stderr);
         match format {
             LogFormat::Text => {
                 let ansi = std::io::stderr().is_terminal();
-                registry.with(Layer::new().with_writer(std::io::stderr).with_ansi(ansi)).init();
+                let with_delta = |format: Format| WithDelta { format: format.with_ansi(ansi), json: false };
+                registry.with(lines.with_ansi(ansi).map_event_format(with_delta)).init();
             }
-            LogFormat::Json => registry.with(Layer::new().with_writer(std::io::stderr).json()).init(),
+            LogFormat::Json => {
+                registry
+                    .with(lines.json().map_event_format(|format| WithDelta { format, json: true }))
+                    .init();
+            }
         }
         let reveal = Reveal::default();
         reveal.set(wanted.auth, wanted.data);

@@ -5,6 +5,7 @@ mod cli;
 mod client;
 mod console;
 mod ctl;
+mod delta;
 mod export;
 mod frames;
 mod keeper;

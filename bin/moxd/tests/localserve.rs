@@ -523,6 +523,7 @@ fn the_log_level_changes_while_the_server_runs() {
     let why = server.verb(&["ctl", "loglevel", "smtpserver=loud"]).failed();
     assert!(why.contains("smtpserver=loud"), "{why}");
     let traced = server.process().wait_for("RC: AUTH PLAIN");
+    assert!(traced.rsplit_once(" delta=").is_some_and(|(_, delta)| delta.parse::<f64>().is_ok()), "{traced}");
     assert!(traced.contains("***") && !traced.contains("AG1v"), "{traced}");
     let said = server.stop();
     let (before, after) = said.split_once("log level changed").unwrap();
@@ -542,6 +543,8 @@ fn logs_tell_what_happens_and_no_secrets() {
     for line in said.lines() {
         let event: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
         assert!(event["timestamp"].is_string() && event["level"].is_string(), "{line}");
+        // What is about a connection tells how long its line before is ago.
+        assert_eq!(event["delta"].is_number(), event["spans"].is_array(), "{line}");
     }
     assert!(said.contains("submitted message taken") && said.contains("\"cid\""), "{said}");
     for secret in ["moxmoxmox", "AG1veEBsb2NhbGhvc3QAbW94bW94bW94", "almost-right", "for your eyes only"] {

@@ -177,8 +177,9 @@ impl Directory {
         if !self.domains.contains_key(domain) {
             return Err(NotHere::Domain);
         }
-        let canonical = self.canonical(localpart, domain);
-        let exact = canonical.and_then(|name| self.addresses.get(domain)?.get(&name));
+        // Nothing is left of it: not even the rest of the domain is anybody's under this name.
+        let Some(canonical) = self.canonical(localpart, domain) else { return Err(NotHere::Address) };
+        let exact = self.addresses.get(domain).and_then(|addresses| addresses.get(&canonical));
         exact.or_else(|| self.catch_alls.get(domain)).or(keeper).cloned().ok_or(NotHere::Address)
     }
 }
@@ -199,7 +200,7 @@ mod tests {
         let mut d = Directory::new();
         d.add_domain(domain("a.example"), LocalDomain { separators: vec!['+', '-'], case_sensitive: false });
         d.add_domain(domain("b.example"), LocalDomain { separators: vec![], case_sensitive: true });
-        d.add_domain(domain("c.example"), LocalDomain::default());
+        d.add_domain(domain("c.example"), LocalDomain { separators: vec!['+'], case_sensitive: false });
         d.add_account("ann", AccountRules::default());
         d.add_address("Ann", domain("a.example"), to("ann"));
         d.add_address("Bob", domain("b.example"), to("bob"));
@@ -226,7 +227,8 @@ mod tests {
         check("Bob@b.example", true, Ok("bob"));
         check("bob@b.example", true, Err(NotHere::Address));
         check("Bob+x@b.example", true, Err(NotHere::Address));
-        check("anyone@c.example", true, Ok("all"));
+        check("anyone+x@c.example", true, Ok("all"));
+        check("+x@c.example", true, Err(NotHere::Address));
         check("ann@elsewhere.example", true, Err(NotHere::Domain));
     }
 
