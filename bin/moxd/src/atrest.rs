@@ -302,7 +302,7 @@ fn imported(incoming: &Incoming, header: &[u8], is_sent: bool, now: SystemTime) 
     let received = received.map_or(now, |seconds| UNIX_EPOCH + Duration::from_secs(seconds));
     let headers = message::headers(header);
     let mut message = intake::described(&headers, received);
-    message.facts.sent = is_sent.then(|| intake::sent(&headers, received));
+    message.sent = is_sent.then(|| intake::sent(&headers, received));
     let flag =
         |name: &String| Flags::NAMES.into_iter().find(|(_, known)| known == name).map(|(flag, _)| flag);
     message.facts.flags =

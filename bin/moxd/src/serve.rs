@@ -94,12 +94,11 @@ async fn run(path: &Path, config: Config, mode: Mode, logging: Logging) -> Resul
     let judges = judges(&server, mode).await?;
     let intake = Arc::new(Intake::new(store.clone(), judges, settings, wiring::WORLD)?);
     let stop = Stop::new();
-    let smtp =
-        smtpserver::Server::new(intake.clone(), driver_settings(&server, &store, &logging, stop.clone())?);
+    let settings = driver_settings(&server, &store, &logging, stop.clone())?;
+    let smtp = smtpserver::Server::new(intake.clone(), settings);
     let socket = ctl::bind(&server.data_dir)?;
 
-    let mut listeners = JoinSet::new();
-    let mut listening = Vec::new();
+    let (mut listeners, mut listening) = (JoinSet::new(), Vec::new());
     for Opened { rules, socket, tls } in opened {
         listening.push((service(rules.kind).to_owned(), socket.local_addr()?));
         let (smtp, socket) = (smtp.clone(), tokio::net::TcpListener::from_std(socket)?);
@@ -138,13 +137,7 @@ async fn run(path: &Path, config: Config, mode: Mode, logging: Logging) -> Resul
         };
         match event {
             Event::Stop => break,
-            Event::Reload => {
-                if let Err(error) = control.reload() {
-                    for line in format!("{error:#}").lines() {
-                        tracing::error!("not reloaded: {line}");
-                    }
-                }
-            }
+            Event::Reload => control.reload_or_say_why_not(),
             Event::ListenerEnded(result) => {
                 result.context("a listener ended")?;
                 anyhow::bail!("a listener ended");
@@ -343,6 +336,15 @@ impl Control {
                 console.write(format!("{}\n", self.logging.filter()).as_bytes())
             }
             request => atrest::run(&self.store, request, wiring::now(), console),
+        }
+    }
+
+    /// On SIGHUP there is nobody to tell but the log.
+    fn reload_or_say_why_not(&self) {
+        if let Err(error) = self.reload() {
+            for line in format!("{error:#}").lines() {
+                tracing::error!("not reloaded: {line}");
+            }
         }
     }
 

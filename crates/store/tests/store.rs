@@ -289,11 +289,10 @@ fn remembers_whom_the_account_has_sent_to(store: &Store) {
         org_domain: "a.test".to_owned(),
     };
     let (ann, bob) = (recipient("ann", "a.test"), recipient("bob", "mail.a.test"));
-    let mut facts = facts();
     let sent = Sent { time: now() - Duration::from_secs(100), recipients: vec![ann.clone(), bob.clone()] };
-    facts.sent = Some(sent.clone());
-    let message = deliver(store, account, "Sent", NewMessage::new(facts.clone()), b"x");
-    assert_eq!(message.facts.sent, Some(sent.clone()));
+    let new = NewMessage { sent: Some(sent.clone()), ..NewMessage::new(facts()) };
+    let message = deliver(store, account, "Sent", new.clone(), b"x");
+    assert_eq!(message.sent, Some(sent.clone()));
     let find = |index: Index<'_>, since| store.find(account, &index, since, 10).unwrap();
     let domain = |domain| Index::SentToDomain { domain, organization: "a.test" };
     for index in [
@@ -315,8 +314,8 @@ fn remembers_whom_the_account_has_sent_to(store: &Store) {
         assert_eq!(find(index, sent.time), [], "{index:?}");
     }
     // Only where sent mail is kept: nobody becomes known by writing to us.
-    let other = deliver(store, account, "Inbox", NewMessage::new(facts), b"y");
-    assert_eq!(other.facts.sent, None);
+    let other = deliver(store, account, "Inbox", new, b"y");
+    assert_eq!(other.sent, None);
     assert_eq!(find(Index::SentTo(&ann), sent.time), [message.id]);
     sound(store);
     let mut t = store.transaction(now());

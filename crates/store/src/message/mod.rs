@@ -296,8 +296,6 @@ pub struct Facts {
     pub structure: Vec<u8>,
     /// SHA-256 of the body as received, without our prefix (rejects only).
     pub sha256: Option<[u8; 32]>,
-    /// To whom the account sent it; kept where it is delivered to a mailbox with the role [`Sent`](crate::Role::Sent).
-    pub sent: Option<Sent>,
 }
 
 impl Facts {
@@ -332,7 +330,6 @@ impl Facts {
             base_subject: String::new(),
             structure: Vec::new(),
             sha256: None,
-            sent: None,
         }
     }
 }
@@ -348,13 +345,15 @@ pub struct NewMessage {
     pub references: Vec<String>,
     /// The header fields that we put before what was received.
     pub prefix: Vec<u8>,
+    /// To whom the account has sent it; kept where it is delivered to a mailbox with the role [`Sent`](crate::Role::Sent).
+    pub sent: Option<Sent>,
 }
 
 impl NewMessage {
     /// A message with these facts, no prefix and no references.
     #[must_use]
     pub fn new(facts: Facts) -> NewMessage {
-        NewMessage { facts, destined: None, references: Vec::new(), prefix: Vec::new() }
+        NewMessage { facts, destined: None, references: Vec::new(), prefix: Vec::new(), sent: None }
     }
 }
 
@@ -401,6 +400,8 @@ pub struct Message {
     pub changed: ModSeq,
     /// What was known at its delivery, with flags and keywords as they are now.
     pub facts: Facts,
+    /// To whom the account has sent it, if it lies with sent mail.
+    pub sent: Option<Sent>,
     /// Its place in its thread.
     pub thread: Thread,
     /// Our prefix.

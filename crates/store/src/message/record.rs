@@ -128,6 +128,9 @@ pub(crate) fn encode(message: &Message) -> Vec<u8> {
     }
     encode_facts(&mut fields, &message.facts);
     encode_origin(&mut fields, &message.facts);
+    if let Some(sent) = &message.sent {
+        encode_sent(&mut fields, sent);
+    }
     let thread = &message.thread;
     fields.number(field::THREAD, thread.id);
     for parent in &thread.parents {
@@ -162,16 +165,6 @@ fn encode_facts(fields: &mut Fields<'_>, facts: &Facts) {
             | u8::from(v.from_validated) << 2;
         fields.bytes(field::VALIDATIONS, &[checked, v.ehlo as u8, v.mail_from as u8, v.from as u8]);
     }
-    if let Some(sent) = &facts.sent {
-        fields.any_number(field::SENT, millis(sent.time));
-        for Recipient { localpart, domain, org_domain } in &sent.recipients {
-            let mut recipient = Vec::new();
-            for text in [localpart, domain, org_domain] {
-                put_bytes(&mut recipient, text.as_bytes());
-            }
-            fields.bytes(field::RECIPIENT, &recipient);
-        }
-    }
 }
 
 fn encode_origin(fields: &mut Fields<'_>, facts: &Facts) {
@@ -193,6 +186,17 @@ fn encode_origin(fields: &mut Fields<'_>, facts: &Facts) {
     fields.texts(field::DKIM_DOMAIN, &origin.dkim_domains);
     fields.text(field::ORIGINAL_EHLO_DOMAIN, &origin.original_ehlo_domain);
     fields.texts(field::ORIGINAL_DKIM_DOMAIN, &origin.original_dkim_domains);
+}
+
+fn encode_sent(fields: &mut Fields<'_>, sent: &Sent) {
+    fields.any_number(field::SENT, millis(sent.time));
+    for Recipient { localpart, domain, org_domain } in &sent.recipients {
+        let mut recipient = Vec::new();
+        for text in [localpart, domain, org_domain] {
+            put_bytes(&mut recipient, text.as_bytes());
+        }
+        fields.bytes(field::RECIPIENT, &recipient);
+    }
 }
 
 /// The stored form of what remains of a removed message.
@@ -221,6 +225,7 @@ pub(crate) fn decode(mailbox: MailboxId, uid: Uid, bytes: &[u8]) -> Option<Row> 
         created: ModSeq::default(),
         changed: ModSeq::default(),
         facts: Facts::new(from_millis(0)),
+        sent: None,
         thread: Thread { id: 0, parents: Vec::new(), missing_link: false, muted: false, collapsed: false },
         prefix: None,
         body: Part { body: BodyId::from_u64(0), size: 0 },
@@ -257,6 +262,10 @@ fn decode_field(message: &mut Message, field: u8, bytes: &[u8]) -> Option<()> {
             message.thread.muted = flags & 2 != 0;
             message.thread.collapsed = flags & 4 != 0;
         }
+        field::SENT => {
+            message.sent = Some(Sent { time: from_millis(reader.varint()?), recipients: Vec::new() });
+        }
+        field::RECIPIENT => message.sent.as_mut()?.recipients.push(recipient(&mut reader)?),
         _ => decode_fact(&mut message.facts, field, bytes)?,
     }
     Some(())
@@ -305,10 +314,6 @@ fn decode_fact(facts: &mut Facts, field: u8, bytes: &[u8]) -> Option<()> {
         field::DKIM_DOMAIN => origin.dkim_domains.push(text()?),
         field::ORIGINAL_EHLO_DOMAIN => origin.original_ehlo_domain = text()?,
         field::ORIGINAL_DKIM_DOMAIN => origin.original_dkim_domains.push(text()?),
-        field::SENT => {
-            facts.sent = Some(Sent { time: from_millis(reader.varint()?), recipients: Vec::new() })
-        }
-        field::RECIPIENT => facts.sent.as_mut()?.recipients.push(recipient(&mut reader)?),
         // A field of a later version.
         _ => {}
     }
@@ -381,16 +386,6 @@ mod tests {
             base_subject: text("hello"),
             structure: vec![0, 1, 2],
             sha256: Some([7; 32]),
-            sent: Some(Sent {
-                time: from_millis(1_600_000_000_456),
-                recipients: [("bob", "mail.c.test", "c.test"), ("", "", "")]
-                    .map(|(localpart, domain, org_domain)| Recipient {
-                        localpart: text(localpart),
-                        domain: text(domain),
-                        org_domain: text(org_domain),
-                    })
-                    .into(),
-            }),
         };
         Message {
             id: MessageId::from_u64(9),
@@ -401,6 +396,16 @@ mod tests {
             created: ModSeq::from_u64(10),
             changed: ModSeq::from_u64(12),
             facts,
+            sent: Some(Sent {
+                time: from_millis(1_600_000_000_456),
+                recipients: [("bob", "mail.c.test", "c.test"), ("", "", "")]
+                    .map(|(localpart, domain, org_domain)| Recipient {
+                        localpart: text(localpart),
+                        domain: text(domain),
+                        org_domain: text(org_domain),
+                    })
+                    .into(),
+            }),
             thread: Thread {
                 id: 4,
                 parents: vec![MessageId::from_u64(4)],
@@ -426,7 +431,7 @@ mod tests {
         v6.facts.origin.remote_ip = Some("2001:db8::1".parse().unwrap());
         check(&encode(&v6), Some(Row::Message(v6)));
         let mut bare = sample();
-        bare.facts = Facts::new(from_millis(0));
+        (bare.facts, bare.sent) = (Facts::new(from_millis(0)), None);
         bare.prefix = None;
         assert!(encode(&bare).len() < 60);
         check(&encode(&bare), Some(Row::Message(bare)));

@@ -274,9 +274,9 @@ impl Planner<'_> {
         let body = Part { body: deliver.body.id(), size: deliver.body.len() };
         let size = body.size + prefix.map_or(0, |p| p.size);
         draft.row.size += size;
-        let mut facts = deliver.message.facts.clone();
+        let facts = deliver.message.facts.clone();
         let row = self.mailbox_mut(account, mailbox)?;
-        facts.sent = facts.sent.filter(|_| row.role == Some(Role::Sent));
+        let sent = deliver.message.sent.clone().filter(|_| row.role == Some(Role::Sent));
         let uid = row.uid_next;
         let Some(next) = uid.get().checked_add(1) else {
             return refuse(ErrorKind::Failed, format!("mailbox {:?} has no UID left", row.name));
@@ -300,6 +300,7 @@ impl Planner<'_> {
                 collapsed: false,
             }),
             facts,
+            sent,
             prefix,
             body,
         };
@@ -541,14 +542,14 @@ fn message_key(account: AccountId, message: &Message) -> Vec<u8> {
 
 /// Calls `row` with key and value of every index row of a message.
 pub(super) fn each_index(account: AccountId, message: &Message, mut row: impl FnMut(&[u8], &[u8])) {
-    let Facts { origin, received, message_id, base_subject, is_forward, sent, .. } = &message.facts;
+    let Facts { origin, received, message_id, base_subject, is_forward, .. } = &message.facts;
     let mut put_at = |time: SystemTime, index: Index<'_>, value: &[u8]| {
         let mut key = index.prefix(account);
         key.extend_from_slice(&millis(time).to_be_bytes());
         key.extend_from_slice(&message.id.get().to_be_bytes());
         row(&key, value);
     };
-    if let Some(sent) = sent {
+    if let Some(sent) = &message.sent {
         let mut organizations: BTreeMap<&str, Vec<u8>> = BTreeMap::new();
         for recipient in &sent.recipients {
             put_sent_to(organizations.entry(&recipient.org_domain).or_default(), recipient);
