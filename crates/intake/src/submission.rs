@@ -148,8 +148,15 @@ fn check(
     if !owner.is_ok_and(|owner| owner.account == login.account) {
         return bad("badfrom", Refusal::new(replies::SENDER_NOT_YOURS));
     }
-    if settings.pedantic && parsed.first("Return-Path").is_some() {
+    if !settings.pedantic {
+        return Ok(());
+    }
+    if parsed.first("Return-Path").is_some() {
         return bad("badheader", Refusal::new(replies::HAS_RETURN_PATH));
+    }
+    // RFC 6532 §3: a header in UTF-8 is for those who were asked whether they take one.
+    if !message.utf8 && !message.arriving.header().is_ascii() {
+        return bad("badheader", Refusal::new(replies::NEEDS_SMTPUTF8));
     }
     Ok(())
 }

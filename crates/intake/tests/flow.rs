@@ -434,6 +434,31 @@ async fn users_send_as_themselves() {
 }
 
 #[tokio::test]
+async fn pedants_refuse_what_others_mend_or_let_pass() {
+    let world = world(None, AccountRules::default());
+    let ann = client(Kind::Submission, Some("ann"));
+    let send = async |header: &str| {
+        let text = format!("From: ann@a.example\r\n{header}\r\nbody\r\n");
+        world
+            .send(&ann, "ann@a.example", &["bob@a.example"], &text)
+            .await
+            .map_err(|refusal| refusal.to_string())
+    };
+    let cases = [
+        ("Return-Path: <bob@a.example>\r\n", "550 5.6.0 message must not have Return-Path"),
+        ("Subject: Gr\u{fc}\u{df}e\r\n", "550 5.6.0 message requires the smtputf8 parameter"),
+    ];
+    for pedantic in [false, true] {
+        world.intake.set_settings(Settings { pedantic, ..Settings::clone(&world.intake.settings()) });
+        for (header, why) in cases {
+            let sent = send(header).await;
+            assert!(sent.as_ref().is_err_and(|said| said.starts_with(why)) == pedantic, "{header}: {sent:?}");
+        }
+        assert_eq!(send("Subject: plain\r\n").await, Ok(()));
+    }
+}
+
+#[tokio::test]
 async fn an_account_has_its_limits() {
     let world = world(
         None,
