@@ -95,19 +95,21 @@ impl Error {
         Error { kind, subject: subject.into(), source: Some(source) }
     }
 
+    /// An I/O error while reading what must be there. One that tells of content that is lost becomes
+    /// [`ErrorKind::Damaged`]: only such may be made anew. Files that are out of reach for now (no descriptors left, no
+    /// permission) are left as they are.
+    pub(crate) fn reading(subject: impl Into<String>, source: io::Error) -> Error {
+        let unreadable = [Errno::EIO, Errno::EBADMSG, Errno::EUCLEAN];
+        let is_loss = matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof)
+            || source.raw_os_error().is_some_and(|errno| unreadable.contains(&Errno::from_raw(errno)));
+        let error = Error::io(subject, source);
+        if is_loss { Error { kind: ErrorKind::Damaged, ..error } } else { error }
+    }
+
     /// What kind of error this is.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.kind
-    }
-
-    /// Whether it tells of content that is lost, and not of files that are out of reach for now (no descriptors left, no
-    /// permission): only what is lost may be made anew.
-    pub(crate) fn is_loss(&self) -> bool {
-        let Some(source) = &self.source else { return self.kind == ErrorKind::Damaged };
-        let unreadable = [Errno::EIO, Errno::EBADMSG, Errno::EUCLEAN];
-        matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof)
-            || source.raw_os_error().is_some_and(|errno| unreadable.contains(&Errno::from_raw(errno)))
     }
 }
 

@@ -146,11 +146,7 @@ impl BodyFiles {
     /// Octets of a file from `offset` on, checked.
     pub(super) fn read(&self, id: BodyId, row: &BodyRow, offset: u64) -> Result<Bytes> {
         let path = self.path(id);
-        let io = |e: io::Error| {
-            let error = Error::io(path.display().to_string(), e);
-            // A row without its file, or with a file that is too short: not the system's refusal, but damage.
-            if error.is_loss() { Error::new(ErrorKind::Damaged, error.to_string()) } else { error }
-        };
+        let io = |e| Error::reading(path.display().to_string(), e);
         let damaged = || Error::new(ErrorKind::Damaged, format!("{}: wrong checksum", path.display()));
         let file = File::open(&path).map_err(io)?;
         let blocks = row.len.div_ceil(BLOCK as u64);

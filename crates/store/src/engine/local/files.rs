@@ -23,7 +23,7 @@ pub(super) fn sync_dir(path: &Path) -> Result<()> {
 }
 
 pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).map_err(io(path))
+    fs::read(path).map_err(|e| Error::reading(path.display().to_string(), e))
 }
 
 /// Replaces a file as a whole; durable when it returns.

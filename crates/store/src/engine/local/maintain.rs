@@ -21,7 +21,7 @@ use super::{
     view::{Run, View},
 };
 use crate::{
-    engine::CommitError,
+    engine::{BodyId, CommitError},
     error::{Error, ErrorKind, Result},
 };
 
@@ -58,6 +58,10 @@ pub(super) fn run(shared: &Shared) {
     }
     let settle = || {
         let _upkeep = shared.upkeep();
+        // Later openings do not know of files that are not needed any more, once the view says nothing of them.
+        if let Ok(_removing) = shared.tending.keep.try_write() {
+            remove_unlinked(shared)?;
+        }
         flush_all(shared)
     };
     if let Err(e) = settle() {
@@ -76,13 +80,10 @@ impl Drop for Ended<'_> {
 }
 
 /// Does what there is to do; `false` when some of it has to be tried again.
-fn tend(shared: &Shared) -> bool {
+pub(super) fn tend(shared: &Shared) -> bool {
     let mut upkeep = shared.upkeep();
-    if shared.tending.view_is_damaged.load(Ordering::Acquire) {
-        match rebuild_view(shared) {
-            Ok(()) => shared.tending.view_is_damaged.store(false, Ordering::Release),
-            Err(e) => error!(error = %e, "cannot make the view anew"),
-        }
+    if let Err(e) = mend_view(shared) {
+        error!(error = %e, "cannot make the view anew");
     }
     let flushed = flush_frozen(shared);
     shared.tending.flush_failed.store(flushed.is_err(), Ordering::Relaxed);
@@ -101,11 +102,13 @@ fn tend(shared: &Shared) -> bool {
 fn tidy(shared: &Shared, upkeep: &mut Upkeep) -> Result<()> {
     // Somebody copies files: none may go meanwhile.
     let removing = shared.tending.keep.try_write();
-    if removing.is_ok() {
-        remove_unlinked(shared)?;
-        reclaim(shared, upkeep, SPARSE)?;
-    }
+    // An old file that is out of reach does not keep the view from being looked after.
+    let reclaimed = match removing {
+        Ok(_) => remove_unlinked(shared).and_then(|()| reclaim(shared, upkeep, SPARSE)),
+        Err(_) => Ok(()),
+    };
     merge(shared)?;
+    reclaimed?;
     if removing.is_ok() && snapshot_is_due(shared, upkeep)? {
         snapshot(shared, upkeep)?;
         reclaim(shared, upkeep, SPARSE)?;
@@ -142,15 +145,19 @@ fn merge(shared: &Shared) -> Result<()> {
 }
 
 fn remove_unlinked(shared: &Shared) -> Result<()> {
-    let unlinked =
-        std::mem::take(&mut *shared.tending.unlinked.lock().unwrap_or_else(PoisonError::into_inner));
-    unlinked.into_iter().try_for_each(|id| shared.bodies.remove(id))
+    let unlinked = || shared.tending.unlinked.lock().unwrap_or_else(PoisonError::into_inner);
+    // One that cannot be removed now is tried again.
+    let is_left = |id: &BodyId| shared.bodies.remove(*id).map_err(|e| (*id, e)).err();
+    let taken = std::mem::take(&mut *unlinked());
+    let (left, mut errors): (Vec<_>, Vec<_>) = taken.iter().filter_map(is_left).unzip();
+    unlinked().extend(left);
+    errors.pop().map_or(Ok(()), Err)
 }
 
 /// Removes files of bodies that no row names: of messages that the opening before this one never committed. Older ones
 /// it has looked for itself; if they are still there, then for damage that lost their rows.
 fn sweep(shared: &Shared) {
-    if shared.tending.is_bereft {
+    if is_bereft(shared) {
         return;
     }
     let sweep = || {
@@ -168,6 +175,10 @@ fn sweep(shared: &Shared) {
     }
 }
 
+fn is_bereft(shared: &Shared) -> bool {
+    shared.tending.is_bereft.load(Ordering::Acquire)
+}
+
 /// Whether reading the journal since the last snapshot would take longer than reading the snapshot, or so much of the
 /// journal is dead that a snapshot pays by what it lets go.
 fn snapshot_is_due(shared: &Shared, upkeep: &Upkeep) -> Result<bool> {
@@ -179,10 +190,15 @@ fn snapshot_is_due(shared: &Shared, upkeep: &Upkeep) -> Result<bool> {
     if state.manifest.journaled > size.max(shared.settings.snapshot_min) {
         return Ok(true);
     }
+    let segments = Segment::list(&shared.settings.journal)?;
+    if upkeep.snapshot.is_none() && segments.first().is_some_and(|first| *first > 1) && !is_bereft(shared) {
+        // It is lost, and what it knew stands in the view alone.
+        return Ok(true);
+    }
     let since = upkeep.snapshot.as_ref().map_or(0, |s| s.position().segment);
     let live = state.live();
     let mut dead = 0;
-    for number in Segment::list(&shared.settings.journal)? {
+    for number in segments {
         let alive = live.get(&number).copied().unwrap_or(0);
         let len = file_len(shared, number)?;
         // Only what a newer snapshot would make room for.
@@ -203,11 +219,13 @@ pub(super) fn snapshot(shared: &Shared, upkeep: &mut Upkeep) -> Result<()> {
     let state = shared.view.state();
     let Some(newest) = state.runs.first() else { return Ok(()) };
     let position = newest.position();
-    let path = rebuild::snapshot_path(&shared.settings.journal, position);
-    let old = rebuild::snapshots(&shared.settings.journal)?;
-    if old.contains(&path) {
+    if upkeep.snapshot.as_ref().is_some_and(|snapshot| snapshot.position() == position) {
         return Ok(());
     }
+    let path = rebuild::snapshot_path(&shared.settings.journal, position);
+    let mut old = rebuild::snapshots(&shared.settings.journal)?;
+    // One that is there and cannot be read is replaced.
+    old.retain(|old| *old != path);
     let new = path.with_extension("new");
     files::remove(&new)?;
     let merge = || shared.view.merge(&state.runs, Some(&new), || flush_frozen(shared));
@@ -237,7 +255,7 @@ pub(super) fn reclaim(shared: &Shared, upkeep: &mut Upkeep, sparse: u64) -> Resu
         {
             upkeep.damaged.insert(number);
         }
-        if alive() == 0 && !shared.tending.is_bereft {
+        if alive() == 0 && !is_bereft(shared) {
             files::remove(&Segment::path(&shared.settings.journal, number))?;
         }
     }
@@ -307,14 +325,26 @@ pub(super) fn send(
     }
 }
 
-/// Makes the view anew while the writer stands still.
-fn rebuild_view(shared: &Shared) -> Result<()> {
+/// Makes the view anew if it is damaged, while the writer stands still. For whoever has the upkeep.
+pub(super) fn mend_view(shared: &Shared) -> Result<()> {
+    if !shared.tending.view_is_damaged.load(Ordering::Acquire) {
+        return Ok(());
+    }
     info!("the view is damaged: making it anew from the journal");
     let _gate = shared.gate();
     let journal = Files::open(&shared.settings.journal)?;
+    if !journal.has_beginning() {
+        let text = "the snapshot is lost: what is whole of the view is more than the journal has";
+        return Err(Error::new(ErrorKind::Damaged, text));
+    }
     let fresh = View::beside(&shared.view)?;
-    journal.rebuild(&fresh, Some(shared.position()), &|_| {})?;
-    shared.view.become_like(&fresh)
+    let replayed = journal.rebuild(&fresh, Some(shared.position()), &|_| {})?;
+    if !replayed.damage.is_empty() {
+        shared.tending.is_bereft.store(true, Ordering::Release);
+    }
+    shared.view.become_like(&fresh)?;
+    shared.tending.view_is_damaged.store(false, Ordering::Release);
+    Ok(())
 }
 
 /// Everything that makes room, now: see [`Engine::compact`](crate::engine::Engine::compact).

@@ -146,23 +146,25 @@ struct Tending {
     unlinked: Mutex<Vec<BodyId>>,
     /// Held by whoever checks: the view is made anew in one place.
     checking: Mutex<()>,
-    /// Rows were lost before this opening: what nothing names may be all that is left of a message, and stays.
-    is_bereft: bool,
+    /// Rows were lost: what nothing names may be all that is left of a message, and stays.
+    is_bereft: AtomicBool,
     flush_failed: AtomicBool,
     view_is_damaged: AtomicBool,
     stop: AtomicBool,
 }
 
 impl Tending {
-    fn with(snapshot: Option<Arc<view::Run>>, is_bereft: bool) -> Tending {
+    fn with(snapshot: Option<Arc<view::Run>>, replayed: Replayed) -> Tending {
+        let is_bereft = !replayed.damage.is_empty();
         Tending {
             checking: Mutex::default(),
-            is_bereft,
+            is_bereft: AtomicBool::new(is_bereft),
             upkeep: Mutex::new(Upkeep::with(snapshot)),
             keep: RwLock::default(),
             bell: Bell::default(),
             flushed: Bell::default(),
-            unlinked: Mutex::default(),
+            // Links that were lost do not count: nothing goes on the word of what is left.
+            unlinked: Mutex::new(if is_bereft { Vec::new() } else { replayed.unlinked }),
             flush_failed: AtomicBool::new(false),
             view_is_damaged: AtomicBool::new(false),
             stop: AtomicBool::new(false),
@@ -221,7 +223,7 @@ impl Local {
             position: Mutex::new(writer_journal.position()),
             gate: Mutex::default(),
             reserve: Arc::clone(reserve),
-            tending: Tending::with(journal.snapshot, !replayed.damage.is_empty()),
+            tending: Tending::with(journal.snapshot, replayed),
         });
         // The names of the folders that were made.
         files::sync_dir(dir)?;
@@ -316,7 +318,7 @@ impl Shared {
 
     /// Has the view made anew if that is what an error asks for.
     fn note_damage(&self, e: &Error) {
-        if e.is_loss() && !self.tending.view_is_damaged.swap(true, Ordering::AcqRel) {
+        if e.kind() == ErrorKind::Damaged && !self.tending.view_is_damaged.swap(true, Ordering::AcqRel) {
             error!(error = %e, "the view is damaged");
             self.tending.bell.ring();
         }

@@ -27,6 +27,9 @@ use crate::{
 /// While the journal is replayed nobody else needs memory yet: larger tables mean fewer runs.
 const REPLAY_TABLE: usize = 32 * 1024 * 1024;
 
+/// Where every journal began.
+const FIRST: Position = Position { segment: 1, offset: segment::HEADER };
+
 /// Tells how far the work has come.
 pub(super) type Report<'a> = &'a dyn Fn(Progress);
 
@@ -43,6 +46,8 @@ pub(super) struct Replayed {
     pub(super) end: Position,
     pub(super) next_sequence: u64,
     pub(super) damage: Vec<Damage>,
+    /// Bodies whose files can go, should they still be there.
+    pub(super) unlinked: Vec<BodyId>,
     /// The opening of the engine that numbered the newest body which is alive.
     pub(super) generation: u64,
     /// Whether the newest segment has no frame.
@@ -68,9 +73,15 @@ impl Files {
     pub(super) fn beginning(&self) -> Position {
         match (&self.snapshot, self.segments.first()) {
             (Some(snapshot), _) => snapshot.position(),
-            (None, Some(first)) => Position { segment: first.number, offset: segment::HEADER },
+            // Segments go only when a snapshot has what they said: without one, those before the first are missing.
+            (None, Some(_)) => FIRST,
             (None, None) => Position::default(),
         }
+    }
+
+    /// Whether a snapshot, or the first segment, is there to begin with.
+    pub(super) fn has_beginning(&self) -> bool {
+        self.snapshot.is_some() || self.segments.first().is_some_and(|first| first.number == FIRST.segment)
     }
 
     /// Segments behind `from` that should be there and are not.
@@ -134,7 +145,8 @@ impl Files {
             };
             let walked = segment.walk(start, end, &mut |offset, header, meta| {
                 report(Progress { done: done + offset, total });
-                replay_frame(view, &mut near, Position { segment: segment.number, offset }, header, &meta)?;
+                let at = Position { segment: segment.number, offset };
+                replayed.unlinked.append(&mut replay_frame(view, &mut near, at, header, &meta)?);
                 if view.active_size() > REPLAY_TABLE { flusher.flush(view) } else { Ok(()) }
             })?;
             done += walked.end;
@@ -213,20 +225,22 @@ fn live_octets(run: &Arc<Run>) -> Result<BTreeMap<u64, u64>> {
     Ok(live)
 }
 
+/// Brings a view behind the frame at `at`; gives the bodies whose files can go.
 fn replay_frame(
     view: &View,
     near: &mut Near<'_>,
     at: Position,
     header: &Header,
     meta: &Meta<'_>,
-) -> Result<()> {
+) -> Result<Vec<BodyId>> {
     let behind = |octets: u64| Position { offset: at.offset + octets, ..at };
     let placed = body_places(&meta.table, behind(frame::HEADER as u64 + u64::from(header.meta_len)));
     let ops = Bytes::copy_from_slice(meta.ops);
-    let effects = Effects::of(header.kind, &placed, &ops, |key| near.get(key))?;
+    let mut effects = Effects::of(header.kind, &placed, &ops, |key| near.get(key))?;
+    let unlinked = std::mem::take(&mut effects.unlinked);
     let end = behind(header.frame_len());
     view.apply(|table| effects.apply(table, end, ops.len() as u64));
-    Ok(())
+    Ok(unlinked)
 }
 
 /// Writes full tables as runs on a thread of its own, while the replay fills the next.
@@ -281,7 +295,7 @@ fn newest_snapshot(folder: &Path) -> Result<Option<Arc<Run>>> {
     for path in snapshots(folder)?.iter().rev() {
         match Run::open(path) {
             Ok(run) => return Ok(Some(Arc::new(run))),
-            Err(e) if e.is_loss() => error!(error = %e, "a snapshot cannot be used"),
+            Err(e) if e.kind() == ErrorKind::Damaged => error!(error = %e, "a snapshot cannot be used"),
             // An older one, or none, would be taken for all that there was.
             Err(e) => return Err(e),
         }
@@ -304,7 +318,7 @@ pub(super) fn open_view(dir: &Path, journal: &Files, report: Report<'_>) -> Resu
     });
     match opened {
         Ok(opened) => Ok(opened),
-        Err(e) if !e.is_loss() && e.kind() != ErrorKind::Version => Err(e),
+        Err(e) if !matches!(e.kind(), ErrorKind::Damaged | ErrorKind::Version) => Err(e),
         Err(e) => {
             if !journal.segments.is_empty() {
                 info!(reason = %e, "making the view anew from the journal");

@@ -27,8 +27,20 @@ pub(super) fn check(shared: &Shared) -> Result<Vec<Finding>> {
     let _alone = shared.tending.checking.lock().unwrap_or_else(PoisonError::into_inner);
     let _kept = shared.tending.keep.read().unwrap_or_else(PoisonError::into_inner);
     let mut findings = Vec::new();
-    let runs = settled_runs(shared)?;
     check_journal(shared, &mut findings)?;
+    let mut runs = settled_runs(shared)?;
+    if !are_whole(shared, &runs, &mut findings) {
+        // What it has instead is to be checked.
+        let mended = {
+            let _upkeep = shared.upkeep();
+            maintain::mend_view(shared)
+        };
+        if let Err(e) = mended {
+            findings.push(Finding::new(FindingKind::View, "view", e.to_string()));
+            return Ok(findings);
+        }
+        runs = settled_runs(shared)?;
+    }
     check_view(shared, &runs, &mut findings)?;
     check_bodies(shared, &runs, &mut findings)?;
     Ok(findings)
@@ -70,9 +82,8 @@ fn check_journal(shared: &Shared, findings: &mut Vec<Finding>) -> Result<()> {
     Ok(())
 }
 
-/// Makes the view anew in another place and compares.
-fn check_view(shared: &Shared, runs: &[Arc<Run>], findings: &mut Vec<Finding>) -> Result<()> {
-    let Some(newest) = runs.first() else { return Ok(()) };
+/// Reads every block of the view.
+fn are_whole(shared: &Shared, runs: &[Arc<Run>], findings: &mut Vec<Finding>) -> bool {
     let mut damaged = false;
     for run in runs {
         run.verify(|offset| {
@@ -83,8 +94,13 @@ fn check_view(shared: &Shared, runs: &[Arc<Run>], findings: &mut Vec<Finding>) -
     }
     if damaged {
         shared.note_damage(&Error::new(ErrorKind::Damaged, "found while checking"));
-        return Ok(());
     }
+    !damaged
+}
+
+/// Makes the view anew in another place and compares.
+fn check_view(shared: &Shared, runs: &[Arc<Run>], findings: &mut Vec<Finding>) -> Result<()> {
+    let Some(newest) = runs.first() else { return Ok(()) };
     let beside = shared.settings.dir.join(super::bodies::TMP).join("check");
     let mut made_anew = || {
         files::create_dir(&beside)?;

@@ -54,16 +54,6 @@ fn removes_every_octet_of_removed_mail() {
     sound(&engine);
 }
 
-fn contains(dir: &Path, needle: &[u8]) -> bool {
-    fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).any(|path| {
-        if path.is_dir() {
-            contains(&path, needle)
-        } else {
-            fs::read(&path).unwrap().windows(needle.len()).any(|window| window == needle)
-        }
-    })
-}
-
 #[test]
 fn starts_from_the_snapshot() {
     let dir = folder();
@@ -92,7 +82,7 @@ fn merges_runs_while_rows_come_in() {
             put(&engine, &[0x80, n, round % 3], &[round; 100]).unwrap();
         }
         let _upkeep = engine.shared.upkeep();
-        super::super::maintain::flush_all(&engine.shared).unwrap();
+        maintain::flush_all(&engine.shared).unwrap();
     }
     settle(&engine);
     assert!(engine.shared.view.state().runs.len() < 8);
@@ -101,4 +91,25 @@ fn merges_runs_while_rows_come_in() {
         .map(|(n, r, v)| (vec![0x80, n, r], vec![v; 100]))
         .collect();
     assert_eq!(rows(&*engine), expected);
+}
+
+/// A large body that is removed goes, whenever the process ends: in order, or right behind the removal.
+#[test]
+fn a_removed_file_goes_however_the_process_ends() {
+    let dir = folder();
+    let engine = open(dir.path());
+    let id = put_body(&engine, b"large", &noise(1, 600_000)).unwrap();
+    engine.close();
+    // Neither the opening that made it, nor the one that looks for what that one left.
+    open(dir.path()).close();
+    let engine = open(dir.path());
+    let kept = engine.shared.tending.keep.read().unwrap();
+    remove_body(&engine, b"large", id);
+    let killed = crashed(&engine);
+    drop(kept);
+    engine.close();
+    open(killed.path()).close();
+    for dir in [&dir, &killed] {
+        assert_eq!(fs::read_dir(dir.path().join("bodies")).unwrap().count(), 0);
+    }
 }

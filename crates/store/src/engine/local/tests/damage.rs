@@ -362,3 +362,111 @@ fn several_may_check_at_once() {
     });
     assert!(!dir.path().join("tmp/check").exists());
 }
+
+/// Without its view the store has what the snapshot knows. If that is gone too, the segments before it are missing.
+#[test]
+fn a_lost_snapshot_is_named() {
+    let dir = folder();
+    let engine = open(dir.path());
+    put_body(&engine, b"small", &noise(1, 5000)).unwrap();
+    put_body(&engine, b"large", &noise(2, 600_000)).unwrap();
+    engine.compact(true).unwrap();
+    engine.close();
+    fs::remove_file(&journal_files(dir.path(), "snapshot")[0]).unwrap();
+    fs::remove_dir_all(dir.path().join("view")).unwrap();
+    let engine = open(dir.path());
+    assert_eq!(kinds(&engine.check().unwrap()), ["store.finding.journal"]);
+    // Rows are lost; what they led to stays, for whoever looks for it.
+    engine.compact(true).unwrap();
+    engine.close();
+    assert!(contains(&dir.path().join("journal"), &noise(1, 5000)));
+    assert_eq!(fs::read_dir(dir.path().join("bodies")).unwrap().count(), 1);
+}
+
+/// While the view is whole it has what the snapshot had, and a new one is taken before anything else goes wrong.
+#[test]
+fn a_lost_snapshot_is_taken_again() {
+    let dir = folder();
+    let stored = filled(dir.path());
+    open(dir.path()).compact(true).unwrap();
+    let snapshot = journal_files(dir.path(), "snapshot").remove(0);
+    let len = fs::metadata(&snapshot).unwrap().len();
+    for damage in [|path: &Path, _| fs::remove_file(path).unwrap(), |path: &Path, len| flip(path, len - 1)] {
+        let copy = copied(dir.path());
+        damage(&copy.path().join(snapshot.strip_prefix(dir.path()).unwrap()), len);
+        let engine = open(copy.path());
+        maintain::tend(&engine.shared);
+        engine.close();
+        fs::remove_dir_all(copy.path().join("view")).unwrap();
+        mended(copy.path(), &stored);
+    }
+}
+
+/// A view that is damaged is more than one that is made of nothing.
+#[test]
+fn a_damaged_view_stays_where_the_journal_cannot_replace_it() {
+    let dir = folder();
+    let engine = open(dir.path());
+    for n in 0..1000u32 {
+        put(&engine, &[&[0x80], &n.to_be_bytes()[..]].concat(), &noise(u64::from(n), 200)).unwrap();
+    }
+    engine.compact(true).unwrap();
+    fs::remove_file(&journal_files(dir.path(), "snapshot")[0]).unwrap();
+    let run = engine.shared.view.state().runs[0].path().to_path_buf();
+    flip(&run, fs::metadata(&run).unwrap().len() / 2);
+    assert!(!engine.check().unwrap().is_empty());
+    maintain::tend(&engine.shared);
+    let get = |n: u32| engine.get(&[&[0x80], &n.to_be_bytes()[..]].concat());
+    let readable = (0..1000).filter(|n| matches!(get(*n), Ok(Some(_)))).count();
+    assert!(readable > 900, "{readable} rows");
+    assert!((0..1000).all(|n| !matches!(get(n), Ok(None))), "a row is said not to be there");
+}
+
+/// What is lost while the view is made anew under way keeps its octets, as what was lost before the start does.
+#[test]
+fn what_is_lost_while_working_stays_in_its_segment() {
+    let dir = folder();
+    let engine = open(dir.path());
+    let key = |n: u32| [&[0x80], &n.to_be_bytes()[..]].concat();
+    let ids: Vec<_> = (0..1000).map(|n| put_body(&engine, &key(n), &noise(n.into(), 100)).unwrap()).collect();
+    engine.compact(true).unwrap();
+    // The rows of bodies come first in both.
+    let run = engine.shared.view.state().runs[0].path().to_path_buf();
+    flip(&journal_files(dir.path(), "snapshot")[0], 5000);
+    flip(&run, 5000);
+    assert!(!engine.check().unwrap().is_empty());
+    maintain::tend(&engine.shared);
+    let lost: Vec<_> = (0u64..).zip(&ids).filter(|(_, id)| engine.body_len(**id).is_err()).collect();
+    assert!((1..1000).contains(&lost.len()), "{} lost", lost.len());
+    engine.compact(true).unwrap();
+    for (n, _) in lost {
+        assert!(contains(&dir.path().join("journal"), &noise(n, 100)), "octets of body {n}");
+    }
+}
+
+/// Failing to reach a file of the journal says nothing about the view, and hinders nothing but the file's own removal.
+#[test]
+fn an_old_segment_out_of_reach_hinders_nothing_else() {
+    let dir = folder();
+    let stored = filled(dir.path());
+    let engine = open(dir.path());
+    engine.compact(true).unwrap();
+    let (old, aside) = (journal_files(dir.path(), "log").remove(0), dir.path().join("aside"));
+    for round in 0..4u8 {
+        put(&engine, &[0x90, round], b"row").unwrap();
+        let _upkeep = engine.shared.upkeep();
+        maintain::flush_all(&engine.shared).unwrap();
+    }
+    for n in 0..40u64 {
+        put(&engine, &[0x91, n as u8], &noise(n, 4000)).unwrap();
+    }
+    engine.shared.view.freeze();
+    fs::rename(&old, &aside).unwrap();
+    std::os::unix::fs::symlink(dir.path().join("nowhere"), &old).unwrap();
+    assert!(!maintain::tend(&engine.shared), "it is to be tried again");
+    assert!(!engine.shared.tending.view_is_damaged.load(std::sync::atomic::Ordering::Relaxed));
+    assert!(engine.shared.view.state().runs.len() < 4, "runs are merged all the same");
+    fs::rename(&aside, &old).unwrap();
+    sound(&engine);
+    assert_eq!(read_body(&engine, stored[0].1).unwrap(), stored[0].2);
+}

@@ -68,13 +68,13 @@ fn answers_when_the_view_cannot_be_written() {
     let taken = dir.path().join("view").join("0000000000.run");
     fs::create_dir(&taken).unwrap();
     let upkeep = engine.shared.upkeep();
-    assert!(super::super::maintain::flush_all(&engine.shared).is_err());
+    assert!(maintain::flush_all(&engine.shared).is_err());
     drop(upkeep);
     assert_eq!(engine.get(b"a").unwrap().as_deref(), Some(&b"1"[..]));
     put(&engine, b"b", b"2").unwrap();
     fs::remove_dir(&taken).unwrap();
     let upkeep = engine.shared.upkeep();
-    super::super::maintain::flush_all(&engine.shared).unwrap();
+    maintain::flush_all(&engine.shared).unwrap();
     drop(upkeep);
     engine.close();
     assert_eq!(rows(&*open(dir.path())).len(), 2);

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Local, Options, disk::Disk, segment};
+use super::{Local, Options, disk::Disk, maintain, segment};
 use crate::{
     Store,
     check::Finding,
@@ -124,6 +124,16 @@ fn journal_files(dir: &Path, ending: &str) -> Vec<PathBuf> {
         .collect();
     paths.sort();
     paths
+}
+
+fn contains(dir: &Path, needle: &[u8]) -> bool {
+    fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).any(|path| {
+        if path.is_dir() {
+            contains(&path, needle)
+        } else {
+            fs::read(&path).unwrap().windows(needle.len()).any(|window| window == needle)
+        }
+    })
 }
 
 /// Octets that a folder takes on the disk.

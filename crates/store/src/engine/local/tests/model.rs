@@ -120,7 +120,7 @@ fn run(steps: &[Step]) {
             Step::PutNew(k) => model.put_new(&engine, k),
             Step::Flush => {
                 let _upkeep = engine.shared.upkeep();
-                super::super::maintain::flush_all(&engine.shared).unwrap();
+                maintain::flush_all(&engine.shared).unwrap();
             }
             Step::Compact(thorough) => engine.compact(thorough).unwrap(),
             Step::Restart => {

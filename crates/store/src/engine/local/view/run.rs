@@ -177,7 +177,7 @@ impl Extent {
 
 impl Run {
     pub(in crate::engine::local) fn open(path: &Path) -> Result<Run> {
-        let io = |e| Error::io(path.display().to_string(), e);
+        let io = |e| Error::reading(path.display().to_string(), e);
         let file = File::open(path).map_err(io)?;
         let size = file.metadata().map_err(io)?.len();
         let damaged = || Error::new(ErrorKind::Damaged, format!("{}: no whole trailer", path.display()));
@@ -238,7 +238,7 @@ impl Run {
     fn octets(&self, extent: Extent) -> Result<Bytes> {
         files::read_at(&self.file, extent.offset, extent.len as u64)
             .map(Bytes::from)
-            .map_err(|e| Error::io(format!("{} at {}", self.path.display(), extent.offset), e))
+            .map_err(|e| Error::reading(format!("{} at {}", self.path.display(), extent.offset), e))
     }
 
     fn block(&self, extent: Extent) -> Result<Block> {
