@@ -9,11 +9,29 @@ use super::{
 };
 use crate::error::{Error, ErrorKind, Result};
 
-/// Copies the store to the new directory `to`.
+/// Copies the store to the new directory `to`, which has its name once the copy is whole: a part of one would pass for
+/// a store with less mail in it.
 pub(super) fn backup(shared: &Shared, to: &Path) -> Result<()> {
-    if fs::exists(to).map_err(|e| Error::io(to.display().to_string(), e))? {
-        return Err(Error::new(ErrorKind::Failed, format!("{} exists already", to.display())));
+    let partial = to.with_added_extension("partial");
+    for (path, what) in
+        [(to, "exists already"), (&partial, "is left of a backup that was cut off: remove it")]
+    {
+        if fs::exists(path).map_err(|e| Error::io(path.display().to_string(), e))? {
+            return Err(Error::new(ErrorKind::Failed, format!("{} {what}", path.display())));
+        }
     }
+    let copied = copy_to(shared, &partial)
+        .and_then(|()| fs::rename(&partial, to).map_err(|e| Error::io(to.display().to_string(), e)));
+    if let Err(error) = copied {
+        // It may be that nothing was made; what cannot be removed is found by the next backup.
+        let _ = fs::remove_dir_all(&partial);
+        return Err(error);
+    }
+    let above = to.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    files::sync_dir(above)
+}
+
+fn copy_to(shared: &Shared, to: &Path) -> Result<()> {
     let _kept = shared.tending.keep.read().unwrap_or_else(PoisonError::into_inner);
     let end = shared.position();
     let journal = to.join(segment::FOLDER);
@@ -36,8 +54,7 @@ pub(super) fn backup(shared: &Shared, to: &Path) -> Result<()> {
             copied => copied?,
         }
     }
-    let above = to.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    [journal.as_path(), &large, to, above].into_iter().try_for_each(files::sync_dir)
+    [journal.as_path(), &large, to].into_iter().try_for_each(files::sync_dir)
 }
 
 fn copy(from: &Path, folder: &Path, len: u64) -> Result<()> {
