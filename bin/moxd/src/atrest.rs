@@ -15,6 +15,8 @@ use store::{AccountId, Facts, Flags, Mailbox, Message, MessageId, NewMessage, Ro
 const MAX_IMPORT: u64 = 1 << 30;
 /// Imported messages that wait for the disk together.
 const IMPORT_PENDING: usize = 256;
+/// Octets of a list that go to the console together.
+const PIECE: usize = 1 << 16;
 /// Octets of a message's header that are looked at on import.
 const IMPORT_HEADER: usize = 1 << 20;
 
@@ -136,33 +138,56 @@ fn message_list(
     console: &mut dyn Console,
 ) -> Result<()> {
     let id = account(store, name)?;
-    let mut rows = Vec::new();
-    for mailbox in chosen(store, id, mailbox)? {
-        each_message(store, id, &mailbox, |message| {
-            rows.push((message.id, message_json(&mailbox, &message)));
+    let mailboxes = chosen(store, id, mailbox)?;
+    // Nothing but ids is held of all messages at once: the server must not grow with the mail of an account.
+    let mut ids = Vec::new();
+    for (at, mailbox) in mailboxes.iter().enumerate() {
+        each_message(store, id, mailbox, |message| {
+            ids.push((message.id, at));
             Ok(())
         })?;
     }
-    rows.sort_by_key(|(id, _)| *id);
-    if json {
-        return print_json(console, &Value::Array(rows.into_iter().map(|(_, row)| row).collect()));
-    }
-    let mut text =
+    ids.sort_unstable();
+    let heading =
         format!("{:>6} {:<12} {:<20} {:>9} {:<30} SUBJECT\n", "ID", "MAILBOX", "RECEIVED", "OCTETS", "FROM");
-    for (_, row) in &rows {
-        let word = |key: &str| row.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let number = |key: &str| row.get(key).and_then(Value::as_u64).unwrap_or_default();
-        text.push_str(&format!(
-            "{:>6} {:<12} {:<20} {:>9} {:<30} {}\n",
-            number("id"),
-            printable(&word("mailbox")),
-            word("received"),
-            number("size"),
-            printable(&word("from")),
-            printable(&word("subject")),
-        ));
+    let mut text = if json { "[".to_owned() } else { heading };
+    let mut between = "\n  ";
+    for (message, at) in ids {
+        // One that was removed meanwhile is left out.
+        let (Some(mailbox), Some(message)) = (mailboxes.get(at), store.message(id, message)?) else {
+            continue;
+        };
+        let row = message_json(mailbox, &message);
+        if json {
+            text.push_str(std::mem::replace(&mut between, ",\n  "));
+            text.push_str(&format!("{row:#}").replace('\n', "\n  "));
+        } else {
+            text.push_str(&line(&row));
+        }
+        if text.len() >= PIECE {
+            console.write(text.as_bytes())?;
+            text.clear();
+        }
+    }
+    if json {
+        text.push_str(if between.starts_with(',') { "\n]\n" } else { "]\n" });
     }
     console.write(text.as_bytes())
+}
+
+/// The line of a message in a list for people.
+fn line(row: &Value) -> String {
+    let word = |key: &str| row.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let number = |key: &str| row.get(key).and_then(Value::as_u64).unwrap_or_default();
+    format!(
+        "{:>6} {:<12} {:<20} {:>9} {:<30} {}\n",
+        number("id"),
+        printable(&word("mailbox")),
+        word("received"),
+        number("size"),
+        printable(&word("from")),
+        printable(&word("subject")),
+    )
 }
 
 /// A stranger's text for a terminal: no control characters.
@@ -308,4 +333,77 @@ fn imported(incoming: &Incoming, header: &[u8], is_sent: bool, now: SystemTime) 
     message.facts.flags =
         incoming.flags.iter().filter_map(flag).fold(Flags::default(), |all, flag| all | flag);
     message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What was written, piece by piece.
+    struct Pieces(Vec<Vec<u8>>);
+
+    impl Console for Pieces {
+        fn write(&mut self, bytes: &[u8]) -> Result<()> {
+            self.0.push(bytes.to_vec());
+            Ok(())
+        }
+
+        fn progress(&mut self, _: u64, _: u64) -> Result<()> {
+            Ok(())
+        }
+
+        fn file(&mut self, _: &str) -> Result<()> {
+            Ok(())
+        }
+
+        fn write_file(&mut self, _: &[u8]) -> Result<()> {
+            Ok(())
+        }
+
+        fn next(&mut self) -> Result<Option<Incoming>> {
+            Ok(None)
+        }
+
+        fn read(&mut self, _: &mut [u8]) -> Result<usize> {
+            Ok(0)
+        }
+    }
+
+    /// A list of this many messages, in pieces.
+    fn listed(count: usize, json: bool) -> Vec<Vec<u8>> {
+        let store = Store::memory();
+        let account = store.open_account("mox", store::INITIAL_MAILBOXES, UNIX_EPOCH).wait().unwrap();
+        for number in 0..count {
+            let mailbox = ["Junk", "Inbox"][number % 2];
+            let mut transaction = store.transaction(UNIX_EPOCH);
+            let message = NewMessage::new(Facts::new(UNIX_EPOCH));
+            transaction.deliver(account, mailbox, message, &store.body_writer().finish());
+            store.commit(transaction).wait().unwrap();
+        }
+        let mut pieces = Pieces(Vec::new());
+        message_list(&store, "mox", None, json, &mut pieces).unwrap();
+        pieces.0
+    }
+
+    #[test]
+    fn long_lists_go_out_in_pieces_and_in_order() {
+        for json in [false, true] {
+            let pieces = listed(1500, json);
+            assert!(pieces.len() > 1 && pieces.iter().all(|piece| piece.len() < 2 * PIECE));
+            let text = String::from_utf8(pieces.concat()).unwrap();
+            let ids: Vec<u64> = if json {
+                let rows: Vec<Value> = serde_json::from_str(&text).unwrap();
+                assert_eq!(text, format!("{:#}\n", Value::Array(rows.clone())));
+                rows.iter().map(|row| row["id"].as_u64().unwrap()).collect()
+            } else {
+                text.lines()
+                    .skip(1)
+                    .map(|line| line.split_whitespace().next().unwrap().parse().unwrap())
+                    .collect()
+            };
+            assert_eq!(ids.len(), 1500);
+            assert!(ids.is_sorted(), "oldest first, whatever the mailbox");
+        }
+        assert_eq!(listed(0, true).concat(), b"[]\n");
+    }
 }

@@ -80,7 +80,7 @@ pub(crate) enum Verb {
         format: MailFormat,
         /// Name of the account
         account: String,
-        /// Folder for maildir (one Maildir per mailbox below it); file or, with several mailboxes, folder for mbox
+        /// Folder for maildir (one Maildir per mailbox below it); for mbox a file to make, `-` for standard output
         path: PathBuf,
     },
     /// Read mail from a Maildir or an mbox file into a mailbox
@@ -92,7 +92,7 @@ pub(crate) enum Verb {
         account: String,
         /// Mailbox, made if it is not there
         mailbox: String,
-        /// The Maildir or the mbox file
+        /// The Maildir, or the mbox file, `-` for standard input
         path: PathBuf,
     },
     /// Walk a data directory and report every inconsistency
@@ -104,7 +104,7 @@ pub(crate) enum Verb {
     },
     /// Make a consistent copy of the data directory, also while the server runs
     Backup {
-        /// Folder to make; must not exist or be empty
+        /// Folder to make; must not exist
         dir: PathBuf,
     },
     /// SPF (RFC 7208)

@@ -44,9 +44,14 @@ fn carry_out_in(data: &Path, user: Option<&str>, request: &Request, console: &mu
     keeper::ask(data, user, request, console)
 }
 
+/// Where the data is, and whose. What is wrong with domains.toml does not keep anybody from mail at rest.
+fn server(cli: &Cli) -> Result<Server> {
+    wiring::load_server(&wiring::config_path(cli.config.as_deref())?)
+}
+
 /// Asks and prints the answer.
 pub(crate) fn ask(cli: &Cli, request: Request) -> Result<()> {
-    carry_out(&config(cli)?.server, &request, &mut no_files())
+    carry_out(&server(cli)?, &request, &mut no_files())
 }
 
 /// Asks about an account; the request says whether the configuration has it.
@@ -64,7 +69,7 @@ fn no_files() -> Local<NoSource> {
 pub(crate) fn verify(data: &Path, json: bool) -> Result<()> {
     let is_there = |part: &&str| data.join(part).exists();
     ensure!(
-        !data.is_dir() || PARTS.iter().any(is_there),
+        !data.exists() || PARTS.iter().any(is_there),
         "{} is not a data directory: there is no {} in it",
         data.display(),
         PARTS.join(", no ")
@@ -75,7 +80,7 @@ pub(crate) fn verify(data: &Path, json: bool) -> Result<()> {
 /// Makes a copy of the data directory. The path is made absolute here: the server may run elsewhere.
 pub(crate) fn backup(cli: &Cli, dir: &Path) -> Result<()> {
     let dir = std::path::absolute(dir)?;
-    let server = config(cli)?.server;
+    let server = server(cli)?;
     let data = std::path::absolute(&server.data_dir)?;
     ensure!(!dir.starts_with(&data), "{} is in the data directory: name a folder elsewhere", dir.display());
     carry_out(&server, &Request::Backup { dir }, &mut no_files())
@@ -85,13 +90,17 @@ pub(crate) fn backup(cli: &Cli, dir: &Path) -> Result<()> {
 pub(crate) fn export(cli: &Cli, format: MailFormat, account: &str, path: &Path) -> Result<()> {
     let (folder, name) = match format {
         MailFormat::Maildir => (path, String::new()),
+        MailFormat::Mbox if path == Path::new("-") => {
+            let request = Request::Export { format, account: account.to_owned(), name: "-".to_owned() };
+            return carry_out(&server(cli)?, &request, &mut Local::printing(NoSource));
+        }
         MailFormat::Mbox => {
             let name = path.file_name().with_context(|| format!("{} names no file", path.display()))?;
             (path.parent().unwrap_or_else(|| Path::new(".")), name.to_string_lossy().into_owned())
         }
     };
     let request = Request::Export { format, account: account.to_owned(), name };
-    carry_out(&config(cli)?.server, &request, &mut Local::new(folder, NoSource))
+    carry_out(&server(cli)?, &request, &mut Local::new(folder, NoSource))
 }
 
 /// Reads mail into a mailbox.

@@ -44,6 +44,15 @@ pub(crate) trait Source {
     fn position(&self) -> u64;
 }
 
+/// Writes to standard output. A reader that has gone, as `head` goes, has seen what it wanted: that is no failure.
+pub(crate) fn print(bytes: &[u8]) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("write to standard output"),
+    }
+}
+
 /// For verbs that import nothing.
 pub(crate) struct NoSource;
 
@@ -63,8 +72,9 @@ impl Source for NoSource {
 
 /// This process's own standard output, terminal, and files.
 pub(crate) struct Local<S> {
-    folder: PathBuf,
-    file: Option<File>,
+    /// None where what is written to files goes to standard output.
+    folder: Option<PathBuf>,
+    file: Option<(PathBuf, File)>,
     source: S,
     /// What the source's position will be at its end.
     total: u64,
@@ -74,7 +84,12 @@ pub(crate) struct Local<S> {
 impl<S: Source> Local<S> {
     /// Files are written below `folder`; messages to import come from `source`.
     pub(crate) fn new(folder: &Path, source: S) -> Self {
-        Self { folder: folder.to_owned(), file: None, source, total: 0, bar: Bar::new() }
+        Self { folder: Some(folder.to_owned()), file: None, source, total: 0, bar: Bar::new() }
+    }
+
+    /// What is written to a file goes to standard output.
+    pub(crate) fn printing(source: S) -> Self {
+        Self { folder: None, file: None, source, total: 0, bar: Bar::new() }
     }
 
     /// The same, showing how far the source is on its way to `total`.
@@ -85,7 +100,7 @@ impl<S: Source> Local<S> {
 
 impl<S: Source> Console for Local<S> {
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        std::io::stdout().lock().write_all(bytes).context("write to standard output")
+        print(bytes)
     }
 
     fn progress(&mut self, done: u64, total: u64) -> Result<()> {
@@ -94,13 +109,11 @@ impl<S: Source> Console for Local<S> {
     }
 
     fn file(&mut self, name: &str) -> Result<()> {
-        if let Some(file) = self.file.take() {
-            file.sync_all().context("sync the written file")?;
+        if let Some((path, file)) = self.file.take() {
+            file.sync_all().with_context(|| format!("sync {}", path.display()))?;
         }
-        if name.is_empty() {
-            return Ok(());
-        }
-        let path = below(&self.folder, name)?;
+        let Some(folder) = self.folder.as_ref().filter(|_| !name.is_empty()) else { return Ok(()) };
+        let path = below(folder, name)?;
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).with_context(|| format!("make {}", parent.display()))?;
         }
@@ -108,12 +121,16 @@ impl<S: Source> Console for Local<S> {
             return std::fs::create_dir_all(&path).with_context(|| format!("make {}", path.display()));
         }
         let file = File::create_new(&path).with_context(|| format!("make {}", path.display()))?;
-        self.file = Some(file);
+        self.file = Some((path, file));
         Ok(())
     }
 
     fn write_file(&mut self, bytes: &[u8]) -> Result<()> {
-        self.file.as_mut().context("no file was begun")?.write_all(bytes).context("write the file")
+        match &mut self.file {
+            Some((path, file)) => file.write_all(bytes).with_context(|| format!("write {}", path.display())),
+            None if self.folder.is_none() => print(bytes),
+            None => anyhow::bail!("no file was begun"),
+        }
     }
 
     fn next(&mut self) -> Result<Option<Incoming>> {

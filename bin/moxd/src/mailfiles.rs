@@ -113,7 +113,7 @@ const PIECE: u64 = 64 * 1024;
 impl Mbox<BufReader<File>> {
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).with_context(|| format!("open {}", path.display()))?;
-        Self::new(BufReader::with_capacity(1 << 16, file))
+        Self::new(BufReader::with_capacity(1 << 16, file)).with_context(|| format!("read {}", path.display()))
     }
 }
 

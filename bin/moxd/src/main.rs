@@ -48,13 +48,20 @@ fn main() -> ExitCode {
 
 /// What is wrong with the arguments, in one line. Who asked for help gets it here and now.
 fn misread(error: clap::Error) -> anyhow::Error {
-    use clap::error::ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion};
-    if matches!(error.kind(), DisplayHelp | DisplayHelpOnMissingArgumentOrSubcommand | DisplayVersion) {
-        error.exit();
+    use clap::error::ErrorKind::{
+        DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion, MissingSubcommand,
+    };
+    match error.kind() {
+        DisplayHelp | DisplayHelpOnMissingArgumentOrSubcommand | DisplayVersion => error.exit(),
+        // The library's own words list the hidden verbs too.
+        MissingSubcommand => Wrong("there is no verb; `moxd help` lists them".to_owned()).into(),
+        _ => {
+            let text = error.to_string();
+            let parts = text.trim_start_matches("error: ").split("\n\n");
+            let parts = parts.map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
+            Wrong(parts.collect::<Vec<_>>().join("; ")).into()
+        }
     }
-    let text = error.to_string();
-    let words: Vec<&str> = text.trim_start_matches("error: ").split_whitespace().collect();
-    Wrong(words.join(" ")).into()
 }
 
 fn run(cli: Cli) -> Result<()> {
@@ -108,11 +115,12 @@ fn run(cli: Cli) -> Result<()> {
         Verb::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "moxd", &mut script);
-            Ok(std::io::stdout().write_all(&script)?)
+            console::print(&script)
         }
         Verb::Manpages { dir } => {
-            std::fs::create_dir_all(dir)?;
-            Ok(clap_mangen::generate_to(Cli::command(), dir)?)
+            let about = || format!("write the man pages to {}", dir.display());
+            std::fs::create_dir_all(dir).with_context(about)?;
+            clap_mangen::generate_to(Cli::command(), dir).with_context(about)
         }
     }
 }
@@ -134,7 +142,6 @@ fn message_verb(cli: &Cli, verb: MessageVerb) -> Result<()> {
 }
 
 fn config_verb(cli: &Cli, verb: &ConfigVerb) -> Result<()> {
-    let mut out = std::io::stdout().lock();
     match verb {
         ConfigVerb::Test => {
             let path = wiring::config_path(cli.config.as_deref())?;
@@ -144,10 +151,11 @@ fn config_verb(cli: &Cli, verb: &ConfigVerb) -> Result<()> {
             for error in wiring::unreadable(&config) {
                 writeln!(std::io::stderr(), "moxd: warning: {error:#}")?;
             }
-            writeln!(out, "{} is valid", path.display())?;
+            console::print(format!("{} is valid\n", path.display()).as_bytes())
         }
-        ConfigVerb::Example | ConfigVerb::DescribeStatic => write!(out, "{}", config::example_server())?,
-        ConfigVerb::DescribeDomains => write!(out, "{}", config::example_domains())?,
+        ConfigVerb::Example | ConfigVerb::DescribeStatic => {
+            console::print(config::example_server().as_bytes())
+        }
+        ConfigVerb::DescribeDomains => console::print(config::example_domains().as_bytes()),
     }
-    Ok(())
 }

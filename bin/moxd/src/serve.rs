@@ -147,8 +147,16 @@ async fn run(path: &Path, config: Config, mode: Mode, logging: Logging) -> Resul
     system::notify(sd_notify::NotifyState::Stopping);
     tracing::info!("stopping");
     stop.stop();
-    while let Some(ended) = listeners.join_next().await {
-        ended??;
+    let end = async {
+        while let Some(ended) = listeners.join_next().await {
+            ended??;
+        }
+        anyhow::Ok(())
+    };
+    // Who asks something meanwhile is not left waiting.
+    tokio::select! {
+        ended = end => ended?,
+        never = &mut controlled => match never {},
     }
     ctl::unbind(&control.server.data_dir);
     tokio::task::spawn_blocking(move || store.close()).await?;

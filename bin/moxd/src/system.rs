@@ -30,7 +30,7 @@ impl Sockets {
         let given = self.0.iter().position(|socket| socket.local_addr().is_ok_and(|local| local == address));
         let listener = match given {
             Some(at) => self.0.swap_remove(at),
-            None => bind(address).with_context(|| format!("listen on {address}"))?,
+            None => bind(address).map_err(|error| unheard(address, &error))?,
         };
         listener.set_nonblocking(true)?;
         Ok(listener)
@@ -40,6 +40,22 @@ impl Sockets {
     pub(crate) fn left_over(&self) -> Vec<SocketAddr> {
         self.0.iter().filter_map(|socket| socket.local_addr().ok()).collect()
     }
+}
+
+/// Why nobody can listen there, and what to do.
+fn unheard(address: SocketAddr, error: &std::io::Error) -> anyhow::Error {
+    use std::io::ErrorKind::{AddrInUse, AddrNotAvailable, PermissionDenied};
+    let mend = match error.kind() {
+        AddrInUse => {
+            "; stop the program that listens there, or choose another port (localserve: --port-offset)"
+        }
+        AddrNotAvailable => "; this host has no such address: choose one that it has",
+        PermissionDenied => {
+            "; ports below 1024 are root's: start as root, with `user` in moxd.toml to go on as"
+        }
+        _ => "",
+    };
+    anyhow::anyhow!("listen on {address}: {error}{mend}")
 }
 
 fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {

@@ -56,6 +56,11 @@ pub(crate) fn load(path: &Path) -> Result<Config> {
     config::parse((&server, &origins.0), (&domains, &origins.1)).or_else(|problems| failed(&problems))
 }
 
+/// Reads moxd.toml alone.
+pub(crate) fn load_server(path: &Path) -> Result<Server> {
+    config::parse_server(&read(path)?, &path.to_string_lossy()).or_else(|problems| failed(&problems))
+}
+
 /// Reads domains.toml again, and checks it against what the server runs with.
 pub(crate) fn reload(path: &Path, server: &Server) -> Result<Domains> {
     let path = domains_path(path);

@@ -427,6 +427,7 @@ fn does_not_start_with_what_cannot_work() {
     let taken = TcpListener::bind(site.address(0)).unwrap();
     let why = site.verb(&["--log-level", "error", "serve"]).failed();
     assert!(why.starts_with(&format!("listen on {}: ", site.address(0))), "{why}");
+    assert!(why.contains("choose another port"), "{why}");
     drop(taken);
 
     fs::write(site.path("data"), "a file\n").unwrap();

@@ -295,8 +295,70 @@ fn mail_goes_out_as_mbox_and_comes_in_again() {
         let why = server.verb(&["export", "mbox", "mox", &text(&file)]).failed();
         assert!(why.starts_with(&format!("make {}", text(&file))), "{why}");
         let why = server.verb(&["import", "mbox", "mox", "Old", &text(&server.config("moxd.toml"))]).failed();
-        assert!(why.contains("is not an mbox file"), "{why}");
+        assert!(why.contains("is not an mbox file") && why.contains("moxd.toml"), "{why}");
+        assert_eq!(server.verb(&["export", "mbox", "mox", "-"]).done(), written);
     });
+}
+
+#[test]
+fn whoever_reads_may_stop_reading() {
+    let server = with(&[message("one", "1\r\n")]);
+    running_and_stopped(server, |server| {
+        let config = text(&server.config("moxd.toml"));
+        for verb in [
+            "message list mox",
+            "message list mox --json",
+            "message show mox 1",
+            "export mbox mox -",
+            "config describe-static",
+            "config test",
+            "completions bash",
+            "spf parse v=spf1",
+        ] {
+            let mut command = Command::new(MOXD);
+            command.args(["--config", &config]).args(verb.split(' '));
+            let (reader, writer) = std::io::pipe().unwrap();
+            drop(reader);
+            let ended =
+                command.stdout(writer).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
+            assert_eq!((ended.status.code(), ended.stderr.as_slice()), (Some(0), &b""[..]), "{verb}");
+        }
+        // That there is no room is something else.
+        let mut command = Command::new(MOXD);
+        command.args(["--config", &config, "message", "list", "mox"]);
+        let full = File::create("/dev/full").unwrap();
+        let ended = command.stdout(full).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
+        assert_eq!(ended.status.code(), Some(1));
+        assert!(ended.stderr.starts_with(b"moxd: write to standard output: "));
+    });
+}
+
+#[test]
+fn mistakes_in_domains_toml_keep_nobody_from_the_mail() {
+    let server = with(&[message("one", "1\r\n")]);
+    fs::write(server.config("domains.toml"), "mistake\n").unwrap();
+    let why = server.verb(&["ctl", "reload"]).failed();
+    assert!(why.contains("domains.toml:1"), "{why}");
+    server.verb(&["ctl", "status"]).text();
+    running_and_stopped(server, |server| {
+        assert!(server.show(1).ends_with(b"\r\n1\r\n"));
+        assert!(!server.verb(&["export", "mbox", "mox", "-"]).done().is_empty());
+    });
+}
+
+#[test]
+fn what_is_wrong_with_the_arguments_is_a_line() {
+    for (arguments, said) in [
+        (&["--config", "moxd.toml"][..], "there is no verb; `moxd help` lists them"),
+        (
+            &["message", "lits"],
+            "unrecognized subcommand 'lits'; tip: a similar subcommand exists: 'list'; Usage: ",
+        ),
+        (&["message", "list"], "the following required arguments were not provided: <ACCOUNT>; Usage: "),
+    ] {
+        let why = moxd(arguments).wrong_arguments();
+        assert!(why.starts_with(said), "{why}");
+    }
 }
 
 fn ids(server: &Server, mailbox: &str) -> Vec<String> {
@@ -466,6 +528,16 @@ fn a_backup_is_made_while_the_server_runs() {
     assert!(why.contains(&data), "{why}");
     let why = server.verb(&["backup", &text(&server.data().join("backup"))]).failed();
     assert!(why.contains("is in the data directory"), "{why}");
+
+    // Half a backup would pass for a store with less mail: what did not come to its end has no name of its own.
+    let cut = text(&server.scratch("cut"));
+    fs::create_dir(server.data().join("bodies/unreadable")).unwrap();
+    server.verb(&["backup", &cut]).failed();
+    assert!(!Path::new(&cut).exists() && !Path::new(&format!("{cut}.partial")).exists());
+    fs::remove_dir(server.data().join("bodies/unreadable")).unwrap();
+    fs::create_dir(format!("{cut}.partial")).unwrap();
+    let why = server.verb(&["backup", &cut]).failed();
+    assert!(why.contains("cut.partial is left of a backup that was cut off"), "{why}");
     running_and_stopped(server, |server| {
         let again = fs::read_dir(server.scratch("")).unwrap().count();
         let data = text(&server.scratch(&format!("again-{again}")));
@@ -545,6 +617,9 @@ fn verbs_without_a_data_directory_say_so() {
     fs::remove_dir_all(server.data()).unwrap();
     let why = server.verb(&["message", "list", "mox"]).failed();
     assert_eq!(why, format!("there is no data directory {}", text(&server.data())));
+    let file = text(&server.config("moxd.toml"));
+    let why = moxd(["verifydata", &file]).failed();
+    assert!(why.starts_with(&format!("{file} is not a data directory: ")), "{why}");
 }
 
 #[test]
@@ -563,6 +638,7 @@ fn completions_and_man_pages_are_made() {
         let page = fs::read_to_string(pages.join(page)).unwrap();
         assert!(page.contains(".SH SYNOPSIS"), "{page}");
     }
+    assert!(!pages.join("moxd-keep.1").exists(), "nobody runs it by hand");
     let version = moxd(["--version"]).text();
     assert_eq!(version, format!("moxd {}\n", env!("CARGO_PKG_VERSION")));
     assert!(moxd(["help"]).text().contains("localserve"));

@@ -3,6 +3,7 @@
 use super::args::{DkimSign, DkimVerb, KeyAlgorithm};
 use super::{Report, argument, domain, input, message, print, print_json, with_dns};
 use crate::cli::Wrong;
+use crate::console;
 use crate::localserve::pem;
 use crate::wiring;
 use anyhow::{Context, Result};
@@ -114,10 +115,8 @@ fn sign(arguments: &DkimSign) -> Result<()> {
     body.update(rest);
     let signature =
         dkim::sign(header, &body.finish(), &key, &signing, unix()).map_err(words).context("sign")?;
-    let mut out = std::io::stdout().lock();
-    out.write_all(signature.header_field().as_bytes())?;
-    out.write_all(&text)?;
-    Ok(())
+    print(&signature.header_field())?;
+    console::print(&text)
 }
 
 /// `localpart@domain`, or `@domain`.

@@ -8,6 +8,7 @@ pub(crate) mod spf;
 pub(crate) mod verify;
 
 use crate::cli::{Dns, Wrong};
+use crate::console;
 use crate::mailfiles::ToCrlf;
 use anyhow::{Context, Result};
 use dns::Domain;
@@ -17,7 +18,7 @@ use smtp_parser::Mailbox;
 use std::fmt::Display;
 use std::fs::File;
 use std::future::Future;
-use std::io::{BufReader, IsTerminal, Read, Write};
+use std::io::{BufReader, IsTerminal, Read};
 use std::path::Path;
 use std::str::FromStr;
 
@@ -77,7 +78,7 @@ fn message(path: &Path) -> Result<Vec<u8>> {
 
 /// Writes to standard output.
 fn print(text: &str) -> Result<()> {
-    std::io::stdout().lock().write_all(text.as_bytes()).context("write to standard output")
+    console::print(text.as_bytes())
 }
 
 /// Prints a JSON document.
