@@ -14,13 +14,13 @@ use std::time::Duration;
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     /// Kills
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     pub rounds: u64,
     /// Parallel senders
-    #[arg(long, default_value_t = 8)]
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..))]
     pub senders: u64,
     /// Smallest message in octets
-    #[arg(long, default_value_t = 1024)]
+    #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..))]
     pub min_size: u64,
     /// Largest message in octets
     #[arg(long, default_value_t = 2 * 1024 * 1024)]
@@ -29,7 +29,7 @@ pub struct Options {
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Verify all mail after so many kills, and begin a new store after ten times as many
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..))]
     pub verify_every: u64,
 }
 
@@ -181,6 +181,8 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
 /// # Errors
 /// The promise is broken, or the trial could not be done.
 pub fn run(moxd: &Path, scratch: &Path, options: &Options, mut say: impl FnMut(&str)) -> Result<Summary> {
+    let (min, max) = (options.min_size, options.max_size);
+    ensure!(min <= max, "--min-size {min} is more than --max-size {max}");
     say(&format!("seed {}", options.seed));
     let mut dice = Dice::new(options.seed);
     let mut summary = Summary::default();
@@ -207,4 +209,27 @@ pub fn run(moxd: &Path, scratch: &Path, options: &Options, mut say: impl FnMut(&
         }
     }
     Ok(summary)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    #[test]
+    fn trials_of_nothing_are_refused() {
+        for argument in ["--rounds", "--senders", "--min-size", "--verify-every"] {
+            assert!(Line::try_parse_from(["crash", argument, "0"]).is_err(), "{argument}");
+        }
+        let line = Line::try_parse_from(["crash", "--min-size", "9", "--max-size", "8"]).unwrap();
+        let nowhere = Path::new("/nonexistent");
+        let why = run(nowhere, nowhere, &line.options, |_| {}).unwrap_err();
+        assert_eq!(why.to_string(), "--min-size 9 is more than --max-size 8");
+    }
 }

@@ -1,7 +1,7 @@
 //! `cargo xtask <task>`: what is done to moxd rather than by it.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
 use std::path::Path;
 use xtask::{crash, fixtures, r#gen, hostile, powercut, seed, tidy, trial, workspace};
@@ -89,6 +89,7 @@ fn trials(run: impl FnOnce(&Path, &Path) -> Result<()>) -> Result<()> {
     // Beside the build, which is on a real disk; a temporary folder often is not.
     let scratch = moxd.with_file_name(format!("trial-{}", std::process::id()));
     std::fs::create_dir_all(&scratch)?;
-    run(&moxd, &scratch)?;
+    run(&moxd, &scratch)
+        .with_context(|| format!("the trial failed; what it had is in {}", scratch.display()))?;
     Ok(std::fs::remove_dir_all(&scratch)?)
 }

@@ -15,17 +15,20 @@ use std::time::Duration;
 /// Size of the file system.
 const IMAGE_OCTETS: u64 = 1536 * 1024 * 1024;
 
+/// Smallest message in octets.
+const MIN_SIZE: u64 = 1024;
+
 /// What to do.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     /// Power cuts
-    #[arg(long, default_value_t = 25)]
+    #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u64).range(1..))]
     pub rounds: u64,
     /// Parallel senders
-    #[arg(long, default_value_t = 8)]
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..))]
     pub senders: u64,
     /// Largest message in octets
-    #[arg(long, default_value_t = 512 * 1024)]
+    #[arg(long, default_value_t = 512 * 1024, value_parser = clap::value_parser!(u64).range(MIN_SIZE..))]
     pub max_size: u64,
     /// Seed of the random numbers
     #[arg(long, default_value_t = 1)]
@@ -88,7 +91,7 @@ fn one_cut(moxd: &Path, scratch: &Path, options: &Options, wait: Duration) -> Re
     let load = crash::Options {
         rounds: 1,
         senders: options.senders,
-        min_size: 1024,
+        min_size: MIN_SIZE,
         max_size: options.max_size,
         seed: options.seed,
         verify_every: 1,
