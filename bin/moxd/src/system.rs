@@ -79,13 +79,18 @@ pub(crate) fn raise_open_files() {
     }
 }
 
-/// Becomes another user for good, who then owns the data directory.
-pub(crate) fn become_user(name: &str, data: &Path) -> Result<()> {
+/// The user of this name or number.
+pub(crate) fn user(name: &str) -> Result<User> {
     let user = match name.parse() {
         Ok(number) => User::from_uid(Uid::from_raw(number))?,
         Err(_) => User::from_name(name)?,
     };
-    let user = user.with_context(|| format!("there is no user {name:?}"))?;
+    user.with_context(|| format!("there is no user {name:?}"))
+}
+
+/// Becomes another user for good, who then owns the data directory.
+pub(crate) fn become_user(name: &str, data: &Path) -> Result<()> {
+    let user = user(name)?;
     if geteuid() == user.uid {
         return Ok(());
     }

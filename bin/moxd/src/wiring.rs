@@ -144,13 +144,14 @@ fn ruleset(from: &config::Ruleset) -> Result<Ruleset> {
     })
 }
 
-/// Why files that the configuration names cannot be used.
+/// Why files and the user that the configuration names cannot be used.
 pub(crate) fn unreadable(config: &Config) -> Vec<anyhow::Error> {
     let certificates = config.server.listeners.iter().map(|listener| crate::tls::check(&listener.tls));
     let signers = config.domains.domains.iter().flat_map(|(domain, rules)| {
         rules.dkim.selectors.keys().map(|name| signer(domain, name, rules).map(drop))
     });
-    certificates.chain(signers).filter_map(Result::err).collect()
+    let user = config.server.user.iter().map(|user| crate::system::user(user).map(drop));
+    certificates.chain(signers).chain(user).filter_map(Result::err).collect()
 }
 
 /// A selector of a domain, with its key.

@@ -117,7 +117,7 @@ fn spf_check_takes_the_helo_name_where_there_is_no_sender() {
     let why = ask(&names, &["spf", "check", "--helo", "a.test"]).wrong_arguments();
     assert!(why.contains("--ip <IP>"), "{why}");
     let why = ask(&names, &["spf", "check", "--ip", "192.0.2.1", "--mailfrom", "nobody"]).wrong_arguments();
-    assert!(why.starts_with("--mailfrom nobody: "), "{why}");
+    assert!(why.starts_with("--mailfrom nobody: not an address such as "), "{why}");
 }
 
 #[test]
@@ -310,14 +310,14 @@ fn dkim_verifies_what_it_signs() {
     for wrong in [
         ["--canonicalization", "relaxed/loose"],
         ["--headers", "to:subject: "],
+        // A header that must not go unsigned, and a name that is none of the signer's.
+        ["--headers", "to:subject"],
         ["--identity", "ann"],
+        ["--identity", "ann@elsewhere.test"],
         ["--expire", "soon"],
     ] {
         assert!(sign(&wrong).wrong_arguments().contains(wrong[0]), "{wrong:?}");
     }
-    // Parts of a name that are none of the signer's, and a header that must not go unsigned.
-    assert!(sign(&["--identity", "ann@elsewhere.test"]).status != Some(0));
-    assert!(sign(&["--headers", "to:subject"]).status != Some(0));
 }
 
 #[test]

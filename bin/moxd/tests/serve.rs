@@ -423,6 +423,10 @@ fn does_not_start_with_what_cannot_work() {
     let why = site.verb(&["--log-level", "error", "serve"]).failed();
     assert!(why.contains("mail.crt") && why.contains("mail.key"), "{why}");
     site.make_certificate();
+    site.write("moxd.toml", &site.moxd_toml("user = \"nobody-of-this-name\""));
+    let warning = site.verb(&["config", "test"]).complaint();
+    assert_eq!(warning, "warning: there is no user \"nobody-of-this-name\"");
+    site.write("moxd.toml", &site.moxd_toml(""));
 
     let taken = TcpListener::bind(site.address(0)).unwrap();
     let why = site.verb(&["--log-level", "error", "serve"]).failed();

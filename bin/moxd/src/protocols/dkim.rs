@@ -7,7 +7,9 @@ use crate::console;
 use crate::localserve::pem;
 use crate::wiring;
 use anyhow::{Context, Result};
-use dkim::{BodyHasher, Canonicalization, Evaluation, Identity, Policy, Signing, SigningKey, Verification};
+use dkim::{
+    BodyHasher, Canonicalization, ErrorKind, Evaluation, Identity, Policy, Signing, SigningKey, Verification,
+};
 use ring::rand::SystemRandom;
 use ring::signature::Ed25519KeyPair;
 use rsa::pkcs8::EncodePrivateKey;
@@ -92,7 +94,11 @@ fn key(path: &Path) -> Result<SigningKey> {
 }
 
 fn sign(arguments: &DkimSign) -> Result<()> {
-    let words = |error: dkim::Error| anyhow::anyhow!("{error}");
+    let words = |error: dkim::Error| match error.kind() {
+        ErrorKind::FromNotSigned => Wrong(format!("--headers: {error}")).into(),
+        ErrorKind::IdentityOutsideDomain => Wrong(format!("--identity: {error}")).into(),
+        _ => anyhow::anyhow!("sign: {error}"),
+    };
     let key = key(&arguments.key)?;
     let selector = argument("--selector", &arguments.selector)?;
     let mut signing = Signing::new(domain(&arguments.domain)?, selector);
@@ -113,8 +119,7 @@ fn sign(arguments: &DkimSign) -> Result<()> {
     let (header, rest) = text.split_at(end);
     let mut body = BodyHasher::new([signing.body]);
     body.update(rest);
-    let signature =
-        dkim::sign(header, &body.finish(), &key, &signing, unix()).map_err(words).context("sign")?;
+    let signature = dkim::sign(header, &body.finish(), &key, &signing, unix()).map_err(words)?;
     print(&signature.header_field())?;
     console::print(&text)
 }

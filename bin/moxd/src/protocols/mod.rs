@@ -50,7 +50,10 @@ fn domain(text: &str) -> Result<Domain> {
 
 /// The sender given as an argument: an address; none for the null path.
 fn sender(text: &str) -> Result<Option<Mailbox>> {
-    if matches!(text, "" | "<>") { Ok(None) } else { argument("--mailfrom", text).map(Some) }
+    let wrong = |_| {
+        Wrong(format!("--mailfrom {text}: not an address such as user@example.org; empty for the null path"))
+    };
+    if matches!(text, "" | "<>") { Ok(None) } else { Ok(Some(text.parse().map_err(wrong)?)) }
 }
 
 /// A file, or standard input where the path is `-`.

@@ -18,7 +18,7 @@ pub(crate) fn iprev(ip: IpAddr, lookup: &Lookup) -> Result<()> {
     report.line("reason", evaluation.reason.as_ref().map(ToString::to_string));
     report.line("name", evaluation.name.as_ref().map(ToString::to_string));
     let names: Vec<String> = evaluation.names.iter().map(ToString::to_string).collect();
-    report.line("names", names.join(", "));
+    report.line("names", Some(names.join(", ")).filter(|names| !names.is_empty()));
     report.line("dnssec", evaluation.security.to_string());
     report.print()
 }
