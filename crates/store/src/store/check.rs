@@ -5,6 +5,8 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
+use bytes::Bytes;
+
 use super::{
     MAX_PAGE, Store,
     plan::each_index,
@@ -14,7 +16,7 @@ use crate::{
     account::{AccountId, AccountRow},
     check::{Finding, FindingKind},
     engine::{BodyId, Direction, KeyRange},
-    error::Result,
+    error::{Error, ErrorKind, Result},
     mailbox::{Counts, Mailbox},
     message::{self, Message, MessageId, Row, Uid},
     tables::{self, Key},
@@ -26,39 +28,41 @@ struct Account<'a> {
     id: AccountId,
     name: String,
     row: AccountRow,
+    /// The row as it was read.
+    raw: Bytes,
     size: u64,
     ids: HashSet<MessageId>,
     /// Sum of the fingerprints of all rows by which the messages are found.
     expected: u64,
-    bodies: &'a mut HashMap<BodyId, Option<String>>,
-    findings: &'a mut Vec<Finding>,
+    bodies: &'a mut Concerned,
+    findings: Vec<Finding>,
 }
+
+/// How often an account is read that changes meanwhile, before its changes have to wait (our own limit).
+const ATTEMPTS: usize = 3;
+
+/// The messages concerned by bodies that cannot be read.
+type Concerned = HashMap<BodyId, Option<String>>;
 
 impl Store {
     /// Reads everything and tells what is wrong: files, rows, and whether counts agree with what is counted.
     ///
-    /// Best done on a copy or a server at rest: what changes meanwhile may be reported though nothing is wrong.
+    /// What changes meanwhile is not reported: an account is read again then, and in the end its changes wait.
     ///
     /// # Errors
     /// When the checking itself cannot be done.
     pub fn check(&self) -> Result<Vec<Finding>> {
         let mut findings = self.engine().check()?;
         // Only of bodies that cannot be read it matters whose they are.
-        let mut bodies: HashMap<_, _> =
+        let mut bodies: Concerned =
             findings.iter().filter_map(Finding::body).map(|body| (body, None)).collect();
-        for (name, id) in self.accounts()? {
-            let key = Key::of(tables::ACCOUNTS, id).done();
-            let Some(row) = self.engine().get(&key)?.and_then(|raw| AccountRow::decode(&raw)) else {
-                findings.push(Finding::new(
-                    FindingKind::Record,
-                    format!("account {name}"),
-                    "no row, or no sense",
-                ));
-                continue;
-            };
-            let (bodies, findings) = (&mut bodies, &mut findings);
-            let (size, ids, expected) = (0, HashSet::new(), 0);
-            Account { store: self, id, name, row, size, ids, expected, bodies, findings }.check()?;
+        match self.accounts() {
+            Ok(accounts) => {
+                for (name, id) in accounts {
+                    findings.append(&mut self.check_account(&name, id, &mut bodies)?);
+                }
+            }
+            Err(e) => findings.push(unreadable("accounts", e)?),
         }
         for finding in &mut findings {
             if let Some(Some(message)) = finding.body().and_then(|body| bodies.get(&body)) {
@@ -66,6 +70,50 @@ impl Store {
             }
         }
         Ok(findings)
+    }
+
+    /// What is wrong with an account while it stands still.
+    fn check_account(&self, name: &str, id: AccountId, bodies: &mut Concerned) -> Result<Vec<Finding>> {
+        let mut waiting = None;
+        for attempt in 0.. {
+            if attempt == ATTEMPTS {
+                // Nothing new is planned from here on; what is under way ends soon.
+                waiting = Some(self.rows());
+            }
+            if let Some(findings) = self.check_once(name, id, bodies)? {
+                drop(waiting);
+                return Ok(findings);
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    /// As [`Store::check_account`]; `None` when it changed meanwhile, for then its row did.
+    fn check_once(&self, name: &str, id: AccountId, bodies: &mut Concerned) -> Result<Option<Vec<Finding>>> {
+        let place = format!("account {name}");
+        let key = Key::of(tables::ACCOUNTS, id).done();
+        let raw = match self.engine().get(&key) {
+            Ok(raw) => raw.unwrap_or_default(),
+            Err(e) => return Ok(Some(vec![unreadable(&place, e)?])),
+        };
+        let Some(row) = AccountRow::decode(&raw) else {
+            return Ok(Some(vec![Finding::new(FindingKind::Record, place, "no row, or no sense")]));
+        };
+        let (size, ids, expected, findings) = (0, HashSet::new(), 0, Vec::new());
+        let name = name.to_owned();
+        let mut account = Account { store: self, id, name, row, raw, size, ids, expected, bodies, findings };
+        if let Err(e) = account.check() {
+            account.findings.push(unreadable(&place, e)?);
+        }
+        Ok(if account.has_changed()? { None } else { Some(account.findings) })
+    }
+}
+
+/// What cannot be read for its damage is a finding as well; other errors end the check.
+fn unreadable(place: &str, e: Error) -> Result<Finding> {
+    match e.kind() {
+        ErrorKind::Damaged => Ok(Finding::new(FindingKind::Record, place, e.to_string())),
+        _ => Err(e),
     }
 }
 
@@ -75,7 +123,12 @@ impl Account<'_> {
         self.findings.push(Finding::new(kind, place, text));
     }
 
-    fn check(mut self) -> Result<()> {
+    fn has_changed(&self) -> Result<bool> {
+        let key = Key::of(tables::ACCOUNTS, self.id).done();
+        Ok(self.store.engine().get(&key)?.as_ref() != Some(&self.raw))
+    }
+
+    fn check(&mut self) -> Result<()> {
         let mailboxes = match rows::mailboxes(self.store.engine(), self.id) {
             Ok(mailboxes) => mailboxes,
             Err(e) => {
@@ -211,7 +264,11 @@ impl Account<'_> {
             let place = format!("message {}", id.get());
             self.found(FindingKind::Record, &place, "a row leads to this message, which is not there");
         }
-        if found == self.expected { Ok(()) } else { self.lost_rows(mailboxes) }
+        if found == self.expected || self.has_changed()? {
+            return Ok(());
+        }
+        self.lost_rows(mailboxes)?;
+        self.wrong_rows()
     }
 
     /// Looks for the rows that some message should be found by, one by one.
@@ -235,6 +292,31 @@ impl Account<'_> {
             for (uid, key) in lost {
                 let place = format!("mailbox {}, uid {}", mailbox.name, uid.get());
                 self.found(FindingKind::Record, &place, format!("cannot be found by row {key:02x?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks for rows by which some message should not be found, one by one.
+    fn wrong_rows(&mut self) -> Result<()> {
+        let store = self.store;
+        for table in [tables::MESSAGE_IDS, tables::INDEX] {
+            let mut wrong = Vec::new();
+            each(store.engine(), &KeyRange::prefix(&Key::of(table, self.id).done()), |key, value| {
+                let id = super::prefetch::indexed_message(key)?;
+                let is_its_own = || {
+                    let stored = super::prefetch::find(store.engine(), self.id, id).ok()??;
+                    Some(rows_of(self.id, &stored.message).get(key)? == value)
+                };
+                // Of one that is not there it was said already.
+                if self.ids.contains(&id) && is_its_own() != Some(true) {
+                    wrong.push((id, key.to_vec()));
+                }
+                Some(())
+            })?;
+            for (id, key) in wrong {
+                let text = format!("row {key:02x?} leads to it and is not one of its own");
+                self.found(FindingKind::Record, &format!("message {}", id.get()), text);
             }
         }
         Ok(())

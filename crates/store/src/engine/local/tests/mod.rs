@@ -322,4 +322,62 @@ fn names_rows_that_disagree() {
     assert_eq!(text.len(), 2, "{text:?}");
     assert!(text[0].contains("account mox, message 99: a row leads to this message"), "{text:?}");
     assert!(text[1].contains("account mox, mailbox Inbox, uid 1: cannot be found by row"), "{text:?}");
+    // A row by which the message should not be found, and then one that outlived its message.
+    let mut batch = Batch::default();
+    batch.ops.put(&row, b"");
+    batch.ops.delete(&[&row[..row.len() - 8], &99u64.to_be_bytes()].concat());
+    let other = crate::Index::MessageId("2@a.test").prefix(account);
+    batch.ops.put(&[&other[..], &row[row.len() - 16..]].concat(), b"");
+    engine.commit(batch).wait().unwrap();
+    for _ in 0..2 {
+        let findings = store.check().unwrap();
+        assert_eq!(kinds(&findings), ["store.finding.record"]);
+        let text = findings[0].to_string();
+        assert!(findings.len() == 1 && text.contains("account mox, message 1: row "), "{text}");
+        if let Ok(Some(message)) = store.message(account, crate::MessageId::from_u64(1)) {
+            let mut t = store.transaction(now);
+            t.remove(account, message.id);
+            store.commit(t).wait().unwrap();
+        }
+    }
+}
+
+/// Mail that comes and goes meanwhile is no inconsistency.
+#[test]
+fn finds_nothing_wrong_with_a_store_at_work() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let dir = folder();
+    let store = Store::open(dir.path(), small()).unwrap();
+    let now = std::time::UNIX_EPOCH;
+    let account = store.open_account("mox", crate::INITIAL_MAILBOXES, now).wait().unwrap();
+    let done = AtomicBool::new(false);
+    let started = std::sync::Barrier::new(2);
+    let work = || {
+        for n in (0u64..).take_while(|_| !done.load(Ordering::Relaxed)) {
+            if n == 500 {
+                started.wait();
+            }
+            let mut writer = store.body_writer();
+            writer.write(&noise(n, if n.is_multiple_of(20) { 300_000 } else { 300 })).unwrap();
+            let mut t = store.transaction(now);
+            let mut message = crate::NewMessage::new(crate::Facts::new(now));
+            message.facts.message_id = format!("{n}@a.test");
+            t.deliver(account, "Inbox", message, &writer.finish());
+            let delivered = store.commit(t).wait().unwrap().delivered[0];
+            if !n.is_multiple_of(3) {
+                let mut t = store.transaction(now);
+                t.remove(account, delivered.id);
+                store.commit(t).wait().unwrap();
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(work);
+        started.wait();
+        let checks: Vec<_> = (0..4).map(|_| store.check()).collect();
+        done.store(true, Ordering::Relaxed);
+        for findings in checks {
+            assert_eq!(findings.unwrap(), []);
+        }
+    });
 }
