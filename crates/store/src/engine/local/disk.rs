@@ -38,9 +38,13 @@ impl Disk {
             return Err(io::ErrorKind::StorageFull.into());
         }
         let [from, len] = [from, len].map(|n| i64::try_from(n).unwrap_or(i64::MAX));
-        match fallocate(file, FallocateFlags::empty(), from, len) {
-            Ok(()) | Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => Ok(()),
-            Err(e) => Err(e.into()),
+        loop {
+            match fallocate(file, FallocateFlags::empty(), from, len) {
+                Ok(()) | Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => return Ok(()),
+                // A signal for the process came; it says nothing about the disk.
+                Err(Errno::EINTR) => {}
+                Err(e) => return Err(e.into()),
+            }
         }
     }
 

@@ -13,8 +13,19 @@ fn io(path: &Path) -> impl FnOnce(io::Error) -> Error + '_ {
     move |e| Error::io(path.display().to_string(), e)
 }
 
+/// Makes a folder, and those above it, if they are not there; their names are durable when this returns.
 pub(super) fn create_dir(path: &Path) -> Result<()> {
-    fs::create_dir_all(path).map_err(io(path))
+    let above = path.parent().filter(|above| !above.as_os_str().is_empty());
+    if let Some(above) = above
+        && !above.exists()
+    {
+        create_dir(above)?;
+    }
+    match fs::create_dir(path) {
+        Ok(()) => sync_dir(above.unwrap_or_else(|| Path::new("."))),
+        Err(_) if path.is_dir() => Ok(()),
+        Err(e) => Err(io(path)(e)),
+    }
 }
 
 /// Makes the names in a folder durable.
