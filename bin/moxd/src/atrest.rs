@@ -6,7 +6,7 @@ use crate::export::export;
 use crate::request::Request;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io::Read;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use store::{AccountId, Facts, Flags, Mailbox, Message, MessageId, NewMessage, Role, Row, Store, Uid};
@@ -17,6 +17,8 @@ const MAX_IMPORT: u64 = 1 << 30;
 const IMPORT_PENDING: usize = 256;
 /// Octets of a list that go to the console together.
 const PIECE: usize = 1 << 16;
+/// Messages of each mailbox that are read ahead for a list.
+const AHEAD: usize = 128;
 /// Octets of a message's header that are looked at on import.
 const IMPORT_HEADER: usize = 1 << 20;
 
@@ -138,14 +140,14 @@ fn message_list(
     console: &mut dyn Console,
 ) -> Result<()> {
     let id = account(store, name)?;
-    let mailboxes = chosen(store, id, mailbox)?;
     // Nothing but ids is held of all messages at once: the server must not grow with the mail of an account.
-    let mut ids = Vec::new();
-    for (at, mailbox) in mailboxes.iter().enumerate() {
-        each_message(store, id, mailbox, |message| {
+    let (mut ids, mut ahead) = (Vec::new(), Vec::new());
+    for (at, mailbox) in chosen(store, id, mailbox)?.into_iter().enumerate() {
+        each_message(store, id, &mailbox, |message| {
             ids.push((message.id, at));
             Ok(())
         })?;
+        ahead.push(Ahead { mailbox, after: None, page: HashMap::new() });
     }
     ids.sort_unstable();
     let heading =
@@ -153,11 +155,10 @@ fn message_list(
     let mut text = if json { "[".to_owned() } else { heading };
     let mut between = "\n  ";
     for (message, at) in ids {
+        let Some(ahead) = ahead.get_mut(at) else { continue };
         // One that was removed meanwhile is left out.
-        let (Some(mailbox), Some(message)) = (mailboxes.get(at), store.message(id, message)?) else {
-            continue;
-        };
-        let row = message_json(mailbox, &message);
+        let Some(message) = ahead.take(store, id, message)? else { continue };
+        let row = message_json(&ahead.mailbox, &message);
         if json {
             text.push_str(std::mem::replace(&mut between, ",\n  "));
             text.push_str(&format!("{row:#}").replace('\n', "\n  "));
@@ -173,6 +174,31 @@ fn message_list(
         text.push_str(if between.starts_with(',') { "\n]\n" } else { "]\n" });
     }
     console.write(text.as_bytes())
+}
+
+/// Messages of a mailbox that were read before their turn, a page at most. Ids mostly grow with UIDs, so that a page
+/// serves many; what is not in it is looked up by itself.
+struct Ahead {
+    mailbox: Mailbox,
+    after: Option<Uid>,
+    page: HashMap<MessageId, Message>,
+}
+
+impl Ahead {
+    fn take(&mut self, store: &Store, account: AccountId, id: MessageId) -> Result<Option<Message>> {
+        if self.page.is_empty() {
+            for row in store.messages(account, self.mailbox.id, self.after, AHEAD)? {
+                match row {
+                    Row::Message(message) => {
+                        self.after = Some(message.uid);
+                        self.page.insert(message.id, message);
+                    }
+                    Row::Expunged(expunged) => self.after = Some(expunged.uid),
+                }
+            }
+        }
+        self.page.remove(&id).map_or_else(|| Ok(store.message(account, id)?), |message| Ok(Some(message)))
+    }
 }
 
 /// The line of a message in a list for people.
