@@ -131,8 +131,5 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source.as_ref().map(|e| e as &(dyn std::error::Error + 'static))
-    }
-}
+/// The cause stands in the text already, so there is none to be told besides.
+impl std::error::Error for Error {}
