@@ -2,10 +2,10 @@
 
 use crate::backend::{Incoming, Intake};
 use crate::body::not_kept;
+use crate::metrics;
 use crate::prefix::{Trace, delivered_to, return_path};
 use crate::record::sent_to;
-use crate::rulesets::{self, Subject};
-use crate::{Destination, metrics};
+use crate::rulesets::Subject;
 use dns::{Domain, Name};
 use smtpserver::{Client, Refusal};
 use std::collections::BTreeSet;
@@ -46,6 +46,8 @@ impl Intake {
         };
         let return_path = return_path(&message.sender);
         let (header, body) = message.arriving.finish();
+        // Made for the first recipient with rulesets; there are none for a header that cannot be read.
+        let mut subject: Option<Option<Subject<'_>>> = None;
         for recipient in &message.recipients {
             let Some(to) = &recipient.to else { continue };
             let account = self.open_account(&to.account, now).await?;
@@ -58,7 +60,22 @@ impl Intake {
             copy.prefix = [&delivered_to, &return_path, &fields.found, &received, &fields.added]
                 .map(String::as_bytes)
                 .concat();
-            let mailbox = chosen(to, &copy, &fields.proven, &header);
+            let mut mailbox = &to.mailbox;
+            if !to.rulesets.is_empty() {
+                let added = message::headers(&copy.prefix);
+                let begin = || {
+                    let received = message::headers(&header);
+                    let mail_from = &record.facts.origin.mail_from;
+                    let subject = Subject::new(mail_from, &fields.proven, &added, &received);
+                    if subject.is_none() {
+                        tracing::info!("the header cannot be read, so no ruleset applies");
+                    }
+                    subject
+                };
+                let subject = subject.get_or_insert_with(begin);
+                let ruleset = subject.as_mut().and_then(|subject| subject.first(&to.rulesets, &added));
+                mailbox = ruleset.map_or(mailbox, |ruleset| &ruleset.mailbox);
+            }
             copy.facts.flags = junk_flags.map(|junk_flags| junk_flags.of(mailbox)).unwrap_or_default();
             transaction.deliver(account, mailbox, copy, &body);
         }
@@ -73,17 +90,4 @@ impl Intake {
             not_kept(&error)
         })
     }
-}
-
-/// The mailbox for a copy: the destination's, unless a ruleset names another.
-fn chosen<'d>(to: &'d Destination, copy: &NewMessage, proven: &BTreeSet<Domain>, header: &[u8]) -> &'d str {
-    if to.rulesets.is_empty() {
-        return &to.mailbox;
-    }
-    let [added, received] = [&copy.prefix, header].map(message::headers);
-    let Some(subject) = Subject::new(&copy.facts.origin.mail_from, proven, &added, &received) else {
-        tracing::info!(account = &*to.account, "the header cannot be read, so no ruleset applies");
-        return &to.mailbox;
-    };
-    rulesets::first(&to.rulesets, &subject).map_or(&to.mailbox, |ruleset| &ruleset.mailbox)
 }
