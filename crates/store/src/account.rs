@@ -20,7 +20,8 @@ impl AccountId {
     }
 }
 
-/// What the account's next message, mailbox and change get; it guards them all.
+/// What the account's next message, mailbox and change get. The row guards everything in the account: each batch that
+/// changes a message or a mailbox requires the row that it was planned on, and writes the next one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AccountRow {
     /// The last modification sequence used.
@@ -34,8 +35,8 @@ pub(crate) struct AccountRow {
     pub(crate) submitted: u64,
 }
 
-/// Version of the account row's format.
-const ROW_VERSION: u8 = 1;
+/// Version of the account row's format. Rows of version 1 have no stamp; the next write replaces them.
+const ROW_VERSION: u8 = 2;
 
 impl AccountRow {
     /// A new account's row. UIDValidity starts at half the Unix time, so that an account that is removed and made
@@ -45,8 +46,12 @@ impl AccountRow {
         AccountRow { mod_seq: 1, next_message: 1, next_mailbox: 1, next_uid_validity, size: 0, submitted: 0 }
     }
 
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(32);
+    /// The row as it is stored. `stamp` must be used for one batch alone ([`Engine::stamp`]), so that equal rows are the
+    /// same row: two batches that add messages of the same size would write the same numbers.
+    ///
+    /// [`Engine::stamp`]: crate::engine::Engine::stamp
+    pub(crate) fn encode(&self, stamp: u64) -> Vec<u8> {
+        let mut out = Vec::with_capacity(40);
         out.push(ROW_VERSION);
         put_varint(&mut out, self.mod_seq);
         put_varint(&mut out, self.next_message);
@@ -54,23 +59,42 @@ impl AccountRow {
         put_varint(&mut out, u64::from(self.next_uid_validity));
         put_varint(&mut out, self.size);
         put_varint(&mut out, self.submitted);
+        put_varint(&mut out, stamp);
         out
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Option<AccountRow> {
         let mut reader = Reader::new(bytes);
-        if reader.u8()? != ROW_VERSION {
+        let version = reader.u8()?;
+        if !(1..=ROW_VERSION).contains(&version) {
             return None;
         }
-        Some(AccountRow {
+        let row = AccountRow {
             mod_seq: reader.varint()?,
             next_message: reader.varint()?,
             next_mailbox: reader.varint_u32()?,
             next_uid_validity: reader.varint_u32()?,
             size: reader.varint()?,
             submitted: reader.varint()?,
-        })
+        };
+        // Whoever plans on the row keeps its bytes; the stamp by itself says nothing.
+        if version > 1 {
+            reader.varint()?;
+        }
+        Some(row)
     }
+}
+
+/// The row that guards the numbers of accounts: the next one to give, and a stamp, each with the most significant byte
+/// first.
+pub(crate) fn encode_next_account(next: AccountId, stamp: u64) -> Vec<u8> {
+    [&next.get().to_be_bytes()[..], &stamp.to_be_bytes()].concat()
+}
+
+/// The next account's number. Rows of older versions have no stamp.
+pub(crate) fn decode_next_account(bytes: &[u8]) -> Option<AccountId> {
+    let (number, stamp) = bytes.split_first_chunk::<4>()?;
+    matches!(stamp.len(), 0 | 8).then(|| AccountId(u32::from_be_bytes(*number)))
 }
 
 /// A mailbox that a new account has from the start.
@@ -112,10 +136,42 @@ mod tests {
             size: 1 << 50,
             submitted: 3,
         };
-        let bytes = row.encode();
-        assert_eq!(AccountRow::decode(&bytes), Some(row));
+        let bytes = row.encode(1 << 41);
+        assert_eq!(AccountRow::decode(&bytes), Some(row.clone()));
         for cut in 0..bytes.len() {
             assert_eq!(AccountRow::decode(&bytes[..cut]), None);
+        }
+        assert_ne!(row.encode(1), row.encode(2), "the same numbers, written by two batches");
+    }
+
+    #[test]
+    fn reads_rows_of_version_1() {
+        // As the version before wrote it: sequence 9, message 300, mailbox 7, UIDValidity 850, 1,000 bytes, 3 submissions.
+        let bytes = [1, 9, 0xac, 2, 7, 0xd2, 6, 0xe8, 7, 3];
+        let row = AccountRow {
+            mod_seq: 9,
+            next_message: 300,
+            next_mailbox: 7,
+            next_uid_validity: 850,
+            size: 1000,
+            submitted: 3,
+        };
+        assert_eq!(AccountRow::decode(&bytes), Some(row.clone()));
+        assert_eq!(row.encode(5)[0], 2);
+        assert_eq!(AccountRow::decode(&[3, 9, 0xac, 2, 7, 0xd2, 6, 0xe8, 7, 3, 5]), None, "a later version");
+    }
+
+    #[test]
+    fn round_trips_the_next_account() {
+        let next = AccountId(7);
+        assert_eq!(decode_next_account(&encode_next_account(next, u64::MAX)), Some(next));
+        assert_eq!(
+            decode_next_account(&[0, 0, 0, 7]),
+            Some(next),
+            "without a stamp, as older versions wrote it"
+        );
+        for bad in [&[][..], &[0, 0, 7], &[0, 0, 0, 7, 1], &[0; 13]] {
+            assert_eq!(decode_next_account(bad), None);
         }
     }
 }

@@ -34,7 +34,7 @@ pub(crate) const SECRETS: u8 = 0x09;
 pub(crate) const RECIPIENTS: u8 = 0x0a;
 /// account, time, number → recipient
 pub(crate) const OUTGOING: u8 = 0x0b;
-/// the row that guards the numbers of accounts
+/// the row that guards the numbers of accounts: see [`crate::account::encode_next_account`]
 pub(crate) const NEXT_ACCOUNT: &[u8] = &[0x0c];
 
 /// A table of rows that the store keeps for others: queue records, word counts, caches.

@@ -1,6 +1,8 @@
 //! What every engine must do, told by the engine's own interface.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 
+use std::{collections::HashSet, sync::Mutex};
+
 use moxd_store::{
     Body, ErrorKind,
     engine::{
@@ -28,6 +30,7 @@ conformance! {
     applies_in_order refuses_as_a_whole decides_in_the_order_of_arrival reads_ranges_in_pages
     accepts_a_token_once keeps_its_limits counts_links_to_bodies refuses_unknown_bodies
     adds_up_under_contention reads_its_own_writes fails_after_the_end
+    gives_out_each_stamp_once tells_rows_with_stamps_apart
 }
 
 fn batch(build: impl FnOnce(&mut Batch)) -> Batch {
@@ -242,6 +245,54 @@ fn reads_its_own_writes(engine: &dyn Engine) {
             });
         }
     });
+}
+
+fn gives_out_each_stamp_once(engine: &dyn Engine) {
+    let given = Mutex::new(HashSet::new());
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..100 {
+                    // Bodies are numbered in the same sequence.
+                    let numbers = [engine.stamp(), engine.body_writer().finish().id().get()];
+                    let mut given = given.lock().unwrap();
+                    assert!(numbers.into_iter().all(|n| given.insert(n)), "{numbers:?} again");
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn gives_out_new_stamps_after_every_opening() {
+    let dir = folder();
+    let mut given = HashSet::new();
+    for opening in 0..6u8 {
+        let engine = Local::open(dir.path(), Options::default()).unwrap();
+        assert!((0..100).all(|_| given.insert(engine.stamp())), "opening {opening}");
+        // An opening may leave nothing behind.
+        if opening % 3 == 0 {
+            commit(&*engine, |b| b.ops.put(&[9, opening], b"")).unwrap();
+        }
+    }
+}
+
+/// Two writers plan on the same row. The one that comes too late has planned further on what it would have left: with the
+/// same numbers, but with a stamp of its own.
+fn tells_rows_with_stamps_apart(engine: &dyn Engine) {
+    let row = |number: u8| [&[number][..], &engine.stamp().to_be_bytes()].concat();
+    let step = |from: &[u8], to: &[u8]| {
+        commit(engine, |b| {
+            b.pre.push(Pre::Equals(b"guard".to_vec(), from.to_vec()));
+            b.ops.put(b"guard", to);
+        })
+    };
+    let (start, quick, late, later) = (row(1), row(2), row(2), row(3));
+    commit(engine, |b| b.ops.put(b"guard", &start)).unwrap();
+    assert_eq!(step(&start, &quick), Ok(()));
+    assert_eq!(step(&start, &late), Err(CommitError::Conflict(0)));
+    assert_eq!(step(&late, &later), Err(CommitError::Conflict(0)));
+    has(engine, b"guard", Some(&quick));
 }
 
 fn fails_after_the_end(engine: &dyn Engine) {

@@ -10,6 +10,7 @@ use std::{
 use moxd_store::{
     AccountId, Change, Credentials, ErrorKind, Facts, Flags, INITIAL_MAILBOXES, Index, Message, NewMessage,
     Options, Recipient, Role, Row, Sent, Store, SubmissionLimits, Table, Uid,
+    engine::{Batch, Engine, memory::Memory},
 };
 
 fn now() -> SystemTime {
@@ -466,6 +467,30 @@ fn numbers_densely_under_parallel_deliveries(store: &Store) {
         after = uids.last().map(|uid| Uid::from_u32(*uid));
     }
     assert_eq!(uids, (1..=(WRITERS * EACH) as u32).collect::<Vec<_>>());
+}
+
+/// Rows of the version before have no stamp. They are read, and the next write replaces them.
+#[test]
+fn rewrites_guards_of_version_1() {
+    const ACCOUNT: &[u8] = &[3, 0, 0, 0, 1];
+    const NEXT_ACCOUNT: &[u8] = &[12];
+    let engine = Memory::new();
+    let account = mox(&Store::on(engine.clone()));
+    let mut batch = Batch::default();
+    // Sequence 1, message 1, mailbox 7, UIDValidity 850,000,006, nothing stored, nothing submitted.
+    batch.ops.put(ACCOUNT, &[1, 1, 1, 7, 0x86, 0xf1, 0xa7, 0x95, 3, 0, 0]);
+    batch.ops.put(NEXT_ACCOUNT, &[0, 0, 0, 2]);
+    engine.commit(batch).wait().unwrap();
+
+    let store = Store::on(engine.clone());
+    sound(&store);
+    let message = deliver(&store, account, "Inbox", NewMessage::new(facts()), b"x");
+    assert_eq!((message.id.get(), message.uid.get()), (1, 1));
+    assert_eq!(engine.get(ACCOUNT).unwrap().unwrap()[0], 2);
+    let other = store.open_account("other", INITIAL_MAILBOXES, now()).wait().unwrap();
+    assert_eq!(other, AccountId::from_u32(2));
+    assert_eq!(engine.get(NEXT_ACCOUNT).unwrap().unwrap().len(), 12);
+    sound(&store);
 }
 
 /// A folder of this test, in memory where that can be: syncs cost nothing there, and a killed process leaves the same.

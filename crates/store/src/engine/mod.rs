@@ -1,9 +1,16 @@
 //! The seam under the store: an ordered key-value engine with conditional atomic batches and message bodies.
 //!
 //! It is small enough for every engine one might want, and wide enough that several machines can share one
-//! later: a batch is one SQL transaction there, a body one object. Four rules keep it so: no preconditions on
-//! ranges (guard a range by a row that all its writers touch), no callbacks inside a commit, retries are
-//! harmless through a token, and no page of a range promises to agree with the next.
+//! later: a batch is one SQL transaction there, a body one object. Five rules keep it so:
+//!
+//! 1. No preconditions on ranges: guard a range by a row that all its writers touch.
+//! 2. A row that guards others carries a unique stamp ([`Engine::stamp`]); equal rows are the same row. A batch may
+//!    be planned on what batches before it will leave, if they succeed. Without a stamp another writer could leave a
+//!    row with the same bytes, and the batch would pass on assumptions that never came true.
+//! 3. No callbacks inside a commit.
+//! 4. Retries are harmless through a token.
+//! 5. No page of a range promises to agree with the next. The caller reads the row that guards a range first, and the
+//!    range after it: what changes in between makes the batch conflict.
 
 use std::{path::Path, sync::Arc};
 
@@ -57,7 +64,15 @@ pub trait Engine: Send + Sync + 'static {
     fn body(&self, id: BodyId, offset: u64) -> Result<Bytes>;
 
     /// Begins a new body. What is not attached to a batch is gone when the last handle is dropped.
+    ///
+    /// Its number was never given out before and never will be again: not to another process, not after a crash.
     fn body_writer(&self) -> BodyWriter;
+
+    /// A number that no other row carries, for a row that guards others. Bodies and stamps share one sequence, so that
+    /// an engine has one thing to keep unique.
+    fn stamp(&self) -> u64 {
+        self.body_writer().finish().id().get()
+    }
 
     /// What is wrong with what is kept: everything is read.
     ///

@@ -109,19 +109,11 @@ impl Store {
                 Some(first) => Some(first),
                 None => self.submit(&transaction)?,
             };
-            let Some((pending, plan)) = submitted else { continue };
-            match pending.await {
-                Ok(()) => return Ok(plan.receipt),
-                Err(e) => {
-                    let mut rows = self.rows();
-                    for (account, generation) in &plan.based_on {
-                        rows.forget(*account, *generation);
-                    }
-                    match e {
-                        CommitError::Conflict(i) if !plan.is_callers(i) => {}
-                        e => return Err(e.into()),
-                    }
-                }
+            let Some(mut submitted) = submitted else { continue };
+            match (&mut submitted.answer).await {
+                Ok(()) => return Ok(submitted.succeeded()),
+                Err(CommitError::Conflict(i)) if !submitted.plan.is_callers(i) => {}
+                Err(e) => return Err(e.into()),
             }
         }
         Err(Error::new(ErrorKind::Conflict, "others changed the same rows too often"))
@@ -130,11 +122,13 @@ impl Store {
     /// Plans a transaction and hands it to the engine; `None` when rows went from memory between the two steps.
     fn submit(&self, transaction: &Transaction) -> Result<Option<Submitted>> {
         let read = prefetch::Prefetched::read(self, transaction)?;
+        let stamp = self.engine().stamp();
         let mut rows = self.rows();
-        let Some(mut plan) = Plan::make(transaction, &read, &mut rows)? else { return Ok(None) };
+        let Some(mut plan) = Plan::make(transaction, &read, &mut rows, stamp)? else { return Ok(None) };
         let batch = std::mem::take(&mut plan.batch);
         // Handed over under the lock: the engine decides in the order of planning.
-        Ok(Some((self.engine().commit(batch), plan)))
+        let answer = self.engine().commit(batch);
+        Ok(Some(Submitted { store: self.clone(), answer, plan }))
     }
 
     fn rows(&self) -> MutexGuard<'_, Rows> {
@@ -225,7 +219,34 @@ impl Store {
     }
 }
 
-type Submitted = (Pending<std::result::Result<(), CommitError>>, Plan);
+/// A plan that the engine has, and whose rows in memory later plans build on.
+struct Submitted {
+    store: Store,
+    answer: Pending<std::result::Result<(), CommitError>>,
+    plan: Plan,
+}
+
+impl Submitted {
+    /// The engine has done it: the rows in memory are true.
+    fn succeeded(mut self) -> Receipt {
+        self.plan.based_on.clear();
+        std::mem::take(&mut self.plan.receipt)
+    }
+}
+
+impl Drop for Submitted {
+    /// Forgets the rows that the plan left in memory, unless it succeeded. Nobody may be waiting for the answer any
+    /// more; rows that never came true would then refuse later transactions, for a quota or a limit, without any batch
+    /// that could show them to be wrong.
+    fn drop(&mut self) {
+        if !self.plan.based_on.is_empty() {
+            let mut rows = self.store.rows();
+            for (account, generation) in &self.plan.based_on {
+                rows.forget(*account, *generation);
+            }
+        }
+    }
+}
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,7 +7,7 @@ use super::{
     rows::{Account, Outgoing, Rows},
 };
 use crate::{
-    account::{AccountId, AccountRow},
+    account::{AccountId, AccountRow, encode_next_account},
     engine::{Batch, Body, Pre},
     error::{Error, ErrorKind, Result},
     mailbox::{Counts, Mailbox, MailboxId, Role, mailbox_name, parents},
@@ -32,13 +32,17 @@ pub(super) struct Plan {
 
 impl Plan {
     /// Plans `transaction` and leaves in `rows` what they will be after it; `None` when rows have gone from memory.
+    ///
+    /// `stamp` goes into the rows that guard others; each plan takes a new one.
     pub(super) fn make(
         transaction: &Transaction,
         read: &Prefetched,
         rows: &mut Rows,
+        stamp: u64,
     ) -> Result<Option<Plan>> {
         let mut planner = Planner {
             now: millis(transaction.now),
+            stamp,
             rows,
             read,
             drafts: BTreeMap::new(),
@@ -115,6 +119,7 @@ impl Draft {
 
 struct Planner<'a> {
     now: u64,
+    stamp: u64,
     rows: &'a mut Rows,
     read: &'a Prefetched,
     drafts: BTreeMap<AccountId, Draft>,
@@ -206,14 +211,15 @@ impl Planner<'_> {
                     None => Pre::Absent(tables::NEXT_ACCOUNT.to_vec()),
                 });
                 batch.ops.put(&name_key, &id.get().to_be_bytes());
-                batch.ops.put(tables::NEXT_ACCOUNT, &id.get().saturating_add(1).to_be_bytes());
+                let next = AccountId::from_u32(id.get().saturating_add(1));
+                batch.ops.put(tables::NEXT_ACCOUNT, &encode_next_account(next, self.stamp));
                 for (name, role) in mailboxes {
                     let mailbox = new_mailbox(&mut row, mailbox_name(name)?, *role);
                     batch
                         .ops
                         .put(&Key::of(tables::MAILBOXES, *id).mailbox(mailbox.id).done(), &mailbox.encode());
                 }
-                batch.ops.put(&Key::of(tables::ACCOUNTS, *id).done(), &row.encode());
+                batch.ops.put(&Key::of(tables::ACCOUNTS, *id).done(), &row.encode(self.stamp));
                 self.created.insert(name.to_owned(), *id);
                 *id
             }
@@ -337,7 +343,8 @@ impl Planner<'_> {
             None => {}
         }
         let stored = self.read.messages.get(&(account, id)).ok_or(Stop::Gone)?;
-        // Another transaction may change the message before this one gets to it.
+        // Another transaction may change the message before this one gets to it. The row guards nothing but itself, and
+        // is never planned on before it is committed, so the sequence of its last change tells it apart.
         self.plan.batch.pre.push(Pre::Equals(stored.key.clone(), stored.raw.clone()));
         Ok(stored.message.clone())
     }
@@ -447,7 +454,7 @@ impl Planner<'_> {
             let Some(account) = self.rows.get(id) else { continue };
             let batch = &mut self.plan.batch;
             let key = Key::of(tables::ACCOUNTS, id).done();
-            let raw = draft.row.encode();
+            let raw = draft.row.encode(self.stamp);
             batch.ops.put(&key, &raw);
             batch.pre.push(Pre::Equals(key, std::mem::replace(&mut account.raw, raw)));
             for mailbox in draft.mailboxes.values() {

@@ -7,7 +7,7 @@ use super::{
     rows::{self, Account},
 };
 use crate::{
-    account::AccountId,
+    account::{AccountId, decode_next_account},
     engine::{Direction, Engine, KeyRange},
     error::{Error, ErrorKind, Result},
     message::{self, Message, MessageId, Row, Thread, Uid},
@@ -167,9 +167,11 @@ fn creation(engine: &dyn Engine, name: &str) -> Result<Creation> {
         return Ok(Creation::Exists(id));
     }
     let counter = engine.get(tables::NEXT_ACCOUNT)?.map(|raw| raw.to_vec());
-    let id = match counter.as_deref() {
-        None => 1,
-        Some(raw) => rows::number(raw).ok_or_else(|| Error::new(ErrorKind::Damaged, "account counter"))?,
+    let first = match counter.as_deref() {
+        None => AccountId::from_u32(1),
+        Some(raw) => {
+            decode_next_account(raw).ok_or_else(|| Error::new(ErrorKind::Damaged, "account counter"))?
+        }
     };
-    Ok(Creation::New { first: AccountId::from_u32(id), counter })
+    Ok(Creation::New { first, counter })
 }

@@ -2,7 +2,8 @@
 //!
 //! Waiting for the disk before the next message may take its UID would limit a mailbox to one message a sync. So
 //! numbers are given out ahead of durability: a batch is planned on the rows that the batch before it will leave,
-//! and says so in its precondition. When a batch fails, those planned on it conflict, and are planned again.
+//! and says so in its precondition. When a batch fails, those planned on it conflict, and are planned again. The stamp
+//! in the account's row makes sure of that: no other batch leaves an equal row.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
@@ -57,8 +58,9 @@ impl Rows {
 
     /// Takes rows that were just read from the engine, unless there are some already.
     pub(super) fn insert(&mut self, id: AccountId, mut account: Account) {
-        if self.accounts.len() >= MAX_ACCOUNTS {
-            // What is thrown away is read again when needed; a batch under way may have to be planned twice.
+        if self.accounts.len() >= MAX_ACCOUNTS && !self.accounts.contains_key(&id) {
+            // What is thrown away is read again when needed. That may miss batches under way: a plan on such rows
+            // conflicts, for its stamp is none of theirs, and is made again.
             self.accounts.clear();
         }
         self.generation += 1;
@@ -76,6 +78,9 @@ impl Rows {
 
 impl Account {
     /// Reads an account's rows; `outgoing` too when asked for.
+    ///
+    /// Others may commit in between. The row that guards the rest is read first, so that a plan on rows of different
+    /// moments conflicts.
     pub(super) fn load(engine: &dyn Engine, id: AccountId, outgoing: bool) -> Result<Account> {
         let key = Key::of(tables::ACCOUNTS, id).done();
         let raw = engine

@@ -1,0 +1,128 @@
+//! An engine whose commits a test decides: held back, in any order, refused, or with an unknown end.
+
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+    sync::{Arc, Mutex},
+};
+
+use bytes::Bytes;
+use moxd_store::{
+    BodyId, BodyWriter, Finding, Pending, Result,
+    engine::{Batch, CommitError, Direction, Engine, KeyRange, Op, Page},
+};
+use tokio::sync::oneshot;
+
+type Answer = std::result::Result<(), CommitError>;
+type Waiting = (Batch, oneshot::Sender<Answer>);
+
+/// What becomes of a batch that was held back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fate {
+    /// The engine decides.
+    Decided,
+    /// It does not happen.
+    Refused(CommitError),
+    /// The engine decides, and nobody learns how.
+    Lost,
+}
+
+/// The first octets of the keys of rows that guard others: accounts, and the number of the next one.
+const GUARDS: [u8; 2] = [3, 12];
+
+/// Holds batches back, once it is told to. Whatever becomes of them: no two may write the same to a row that guards others.
+pub(crate) struct Held {
+    inner: Arc<dyn Engine>,
+    guards: Mutex<HashSet<(Vec<u8>, Vec<u8>)>>,
+    waiting: Mutex<Option<Vec<Waiting>>>,
+}
+
+impl Held {
+    pub(crate) fn over(inner: Arc<dyn Engine>) -> Arc<Held> {
+        Arc::new(Held { inner, guards: Mutex::default(), waiting: Mutex::new(None) })
+    }
+
+    /// From here on batches wait for [`Held::settle`].
+    pub(crate) fn hold(&self) {
+        *self.waiting.lock().unwrap() = Some(Vec::new());
+    }
+
+    /// How many batches wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.lock().unwrap().as_ref().map_or(0, Vec::len)
+    }
+
+    /// Decides the fate of the batch at this place among those that wait, oldest first.
+    pub(crate) fn settle(&self, at: usize, fate: Fate) {
+        let (batch, reply) = self.waiting.lock().unwrap().as_mut().unwrap().remove(at);
+        let answer = match fate {
+            Fate::Refused(error) => Err(error),
+            Fate::Decided => self.inner.commit(batch).wait(),
+            Fate::Lost => self.inner.commit(batch).wait().and(Err(CommitError::Unknown)),
+        };
+        // The test may have given up waiting for it.
+        let _ = reply.send(answer);
+    }
+}
+
+/// The row that an operation writes, if it guards others.
+fn guard(op: Op<'_>) -> Option<(Vec<u8>, Vec<u8>)> {
+    match op {
+        Op::Put(key, value) if GUARDS.contains(&key[0]) => Some((key.to_vec(), value.to_vec())),
+        _ => None,
+    }
+}
+
+impl Engine for Held {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
+        self.inner.get(key)
+    }
+
+    fn range(&self, range: &KeyRange, direction: Direction, limit: usize) -> Result<Page> {
+        self.inner.range(range, direction, limit)
+    }
+
+    fn commit(&self, batch: Batch) -> Pending<Answer> {
+        let guards: HashMap<_, _> = batch.ops.iter().filter_map(guard).collect();
+        for row in guards {
+            let is_new = self.guards.lock().unwrap().insert(row.clone());
+            assert!(is_new, "two batches leave the same row: {row:02x?}");
+        }
+        match &mut *self.waiting.lock().unwrap() {
+            None => self.inner.commit(batch),
+            Some(waiting) => {
+                let (reply, answer) = oneshot::channel();
+                waiting.push((batch, reply));
+                Pending::new(async { answer.await.unwrap() })
+            }
+        }
+    }
+
+    fn body_len(&self, id: BodyId) -> Result<u64> {
+        self.inner.body_len(id)
+    }
+
+    fn body(&self, id: BodyId, offset: u64) -> Result<Bytes> {
+        self.inner.body(id, offset)
+    }
+
+    fn body_writer(&self) -> BodyWriter {
+        self.inner.body_writer()
+    }
+
+    fn check(&self) -> Result<Vec<Finding>> {
+        self.inner.check()
+    }
+
+    fn backup(&self, to: &Path) -> Result<()> {
+        self.inner.backup(to)
+    }
+
+    fn compact(&self, thorough: bool) -> Result<()> {
+        self.inner.compact(thorough)
+    }
+
+    fn close(&self) {
+        self.inner.close();
+    }
+}
