@@ -11,7 +11,7 @@ use config::{Config, Server};
 use dns_hickory::Hickory;
 use intake::{Intake, Judges, Mode};
 use serde_json::json;
-use smtpserver::{Kind, RequestKey, Rules, Stop};
+use smtpserver::{GateRules, Kind, RequestKey, Rules, Stop};
 use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::IntoRawFd;
@@ -58,10 +58,10 @@ pub(crate) fn serve(cli: &Cli, path: &Path, config: Config, mode: Mode) -> Resul
     let level = cli.log_level.as_deref().unwrap_or(&config.server.log.level);
     let json = cli.log_format == LogFormat::Json || config.server.log.format == config::LogFormat::Json;
     let logging = Logging::start(level, if json { LogFormat::Json } else { LogFormat::Text })?;
-    system::raise_open_files();
+    let open_files = system::raise_open_files();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
-    let result = runtime.block_on(run(path, config, mode, logging));
+    let result = runtime.block_on(run(path, config, mode, logging, open_files));
     // A client of the control socket that says nothing does not keep the server from its end.
     runtime.shutdown_timeout(LAST_WORDS);
     result
@@ -74,7 +74,7 @@ struct Opened {
     tls: Option<smtpserver::Tls>,
 }
 
-async fn run(path: &Path, config: Config, mode: Mode, logging: Logging) -> Result<()> {
+async fn run(path: &Path, config: Config, mode: Mode, logging: Logging, open_files: usize) -> Result<()> {
     // A request to reload that comes this early is one; by default it would be the end.
     let mut hangup = signal(SignalKind::hangup())?;
     let Config { server, domains } = config;
@@ -94,7 +94,8 @@ async fn run(path: &Path, config: Config, mode: Mode, logging: Logging) -> Resul
     let judges = judges(&server, mode).await?;
     let intake = Arc::new(Intake::new(store.clone(), judges, settings, wiring::WORLD)?);
     let stop = Stop::new();
-    let settings = driver_settings(&server, &store, &logging, stop.clone())?;
+    let gate = wiring::gate(&server, open_files);
+    let settings = driver_settings(gate, &store, &logging, stop.clone())?;
     let smtp = smtpserver::Server::new(intake.clone(), settings);
     let socket = ctl::bind(&server.data_dir)?;
 
@@ -247,7 +248,7 @@ async fn judges(server: &Server, mode: Mode) -> Result<Option<Judges>> {
 }
 
 fn driver_settings(
-    server: &Server,
+    gate: GateRules,
     store: &Store,
     logging: &Logging,
     stop: Stop,
@@ -261,7 +262,7 @@ fn driver_settings(
     Ok(smtpserver::Settings {
         request_key: RequestKey::new(&key),
         first_cid: since.as_millis() as u64,
-        gate: wiring::gate(server),
+        gate,
         reveal: logging.reveal(),
         stop,
     })

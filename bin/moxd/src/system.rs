@@ -13,6 +13,8 @@ use std::path::Path;
 
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
+/// Open files that every process may have: the usual soft limit, assumed where the system does not tell.
+const FEWEST_FILES: u64 = 1024;
 
 /// Opens listening sockets, or takes those that the service manager has opened already.
 pub(crate) struct Sockets(Vec<TcpListener>);
@@ -70,13 +72,17 @@ fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Raises the limit on open files as far as it goes: a connection is a file.
-pub(crate) fn raise_open_files() {
-    let raised = getrlimit(Resource::RLIMIT_NOFILE)
-        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
-    if let Err(error) = raised {
-        tracing::warn!(%error, "cannot raise the limit on open files");
-    }
+/// Raises the limit on open files as far as it goes, and returns how many may be open now: a connection is a file.
+pub(crate) fn raise_open_files() -> usize {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((FEWEST_FILES, FEWEST_FILES));
+    let open = match setrlimit(Resource::RLIMIT_NOFILE, hard, hard) {
+        Ok(()) => hard,
+        Err(error) => {
+            tracing::warn!(%error, "cannot raise the limit on open files");
+            soft
+        }
+    };
+    usize::try_from(open).unwrap_or(usize::MAX)
 }
 
 /// The user of this name or number.

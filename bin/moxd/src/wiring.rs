@@ -19,6 +19,10 @@ use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 use zeroize::Zeroizing;
 
+/// Open files there must be for each connection: a connection is one, and what it sends may need another (a large body,
+/// a question to a DNS server). The store must be able to open its segments however many clients there are.
+const FILES_PER_CONNECTION: usize = 2;
+
 /// The clock.
 #[expect(clippy::disallowed_methods, reason = "the binary reads the clock")]
 pub(crate) fn now() -> SystemTime {
@@ -257,12 +261,18 @@ fn timeouts(from: &config::Timeouts) -> Timeouts {
     timeouts
 }
 
-/// Limits on connections and failed logins.
-pub(crate) fn gate(server: &Server) -> GateRules {
-    let limits = &server.limits;
-    if !limits.enabled {
-        return GateRules::open();
+/// Limits on connections and failed logins, for a process that may have `open_files` files open.
+pub(crate) fn gate(server: &Server, open_files: usize) -> GateRules {
+    let rules = if server.limits.enabled { limited(server) } else { GateRules::open() };
+    let connections = rules.connections.min(open_files / FILES_PER_CONNECTION);
+    if connections < rules.connections {
+        tracing::info!(connections, open_files, "the limit on open files bounds connections");
     }
+    GateRules { connections, ..rules }
+}
+
+fn limited(server: &Server) -> GateRules {
+    let limits = &server.limits;
     let exempt = limits.exempt.iter().map(|(ip, length)| Network::new(*ip, *length));
     let addresses = Addresses {
         prefixes: Prefixes::new(limits.ipv4_prefixes, limits.ipv6_prefixes),
@@ -279,5 +289,23 @@ pub(crate) fn gate(server: &Server) -> GateRules {
         addresses,
         failures: Arc::new(Mutex::new(failures)),
         ..GateRules::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(text: &str) -> Server {
+        let text = format!("{text}\n{}", config::example_server());
+        config::parse_server(&text, "moxd.toml").unwrap_or_else(|problems| panic!("{problems:?}"))
+    }
+
+    #[test]
+    fn leaves_half_of_the_open_files_to_the_store() {
+        let most = GateRules::default().connections;
+        for (open_files, connections) in [(1024, 512), (4096, 2048), (1 << 20, most), (usize::MAX, most)] {
+            assert_eq!(gate(&server(""), open_files).connections, connections, "{open_files}");
+        }
     }
 }

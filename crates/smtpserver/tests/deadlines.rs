@@ -202,19 +202,77 @@ async fn a_delivering_server_is_slow_for_one_transaction_only() {
     assert_eq!(start.elapsed().as_secs(), 0);
 }
 
+/// Serves one end of a pipe with this server, from 192.0.2.1; the other end, and the task.
+fn connect(server: &Server<TestBackend>, rules: &Arc<Rules>) -> (Client<DuplexStream>, JoinHandle<()>) {
+    let (client, stream) = tokio::io::duplex(1 << 16);
+    let ends = [([192, 0, 2, 1], 4000).into(), ([127, 0, 0, 1], 465).into()];
+    let (server, rules) = (server.clone(), Arc::clone(rules));
+    let tls = tls(&rules);
+    let task = tokio::spawn(async move { server.converse(stream, ends, rules, Some(tls)).await });
+    (Client::new(client, Stop::new()), task)
+}
+
+fn server(gate: GateRules) -> Server<TestBackend> {
+    Server::new(Arc::new(TestBackend::default()), Settings { gate, ..settings(Stop::new()) })
+}
+
 #[tokio::test(start_paused = true)]
-async fn who_is_sent_away_has_little_time_for_a_handshake() {
+async fn a_handshake_before_a_refusal_has_little_time() {
     let rules = common::rules("submissions", &[]);
-    for (connections, seconds) in [(1, 30), (0, 3)] {
-        let gate = GateRules { connections, ..GateRules::open() };
-        let server =
-            Server::new(Arc::new(TestBackend::default()), Settings { gate, ..settings(Stop::new()) });
-        let (_silent, stream) = tokio::io::duplex(1 << 16);
-        let ends = [([192, 0, 2, 1], 4000).into(), ([127, 0, 0, 1], 465).into()];
+    for (open, seconds) in [(1, 30), (0, 3)] {
+        let server = server(GateRules { open_connections: Some([open; 3]), ..GateRules::open() });
         let start = Instant::now();
-        server.converse(stream, ends, Arc::clone(&rules), Some(tls(&rules))).await;
-        assert_eq!(start.elapsed().as_secs(), seconds, "room for {connections}");
+        let (_silent, task) = connect(&server, &rules);
+        task.await.unwrap();
+        assert_eq!(start.elapsed().as_secs(), seconds, "room for {open}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn over_the_rate_or_the_whole_there_is_no_handshake() {
+    let rules = common::rules("submissions", &[]);
+    for gate in [
+        GateRules { connection_rate: Some([0; 3]), ..GateRules::open() },
+        GateRules { connections: 0, ..GateRules::open() },
+    ] {
+        let start = Instant::now();
+        let (mut client, task) = connect(&server(gate), &rules);
+        client.handshake(common::driver::any_server(), "localhost").await.unwrap_err();
+        task.await.unwrap();
+        assert_eq!(start.elapsed(), Duration::ZERO);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_clients_that_do_not_leave_hold_few_places() {
+    let rules = common::rules("smtp", &[]);
+    // Sixteen connections may be open, so two refused ones may linger.
+    let server = server(GateRules { open_connections: Some([0; 3]), connections: 16, ..GateRules::open() });
+    let start = Instant::now();
+    let (mut lingering, mut tasks) = (Vec::new(), Vec::new());
+    for place in 0..100 {
+        let (mut client, task) = connect(&server, &rules);
+        match client.line().await {
+            Some(line) => {
+                assert!(line.starts_with("421 4.7.0 too many open connections"), "{line}");
+                lingering.push(client);
+                tasks.push(task);
+            }
+            None => {
+                assert!(place >= 2, "there was a place");
+                // Nothing is left of it, although the client has not closed its end.
+                task.await.unwrap();
+            }
+        }
+    }
+    assert_eq!((lingering.len(), start.elapsed()), (2, Duration::ZERO));
+    // Their places are free again a second later.
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(start.elapsed(), Duration::from_secs(1));
+    let (mut client, _task) = connect(&server, &rules);
+    assert!(client.line().await.is_some());
 }
 
 /// Submission with delays as they are, after enough failed logins for slow mode.

@@ -102,6 +102,38 @@ async fn a_connection_is_two_lines_and_a_failed_login_one() {
     assert!(lines.iter().all(|line| line.contains("smtp{cid=1 id=")), "{log}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_refused_connections_is_a_line_a_minute() {
+    let _alone = ALONE.lock().await;
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let stop = Stop::new();
+    let gate = GateRules { connection_rate: Some([0, 900, 2700]), ..GateRules::open() };
+    let server = Server::new(Arc::new(TestBackend::default()), Settings { gate, ..settings(stop.clone()) });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let rules = common::rules("smtp", &[]);
+    let served = {
+        let (server, rules) = (server.clone(), Arc::clone(&rules));
+        tokio::spawn(async move { server.serve(listener, rules, None).await })
+    };
+    for _ in 0..40 {
+        let (_client, stream) = tokio::io::duplex(1 << 16);
+        let ends = [([192, 0, 2, 1], 4000).into(), ([127, 0, 0, 1], 25).into()];
+        server.converse(stream, ends, Arc::clone(&rules), None).await;
+    }
+    stop.stop();
+    served.await.unwrap().unwrap();
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<_> = log.lines().collect();
+    assert_eq!(lines.len(), 2, "{log}");
+    for (line, count) in lines.iter().zip([1, 39]) {
+        let want =
+            format!("connections refused limit=\"connection rate\" network=192.0.2.1/32 count={count}");
+        assert!(line.contains(&want), "{log}");
+    }
+}
+
 #[tokio::test]
 async fn slow_mode_is_told_when_it_begins_and_when_it_ends() {
     let _alone = ALONE.lock().await;

@@ -16,7 +16,7 @@ use super::gate::Admission;
 use super::pipe::Pipe;
 use super::trace::{Input, Reveal};
 use super::wire::{Transport, Wire};
-use super::{Listener, Shared, handshake, log_connected, now};
+use super::{Listener, Shared, handshake, now};
 use crate::backend::Backend;
 use crate::client::{Peer, TlsFacts};
 use crate::replies::{self, Wording};
@@ -25,7 +25,7 @@ use crate::session::{Ask, CloseReason, Session, Step, Waiting};
 /// Octets of replies that are written although more input is at hand: who does not read gets no more said.
 const OUT_LIMIT: usize = 8 << 10;
 
-/// How long a handshake may take after which a client is sent away: no limit on connections counts it.
+/// Handshake timeout for a client that is refused. Short, because few clients are told at a time that they are.
 const FAREWELL_HANDSHAKE: Duration = Duration::from_secs(3);
 
 /// Why a connection has ended.
@@ -64,14 +64,37 @@ impl<B: Backend, T: Transport> Connection<B, T> {
         Self { shared, listener, pipe, clock, session, context: None, transaction: None, slow: false }
     }
 
-    /// The whole connection.
-    pub(super) async fn run(mut self) {
-        log_connected(&self.session.client().peer, self.session.rules());
+    /// Serves the client, or sends it away.
+    pub(super) async fn run(self) {
         self.shared.metrics.connected(self.session.rules().kind);
+        match self.admit() {
+            Ok(admission) => self.converse(admission).await,
+            Err(wording) => Box::pin(self.turn_away(wording)).await,
+        }
+    }
+
+    /// Asks the gate, unless the server stops anyway.
+    fn admit(&self) -> Result<Admission, Wording> {
+        if self.shared.stop.is_stopping() {
+            return Err(replies::SHUTTING_DOWN);
+        }
+        let (ip, submission) = (self.session.client().ip(), self.session.rules().kind.is_submission());
+        self.shared.gate.admit(ip, submission, now()).map_err(|rejection| {
+            let for_logins = rejection.wording == replies::TOO_MANY_AUTH_FAILURES;
+            self.shared.metrics.refused(rejection.limit, for_logins);
+            self.shared.refusals.note(rejection.limit, rejection.network);
+            rejection.wording
+        })
+    }
+
+    /// The whole conversation; the client is counted until its end.
+    async fn converse(mut self, _admission: Admission) {
+        let Peer { remote, local, .. } = self.session.client().peer;
+        let rules = self.session.rules();
+        info!(%remote, %local, listener = &*rules.listener, kind = rules.kind.label(), "new connection");
         self.listener.open.increment(1);
         let _open = Closing(self.listener.open.clone());
-        let admission = self.admit();
-        let end = match Box::pin(self.begin(admission.as_ref().err().copied())).await {
+        let end = match Box::pin(self.begin()).await {
             Ok(()) => loop {
                 let buffer = match self.fill().await {
                     Ok(buffer) => buffer,
@@ -84,40 +107,45 @@ impl<B: Backend, T: Transport> Connection<B, T> {
             },
             Err(end) => end,
         };
+        let messages = self.session.messages();
         let cause = Box::pin(self.finish(end)).await;
+        info!(%remote, cause, messages, "connection closed");
+    }
+
+    /// Tells a client that it is refused, if there is a place for that: the limits on connections do not count it, and it
+    /// may take its time to read.
+    async fn turn_away(mut self, wording: Wording) {
+        let shared = Arc::clone(&self.shared);
+        let Ok(_place) = shared.farewells.try_acquire() else { return };
+        let end = match self.say_no(wording).await {
+            Ok(()) => End::Closed,
+            Err(end) => end,
+        };
         let remote = self.session.client().peer.remote;
-        info!(%remote, cause, messages = self.session.messages(), "connection closed");
+        let cause = self.finish(end).await;
+        debug!(%remote, cause, "refused connection closed");
     }
 
-    /// Asks the gate, unless the server stops anyway.
-    fn admit(&mut self) -> Result<Admission, Wording> {
-        if self.shared.stop.is_stopping() {
-            return Err(replies::SHUTTING_DOWN);
-        }
-        let (ip, submission) = (self.session.client().ip(), self.session.rules().kind.is_submission());
-        self.shared.gate.admit(ip, submission, now()).map_err(|rejection| {
-            let for_logins = rejection.wording == replies::TOO_MANY_AUTH_FAILURES;
-            self.shared.metrics.refused(rejection.limit, for_logins);
-            if rejection.log {
-                info!(%ip, limit = rejection.limit, "connections refused");
+    async fn say_no(&mut self, wording: Wording) -> Result<(), End> {
+        if self.session.rules().kind.is_implicit_tls() {
+            // A handshake costs more than all else a connection does before it logs in. Clients that come too fast, or
+            // to a full server, would get as many as before.
+            if ![replies::OPEN_CONNECTIONS, replies::TOO_MANY_AUTH_FAILURES].contains(&wording) {
+                return Ok(());
             }
-            rejection.wording
-        })
+            self.secure(self.session.rules().timeouts.handshake.min(FAREWELL_HANDSHAKE)).await?;
+        }
+        let step = self.session.turn_away(wording, &mut self.pipe.out);
+        self.act(step, &mut Buffer::default()).await
     }
 
-    /// From the first octet to the greeting, or to what is said instead.
-    async fn begin(&mut self, turned_away: Option<Wording>) -> Result<(), End> {
+    /// From the first octet to the greeting.
+    async fn begin(&mut self) -> Result<(), End> {
         let rules = self.session.rules();
-        let whole = rules.timeouts.handshake;
-        let time = if turned_away.is_some() { whole.min(FAREWELL_HANDSHAKE) } else { whole };
         let facts = match rules.kind.is_implicit_tls() {
-            true => Some(self.secure(time).await?),
+            true => Some(self.secure(rules.timeouts.handshake).await?),
             false => None,
         };
-        if let Some(wording) = turned_away {
-            let step = self.session.turn_away(wording, &mut self.pipe.out);
-            return self.act(step, &mut Buffer::default()).await;
-        }
         self.context = Some(self.shared.backend.connect(self.session.client()));
         if let Some(facts) = facts {
             let step = self.session.secured(facts);

@@ -5,8 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use ratelimit::{
-    Addresses, DEFAULT_CAPACITY, Decision, FailureWindow, Failures, Held, KeyLimiter, KeyWindow, Limiter,
-    Network, Refusal as Limit, Scope, Window,
+    Addresses, Decision, FailureWindow, Failures, Held, Limiter, Network, Refusal as Limit, Scope, Window,
 };
 
 use crate::replies::{self, Wording};
@@ -81,8 +80,6 @@ struct Counts {
     rate: Limiter,
     held: Option<Held>,
     open: usize,
-    /// Networks of which a refusal was logged within the last minute.
-    logged: KeyLimiter<Option<Network>>,
 }
 
 /// A connection that was let in; counted until dropped.
@@ -95,8 +92,8 @@ pub(super) struct Admission {
 pub(super) struct Rejection {
     pub(super) wording: Wording,
     pub(super) limit: &'static str,
-    /// Has it been long enough since the last for this network?
-    pub(super) log: bool,
+    /// The network that has exceeded it; none for a limit over everyone.
+    pub(super) network: Option<Network>,
 }
 
 impl Gate {
@@ -104,13 +101,10 @@ impl Gate {
         let addresses = || rules.addresses.clone();
         let minute = Duration::from_mins(1);
         let windows = rules.connection_rate.map(|limits| Window { name: RATE, length: minute, limits });
-        let logged =
-            KeyLimiter::new(&[KeyWindow { name: "log", length: minute, limit: 1 }], DEFAULT_CAPACITY);
         let counts = Counts {
             rate: Limiter::new(windows.as_slice(), addresses()),
             held: rules.open_connections.map(|limits| Held::new(OPEN, limits, addresses())),
             open: 0,
-            logged,
         };
         let failures = Arc::clone(&rules.failures);
         Self { connections: rules.connections, counts: Mutex::new(counts), failures }
@@ -125,16 +119,16 @@ impl Gate {
     ) -> Result<Admission, Rejection> {
         let mut counts = self.counts();
         if let Decision::Refused(limit) = counts.rate.take(ip, now, 1) {
-            return Err(counts.reject(replies::CONNECTION_RATE, Some(limit), now));
+            return Err(Rejection::new(replies::CONNECTION_RATE, Some(limit)));
         }
         if submission && let Decision::Refused(limit) = self.failures().check(ip, None, now) {
-            return Err(counts.reject(replies::TOO_MANY_AUTH_FAILURES, Some(limit), now));
+            return Err(Rejection::new(replies::TOO_MANY_AUTH_FAILURES, Some(limit)));
         }
         if counts.open >= self.connections {
-            return Err(counts.reject(replies::SERVER_FULL, None, now));
+            return Err(Rejection::new(replies::SERVER_FULL, None));
         }
         if let Some(Decision::Refused(limit)) = counts.held.as_mut().map(|held| held.take(ip, 1)) {
-            return Err(counts.reject(replies::OPEN_CONNECTIONS, Some(limit), now));
+            return Err(Rejection::new(replies::OPEN_CONNECTIONS, Some(limit)));
         }
         counts.open += 1;
         Ok(Admission { gate: Arc::clone(self), ip })
@@ -164,14 +158,13 @@ impl Gate {
     }
 }
 
-impl Counts {
-    fn reject(&mut self, wording: Wording, limit: Option<Limit>, now: SystemTime) -> Rejection {
+impl Rejection {
+    fn new(wording: Wording, limit: Option<Limit>) -> Self {
         let network = limit.and_then(|limit| match limit.scope {
             Scope::Network(_, network) => Some(network),
             Scope::Account => None,
         });
-        let log = self.logged.take(&network, now, 1).is_none();
-        Rejection { wording, limit: limit.map_or(FULL, |limit| limit.limit), log }
+        Self { wording, limit: limit.map_or(FULL, |limit| limit.limit), network }
     }
 }
 
@@ -197,25 +190,20 @@ mod tests {
         [192, 0, 2, last].into()
     }
 
-    /// The name of the limit, and whether it is to be logged.
-    fn refused(admission: Result<Admission, Rejection>) -> (&'static str, bool) {
+    /// The name of the limit, and the network that has exceeded it.
+    fn refused(admission: Result<Admission, Rejection>) -> (&'static str, Option<Network>) {
         let Err(rejection) = admission else { panic!("it was let in") };
-        (rejection.limit, rejection.log)
+        (rejection.limit, rejection.network)
     }
 
     #[test]
-    fn logs_refusals_once_a_minute_for_each_network() {
+    fn names_the_network_that_holds_too_many_connections() {
         let gate = gate(&GateRules { open_connections: Some([1, 90, 270]), ..GateRules::open() });
         let now = SystemTime::UNIX_EPOCH + Duration::from_hours(1_000);
         let first = gate.admit(ip(1), false, now);
-        assert_eq!(refused(gate.admit(ip(1), false, now)), (OPEN, true));
-        assert_eq!(refused(gate.admit(ip(1), false, now)), (OPEN, false));
-        let second = gate.admit(ip(2), false, now);
-        assert_eq!(refused(gate.admit(ip(2), false, now)), (OPEN, true));
-        let later = now + Duration::from_mins(2);
-        assert_eq!(refused(gate.admit(ip(1), false, later)), (OPEN, true));
-        drop((first, second));
-        assert!(gate.admit(ip(1), false, later).is_ok());
+        assert_eq!(refused(gate.admit(ip(1), false, now)), (OPEN, Some(Network::new(ip(1), 32))));
+        drop(first);
+        assert!(gate.admit(ip(1), false, now).is_ok());
     }
 
     #[test]

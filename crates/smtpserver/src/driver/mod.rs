@@ -8,6 +8,7 @@ mod gate;
 mod handshake;
 mod metrics;
 mod pipe;
+mod refusals;
 mod request;
 mod stop;
 mod tls;
@@ -26,7 +27,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
-use tracing::{Instrument as _, error, info, info_span, warn};
+use tracing::{Instrument as _, error, info_span, warn};
 
 use crate::backend::Backend;
 use crate::client::Peer;
@@ -36,6 +37,7 @@ use buffers::Buffers;
 use connection::Connection;
 use gate::Gate;
 use metrics::Metrics;
+use refusals::Refusals;
 
 pub use gate::GateRules;
 pub use metrics::COMMAND_BUCKETS;
@@ -49,6 +51,11 @@ pub use wire::Transport;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How often that is said in the log.
 const WARN_PAUSE: Duration = Duration::from_mins(1);
+
+/// One farewell for so many connections that may be open: refused clients are counted by no limit, but for this one.
+const CONNECTIONS_PER_FAREWELL: usize = 8;
+/// Most farewells at a time, however many connections may be open.
+const MAX_FAREWELLS: usize = 256;
 
 /// What all listeners of a server share.
 #[derive(Debug)]
@@ -72,6 +79,9 @@ pub struct Server<B>(Arc<Shared<B>>);
 struct Shared<B> {
     backend: Arc<B>,
     gate: Arc<Gate>,
+    /// Places for clients that are refused and told so. Beyond them a refused connection is closed at once.
+    farewells: Semaphore,
+    refusals: Refusals,
     buffers: Buffers,
     metrics: Metrics,
     random: SystemRandom,
@@ -101,10 +111,13 @@ impl<B: Backend> Server<B> {
     /// A server without listeners. Metrics go to the recorder that is installed by now.
     pub fn new(backend: Arc<B>, settings: Settings) -> Self {
         let Settings { request_key, first_cid, gate, reveal, stop } = settings;
+        let farewells = (gate.connections / CONNECTIONS_PER_FAREWELL).clamp(1, MAX_FAREWELLS);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self(Arc::new(Shared {
             backend,
             gate: Arc::new(Gate::new(&gate)),
+            farewells: Semaphore::new(farewells),
+            refusals: Refusals::default(),
             buffers: Buffers::default(),
             metrics: Metrics::new(),
             random: SystemRandom::new(),
@@ -130,6 +143,7 @@ impl<B: Backend> Server<B> {
         let served = self.listener(rules, tls);
         let mut connections = JoinSet::new();
         let mut warned = None;
+        let mut minute = tokio::time::interval(refusals::PAUSE);
         let stopped = self.0.stop.stopped();
         let mut stopped = std::pin::pin!(stopped);
         loop {
@@ -143,8 +157,10 @@ impl<B: Backend> Server<B> {
                     Err(error) => self.accept_failed(&error, &mut warned).await,
                 },
                 Some(ended) = connections.join_next() => self.ended(ended),
+                _ = minute.tick() => self.0.refusals.report(refusals::PAUSE),
             }
         }
+        self.0.refusals.report(Duration::ZERO);
         drop(listener);
         let wind_up = async {
             while let Some(ended) = connections.join_next().await {
@@ -219,12 +235,4 @@ fn local_address(stream: &TcpStream, listener: SocketAddr) -> SocketAddr {
 #[allow(clippy::disallowed_methods, reason = "the driver is where time comes from")]
 fn now() -> SystemTime {
     SystemTime::now()
-}
-
-/// One line for a connection that has come.
-fn log_connected(peer: &Peer, rules: &Rules) {
-    info!(
-        remote = %peer.remote, local = %peer.local, listener = &*rules.listener, kind = rules.kind.label(),
-        "new connection"
-    );
 }
