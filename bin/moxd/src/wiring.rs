@@ -206,6 +206,9 @@ pub(crate) fn rules(server: &Server, listener: &config::Listener, mode: Mode) ->
         if server.pedantic {
             rules.dialect = Dialect::Strict;
         }
+        if !server.scram_plus {
+            rules.mechanisms.retain(|mechanism| !mechanism.is_plus());
+        }
         if server.cram_md5 {
             // Before those that send the password, after those that prove it better.
             let at = rules
@@ -306,6 +309,18 @@ mod tests {
         let most = GateRules::default().connections;
         for (open_files, connections) in [(1024, 512), (4096, 2048), (1 << 20, most), (usize::MAX, most)] {
             assert_eq!(gate(&server(""), open_files).connections, connections, "{open_files}");
+        }
+    }
+    #[test]
+    fn withholds_scram_plus_where_the_configuration_says_so() {
+        for (text, offered) in [("", true), ("scram_plus = false", false)] {
+            let server = server(text);
+            let all: Vec<_> = server.listeners.iter().flat_map(|l| rules(&server, l, Mode::Serve)).collect();
+            assert!(!all.is_empty());
+            for rules in all {
+                assert_eq!(rules.mechanisms.iter().any(|mechanism| mechanism.is_plus()), offered);
+                assert!(rules.mechanisms.contains(&Mechanism::ScramSha256));
+            }
         }
     }
 }

@@ -36,6 +36,8 @@ pub struct Server {
     pub max_message_size: u64,
     /// Offer CRAM-MD5?
     pub cram_md5: bool,
+    /// Offer SCRAM bound to the TLS connection?
+    pub scram_plus: bool,
     /// Where `/metrics` is served; not at all without it.
     pub metrics: Option<SocketAddr>,
     /// DNS servers to ask; those of the system if there are none.
@@ -105,6 +107,14 @@ pub(crate) static SECTION: Section = Section {
             ],
         },
         Key {
+            name: "scram_plus",
+            sample: Sample::Default("true"),
+            doc: &[
+                "false: do not offer SCRAM-SHA-256-PLUS and SCRAM-SHA-1-PLUS, for clients that choose them and then cannot",
+                "bind to TLS 1.3, such as mutt with gsasl. SCRAM without PLUS is offered all the same.",
+            ],
+        },
+        Key {
             name: "metrics",
             sample: Sample::Optional("\"127.0.0.1:8010\""),
             doc: &["Serve metrics in Prometheus form at this address under /metrics."],
@@ -146,6 +156,7 @@ pub(crate) fn read(root: &Table<'_>) -> Option<Server> {
     let pedantic = root.get("pedantic", values::boolean);
     let max_message_size = root.get("max_message_size", values::size);
     let cram_md5 = root.get("cram_md5", values::boolean);
+    let scram_plus = root.get("scram_plus", values::boolean);
     let metrics = root.get("metrics", values::socket);
     let dns_servers = root.list("dns_servers", values::socket);
     let log = root.child_or_defaults("log").and_then(|table| log::read(&table));
@@ -160,6 +171,7 @@ pub(crate) fn read(root: &Table<'_>) -> Option<Server> {
         pedantic: pedantic?,
         max_message_size: max_message_size?,
         cram_md5: cram_md5?,
+        scram_plus: scram_plus?,
         metrics,
         dns_servers: dns_servers?,
         log: log?,

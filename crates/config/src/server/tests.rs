@@ -29,6 +29,7 @@ fn a_few_lines_are_enough() {
     assert_eq!(server.timeouts.command, Duration::from_secs(300));
     assert_eq!(server.limits.connections_per_minute, [300, 900, 2700]);
     assert_eq!((server.user, server.metrics, server.pedantic, server.cram_md5), (None, None, false, false));
+    assert!(server.scram_plus);
     assert_eq!(
         (server.postmaster.account.as_str(), server.postmaster.mailbox.as_str()),
         ("mox", "Postmaster")

@@ -39,6 +39,7 @@ pub fn rules(kind: &str, words: &[String]) -> Arc<Rules> {
             "no-starttls" => rules.starttls = false,
             "future-release" => rules.future_release = Some(Duration::from_secs(number)),
             "cram-md5" => rules.mechanisms.push(sasl::Mechanism::CramMd5),
+            "no-scram-plus" => rules.mechanisms.retain(|mechanism| !mechanism.is_plus()),
             "message" => limits.message = number,
             "recipients" => limits.recipients = small as usize,
             "failed-logins" => limits.failed_logins = small,
