@@ -156,12 +156,17 @@ impl Arriving {
 
 /// What the client is told when the store says no. The reason is for the log.
 pub(crate) fn not_kept(error: &store::Error) -> Refusal {
+    clients_concern(error).unwrap_or_else(|| Refusal::new(replies::NOT_DELIVERED))
+}
+
+/// The reply for a reason that the client can do something about, if only wait.
+pub(crate) fn clients_concern(error: &store::Error) -> Option<Refusal> {
     use store::ErrorKind;
     match error.kind() {
-        ErrorKind::Full => Refusal::new(replies::SYSTEM_FULL),
-        ErrorKind::OverQuota => Refusal::new(replies::QUOTA),
+        ErrorKind::Full => Some(Refusal::new(replies::SYSTEM_FULL)),
+        ErrorKind::OverQuota => Some(Refusal::new(replies::QUOTA)),
         // So many recipients with so much to remember of each; sent again it would be no less.
-        ErrorKind::TooLarge => Refusal::new(replies::MESSAGE_TOO_LARGE),
-        _ => Refusal::new(replies::NOT_DELIVERED),
+        ErrorKind::TooLarge => Some(Refusal::new(replies::MESSAGE_TOO_LARGE)),
+        _ => None,
     }
 }

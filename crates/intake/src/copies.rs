@@ -1,13 +1,11 @@
 //! The copies of a message: one for each recipient, with the header fields of its own before the one body.
 
 use crate::backend::{Incoming, Intake};
-use crate::body::not_kept;
-use crate::metrics;
 use crate::prefix::{Trace, delivered_to, return_path};
 use crate::record::sent_to;
 use crate::rulesets::Subject;
 use dns::{Domain, Name};
-use smtpserver::{Client, Refusal};
+use smtpserver::Client;
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 use store::{AccountId, NewMessage, Transaction};
@@ -34,7 +32,7 @@ impl Intake {
         message: Incoming,
         record: &NewMessage,
         fields: &Fields,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), store::Error> {
         let now = record.facts.received;
         let trace = Trace {
             hostname: &message.settings.hostname,
@@ -83,11 +81,8 @@ impl Intake {
     }
 
     /// The number of an account, which is made at its first use.
-    pub(crate) async fn open_account(&self, name: &str, now: SystemTime) -> Result<AccountId, Refusal> {
-        self.store.open_account(name, store::INITIAL_MAILBOXES, now).await.map_err(|error| {
-            metrics::delivery("accounterror", "");
-            tracing::error!(%error, account = name, "cannot open the account");
-            not_kept(&error)
-        })
+    pub(crate) async fn open_account(&self, name: &str, now: SystemTime) -> Result<AccountId, store::Error> {
+        let opened = self.store.open_account(name, store::INITIAL_MAILBOXES, now).await;
+        opened.inspect_err(|error| tracing::error!(%error, account = name, "cannot open the account"))
     }
 }

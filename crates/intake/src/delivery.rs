@@ -1,7 +1,7 @@
 //! Mail from elsewhere, complete: what is checked last, and the one transaction that makes it ours.
 
 use crate::backend::{Incoming, Intake, Link};
-use crate::body::not_kept;
+use crate::body::clients_concern;
 use crate::copies::Fields;
 use crate::recipients::wish_after_data;
 use crate::record::{described, sent_by};
@@ -52,7 +52,9 @@ impl Intake {
         }
         let mut transaction = self.store.transaction(now);
         let reason = if message.settings.mode == Mode::Develop { "localserve" } else { "" };
-        self.add_copies(&mut transaction, client, message, &record, &fields).await?;
+        let recipients = message.recipients.len();
+        let added = self.add_copies(&mut transaction, client, message, &record, &fields).await;
+        added.map_err(|error| failed("accounterror", recipients, &error))?;
         match self.store.commit(transaction).await {
             Ok(receipt) => {
                 for delivered in &receipt.delivered {
@@ -62,12 +64,18 @@ impl Intake {
                 Ok(())
             }
             Err(error) => {
-                metrics::delivery("delivererror", "");
                 tracing::error!(%error, "cannot deliver");
-                Err(not_kept(&error))
+                Err(failed("delivererror", recipients, &error))
             }
         }
     }
+}
+
+/// One of the accounts, or the commit, has failed: none of the recipients has the message, so each is counted with
+/// `result`, and the client tries again for all of them.
+fn failed(result: &'static str, recipients: usize, error: &store::Error) -> Refusal {
+    (0..recipients).for_each(|_| metrics::delivery(result, ""));
+    clients_concern(error).unwrap_or_else(|| Refusal::new(replies::ERROR_PROCESSING))
 }
 
 /// Developer mode: fails as a recipient's local part asks.

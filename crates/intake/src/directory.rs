@@ -171,16 +171,18 @@ impl Directory {
         let is_postmaster = localpart.eq_ignore_ascii_case("postmaster");
         let keeper = self.postmaster.as_ref().filter(|_| postmaster && is_postmaster);
         let Some(domain) = domain else { return keeper.cloned().ok_or(NotHere::Address) };
-        if is_postmaster && self.hosts.contains(domain) && !self.domains.contains_key(domain) {
-            return keeper.cloned().ok_or(NotHere::Address);
-        }
+        let is_host = is_postmaster && self.hosts.contains(domain);
         if !self.domains.contains_key(domain) {
-            return Err(NotHere::Domain);
+            let missing = if is_host { NotHere::Address } else { NotHere::Domain };
+            return keeper.filter(|_| is_host).cloned().ok_or(missing);
         }
         // Nothing is left of it: not even the rest of the domain is anybody's under this name.
         let Some(canonical) = self.canonical(localpart, domain) else { return Err(NotHere::Address) };
         let exact = self.addresses.get(domain).and_then(|addresses| addresses.get(&canonical));
-        exact.or_else(|| self.catch_alls.get(domain)).or(keeper).cloned().ok_or(NotHere::Address)
+        // RFC 5321 §4.5.1: mail for the postmaster of this very host goes to whoever runs it, so a catch-all of a domain
+        // with the host's name does not take it.
+        let rest = self.catch_alls.get(domain).filter(|_| !is_host);
+        exact.or(rest).or(keeper).cloned().ok_or(NotHere::Address)
     }
 }
 
@@ -242,6 +244,24 @@ mod tests {
         check("postmaster@a.example", true, Ok("root"));
         check("postmaster@a.example", false, Err(NotHere::Address));
         check("postmaster@c.example", true, Ok("all"));
+    }
+
+    #[test]
+    fn postmaster_of_the_host_is_not_the_catch_alls() {
+        let mut d = directory();
+        d.add_domain(domain("mail.example"), LocalDomain::default());
+        d.add_catch_all(domain("mail.example"), to("all"));
+        let find = |d: &Directory, local: &str, recipient| {
+            let found = d.resolve(local, Some(&domain("mail.example")), recipient);
+            found.map(|to| to.account.to_string())
+        };
+        assert_eq!(find(&d, "PostMaster", true), Ok("root".to_owned()));
+        assert_eq!(find(&d, "postmaster", false), Err(NotHere::Address));
+        assert_eq!(find(&d, "anyone", true), Ok("all".to_owned()));
+        // An address that is given to an account by name is that account's.
+        d.add_address("postmaster", domain("mail.example"), to("ann"));
+        assert_eq!(find(&d, "postmaster", true), Ok("ann".to_owned()));
+        assert_eq!(find(&d, "postmaster", false), Ok("ann".to_owned()));
     }
 
     #[test]

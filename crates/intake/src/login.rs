@@ -124,12 +124,12 @@ impl Intake {
     }
 
     /// The stored secret of a known user, or what makes a decoy.
-    fn secret<T: FromStr>(
-        &self,
-        known: &Known,
+    fn secret<'a, T: FromStr>(
+        &'a self,
+        known: &'a Known,
         mechanism: &str,
         pick: impl Fn(&Credentials) -> Option<String>,
-    ) -> Result<T, Decoy<'_>> {
+    ) -> Result<T, Decoy<'a>> {
         let decoy = |absent| Decoy::new(&self.decoy_seed, &known.canonical, absent);
         let Some((to, credentials)) = &known.account else { return Err(decoy(Absent::User)) };
         let text = pick(credentials).map(Zeroizing::new);

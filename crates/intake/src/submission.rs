@@ -36,18 +36,19 @@ impl Intake {
         let signatures = message.hashing.take().map(|hashing| hashing.finish(&missing.fields, unix(now)));
         let added = [missing.fields, signatures.unwrap_or_default(), results(&message).field()].concat();
 
-        let sender = self.open_account(&login.account, now).await?;
         let rules = message.settings.directory.account(&login.account).cloned().unwrap_or_default();
         let limits = SubmissionLimits {
             messages: rules.messages_per_day,
             first_time_recipients: rules.first_time_recipients_per_day,
         };
+        let sender = self.open_account(&login.account, now).await.map_err(|error| refused(&error, limits))?;
         let mut transaction = self.store.transaction(now);
         let addresses: Vec<String> = message.recipients.iter().map(|r| r.address(true)).collect();
         transaction.submission(sender, &addresses, Some(limits));
         let count = message.recipients.len() as u64;
         let fields = Fields { added, ..Fields::default() };
-        self.add_copies(&mut transaction, client, message, &record, &fields).await?;
+        let added = self.add_copies(&mut transaction, client, message, &record, &fields).await;
+        added.map_err(|error| refused(&error, limits))?;
         match self.store.commit(transaction).await {
             Ok(_) => {
                 metrics::submission("ok", count);

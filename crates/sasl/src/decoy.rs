@@ -27,17 +27,18 @@ pub enum Absent {
 /// and the server's secret alone, so that the same unknown user always shows the same salt, as a real one does.
 pub struct Decoy<'a> {
     seed: &'a [u8; SEED_OCTETS],
-    name: String,
+    name: &'a str,
     absent: Absent,
 }
 
 impl<'a> Decoy<'a> {
     /// For the user `name`; `seed` is random, kept over restarts, and used for nothing else.
     ///
-    /// Names that lead to one account must give one salt, so give the canonical address where the domain is known
-    /// (case and separator decided). Case is folded here in any event.
-    pub fn new(seed: &'a [u8; SEED_OCTETS], name: &str, absent: Absent) -> Self {
-        Self { seed, name: name.to_lowercase(), absent }
+    /// Spellings that would lead to one account must give one salt, and those that would lead to different accounts
+    /// different ones, or comparing salts tells who exists. So give the canonical address: the caller knows whether the
+    /// domain tells case apart and which separators it has. Nothing is folded here.
+    pub fn new(seed: &'a [u8; SEED_OCTETS], name: &'a str, absent: Absent) -> Self {
+        Self { seed, name, absent }
     }
 
     /// A SCRAM secret. Give the iterations that real secrets have.
@@ -70,7 +71,7 @@ impl<'a> Decoy<'a> {
     /// Octets that only we can know, different for each use.
     fn octets(&self, scheme: &str, what: &str) -> Zeroizing<Vec<u8>> {
         // Neither of the two first words contains a NUL, so no two uses can have the same input.
-        Hash::Sha256.hmac(self.seed, [scheme, what, &self.name].join("\0").as_bytes())
+        Hash::Sha256.hmac(self.seed, [scheme, what, self.name].join("\0").as_bytes())
     }
 }
 
@@ -89,7 +90,12 @@ mod tests {
         let (seed, other) = ([7; SEED_OCTETS], [8; SEED_OCTETS]);
         let iterations = NonZeroU32::new(4096).unwrap();
         let salt = |seed, name| Decoy::new(seed, name, Absent::User).scram(Hash::Sha256, iterations).salt;
-        assert_eq!(salt(&seed, "who@example.org"), salt(&seed, "WHO@example.org"));
+        assert_eq!(salt(&seed, "who@example.org"), salt(&seed, "who@example.org"));
+        assert_ne!(
+            salt(&seed, "who@example.org"),
+            salt(&seed, "Who@example.org"),
+            "case is the caller's to fold"
+        );
         assert_ne!(salt(&seed, "who@example.org"), salt(&seed, "whom@example.org"));
         assert_ne!(salt(&seed, "who@example.org"), salt(&other, "who@example.org"));
         assert_eq!(salt(&seed, "who@example.org").len(), SALT_OCTETS);

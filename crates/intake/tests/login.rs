@@ -1,0 +1,111 @@
+//! Logins: what strangers can learn from them.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
+
+use moxd_intake::{
+    AccountRules, Destination, Directory, Intake, LocalDomain, Mode, Settings, World, credentials,
+};
+use sasl::{Channel, Mechanism, Nonce, Password, Step};
+use smtpserver::{Backend, Client, Kind, Peer, RequestId, Rules};
+use std::collections::HashMap;
+use std::time::{Duration, SystemTime};
+use store::Store;
+
+fn now() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+}
+
+/// Different octets with every call, so that no two stored salts are the same.
+fn random(octets: &mut [u8]) {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static CALLS: AtomicU64 = AtomicU64::new(1);
+    let call = CALLS.fetch_add(1, Ordering::Relaxed).to_le_bytes();
+    octets.iter_mut().zip(call.iter().cycle()).for_each(|(octet, call)| *octet = *call);
+}
+
+/// A server where ann has a password: an account in a domain that tells case apart, and in one that does not.
+fn intake() -> Intake {
+    let store = Store::memory();
+    let mut directory = Directory::new();
+    let domain = |name: &str| name.parse().unwrap();
+    directory.add_domain(domain("exact.example"), LocalDomain { separators: vec![], case_sensitive: true });
+    directory.add_domain(domain("lax.example"), LocalDomain { separators: vec!['+'], case_sensitive: false });
+    for (account, place) in [("ann", "exact.example"), ("ann2", "lax.example")] {
+        directory.add_account(account, AccountRules::default());
+        directory.add_address("ann", domain(place), Destination::new(account, "Inbox"));
+        let id = store.open_account(account, store::INITIAL_MAILBOXES, now()).wait().unwrap();
+        let mut transaction = store.transaction(now());
+        let password = Password::new("moxmoxmox").unwrap();
+        transaction.set_credentials(id, Some(credentials(&password, random)));
+        store.commit(transaction).wait().unwrap();
+    }
+    let (hostname, signers) = (domain("mx.exact.example"), HashMap::new());
+    let settings = Settings { hostname, directory, signers, mode: Mode::Serve, pedantic: false };
+    Intake::new(store, None, settings, World { now, random }).unwrap()
+}
+
+fn client() -> Client {
+    let peer = Peer {
+        cid: 1,
+        id: RequestId::new(*b"0123456789abcdefghijkl").unwrap(),
+        remote: "192.0.2.1:25000".parse().unwrap(),
+        local: "198.51.100.1:465".parse().unwrap(),
+    };
+    Client::new(&Rules::new(Kind::Submissions, "mx.exact.example".parse().unwrap()), peer)
+}
+
+/// What SCRAM says to whoever claims this name: salt and iterations.
+async fn challenge(intake: &Intake, mechanism: Mechanism, username: &str) -> (String, String) {
+    let client = client();
+    let mut link = intake.connect(&client);
+    let mut server = sasl::Server::new(mechanism, &Channel::tls(), Nonce::from_random([1; 18]));
+    let first = format!("n,,n={username},r=0123456789");
+    let Step::Need(need) = server.begin(Some(first.as_bytes())).unwrap() else { panic!("a need") };
+    let verifier = intake.secret(&mut link, &client, need).await.unwrap();
+    let Step::Challenge(challenge) = server.supply(verifier).unwrap() else { panic!("a challenge") };
+    let challenge = String::from_utf8(challenge).unwrap();
+    let mut fields = challenge.split(',').skip(1).map(str::to_owned);
+    (fields.next().unwrap(), fields.next().unwrap())
+}
+
+/// Which of several spellings show the same salt, as a stranger can find out.
+async fn pattern(intake: &Intake, mechanism: Mechanism, spellings: &[String]) -> Vec<usize> {
+    let mut salts = Vec::new();
+    for spelling in spellings {
+        salts.push(challenge(intake, mechanism, spelling).await.0);
+    }
+    salts.iter().map(|salt| salts.iter().position(|other| other == salt).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn spellings_of_a_name_show_one_salt_or_several_whether_it_exists_or_not() {
+    let intake = intake();
+    for mechanism in [Mechanism::ScramSha1, Mechanism::ScramSha256] {
+        for (place, distinct) in [("exact.example", 5), ("lax.example", 1)] {
+            let spellings = |name: &str| {
+                let titled = format!("{}{}", name[..1].to_uppercase(), &name[1..]);
+                let names =
+                    [name.to_owned(), name.to_uppercase(), titled, format!("{name}+x"), format!("{name}+Y")];
+                names.map(|name| format!("{name}@{place}"))
+            };
+            let known = pattern(&intake, mechanism, &spellings("ann")).await;
+            let unknown = pattern(&intake, mechanism, &spellings("bob")).await;
+            assert_eq!(known, unknown, "{place}");
+            let mut kinds = known;
+            kinds.dedup();
+            assert_eq!(kinds.len(), distinct, "{place}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn salts_and_iterations_of_unknown_names_look_like_those_of_known_ones() {
+    let intake = intake();
+    for mechanism in [Mechanism::ScramSha1, Mechanism::ScramSha256] {
+        let known = challenge(&intake, mechanism, "ann@exact.example").await;
+        for unknown in ["bob@exact.example", "ann@elsewhere.example", "ann", "@", "Ann@exact.example"] {
+            let shown = challenge(&intake, mechanism, unknown).await;
+            assert_eq!((shown.0.len(), &shown.1), (known.0.len(), &known.1), "{unknown}");
+            assert_ne!(shown.0, known.0, "{unknown}");
+        }
+    }
+}

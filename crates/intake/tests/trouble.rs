@@ -1,0 +1,166 @@
+//! What a client hears, and what is counted, when the store cannot keep a message.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
+
+use bytes::Bytes;
+use metrics::{Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use moxd_intake::{AccountRules, Destination, Directory, Intake, LocalDomain, Mode, Settings, World};
+use smtp_parser::Path;
+use smtpserver::{Backend, Client, Hello, Kind, Peer, Received, Refusal, RequestId, Rules, Sender};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+use store::engine::memory::Memory;
+use store::engine::{Batch, BodyId, BodyWriter, CommitError, Direction, Engine, KeyRange, Page};
+use store::{Finding, Pending, Store};
+
+/// An engine in memory whose commits fail once `left` of them have been made.
+struct Failing {
+    engine: Arc<Memory>,
+    left: AtomicUsize,
+    error: CommitError,
+}
+
+impl Engine for Failing {
+    fn get(&self, key: &[u8]) -> store::Result<Option<Bytes>> {
+        self.engine.get(key)
+    }
+    fn range(&self, range: &KeyRange, direction: Direction, limit: usize) -> store::Result<Page> {
+        self.engine.range(range, direction, limit)
+    }
+    fn commit(&self, batch: Batch) -> Pending<Result<(), CommitError>> {
+        let take = |left: usize| left.checked_sub(1);
+        match self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take) {
+            Ok(_) => self.engine.commit(batch),
+            Err(_) => Pending::ready(Err(self.error)),
+        }
+    }
+    fn body_len(&self, id: BodyId) -> store::Result<u64> {
+        self.engine.body_len(id)
+    }
+    fn body(&self, id: BodyId, offset: u64) -> store::Result<Bytes> {
+        self.engine.body(id, offset)
+    }
+    fn body_writer(&self) -> BodyWriter {
+        self.engine.body_writer()
+    }
+    fn check(&self) -> store::Result<Vec<Finding>> {
+        self.engine.check()
+    }
+    fn backup(&self, to: &std::path::Path) -> store::Result<()> {
+        self.engine.backup(to)
+    }
+    fn compact(&self, thorough: bool) -> store::Result<()> {
+        self.engine.compact(thorough)
+    }
+    fn close(&self) {
+        self.engine.close();
+    }
+}
+
+/// Counters in memory: name, then labels.
+#[derive(Clone, Default)]
+struct Numbers(Arc<Mutex<BTreeMap<String, u64>>>);
+
+struct Number(Numbers, String);
+
+impl CounterFn for Number {
+    fn increment(&self, value: u64) {
+        *self.0.0.lock().unwrap().entry(self.1.clone()).or_default() += value;
+    }
+    fn absolute(&self, _: u64) {}
+}
+
+impl Recorder for Numbers {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        let labels: Vec<_> = key.labels().map(|l| format!("{}={}", l.key(), l.value())).collect();
+        Counter::from_arc(Arc::new(Number(self.clone(), format!("{} {}", key.name(), labels.join(" ")))))
+    }
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::noop()
+    }
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::noop()
+    }
+}
+
+fn now() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+}
+
+fn random(octets: &mut [u8]) {
+    octets.fill(7);
+}
+
+const NAMES: [&str; 3] = ["ann", "bob", "eve"];
+
+/// Sends a message to all over a store that fails after so many commits: the answer, and what was counted.
+async fn send(commits: usize, error: CommitError) -> (Result<(), Refusal>, BTreeMap<String, u64>) {
+    let numbers = Numbers::default();
+    let _recorder = metrics::set_default_local_recorder(&numbers);
+    let store = Store::on(Arc::new(Failing { engine: Memory::new(), left: commits.into(), error }));
+    let mut directory = Directory::new();
+    directory.add_domain("a.example".parse().unwrap(), LocalDomain::default());
+    for name in NAMES {
+        directory.add_account(name, AccountRules::default());
+        directory.add_address(name, "a.example".parse().unwrap(), Destination::new(name, "Inbox"));
+    }
+    let hostname: dns::Domain = "mx.a.example".parse().unwrap();
+    let rules = Rules::new(Kind::Smtp, hostname.clone());
+    let signers = HashMap::new();
+    let settings = Settings { hostname, directory, signers, mode: Mode::Serve, pedantic: false };
+    let intake = Intake::new(store, None, settings, World { now, random }).unwrap();
+    let peer = Peer {
+        cid: 1,
+        id: RequestId::new(*b"0123456789abcdefghijkl").unwrap(),
+        remote: "192.0.2.1:25000".parse().unwrap(),
+        local: "198.51.100.1:25".parse().unwrap(),
+    };
+    let mut client = Client::new(&rules, peer);
+    client.hello = Some(Hello { name: "client.example".parse().unwrap(), extended: true });
+    let mut link = intake.connect(&client);
+    let path = Path::Mailbox("x@b.example".parse().unwrap());
+    let sender = Sender { path, size: None, body: None, smtputf8: false, require_tls: false, hold: None };
+    let mut message = intake.sender(&mut link, &client, &sender).await.unwrap();
+    for name in NAMES {
+        let path = Path::Mailbox(format!("{name}@a.example").parse().unwrap());
+        intake.recipient(&mut link, &client, &mut message, &path).await.unwrap();
+    }
+    intake.content(&mut message, b"From: x@b.example\r\n\r\nbody\r\n").await.unwrap();
+    let received = Received { size: 27, separator: true, ..Received::default() };
+    let answer = intake.message(&mut link, &client, message, &received).await;
+    let counted = numbers.0.lock().unwrap().clone();
+    (answer, counted)
+}
+
+/// The first commit is that of the server's secret, then each account has one, then the message.
+#[track_caller]
+fn check(got: (Result<(), Refusal>, BTreeMap<String, u64>), reply: &str, result: &str) {
+    let (answer, counted) = got;
+    assert_eq!(answer.map_err(|refusal| refusal.to_string()), Err(reply.to_owned()));
+    let name = format!("mox_smtpserver_delivery_total result={result} reason=");
+    assert_eq!(counted, BTreeMap::from([(name, NAMES.len() as u64)]));
+}
+
+#[tokio::test]
+async fn counts_a_failed_account_for_each_recipient() {
+    for accounts in 0..NAMES.len() {
+        let got = send(1 + accounts, CommitError::Failed).await;
+        check(got, "451 4.3.0 error processing", "accounterror");
+    }
+}
+
+#[tokio::test]
+async fn counts_a_failed_commit_for_each_recipient() {
+    check(send(1 + NAMES.len(), CommitError::Failed).await, "451 4.3.0 error processing", "delivererror");
+}
+
+#[tokio::test]
+async fn tells_the_client_what_it_can_do_something_about() {
+    let full = "452 4.3.1 no storage left, try again later";
+    check(send(2, CommitError::Full).await, full, "accounterror");
+    check(send(1 + NAMES.len(), CommitError::Full).await, full, "delivererror");
+}
