@@ -39,7 +39,6 @@ mod error;
 pub mod fuzzing;
 mod mailbox;
 mod message;
-mod outgoing;
 mod pending;
 mod store;
 mod tables;

@@ -38,7 +38,7 @@ promises! {
     creates_missing_mailboxes_with_their_parents shares_one_body_among_recipients changes_flags_and_counts
     leaves_the_numbers_of_a_removed_message finds_by_properties remembers_whom_the_account_has_sent_to
     threads_by_references
-    limits_what_an_account_sends holds_limits_under_parallel_submissions
+    limits_what_an_account_sends forgets_what_was_sent_while_the_clock_was_ahead holds_limits_under_parallel_submissions
     sees_its_own_changes_within_a_transaction makes_several_accounts_at_once
     keeps_quota_credentials_and_secrets keeps_rows_for_others numbers_densely_under_parallel_deliveries
 }
@@ -376,6 +376,25 @@ fn limits_what_an_account_sends(store: &Store) {
     assert_eq!(submit(store, account, "f f f", after), None);
     assert_eq!(submit(store, account, "g g", after), None);
     assert_eq!(submit(store, account, "a", after), message);
+}
+
+fn forgets_what_was_sent_while_the_clock_was_ahead(store: &Store) {
+    let account = mox(store);
+    let year = now() + Duration::from_secs(365 * 24 * 3600);
+    assert_eq!(submit(store, account, "a b", year), None);
+    for to in ["a", "b", "a"] {
+        assert_eq!(submit(store, account, to, year), None);
+    }
+    assert_eq!(submit(store, account, "a", year), Some(ErrorKind::MessageLimit));
+    // The clock is right again: both limits begin anew, and hold.
+    assert_eq!(submit(store, account, "c d", now()), None);
+    assert_eq!(submit(store, account, "e", now()), Some(ErrorKind::RecipientLimit));
+    assert_eq!(submit(store, account, "a b c", now()), None);
+    assert_eq!(submit(store, account, "a", now()), Some(ErrorKind::MessageLimit));
+    // What was sent a moment ahead, by a submission at the same time, does count.
+    assert_eq!(submit(store, account, "a", now() - Duration::from_secs(1)), Some(ErrorKind::MessageLimit));
+    // What lay ahead is gone: it does not come back when its time comes.
+    assert_eq!(submit(store, account, "a b c d a", year), None);
 }
 
 fn holds_limits_under_parallel_submissions(store: &Store) {

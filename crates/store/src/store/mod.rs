@@ -21,6 +21,7 @@ use crate::{
 };
 
 mod check;
+mod outgoing;
 mod plan;
 mod prefetch;
 mod read;

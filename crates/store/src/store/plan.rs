@@ -1,10 +1,14 @@
 //! Turns a transaction into a batch. Pure: it works on rows in memory and on what was read before.
 
-use std::{collections::BTreeMap, time::SystemTime};
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::SystemTime,
+};
 
 use super::{
+    outgoing::{self, OutgoingDraft},
     prefetch::{Creation, Prefetched},
-    rows::{Account, Outgoing, Rows},
+    rows::{Account, Rows},
 };
 use crate::{
     account::{AccountId, AccountRow, encode_next_account},
@@ -12,13 +16,9 @@ use crate::{
     error::{Error, ErrorKind, Result},
     mailbox::{Counts, Mailbox, MailboxId, Role, mailbox_name, parents},
     message::{self, Expunged, Facts, Message, MessageId, ModSeq, Part, Thread, Uid},
-    outgoing,
     tables::{self, Index, Key, millis, put_sent_to},
     transaction::{Action, Change, Deliver, Delivered, Receipt, SubmissionLimits, Transaction},
 };
-
-/// Too old messages whose rows go with one submission at most (our own limit; each submission adds few).
-const MAX_EXPIRED: usize = 64;
 
 /// A planned transaction.
 pub(super) struct Plan {
@@ -97,14 +97,6 @@ struct Draft {
     mailboxes: BTreeMap<MailboxId, Mailbox>,
     outgoing: OutgoingDraft,
     mod_seq: Option<ModSeq>,
-}
-
-#[derive(Default)]
-struct OutgoingDraft {
-    expired: usize,
-    expired_firsts: usize,
-    sent: Vec<(u64, u64)>,
-    firsts: Vec<(u64, String)>,
 }
 
 impl Draft {
@@ -407,33 +399,28 @@ impl Planner<'_> {
         let (draft, known) = self.draft(account)?;
         let Some(outgoing) = &known.outgoing else { return Err(Stop::Gone) };
         let out = &mut draft.outgoing;
-        let since = now.saturating_sub(outgoing::WINDOW);
-        out.expired = outgoing.sent.iter().take(MAX_EXPIRED).take_while(|(time, _)| *time < since).count();
-        out.expired_firsts = outgoing.firsts.iter().take_while(|(time, _)| *time < since).count();
-        let mut firsts: Vec<&String> = Vec::new();
-        for recipient in recipients {
-            let sent_before = read.known.contains(&(account, recipient.clone()))
-                || outgoing.recent.contains(recipient)
-                || out.firsts.iter().any(|(_, r)| r == recipient);
-            if !sent_before && !firsts.contains(&recipient) {
-                firsts.push(recipient);
-            }
-        }
+        let is_first = |recipient: &&String| {
+            !read.known.contains(&(account, (*recipient).clone()))
+                && !outgoing.has_met(recipient)
+                && !out.firsts.contains(*recipient)
+        };
+        let mut firsts: HashSet<&String> = recipients.iter().filter(is_first).collect();
         if let Some(limits) = limits {
-            check_limits(limits, outgoing, out, since, recipients.len(), firsts.len())?;
+            outgoing.check(out, limits, now, recipients.len(), firsts.len())?;
         }
-        let mut rows = Vec::new();
+        let removed: Vec<_> = outgoing.remove(out, now, recipients.len()).collect();
+        let mut rows = Vec::with_capacity(recipients.len());
         for recipient in recipients {
             draft.row.submitted += 1;
             let number = draft.row.submitted;
-            let first = firsts.iter().position(|r| *r == recipient).map(|i| firsts.swap_remove(i)).is_some();
-            out.sent.push((now, number));
+            // To a recipient that is named twice, the first message is the first.
+            let first = firsts.remove(recipient);
+            out.sent.push(number);
             if first {
-                out.firsts.push((now, recipient.clone()));
+                out.firsts.insert(recipient.clone());
             }
             rows.push((number, recipient, first));
         }
-        let expired: Vec<_> = outgoing.sent.iter().take(out.expired).copied().collect();
         let ops = &mut self.plan.batch.ops;
         for (number, recipient, first) in rows {
             ops.put(&outgoing::key(account, now, number), &outgoing::value(recipient, first));
@@ -441,7 +428,7 @@ impl Planner<'_> {
                 ops.put(&outgoing::recipient_key(account, recipient), &now.to_be_bytes());
             }
         }
-        for (time, number) in expired {
+        for (time, number) in removed {
             ops.delete(&outgoing::key(account, time, number));
         }
         Ok(())
@@ -468,51 +455,12 @@ impl Planner<'_> {
             }
             account.row = draft.row;
             if let Some(outgoing) = &mut account.outgoing {
-                outgoing.advance(draft.outgoing);
+                outgoing.advance(draft.outgoing, self.now);
             }
             self.plan.based_on.push((id, account.generation));
         }
         self.plan
     }
-}
-
-impl Outgoing {
-    fn advance(&mut self, draft: OutgoingDraft) {
-        self.sent.drain(..draft.expired.min(self.sent.len()));
-        for (_, recipient) in self.firsts.drain(..draft.expired_firsts.min(self.firsts.len())) {
-            self.recent.remove(&recipient);
-        }
-        self.sent.extend(draft.sent);
-        self.recent.extend(draft.firsts.iter().map(|(_, recipient)| recipient.clone()));
-        self.firsts.extend(draft.firsts);
-    }
-}
-
-/// The limits of 24 hours: first the messages, then, if it can matter, the recipients never sent to before.
-fn check_limits(
-    limits: SubmissionLimits,
-    outgoing: &Outgoing,
-    draft: &OutgoingDraft,
-    since: u64,
-    recipients: usize,
-    firsts: usize,
-) -> Step {
-    let recent = |time: u64| time >= since;
-    let sent =
-        outgoing.sent.len() - outgoing.sent.partition_point(|(time, _)| !recent(*time)) + draft.sent.len();
-    let max = limits.messages();
-    if (sent + recipients) as u64 > max {
-        return refuse(ErrorKind::MessageLimit, format!("{max} messages in 24 hours"));
-    }
-    let max = limits.first_time_recipients();
-    if ((sent + recipients) as u64) < max {
-        return Ok(());
-    }
-    let before = outgoing.firsts.iter().filter(|(time, _)| recent(*time)).count() + draft.firsts.len();
-    if (before + firsts) as u64 > max {
-        return refuse(ErrorKind::RecipientLimit, format!("{max} first-time recipients in 24 hours"));
-    }
-    Ok(())
 }
 
 fn new_mailbox(row: &mut AccountRow, name: String, role: Option<Role>) -> Mailbox {

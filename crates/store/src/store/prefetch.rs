@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{
-    Store,
+    Store, outgoing,
     rows::{self, Account},
 };
 use crate::{
@@ -11,7 +11,6 @@ use crate::{
     engine::{Direction, Engine, KeyRange},
     error::{Error, ErrorKind, Result},
     message::{self, Message, MessageId, Row, Thread, Uid},
-    outgoing,
     tables::{self, Index, Key},
     transaction::{Action, Deliver, Transaction},
 };

@@ -5,8 +5,9 @@
 //! and says so in its precondition. When a batch fails, those planned on it conflict, and are planned again. The stamp
 //! in the account's row makes sure of that: no other batch leaves an equal row.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 
+use super::outgoing::Outgoing;
 use crate::{
     account::{AccountId, AccountRow},
     engine::{Direction, Engine, KeyRange},
@@ -38,17 +39,6 @@ pub(super) struct Account {
     pub(super) mailboxes: BTreeMap<MailboxId, Mailbox>,
     pub(super) names: HashMap<String, MailboxId>,
     pub(super) outgoing: Option<Outgoing>,
-}
-
-/// What an account sent in the last 24 hours.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Outgoing {
-    /// Time and number of each message, oldest first; those too old go with the next submission.
-    pub(super) sent: VecDeque<(u64, u64)>,
-    /// First-time recipients with their time, oldest first.
-    pub(super) firsts: VecDeque<(u64, String)>,
-    /// The same recipients, to find them.
-    pub(super) recent: HashSet<String>,
 }
 
 impl Rows {
@@ -98,22 +88,6 @@ impl Account {
             names,
             outgoing: if outgoing { Some(Outgoing::load(engine, id)?) } else { None },
         })
-    }
-}
-
-impl Outgoing {
-    fn load(engine: &dyn Engine, id: AccountId) -> Result<Outgoing> {
-        let mut outgoing = Outgoing::default();
-        each(engine, &KeyRange::prefix(&Key::of(tables::OUTGOING, id).done()), |key, value| {
-            let (time, number, recipient, first) = crate::outgoing::decode(key, value)?;
-            outgoing.sent.push_back((time, number));
-            if first {
-                outgoing.recent.insert(recipient.clone());
-                outgoing.firsts.push_back((time, recipient));
-            }
-            Some(())
-        })?;
-        Ok(outgoing)
     }
 }
 
