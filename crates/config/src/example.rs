@@ -18,11 +18,21 @@ pub fn example_domains() -> String {
     print(&domains::SECTION)
 }
 
+/// A short `moxd.toml` to begin with, which works as it stands together with [`short_domains`].
+pub fn short_server() -> &'static str {
+    include_str!("../testdata/good/short-example/moxd.toml")
+}
+
+/// A short `domains.toml` to begin with.
+pub fn short_domains() -> &'static str {
+    include_str!("../testdata/good/short-example/domains.toml")
+}
+
 fn print(root: &Section) -> String {
     let mut out = String::new();
     comment(&mut out, root.doc);
-    keys(&mut out, root.keys);
-    children(&mut out, "", root.children);
+    keys(&mut out, "", root.keys);
+    children(&mut out, "", "", root.children);
     out
 }
 
@@ -33,32 +43,33 @@ fn comment(out: &mut String, lines: &[&str]) {
     }
 }
 
-fn keys(out: &mut String, keys: &[Key]) {
+/// `mark` is `#` in a section that few need.
+fn keys(out: &mut String, mark: &str, keys: &[Key]) {
     for Key { name, sample, doc } in keys {
         out.push('\n');
         comment(out, doc);
         match sample {
-            Sample::Required(value) | Sample::Chosen(value) => assign(out, "", name, value),
+            Sample::Required(value) | Sample::Chosen(value) => assign(out, mark, name, value),
             Sample::Default(value) | Sample::Optional(value) => assign(out, "#", name, value),
         }
     }
 }
 
 /// One setting; a list too wide for a line has one element a line.
-fn assign(out: &mut String, prefix: &str, name: &str, value: &str) {
-    let line = format!("{prefix}{name} = {value}");
+fn assign(out: &mut String, mark: &str, name: &str, value: &str) {
+    let line = format!("{mark}{name} = {value}");
     if line.len() <= WIDTH {
         out.push_str(&line);
     } else {
         out.push_str(
-            &line.replace("[\"", &format!("[\n{prefix}    \"")).replace(", ", &format!(",\n{prefix}    ")),
+            &line.replace("[\"", &format!("[\n{mark}    \"")).replace(", ", &format!(",\n{mark}    ")),
         );
     }
     out.push('\n');
 }
 
-fn children(out: &mut String, path: &str, children: &[Child]) {
-    for Child { name, shape, section } in children {
+fn children(out: &mut String, mark: &str, path: &str, children: &[Child]) {
+    for Child { name, shape, is_optional, section } in children {
         let path = if path.is_empty() { (*name).to_owned() } else { format!("{path}.{name}") };
         let headers = match shape {
             Shape::One => vec![(format!("[{path}]"), path)],
@@ -70,21 +81,22 @@ fn children(out: &mut String, path: &str, children: &[Child]) {
                 .collect(),
         };
         for (i, (header, path)) in headers.iter().enumerate() {
+            // A second name shows another form of it.
+            let mark = if *is_optional || i > 0 { "#" } else { mark };
             out.push('\n');
             // What is said once about a kind of section is not repeated for its second example.
             comment(out, if i == 0 { section.doc } else { &[] });
-            out.push_str(header);
-            out.push('\n');
+            let _ = writeln!(out, "{mark}{header}");
             if i == 0 {
-                keys(out, section.keys);
-                children_of(out, path, section);
+                keys(out, mark, section.keys);
+                children_of(out, mark, path, section);
             }
         }
     }
 }
 
-fn children_of(out: &mut String, path: &str, section: &Section) {
-    children(out, path, section.children);
+fn children_of(out: &mut String, mark: &str, path: &str, section: &Section) {
+    children(out, mark, path, section.children);
 }
 
 /// A name as TOML wants it.
@@ -120,7 +132,22 @@ mod tests {
         let config = check(&example_server(), &example_domains());
         assert_eq!(config.server.hostname.as_str(), "mail.example.org");
         assert_eq!(config.server.listeners.len(), 1);
-        assert_eq!(config.domains.accounts["alice"].destinations.len(), 2);
+        let alice = &config.domains.accounts["alice"];
+        // Nothing stands in it that has to be deleted first.
+        assert_eq!(alice.destinations.len(), 1);
+        assert!(alice.junk_flags.is_none() && alice.destinations[0].rulesets.is_empty());
+        assert!(config.domains.domains.values().all(|domain| domain.dkim.selectors.is_empty()));
+        assert_eq!(config.questions(), []);
+    }
+
+    #[test]
+    fn the_short_pair_works_as_it_stands() {
+        let config = check(short_server(), short_domains());
+        assert_eq!(config.server.listeners[0].tls, [], "no file has to be there first");
+        assert_eq!(config.questions(), []);
+        let with_tls = all_written(&short_server().replace("smtp = { starttls = false }", ""));
+        let config = check(&with_tls, &all_written(short_domains()));
+        assert!(config.server.listeners[0].submissions.is_some() && config.server.user.is_some());
     }
 
     #[test]
@@ -137,6 +164,8 @@ mod tests {
         let account = &all.domains.accounts["alice"];
         assert_eq!(account.full_name.as_deref(), Some("Alice Example"));
         assert_eq!(short.domains.accounts["alice"].max_messages_per_day, account.max_messages_per_day);
+        assert_eq!(account.destinations.len(), 2);
+        assert!(account.junk_flags.is_some() && !account.destinations[0].rulesets.is_empty());
     }
 
     #[test]

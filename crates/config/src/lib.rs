@@ -50,12 +50,13 @@ pub use domains::{
     Account, Address, Algorithm, Canonicalization, Destination, Dkim, Domains, JunkFlags, LocalDomain,
     MAX_ACCOUNT_NAME, Ruleset, Selector,
 };
-pub use example::{example_domains, example_server};
+pub use example::{example_domains, example_server, short_domains, short_server};
 use problem::in_quotes;
 pub use problem::{Problem, ProblemKind};
 pub use read::MAX_FILE;
 pub use server::{
-    Limits, Listener, Log, LogFormat, Postmaster, Server, Smtp, Submission, Submissions, Timeouts, TlsFiles,
+    BadFilter, DataPlace, Limits, Listener, Log, LogFilter, LogFormat, LogLevel, Postmaster, Server, Smtp,
+    Submission, Submissions, Timeouts, TlsFiles,
 };
 
 /// Both files.
@@ -65,6 +66,40 @@ pub struct Config {
     pub server: Server,
     /// `domains.toml`.
     pub domains: Domains,
+}
+
+impl Config {
+    /// What can be used as it stands and is probably not what was meant.
+    pub fn questions(&self) -> Vec<Problem> {
+        let Self { server, domains } = self;
+        let ask = |place: &problem::Place, what: &str, mend: String| {
+            Problem::new(ProblemKind::Questionable, place.clone(), what, mend)
+        };
+        let mut questions = Vec::new();
+        let host = server.hostname.as_str();
+        if !host.contains('.') && host != "localhost" {
+            let mend = format!("give the full name, such as \"{host}.example.org\"");
+            questions.push(ask(&server.hostname_place, "is a name that other hosts cannot look up", mend));
+        }
+        if let Some(metrics) = server.metrics.filter(|metrics| metrics.ip().is_unspecified()) {
+            let mend = format!("write \"127.0.0.1:{}\", unless a firewall protects it", metrics.port());
+            questions.push(ask(
+                &server.metrics_place,
+                "shows the metrics to everyone who reaches this host",
+                mend,
+            ));
+        }
+        for (name, account) in domains.accounts.iter().filter(|(_, account)| account.destinations.is_empty())
+        {
+            let mend = format!("add a section such as [accounts.{name}.destinations.\"{name}@example.org\"]");
+            questions.push(ask(
+                &account.place,
+                "has no address, so nothing reaches it and no login works",
+                mend,
+            ));
+        }
+        questions
+    }
 }
 
 /// Reads both files, each given as its text and its path, and checks that they agree.
@@ -87,6 +122,14 @@ pub fn parse(server: (&str, &str), domains: (&str, &str)) -> Result<Config, Vec<
 /// All problems in it, by line.
 pub fn parse_server(text: &str, origin: &str) -> Result<Server, Vec<Problem>> {
     read::Report::of(text, origin, &server::SECTION, server::read)
+}
+
+/// Reads of `moxd.toml` only where the data is, so that mistakes elsewhere in it do not matter.
+///
+/// # Errors
+/// The file is not TOML, or one of these settings is wrong.
+pub fn parse_data_place(text: &str, origin: &str) -> Result<DataPlace, Vec<Problem>> {
+    read::Report::of_part(text, origin, &server::SECTION, server::read_data_place)
 }
 
 /// Reads `domains.toml`. `origin` is its path: relative paths in it start at its folder.

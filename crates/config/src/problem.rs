@@ -111,11 +111,13 @@ pub enum ProblemKind {
     Duplicate,
     /// Two settings contradict each other.
     Conflict,
+    /// It can be used, and is probably not what was meant.
+    Questionable,
 }
 
 impl ProblemKind {
     /// Every kind, for documents and tests.
-    pub const ALL: [ProblemKind; 9] = [
+    pub const ALL: [ProblemKind; 10] = [
         Self::Syntax,
         Self::TooLarge,
         Self::UnknownKey,
@@ -125,6 +127,7 @@ impl ProblemKind {
         Self::UnknownName,
         Self::Duplicate,
         Self::Conflict,
+        Self::Questionable,
     ];
 
     /// The stable name: for logs and tests.
@@ -139,6 +142,7 @@ impl ProblemKind {
             Self::UnknownName => "config.unknown-name",
             Self::Duplicate => "config.duplicate",
             Self::Conflict => "config.conflict",
+            Self::Questionable => "config.questionable",
         }
     }
 }

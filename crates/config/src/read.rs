@@ -14,9 +14,13 @@ use crate::values;
 /// Most octets of a configuration file: some hundred thousand accounts.
 pub const MAX_FILE: usize = 64 << 20;
 
+/// Most characters of a line that a problem shows.
+const MAX_EXCERPT: usize = 80;
+
 /// One file and what was found wrong with it.
 pub(crate) struct Report<'a> {
     origin: &'a str,
+    root: &'static Section,
     line_starts: Vec<usize>,
     problems: RefCell<Vec<Problem>>,
     empty: DeTable<'static>,
@@ -53,24 +57,39 @@ impl<'a> Report<'a> {
         section: &'static Section,
         read: impl FnOnce(&Table<'_>) -> Option<T>,
     ) -> Result<T, Vec<Problem>> {
+        Self::of_part(text, origin, section, |root| {
+            root.check_names();
+            read(root)
+        })
+    }
+
+    /// The same, with only that wrong which `read` looks at: for a few settings of a file that may have mistakes.
+    pub(crate) fn of_part<T>(
+        text: &str,
+        origin: &'a str,
+        section: &'static Section,
+        read: impl FnOnce(&Table<'_>) -> Option<T>,
+    ) -> Result<T, Vec<Problem>> {
         let line_starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        let report = Report { origin, line_starts, problems: RefCell::default(), empty: DeTable::new() };
-        let place = |line| Place { origin: origin.to_owned(), line, key: String::new() };
+        let report = Report {
+            origin,
+            root: section,
+            line_starts,
+            problems: RefCell::default(),
+            empty: DeTable::new(),
+        };
         if text.len() > MAX_FILE {
+            let place = Place { origin: origin.to_owned(), line: 1, key: String::new() };
             let mend = "split it, or name the right file";
-            return Err(vec![Problem::new(ProblemKind::TooLarge, place(1), "is larger than 64 MiB", mend)]);
+            return Err(vec![Problem::new(ProblemKind::TooLarge, place, "is larger than 64 MiB", mend)]);
         }
         let (table, errors) = DeTable::parse_recoverable(text);
         if !errors.is_empty() {
-            let problem = |error: &toml::de::Error| {
-                let line = report.line(error.span().map_or(0, |span| span.start));
-                let what = error.message().lines().collect::<Vec<_>>().join(", ");
-                Problem::new(ProblemKind::Syntax, place(line), what, "write TOML, see https://toml.io")
-            };
-            return Err(errors.iter().map(problem).collect());
+            let at = |error: &toml::de::Error| error.span().map_or(0, |span| span.start);
+            return Err(errors.iter().map(|error| report.syntax(text, at(error), error.message())).collect());
         }
-        let root = Table { report: &report, section, table: table.get_ref(), path: String::new(), at: 0 };
-        root.check_names();
+        let table = table.get_ref();
+        let root = Table { report: &report, section, table, path: String::new(), at: 0, given: None };
         let value = read(&root);
         let mut problems = report.problems.take();
         problems.sort_by_key(Problem::line);
@@ -78,6 +97,25 @@ impl<'a> Report<'a> {
             Some(value) if problems.is_empty() => Ok(value),
             _ => Err(problems),
         }
+    }
+
+    /// What the TOML reader says about an offset, with the line that it means.
+    fn syntax(&self, text: &str, at: usize, message: &str) -> Problem {
+        let number = self.line(at);
+        let place = Place { origin: self.origin.to_owned(), line: number, key: String::new() };
+        let line = text.lines().nth(number - 1).unwrap_or_default();
+        let new = |what, mend: &str| Problem::new(ProblemKind::Syntax, place.clone(), what, mend);
+        if message.contains("duplicate key") {
+            let (name, first) = first_of_two(text, number);
+            let first = first.map(|first| format!(", first in line {first}")).unwrap_or_default();
+            return new(format!("{name} is there twice{first}"), "keep one of the two");
+        }
+        let start = self.line_starts.get(number - 1).copied().unwrap_or_default();
+        let column = text.get(start..at).unwrap_or_default().chars().count() + 1;
+        let message = message.lines().collect::<Vec<_>>().join(", ");
+        let excerpt: String = line.trim().chars().take(MAX_EXCERPT).collect();
+        let what = format!("{message}, at column {column} of {}", in_quotes(&excerpt));
+        new(what, "check the quotes, brackets and commas there")
     }
 
     /// The line of an offset; the first is 1.
@@ -91,6 +129,28 @@ impl<'a> Report<'a> {
     }
 }
 
+/// The name that stands in line `second` for the second time, and the line of the first, if it is written alike there. A
+/// key is looked for in its own section alone.
+fn first_of_two(text: &str, second: usize) -> (&str, Option<usize>) {
+    let lines: Vec<&str> = text.lines().take(second).collect();
+    let Some((last, before)) = lines.split_last() else { return ("it", None) };
+    let is_header = last.trim_start().starts_with('[');
+    let name = name_in(last);
+    let is_near = |line: &(usize, &&str)| is_header || !line.1.trim_start().starts_with('[');
+    let first = before.iter().enumerate().rev().take_while(is_near).find(|(_, line)| name_in(line) == name);
+    (name, first.map(|(index, _)| index + 1))
+}
+
+/// The key or the header of a line.
+fn name_in(line: &str) -> &str {
+    let line = line.trim();
+    let end = match line.starts_with('[') {
+        true => line.rfind(']').map(|end| end + 1),
+        false => line.find('='),
+    };
+    line.get(..end.unwrap_or(line.len())).unwrap_or(line).trim_end()
+}
+
 /// A table in the file, and what may stand in it.
 pub(crate) struct Table<'a> {
     report: &'a Report<'a>,
@@ -98,9 +158,16 @@ pub(crate) struct Table<'a> {
     table: &'a DeTable<'a>,
     path: String,
     at: usize,
+    /// Where the operator has named it: the path of what holds it, and the name.
+    given: Option<(String, &'a str)>,
 }
 
 impl<'a> Table<'a> {
+    /// The path of the file.
+    pub(crate) fn origin(&self) -> &str {
+        self.report.origin
+    }
+
     /// Does it stand in the file, right or wrong?
     pub(crate) fn has(&self, name: &str) -> bool {
         self.table.contains_key(name)
@@ -162,7 +229,7 @@ impl<'a> Table<'a> {
     pub(crate) fn child(&self, name: &str) -> Option<Table<'a>> {
         let section = self.section.child(name)?.section;
         let (key, value) = self.table.get_key_value(name)?;
-        self.enter(section, self.path_of(name), key.span().start, value)
+        self.enter(section, self.path_of(name), key.span().start, value, None)
     }
 
     /// A table within this one; an empty one where it is not there, so that all settings in it have their defaults.
@@ -176,6 +243,7 @@ impl<'a> Table<'a> {
                 table: &self.report.empty,
                 path: self.path_of(name),
                 at: self.at,
+                given: None,
             }),
         }
     }
@@ -191,8 +259,10 @@ impl<'a> Table<'a> {
         };
         let enter = |(key, value): (&'a Spanned<_>, &'a Spanned<_>)| {
             let given: &'a std::borrow::Cow<'a, str> = key.get_ref();
-            let path = join(&self.path_of(name), given);
-            Some((given.as_ref(), self.enter(section, path, key.span().start, value)?))
+            let holder = self.path_of(name);
+            let path = join(&holder, given);
+            let at = key.span().start;
+            Some((given.as_ref(), self.enter(section, path, at, value, Some((holder, given.as_ref())))?))
         };
         let mut named: Vec<_> = tables.iter().filter_map(enter).collect();
         named.sort_by_key(|(_, table)| table.at);
@@ -209,7 +279,7 @@ impl<'a> Table<'a> {
             return Vec::new();
         };
         let enter = |(i, value): (usize, &'a Spanned<_>)| {
-            self.enter(section, format!("{}[{i}]", self.path_of(name)), value.span().start, value)
+            self.enter(section, format!("{}[{i}]", self.path_of(name)), value.span().start, value, None)
         };
         elements.iter().enumerate().filter_map(enter).collect()
     }
@@ -230,7 +300,8 @@ impl<'a> Table<'a> {
     /// Where this table begins, for problems that are found only when another file is known.
     pub(crate) fn place(&self, name: &str) -> Place {
         let at = self.table.get(name).map_or(self.at, |value| value.span().start);
-        Place { origin: self.report.origin.to_owned(), line: self.report.line(at), key: self.path_of(name) }
+        let key = if name.is_empty() { self.path.clone() } else { self.path_of(name) };
+        Place { origin: self.report.origin.to_owned(), line: self.report.line(at), key }
     }
 
     fn default<T>(&self, name: &str, read: &impl Fn(&DeValue<'_>) -> Result<T, Wrong>) -> Option<T> {
@@ -251,10 +322,11 @@ impl<'a> Table<'a> {
         path: String,
         at: usize,
         value: &'a Spanned<DeValue<'a>>,
+        given: Option<(String, &'a str)>,
     ) -> Option<Table<'a>> {
         match value.get_ref() {
             DeValue::Table(table) => {
-                let table = Table { report: self.report, section, table, path, at };
+                let table = Table { report: self.report, section, table, path, at, given };
                 table.check_names();
                 Some(table)
             }
@@ -266,17 +338,44 @@ impl<'a> Table<'a> {
     }
 
     fn check_names(&self) {
-        for key in self.table.keys() {
+        for (key, value) in self.table {
             let name = key.get_ref().as_ref();
             if !self.section.names().any(|known| known == name) {
-                let mend = match hint::nearest(name, self.section.names()) {
-                    Some(nearest) => format!("did you mean {nearest}?"),
-                    None => format!("known here: {}", self.section.names().collect::<Vec<_>>().join(", ")),
-                };
+                let mend = self.meant(name, value.get_ref());
                 let wrong = Wrong { kind: ProblemKind::UnknownKey, what: "no such setting".to_owned(), mend };
                 self.report.push(key.span().start, self.path_of(name), wrong);
             }
         }
+    }
+
+    /// What to do about a name that is not known here.
+    fn meant(&self, name: &str, value: &DeValue<'_>) -> String {
+        if !self.path.is_empty() && self.report.root.key(name).is_some() {
+            return format!("{name} belongs above the first [section]");
+        }
+        if let Some(nearest) = hint::nearest(name, self.section.names()) {
+            return format!("did you mean {nearest}?");
+        }
+        if let (Some((holder, given)), DeValue::Table(inner)) = (&self.given, value) {
+            let whole = self.undivided(format!("{given}.{name}"), inner);
+            return format!("write [{}], in quotes", join(holder, &whole));
+        }
+        format!("known here: {}", self.section.names().collect::<Vec<_>>().join(", "))
+    }
+
+    /// A name that the operator wrote without quotes, so that TOML has cut it at its dots: `[domains.example.org]`.
+    fn undivided(&self, mut name: String, mut inner: &DeTable<'_>) -> String {
+        while let Some((key, value)) = inner.iter().next().filter(|_| inner.len() == 1) {
+            let key = key.get_ref().as_ref();
+            let DeValue::Table(next) = value.get_ref() else { break };
+            if self.section.names().any(|known| known == key) {
+                break;
+            }
+            name.push('.');
+            name.push_str(key);
+            inner = next;
+        }
+        name
     }
 
     fn path_of(&self, name: &str) -> String {

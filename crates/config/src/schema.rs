@@ -38,6 +38,8 @@ pub(crate) enum Sample {
 pub(crate) struct Child {
     pub(crate) name: &'static str,
     pub(crate) shape: Shape,
+    /// Few need it, so the example has it behind `#`.
+    pub(crate) is_optional: bool,
     pub(crate) section: &'static Section,
 }
 

@@ -1,7 +1,6 @@
 //! Values of settings: what is text in the file and more than text in the program.
 
 use std::net::{IpAddr, SocketAddr};
-use std::str::FromStr;
 use std::time::Duration;
 
 use dns::{Domain, NameError};
@@ -66,27 +65,38 @@ pub(crate) fn choice<T: Copy>(words: &'static [(&'static str, T)]) -> impl Fn(&D
     }
 }
 
-/// Anything that reads itself from text.
-fn parsed<T: FromStr>(value: &DeValue<'_>, wanted: &str) -> Read<T> {
-    let given = string(value, wanted)?;
-    given
-        .parse()
-        .map_err(|_| Wrong::value(format!("{} is not one", in_quotes(given)), format!("give {wanted}")))
-}
-
 pub(crate) fn ip(value: &DeValue<'_>) -> Read<IpAddr> {
-    parsed(value, "an IP address such as \"192.0.2.1\" or \"::1\"")
+    let given = string(value, "an IP address in quotes")?;
+    let wrong = |_| {
+        let what = format!("{} is not an IP address", in_quotes(given));
+        Wrong::value(what, "give one such as \"192.0.2.1\" or \"::1\"")
+    };
+    given.parse().map_err(wrong)
 }
 
-pub(crate) fn socket(value: &DeValue<'_>) -> Read<SocketAddr> {
-    parsed(value, "an address with port such as \"127.0.0.1:8010\" or \"[::1]:8010\"")
+/// An IP address with a port. `usual` is the port of the example.
+pub(crate) fn socket(usual: u16) -> impl Fn(&DeValue<'_>) -> Read<SocketAddr> {
+    move |value| {
+        let given = string(value, "an address with port in quotes")?;
+        let wrong = |_| match given.parse::<IpAddr>() {
+            Ok(ip) => {
+                let mend = format!("write \"{}\"", SocketAddr::new(ip, usual));
+                Wrong::value(format!("{} has no port", in_quotes(given)), mend)
+            }
+            Err(_) => {
+                let what = format!("{} is not an IP address with port", in_quotes(given));
+                Wrong::value(what, format!("give one such as \"127.0.0.1:{usual}\" or \"[::1]:{usual}\""))
+            }
+        };
+        given.parse().map_err(wrong)
+    }
 }
 
 pub(crate) fn domain(value: &DeValue<'_>) -> Read<Domain> {
     const WANTED: &str = "a domain name such as \"mail.example.org\"";
     let given = string(value, WANTED)?;
     domain_name(given).map_err(|why| {
-        Wrong::value(format!("{} is not one: {why}", in_quotes(given)), format!("give {WANTED}"))
+        Wrong::value(format!("{} is not a domain name: {why}", in_quotes(given)), format!("give {WANTED}"))
     })
 }
 
@@ -110,7 +120,9 @@ pub(crate) fn network(value: &DeValue<'_>) -> Read<(IpAddr, u8)> {
         let length = length.map_or(Some(bits), |length| length.parse().ok())?;
         (length <= bits).then_some((address, length))
     };
-    read().ok_or_else(|| Wrong::value(format!("{} is not one", in_quotes(given)), format!("give {WANTED}")))
+    read().ok_or_else(|| {
+        Wrong::value(format!("{} is not an address or network", in_quotes(given)), format!("give {WANTED}"))
+    })
 }
 
 /// A span of time such as `30s`, `5m`, `72h`, `7d`.
@@ -173,7 +185,7 @@ pub(crate) fn pattern(value: &DeValue<'_>) -> Read<String> {
         Ok(_) => Ok(given.to_owned()),
         Err(error) => {
             let what = format!("{} is no regular expression: {error}", in_quotes(given));
-            Err(Wrong::value(what, "mend it, and put a \\ before characters that mean themselves"))
+            Err(Wrong::value(what, "fix it; escape literal characters with \\"))
         }
     }
 }

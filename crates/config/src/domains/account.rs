@@ -6,7 +6,7 @@ use dns::Domain;
 use toml::de::DeValue;
 
 use crate::domains::{Address, LocalDomain};
-use crate::problem::{ProblemKind, in_quotes};
+use crate::problem::{Place, ProblemKind, in_quotes};
 use crate::read::{Table, Wrong};
 use crate::schema::{Child, Key, Sample, Section, Shape};
 use crate::values;
@@ -34,6 +34,7 @@ pub struct Account {
     pub junk_flags: Option<JunkFlags>,
     /// The addresses, in order.
     pub destinations: Vec<Destination>,
+    pub(crate) place: Place,
 }
 
 /// Where mail for one address goes.
@@ -78,9 +79,7 @@ pub struct JunkFlags {
 }
 
 pub(crate) static SECTION: Section = Section {
-    doc: &[
-        "Somebody's mail. `moxd setaccountpassword NAME` sets the password; until then nobody can log in.",
-    ],
+    doc: &["An account. `moxd setaccountpassword NAME` sets the password; until then nobody can log in."],
     keys: &[
         Key {
             name: "full_name",
@@ -114,10 +113,11 @@ pub(crate) static SECTION: Section = Section {
         },
     ],
     children: &[
-        Child { name: "junk_flags", shape: Shape::One, section: &JUNK_FLAGS },
+        Child { name: "junk_flags", shape: Shape::One, is_optional: true, section: &JUNK_FLAGS },
         Child {
             name: "destinations",
-            shape: Shape::Named(&["alice@example.org", "a.example@example.org"]),
+            shape: Shape::Named(&["alice@example.org", "@example.org"]),
+            is_optional: false,
             section: &DESTINATION,
         },
     ],
@@ -144,14 +144,15 @@ static JUNK_FLAGS: Section = Section {
 
 static DESTINATION: Section = Section {
     doc: &[
-        "An address of the account, or all that is left over of a domain. Each can be used to log in and to write from.",
+        "An address of the account, or \"@example.org\": all mail to that domain that no other address takes (a catch-all).",
+        "Each can be used to log in and to write from.",
     ],
     keys: &[Key {
         name: "mailbox",
         sample: Sample::Default("\"Inbox\""),
         doc: &["The mailbox, made when the first message comes."],
     }],
-    children: &[Child { name: "rulesets", shape: Shape::List, section: &RULESET }],
+    children: &[Child { name: "rulesets", shape: Shape::List, is_optional: true, section: &RULESET }],
 };
 
 static RULESET: Section = Section {
@@ -240,6 +241,7 @@ fn read(table: &Table<'_>, destinations: Option<Vec<Destination>>) -> Option<Acc
         keep_rejects: keep_rejects?,
         junk_flags,
         destinations: destinations?,
+        place: table.place(""),
     })
 }
 
@@ -264,7 +266,7 @@ fn read_destinations(
     account: &str,
     table: &Table<'_>,
     domains: Option<&BTreeMap<Domain, LocalDomain>>,
-    owners: &mut BTreeMap<Address, String>,
+    owners: &mut BTreeMap<Address, (String, usize)>,
 ) -> Option<Vec<Destination>> {
     let tables = table.named("destinations");
     let count = tables.len();
@@ -277,8 +279,9 @@ fn read_destinations(
         match Address::parse(text, |domain| domains.get(domain)) {
             Err(no) => table.problem(no.kind, "", no.what, no.mend),
             Ok(address) => {
-                if let Some(owner) = owners.insert(address.clone(), account.to_owned()) {
-                    let what = format!("is an address of account \"{owner}\" already");
+                let line = table.place("").line;
+                if let Some((owner, other)) = owners.insert(address.clone(), (account.to_owned(), line)) {
+                    let what = format!("is an address of account \"{owner}\" too, in line {other}");
                     table.problem(ProblemKind::Duplicate, "", what, "leave it to one of them");
                 }
                 let both = mailbox.zip(rulesets);

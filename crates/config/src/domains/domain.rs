@@ -96,7 +96,7 @@ pub(crate) static SECTION: Section = Section {
         Key {
             name: "catchall_separators",
             sample: Sample::Default("[\"+\"]"),
-            doc: &["What follows the first of these does not count: alice+shop@ is alice@. [] for none."],
+            doc: &["Separators for subaddresses: mail for alice+shop@ goes to alice@. [] for none."],
         },
         Key {
             name: "case_sensitive",
@@ -104,7 +104,7 @@ pub(crate) static SECTION: Section = Section {
             doc: &["true: Alice@ and alice@ are different people."],
         },
     ],
-    children: &[Child { name: "dkim", shape: Shape::One, section: &DKIM }],
+    children: &[Child { name: "dkim", shape: Shape::One, is_optional: false, section: &DKIM }],
 };
 
 static DKIM: Section = Section {
@@ -114,7 +114,12 @@ static DKIM: Section = Section {
         sample: Sample::Default("[]"),
         doc: &["The selectors to sign with, such as [\"2026a\", \"2026b\"]. Others are kept ready."],
     }],
-    children: &[Child { name: "selectors", shape: Shape::Named(&["2026a"]), section: &SELECTOR }],
+    children: &[Child {
+        name: "selectors",
+        shape: Shape::Named(&["2026a"]),
+        is_optional: true,
+        section: &SELECTOR,
+    }],
 };
 
 static SELECTOR: Section = Section {

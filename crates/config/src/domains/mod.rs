@@ -32,8 +32,18 @@ pub(crate) static SECTION: Section = Section {
     ],
     keys: &[],
     children: &[
-        Child { name: "domains", shape: Shape::Named(&["example.org"]), section: &domain::SECTION },
-        Child { name: "accounts", shape: Shape::Named(&["alice"]), section: &account::SECTION },
+        Child {
+            name: "domains",
+            shape: Shape::Named(&["example.org"]),
+            is_optional: false,
+            section: &domain::SECTION,
+        },
+        Child {
+            name: "accounts",
+            shape: Shape::Named(&["alice"]),
+            is_optional: false,
+            section: &account::SECTION,
+        },
     ],
 };
 

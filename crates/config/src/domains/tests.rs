@@ -107,3 +107,50 @@ expiration = "7d"
     };
     assert_eq!(dkim.selectors["b"], expected);
 }
+
+/// The texts of what is wrong with domains.toml.
+#[track_caller]
+fn wrong(text: &str) -> String {
+    let problems = parse_domains(text, "domains.toml").unwrap_err();
+    problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn names_without_quotes_are_recognized() {
+    for (header, expected) in [
+        ("[domains.example.org]", "write [domains.\"example.org\"], in quotes"),
+        ("[domains.mail.example.co.uk]", "write [domains.\"mail.example.co.uk\"], in quotes"),
+        ("[domains.example.org.dkim]", "write [domains.\"example.org\"], in quotes"),
+        ("[accounts.john.doe]", "write [accounts.\"john.doe\"], in quotes"),
+        ("[domains.localhost.dkmi]", "did you mean dkim?"),
+        ("[domains.localhost]\nbanana = 1", "known here: description,"),
+    ] {
+        let problems = wrong(&format!("{header}\n"));
+        assert!(problems.contains(expected), "{header}: {problems}");
+    }
+}
+
+#[test]
+fn an_address_of_two_accounts_is_shown_at_both_places() {
+    let problems = wrong(
+        "[domains.localhost]\n[accounts.bob.destinations]\n\"@localhost\" = {}\n\
+         [accounts.alice.destinations]\n\"@localhost\" = {}\n",
+    );
+    let expected = "domains.toml:5: accounts.alice.destinations.\"@localhost\": \
+        is an address of account \"bob\" too, in line 3; leave it to one of them [config.duplicate]";
+    assert_eq!(problems, expected);
+}
+
+#[test]
+fn asks_about_what_is_probably_not_meant() {
+    let server = "hostname = \"mail\"\nmetrics = \"0.0.0.0:8010\"\npostmaster.account = \"a\"\n\
+        [listeners.x]\nips = [\"::\"]\nsmtp = { starttls = false }\n";
+    let domains = "[domains.localhost]\n[accounts.a]\n[accounts.b.destinations]\n\"b@localhost\" = {}\n";
+    let config = crate::parse((server, "moxd.toml"), (domains, "domains.toml")).unwrap();
+    let questions: Vec<String> = config.questions().iter().map(Problem::to_string).collect();
+    let [host, metrics, account] = questions.as_slice() else { panic!("{questions:?}") };
+    assert!(host.starts_with("moxd.toml:1: hostname: is a name that other hosts cannot look up; "), "{host}");
+    assert!(metrics.starts_with("moxd.toml:2: metrics: shows the metrics to everyone"), "{metrics}");
+    assert!(account.starts_with("domains.toml:2: accounts.a: has no address, "), "{account}");
+    assert!(questions.iter().all(|question| question.ends_with(" [config.questionable]")), "{questions:?}");
+}

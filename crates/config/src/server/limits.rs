@@ -35,7 +35,7 @@ pub struct Limits {
 
 pub(crate) static SECTION: Section = Section {
     doc: &[
-        "How much is taken from one address, from the site around it, and from its provider: [host, site, provider].",
+        "Rate limits, for a single address, its network and its provider's network: [host, site, provider].",
     ],
     keys: &[
         Key {

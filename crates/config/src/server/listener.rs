@@ -13,7 +13,7 @@ use crate::values;
 
 /// Addresses, and the services on them.
 #[non_exhaustive]
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
     /// Its name in the file.
     pub name: String,
@@ -79,7 +79,7 @@ pub(crate) static SECTION: Section = Section {
         Key {
             name: "ips",
             sample: Sample::Required("[\"0.0.0.0\", \"::\"]"),
-            doc: &["The addresses to listen on. 0.0.0.0 and :: are all there are."],
+            doc: &["The addresses to listen on. 0.0.0.0 and :: mean every address."],
         },
         Key {
             name: "hostname",
@@ -93,10 +93,10 @@ pub(crate) static SECTION: Section = Section {
         },
     ],
     children: &[
-        Child { name: "tls", shape: Shape::List, section: &TLS },
-        Child { name: "smtp", shape: Shape::One, section: &SMTP },
-        Child { name: "submission", shape: Shape::One, section: &SUBMISSION },
-        Child { name: "submissions", shape: Shape::One, section: &SUBMISSIONS },
+        Child { name: "tls", shape: Shape::List, is_optional: false, section: &TLS },
+        Child { name: "smtp", shape: Shape::One, is_optional: false, section: &SMTP },
+        Child { name: "submission", shape: Shape::One, is_optional: false, section: &SUBMISSION },
+        Child { name: "submissions", shape: Shape::One, is_optional: false, section: &SUBMISSIONS },
     ],
 };
 
@@ -121,11 +121,8 @@ static TLS: Section = Section {
 };
 
 /// Every service has it: a way to switch it off without losing what is set.
-const ENABLED: Key = Key {
-    name: "enabled",
-    sample: Sample::Default("true"),
-    doc: &["false: as if this section were not here."],
-};
+const ENABLED: Key =
+    Key { name: "enabled", sample: Sample::Default("true"), doc: &["false turns the service off."] };
 
 static SMTP: Section = Section {
     doc: &["Mail from other servers."],

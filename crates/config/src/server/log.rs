@@ -1,6 +1,13 @@
 //! `[log]`.
 
-use crate::read::Table;
+use std::fmt;
+use std::str::FromStr;
+
+use toml::de::DeValue;
+
+use crate::hint;
+use crate::problem::in_quotes;
+use crate::read::{Table, Wrong};
 use crate::schema::{Key, Sample, Section};
 use crate::values;
 
@@ -41,7 +48,155 @@ pub(crate) static SECTION: Section = Section {
 };
 
 pub(crate) fn read(table: &Table<'_>) -> Option<Log> {
-    let level = table.get("level", values::line);
+    let level = table.get("level", filter);
     let format = table.get("format", values::choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)]));
     Some(Log { level: level?, format: format? })
+}
+
+/// A filter as it was written, if it is one.
+fn filter(value: &DeValue<'_>) -> Result<String, Wrong> {
+    let given = values::line(value)?;
+    match given.parse::<LogFilter>() {
+        Ok(_) => Ok(given),
+        Err(BadFilter { what, mend }) => Err(Wrong::value(what, mend)),
+    }
+}
+
+/// What is logged: a level for each part, in the order written. The empty part is everything else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogFilter(pub Vec<(String, LogLevel)>);
+
+/// The levels, each with those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// Nothing.
+    Off,
+    /// What keeps the server from its work.
+    Error,
+    /// What an operator should look into.
+    Warn,
+    /// What became of connections and messages.
+    Info,
+    /// Every command.
+    Debug,
+    /// Every line of a session, without secrets.
+    Trace,
+    /// The same with passwords and proofs.
+    TraceAuth,
+    /// The same with messages.
+    TraceData,
+}
+
+impl LogLevel {
+    const NAMES: [(&'static str, Self); 8] = [
+        ("off", Self::Off),
+        ("error", Self::Error),
+        ("warn", Self::Warn),
+        ("info", Self::Info),
+        ("debug", Self::Debug),
+        ("trace", Self::Trace),
+        ("traceauth", Self::TraceAuth),
+        ("tracedata", Self::TraceData),
+    ];
+}
+
+/// The parts of moxd that log, by the short names of their crates.
+const PARTS: [&str; 5] = ["dns-hickory", "intake", "moxd", "smtpserver", "store"];
+/// Libraries whose lines come with those of moxd.
+const LIBRARIES: [&str; 5] = ["hickory_net", "hickory_proto", "hickory_resolver", "hyper", "rustls"];
+
+/// Why a text is no filter, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadFilter {
+    what: String,
+    mend: String,
+}
+
+impl fmt::Display for BadFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {}", self.what, self.mend)
+    }
+}
+
+impl std::error::Error for BadFilter {}
+
+impl FromStr for LogFilter {
+    type Err = BadFilter;
+
+    /// Reads a level, or a list such as `info,smtpserver=trace`. Short names of parts become those of their crates.
+    fn from_str(text: &str) -> Result<Self, BadFilter> {
+        text.split(',').map(directive).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+fn directive(text: &str) -> Result<(String, LogLevel), BadFilter> {
+    let (part, level) = text.rsplit_once('=').map_or((None, text), |(part, level)| (Some(part), level));
+    let Some((_, level)) = LogLevel::NAMES.into_iter().find(|(name, _)| *name == level) else {
+        let names = || LogLevel::NAMES.into_iter().map(|(name, _)| name);
+        let mend = hint::nearest(level, names()).map_or_else(
+            || format!("give one of {}", names().collect::<Vec<_>>().join(", ")),
+            |nearest| format!("did you mean {nearest}?"),
+        );
+        return Err(BadFilter { what: format!("there is no log level {}", in_quotes(level)), mend });
+    };
+    let part = part.map(full_name).transpose()?.unwrap_or_default();
+    Ok((part, level))
+}
+
+/// The target of a part: the crates of moxd have a prefix in theirs, which may be left out.
+fn full_name(part: &str) -> Result<String, BadFilter> {
+    let first = part.split("::").next().unwrap_or_default();
+    let within = part.strip_prefix(first).unwrap_or_default();
+    if LIBRARIES.contains(&first) || first == "moxd" {
+        return Ok(part.to_owned());
+    }
+    let short = first.strip_prefix("moxd_").unwrap_or(first).replace('_', "-");
+    if PARTS.contains(&short.as_str()) {
+        return Ok(format!("moxd_{}{within}", short.replace('-', "_")));
+    }
+    let mend = hint::nearest(first, PARTS.into_iter().chain(LIBRARIES)).map_or_else(
+        || format!("name one of {}", PARTS.join(", ")),
+        |nearest| format!("did you mean {nearest}?"),
+    );
+    Err(BadFilter { what: format!("there is no part {}", in_quotes(first)), mend })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accepts_levels_and_parts_by_their_short_names() {
+        let text = "info,smtpserver=trace,dns-hickory=debug,dns_hickory=warn,moxd_store=off,rustls=error,moxd=tracedata";
+        let LogFilter(directives) = text.parse().unwrap();
+        let expected = [
+            ("", LogLevel::Info),
+            ("moxd_smtpserver", LogLevel::Trace),
+            ("moxd_dns_hickory", LogLevel::Debug),
+            ("moxd_dns_hickory", LogLevel::Warn),
+            ("moxd_store", LogLevel::Off),
+            ("rustls", LogLevel::Error),
+            ("moxd", LogLevel::TraceData),
+        ];
+        assert_eq!(directives, expected.map(|(part, level)| (part.to_owned(), level)));
+        let LogFilter(directives) = "intake::delivery=debug".parse().unwrap();
+        assert_eq!(directives, [("moxd_intake::delivery".to_owned(), LogLevel::Debug)]);
+    }
+
+    #[test]
+    fn refuses_what_is_no_level_or_no_part() {
+        for (text, why) in [
+            ("loud", "there is no log level \"loud\"; give one of off, error,"),
+            ("ifno", "there is no log level \"ifno\"; did you mean info?"),
+            ("info,smtpserve=trace", "there is no part \"smtpserve\"; did you mean smtpserver?"),
+            ("info,banana=trace", "there is no part \"banana\"; name one of dns-hickory, intake,"),
+            ("smtpserver=loud", "there is no log level \"loud\""),
+            ("info,", "there is no log level \"\""),
+            ("", "there is no log level \"\""),
+            ("=info", "there is no part \"\""),
+        ] {
+            let error = text.parse::<LogFilter>().map(drop).map_err(|error| error.to_string());
+            assert!(error.clone().is_err_and(|error| error.starts_with(why)), "{text}: {error:?}");
+        }
+    }
 }

@@ -7,11 +7,11 @@ mod timeouts;
 
 pub use limits::Limits;
 pub use listener::{Listener, Smtp, Submission, Submissions, TlsFiles};
-pub use log::{Log, LogFormat};
+pub use log::{BadFilter, Log, LogFilter, LogFormat, LogLevel};
 pub use timeouts::Timeouts;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use dns::Domain;
 
@@ -52,6 +52,74 @@ pub struct Server {
     pub timeouts: Timeouts,
     /// What is listened on, by name.
     pub listeners: Vec<Listener>,
+    pub(crate) hostname_place: Place,
+    pub(crate) metrics_place: Place,
+}
+
+/// Where mail at rest is, and whose it is: all that a verb about it has to know of `moxd.toml`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataPlace {
+    /// The folder of all mail and state.
+    pub data_dir: PathBuf,
+    /// The user that the server becomes.
+    pub user: Option<String>,
+}
+
+impl Server {
+    /// Where its data is.
+    pub fn data_place(&self) -> DataPlace {
+        DataPlace { data_dir: self.data_dir.clone(), user: self.user.clone() }
+    }
+
+    /// The settings in which another version of the file differs: names of single ones, or of sections.
+    pub fn differences(&self, other: &Server) -> Vec<String> {
+        let Server {
+            hostname,
+            data_dir,
+            user,
+            pedantic,
+            max_message_size,
+            cram_md5,
+            scram_plus,
+            metrics,
+            dns_servers,
+            log,
+            postmaster,
+            limits,
+            timeouts,
+            listeners,
+            hostname_place: _,
+            metrics_place: _,
+        } = self;
+        let postmaster_differs = (&postmaster.account, &postmaster.mailbox)
+            != (&other.postmaster.account, &other.postmaster.mailbox);
+        let single = [
+            ("hostname", *hostname != other.hostname),
+            ("data_dir", *data_dir != other.data_dir),
+            ("user", *user != other.user),
+            ("max_message_size", *max_message_size != other.max_message_size),
+            ("pedantic", *pedantic != other.pedantic),
+            ("cram_md5", *cram_md5 != other.cram_md5),
+            ("scram_plus", *scram_plus != other.scram_plus),
+            ("metrics", *metrics != other.metrics),
+            ("dns_servers", *dns_servers != other.dns_servers),
+            ("log.level", log.level != other.log.level),
+            ("log.format", log.format != other.log.format),
+            ("postmaster", postmaster_differs),
+            ("limits", *limits != other.limits),
+            ("timeouts", *timeouts != other.timeouts),
+        ];
+        let mut names: Vec<String> =
+            single.iter().filter(|(_, differs)| *differs).map(|(name, _)| (*name).to_owned()).collect();
+        for listener in listeners.iter().chain(&other.listeners) {
+            let name = format!("listeners.{}", listener.name);
+            let is_in = |all: &[Listener]| all.contains(listener);
+            if !(is_in(listeners) && is_in(&other.listeners)) && !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
+    }
 }
 
 /// Who reads mail for `postmaster` at the names of this host.
@@ -82,12 +150,15 @@ pub(crate) static SECTION: Section = Section {
         Key {
             name: "data_dir",
             sample: Sample::Default("\"../data\""),
-            doc: &["The folder of all mail and state."],
+            doc: &["The folder of all mail and state. /var/lib/moxd where this file is /etc/moxd/moxd.toml."],
         },
         Key {
             name: "user",
             sample: Sample::Optional("\"moxd\""),
-            doc: &["The user to become once all ports are open, if started as root."],
+            doc: &[
+                "The user to become once all ports are open, if started as root. It should be able to read the keys",
+                "of certificates and of DKIM, or a reload can take no new ones.",
+            ],
         },
         Key {
             name: "max_message_size",
@@ -126,11 +197,16 @@ pub(crate) static SECTION: Section = Section {
         },
     ],
     children: &[
-        Child { name: "log", shape: Shape::One, section: &log::SECTION },
-        Child { name: "postmaster", shape: Shape::One, section: &POSTMASTER },
-        Child { name: "listeners", shape: Shape::Named(&["public"]), section: &listener::SECTION },
-        Child { name: "limits", shape: Shape::One, section: &limits::SECTION },
-        Child { name: "timeouts", shape: Shape::One, section: &timeouts::SECTION },
+        Child { name: "log", shape: Shape::One, is_optional: false, section: &log::SECTION },
+        Child { name: "postmaster", shape: Shape::One, is_optional: false, section: &POSTMASTER },
+        Child {
+            name: "listeners",
+            shape: Shape::Named(&["public"]),
+            is_optional: false,
+            section: &listener::SECTION,
+        },
+        Child { name: "limits", shape: Shape::One, is_optional: false, section: &limits::SECTION },
+        Child { name: "timeouts", shape: Shape::One, is_optional: false, section: &timeouts::SECTION },
     ],
 };
 
@@ -151,22 +227,22 @@ static POSTMASTER: Section = Section {
 
 pub(crate) fn read(root: &Table<'_>) -> Option<Server> {
     let hostname = root.get("hostname", values::domain);
-    let data_dir = root.file("data_dir");
-    let user = root.get("user", values::line);
+    let place = read_data_place(root);
     let pedantic = root.get("pedantic", values::boolean);
     let max_message_size = root.get("max_message_size", values::size);
     let cram_md5 = root.get("cram_md5", values::boolean);
     let scram_plus = root.get("scram_plus", values::boolean);
-    let metrics = root.get("metrics", values::socket);
-    let dns_servers = root.list("dns_servers", values::socket);
+    let metrics = root.get("metrics", values::socket(8010));
+    let dns_servers = root.list("dns_servers", values::socket(53));
     let log = root.child_or_defaults("log").and_then(|table| log::read(&table));
     let postmaster = read_postmaster(root);
     let limits = root.child_or_defaults("limits").and_then(|table| limits::read(&table));
     let timeouts = root.child_or_defaults("timeouts").and_then(|table| timeouts::read(&table));
     let listeners = listener::read_all(root);
+    let DataPlace { data_dir, user } = place?;
     Some(Server {
         hostname: hostname?,
-        data_dir: data_dir?,
+        data_dir,
         user,
         pedantic: pedantic?,
         max_message_size: max_message_size?,
@@ -179,7 +255,20 @@ pub(crate) fn read(root: &Table<'_>) -> Option<Server> {
         limits: limits?,
         timeouts: timeouts?,
         listeners: listeners?,
+        hostname_place: root.place("hostname"),
+        metrics_place: root.place("metrics"),
     })
+}
+
+/// The configuration file of a whole system, whose data is not kept below /etc.
+const SYSTEM_FILE: &str = "/etc/moxd/moxd.toml";
+const SYSTEM_DATA: &str = "/var/lib/moxd";
+
+pub(crate) fn read_data_place(root: &Table<'_>) -> Option<DataPlace> {
+    let is_system = !root.has("data_dir") && Path::new(root.origin()) == Path::new(SYSTEM_FILE);
+    let data_dir = if is_system { Some(SYSTEM_DATA.into()) } else { root.file("data_dir") };
+    let user = root.get("user", values::line);
+    Some(DataPlace { data_dir: data_dir?, user })
 }
 
 fn read_postmaster(root: &Table<'_>) -> Option<Postmaster> {

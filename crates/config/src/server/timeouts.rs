@@ -30,7 +30,7 @@ pub struct Timeouts {
 }
 
 pub(crate) static SECTION: Section = Section {
-    doc: &["How long is waited for what: s, m, h or d."],
+    doc: &["Timeouts (units s, m, h, d)."],
     keys: &[
         Key { name: "handshake", sample: Sample::Default("\"30s\""), doc: &["A TLS handshake in all."] },
         Key {
