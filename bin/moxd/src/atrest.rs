@@ -4,6 +4,7 @@
 use crate::console::{Console, ImportReader, Incoming};
 use crate::export::export;
 use crate::request::Request;
+use crate::text::{self, printable};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -68,7 +69,7 @@ fn begin(store: &Store, name: &str, configured: bool, now: SystemTime) -> Result
 }
 
 fn print_json(console: &mut dyn Console, value: &Value) -> Result<()> {
-    console.write(format!("{value:#}\n").as_bytes())
+    console.write(format!("{}\n", text::json(value)).as_bytes())
 }
 
 fn mailbox_list(store: &Store, name: &str, json: bool, console: &mut dyn Console) -> Result<()> {
@@ -161,7 +162,7 @@ fn message_list(
         let row = message_json(&ahead.mailbox, &message);
         if json {
             text.push_str(std::mem::replace(&mut between, ",\n  "));
-            text.push_str(&format!("{row:#}").replace('\n', "\n  "));
+            text.push_str(&text::json(&row).replace('\n', "\n  "));
         } else {
             text.push_str(&line(&row));
         }
@@ -214,11 +215,6 @@ fn line(row: &Value) -> String {
         printable(&word("from")),
         printable(&word("subject")),
     )
-}
-
-/// A stranger's text for a terminal: no control characters.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 fn rfc3339(time: SystemTime) -> String {

@@ -5,7 +5,7 @@ use crate::cli::{Cli, MailFormat};
 use crate::console::{Console, Local, NoSource};
 use crate::mailfiles::{Maildir, Mbox};
 use crate::request::Request;
-use crate::{ctl, keeper, system, wiring};
+use crate::{ctl, keeper, privileges, wiring};
 use anyhow::{Context, Result, bail, ensure};
 use config::{Config, Server};
 use std::io::{BufRead, IsTerminal, Write};
@@ -134,7 +134,7 @@ pub(crate) fn set_password(cli: &Cli, account: &str) -> Result<()> {
     let password = sasl::Password::chosen(&text).map_err(|error| anyhow::anyhow!("{error}"))?;
     let secrets = intake::credentials(&password, wiring::random).into();
     let request = Request::SetCredentials { account: account.to_owned(), secrets };
-    system::make_private_folder(&config.server.data_dir)?;
+    privileges::make_data_dir(&config.server.data_dir, config.server.user.as_deref())?;
     carry_out(&config.server, &request, &mut no_files())
 }
 

@@ -6,7 +6,7 @@
 
 use crate::console::Console;
 use crate::request::Request;
-use crate::{atrest, ctl, system, wiring};
+use crate::{atrest, ctl, privileges, wiring};
 use anyhow::{Context, Result};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -39,8 +39,8 @@ pub(crate) fn keep(data: &Path, user: Option<&str>) -> Result<()> {
     let stream = UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned()?);
     // What failed is the verb's to say. One that has gone, so that nothing can be said to it, has said why itself.
     let _ = ctl::serve(&stream, |request, console| {
-        system::become_keeper(user, data)?;
-        system::keep_files_private();
+        privileges::become_keeper(user, data)?;
+        privileges::keep_files_private();
         let store = Store::open(data, store::Options::default())
             .with_context(|| format!("open the data directory {}", data.display()))?;
         let result = atrest::run(&store, request, wiring::now(), console);

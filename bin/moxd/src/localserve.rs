@@ -1,7 +1,7 @@
 //! Developer mode: a folder with everything a server needs, made at the first start.
 
 use crate::cli::{Localserve, Wrong};
-use crate::{ctl, system};
+use crate::{ctl, privileges};
 use anyhow::{Context, Result, ensure};
 use rcgen::{CertificateParams, DnType, KeyPair, PKCS_ECDSA_P256_SHA256, SanType};
 use ring::rand::SystemRandom;
@@ -51,7 +51,7 @@ pub(crate) fn prepare(arguments: &Localserve, now: SystemTime) -> Result<PathBuf
         dir.display()
     );
     make_folder(&config)?;
-    system::make_private_folder(&data)?;
+    privileges::make_data_dir(&data, None)?;
     if !config.join("localhost.key").exists() || !config.join("localhost.crt").exists() {
         certificate(&config, arguments.ip, now)?;
     }

@@ -13,10 +13,12 @@ mod localserve;
 mod logging;
 mod mailfiles;
 mod monitoring;
+mod privileges;
 mod protocols;
 mod request;
 mod serve;
 mod system;
+mod text;
 mod tls;
 mod wiring;
 
@@ -39,7 +41,7 @@ fn main() -> ExitCode {
             // One line, unless it is about many things, such as a configuration with many mistakes.
             for line in format!("{error:#}").lines() {
                 // Nothing can be done if standard error is gone too.
-                let _ = writeln!(std::io::stderr(), "moxd: {line}");
+                let _ = writeln!(std::io::stderr(), "moxd: {}", text::printable(line));
             }
             ExitCode::from(if error.is::<Wrong>() { WRONG } else { FAILED })
         }

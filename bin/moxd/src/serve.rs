@@ -5,7 +5,7 @@ use crate::console::Console;
 use crate::logging::Logging;
 use crate::request::Request;
 use crate::system::{self, Sockets};
-use crate::{atrest, ctl, localserve, monitoring, tls, wiring};
+use crate::{atrest, ctl, localserve, monitoring, privileges, text, tls, wiring};
 use anyhow::{Context, Result};
 use config::{Config, Server};
 use dns_hickory::Hickory;
@@ -81,10 +81,10 @@ async fn run(path: &Path, config: Config, mode: Mode, logging: Logging, open_fil
     // Ports below 1024 and keys need root; nothing after this does.
     let (opened, certificates) = open(&server, mode)?;
     monitoring::start(server.metrics).await?;
-    system::make_private_folder(&server.data_dir)?;
+    privileges::make_data_dir(&server.data_dir, server.user.as_deref())?;
     let settings = wiring::settings(&server, &domains, mode)?;
     if let Some(user) = &server.user {
-        system::become_user(user, &server.data_dir)?;
+        privileges::become_user(user)?;
     }
 
     let store = open_store(&server.data_dir)?;
@@ -198,7 +198,7 @@ fn open(server: &Server, mode: Mode) -> Result<(Vec<Opened>, tls::Listeners)> {
 }
 
 fn open_store(data: &Path) -> Result<Store> {
-    system::keep_files_private();
+    privileges::keep_files_private();
     let mut bar = crate::console::Bar::new();
     let progress = move |progress: store::Progress| bar.show(progress.done, progress.total);
     let progress = std::sync::Mutex::new(progress);
@@ -377,7 +377,7 @@ impl Control {
                 "uptime_seconds": up,
                 "listeners": listeners,
             });
-            format!("{status:#}\n")
+            format!("{}\n", text::json(&status))
         } else {
             format!("moxd {} runs for {up} s\n{}\n", env!("CARGO_PKG_VERSION"), listeners.join("\n"))
         };

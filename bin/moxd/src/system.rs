@@ -1,15 +1,9 @@
-//! What the operating system is asked for: sockets, limits, another user, and telling the service manager.
+//! What moxd asks the operating system for: sockets, limits, and telling the service manager.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::stat::{Mode, umask};
-use nix::unistd::{Uid, User, chown, geteuid, initgroups, setresgid, setresuid};
 use socket2::{Domain, Protocol, Socket, Type};
-use std::ffi::CString;
-use std::fs::DirBuilder;
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-use std::path::Path;
 
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
@@ -83,63 +77,6 @@ pub(crate) fn raise_open_files() -> usize {
         }
     };
     usize::try_from(open).unwrap_or(usize::MAX)
-}
-
-/// The user of this name or number.
-pub(crate) fn user(name: &str) -> Result<User> {
-    let user = match name.parse() {
-        Ok(number) => User::from_uid(Uid::from_raw(number))?,
-        Err(_) => User::from_name(name)?,
-    };
-    user.with_context(|| format!("there is no user {name:?}"))
-}
-
-/// Becomes another user for good, who then owns the data directory.
-pub(crate) fn become_user(name: &str, data: &Path) -> Result<()> {
-    let user = user(name)?;
-    if geteuid() == user.uid {
-        return Ok(());
-    }
-    ensure!(geteuid().is_root(), "only root can become user {name:?}: start as root or as that user");
-    if std::fs::metadata(data)?.uid() != user.uid.as_raw() {
-        chown(data, Some(user.uid), Some(user.gid))
-            .with_context(|| format!("give {} to {name}", data.display()))?;
-    }
-    initgroups(&CString::new(user.name.clone())?, user.gid)?;
-    setresgid(user.gid, user.gid, user.gid)?;
-    setresuid(user.uid, user.uid, user.uid)?;
-    Ok(())
-}
-
-/// Becomes, where root runs this, the user whose the data directory is: the configured one, else its owner.
-pub(crate) fn become_keeper(user: Option<&str>, data: &Path) -> Result<()> {
-    if !geteuid().is_root() {
-        return Ok(());
-    }
-    let owner = std::fs::metadata(data)?.uid();
-    match user {
-        Some(user) => become_user(user, data),
-        // One whom only another host knows, or another container, is nobody whom we could become.
-        None if User::from_uid(Uid::from_raw(owner))?.is_none() => Ok(()),
-        None => become_user(&owner.to_string(), data),
-    }
-}
-
-/// Files made from now on are nobody else's to read: they are mail, and secrets derived from passwords.
-pub(crate) fn keep_files_private() {
-    umask(Mode::from_bits_truncate(0o077));
-}
-
-/// Makes a folder that nobody else can look into. Those above it are made as usual.
-pub(crate) fn make_private_folder(path: &Path) -> Result<()> {
-    let make = || {
-        path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
-        match DirBuilder::new().mode(0o700).create(path) {
-            Err(_) if path.is_dir() => Ok(()),
-            made => made,
-        }
-    };
-    make().with_context(|| format!("make {}", path.display()))
 }
 
 /// Tells the service manager, if there is one.

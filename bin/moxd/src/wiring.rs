@@ -1,5 +1,6 @@
 //! From configuration to services. Nothing else knows both.
 
+use crate::privileges;
 use anyhow::{Context, Result, bail, ensure};
 use config::{Address, Config, Domains, Server};
 use dkim::{KeyType, Signing, SigningKey};
@@ -14,6 +15,7 @@ use sasl::Mechanism;
 use smtp_parser::Dialect;
 use smtpserver::{Delays, GateRules, Kind, Rules, Timeouts};
 use std::collections::HashMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
@@ -42,14 +44,31 @@ pub(crate) fn config_path(given: Option<&Path>) -> Result<PathBuf> {
     if let Some(path) = given {
         return Ok(path.to_owned());
     }
-    let usual = ["config/moxd.toml", "/etc/moxd/moxd.toml"];
-    let found = usual.iter().map(Path::new).find(|path| path.exists());
-    found.map(Path::to_owned).with_context(|| {
-        format!(
-            "no configuration: neither {} is there; name the file with --config FILE",
-            usual.join(" nor ")
-        )
-    })
+    let [here, system] = ["config/moxd.toml", "/etc/moxd/moxd.toml"].map(Path::new);
+    // The folder that root happens to be in may be a stranger's, and its file would say which files root reads.
+    let weak = match here.exists() && nix::unistd::geteuid().is_root() {
+        true => privileges::weak_link(here).with_context(|| format!("look at {}", here.display()))?,
+        false => None,
+    };
+    if let Some(weak) = &weak {
+        let text = format!(
+            "moxd: warning: {} is passed over: {} is not root's alone; name the file with --config to use it all the same",
+            here.display(),
+            weak.display()
+        );
+        // The verb goes on where nobody reads this.
+        let _ = writeln!(std::io::stderr(), "{text}");
+    }
+    if here.exists() && weak.is_none() {
+        return Ok(here.to_owned());
+    }
+    ensure!(
+        system.exists(),
+        "no configuration: neither {} nor {} is there; name the file with --config FILE",
+        here.display(),
+        system.display()
+    );
+    Ok(system.to_owned())
 }
 
 /// Reads both files. Every problem goes into the error, a line each.
@@ -154,7 +173,7 @@ pub(crate) fn unreadable(config: &Config) -> Vec<anyhow::Error> {
     let signers = config.domains.domains.iter().flat_map(|(domain, rules)| {
         rules.dkim.selectors.keys().map(|name| signer(domain, name, rules).map(drop))
     });
-    let user = config.server.user.iter().map(|user| crate::system::user(user).map(drop));
+    let user = config.server.user.iter().map(|user| privileges::user(user).map(drop));
     certificates.chain(signers).chain(user).filter_map(Result::err).collect()
 }
 

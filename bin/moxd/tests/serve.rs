@@ -15,7 +15,7 @@ use std::fs;
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -425,7 +425,7 @@ fn does_not_start_with_what_cannot_work() {
     site.make_certificate();
     site.write("moxd.toml", &site.moxd_toml("user = \"nobody-of-this-name\""));
     let warning = site.verb(&["config", "test"]).complaint();
-    assert_eq!(warning, "warning: there is no user \"nobody-of-this-name\"");
+    assert!(warning.starts_with("warning: there is no user \"nobody-of-this-name\"; "), "{warning}");
     site.write("moxd.toml", &site.moxd_toml(""));
 
     let taken = TcpListener::bind(site.address(0)).unwrap();
@@ -591,4 +591,84 @@ fn what_root_begins_the_user_of_the_server_goes_on_with() {
     assert_eq!(process.end(), Some(0));
     assert_eq!(site.subjects("alice"), [("Old".to_owned(), "old".to_owned())]);
     is_nobodys();
+}
+
+#[test]
+fn roots_folders_are_given_to_nobody_by_a_link() {
+    if !nix::unistd::geteuid().is_root() {
+        println!("skipped: only root gives folders away");
+        return;
+    }
+    let site = Site::new("user = \"nobody\"");
+    fs::set_permissions(site.folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::create_dir(site.path("roots")).unwrap();
+    symlink(site.path("roots"), site.path("data")).unwrap();
+    for why in [
+        site.verb(&["--log-level", "error", "serve"]).failed(),
+        site.set_password("alice", "correct horse").failed(),
+        site.verb(&["export", "mbox", "alice", "-"]).failed(),
+    ] {
+        assert!(
+            why.contains("belongs to root and not to nobody") && why.contains("chown -R nobody:"),
+            "{why}"
+        );
+    }
+    assert_eq!(fs::metadata(site.path("roots")).unwrap().uid(), 0);
+    assert_eq!(fs::read_dir(site.path("roots")).unwrap().count(), 0);
+}
+
+#[test]
+fn the_keeper_is_the_owner_of_the_data_whoever_that_is() {
+    if !nix::unistd::geteuid().is_root() {
+        println!("skipped: only root can become another user");
+        return;
+    }
+    const NAMELESS: u32 = 54_321;
+    let site = Site::new("");
+    fs::set_permissions(site.folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let mut process = site.start();
+    process.signal("TERM");
+    assert_eq!(process.end(), Some(0));
+    for (path, _) in all_below(site.path("data")) {
+        chown(path, Some(NAMELESS), Some(NAMELESS)).unwrap();
+    }
+    site.verb(&["mailbox", "list", "alice"]).done();
+    moxd(["verifydata", &text(&site.path("data"))]).done();
+    for (path, meta) in all_below(site.path("data")) {
+        assert_eq!((meta.uid(), meta.gid()), (NAMELESS, NAMELESS), "{}", path.display());
+    }
+    // What that owner links to from there is not root's to read, let alone to write.
+    fs::create_dir(site.path("roots")).unwrap();
+    fs::set_permissions(site.path("roots"), fs::Permissions::from_mode(0o700)).unwrap();
+    fs::rename(site.path("data/journal"), site.path("data/before")).unwrap();
+    symlink(site.path("roots"), site.path("data/journal")).unwrap();
+    let why = site.verb(&["mailbox", "list", "alice"]).failed();
+    assert!(why.contains("Permission denied"), "{why}");
+    assert_eq!(fs::read_dir(site.path("roots")).unwrap().count(), 0);
+    // Nor does root serve mail in a folder where another user can put such links.
+    let why = site.verb(&["--log-level", "error", "serve"]).failed();
+    assert!(why.contains("belongs to user 54321: name that user as `user`"), "{why}");
+}
+
+#[test]
+fn root_does_not_take_the_configuration_of_a_strangers_folder() {
+    if !nix::unistd::geteuid().is_root() {
+        println!("skipped: for root alone");
+        return;
+    }
+    let site = Site::new("");
+    let here = |verb: &[&str]| {
+        let mut command = Command::new(MOXD);
+        command.args(verb).current_dir(site.folder.path());
+        run(command, b"")
+    };
+    assert_eq!(here(&["config", "test"]).status, Some(0));
+    chown(site.folder.path(), Some(54_321), None).unwrap();
+    let ended = here(&["mailbox", "list", "alice"]);
+    assert_ne!(ended.status, Some(0));
+    let warning = ended.stderr.lines().next().unwrap();
+    assert!(warning.starts_with("moxd: warning: config/moxd.toml is passed over: "), "{warning}");
+    assert!(!site.path("data").exists());
+    // By its name it is.
+    assert_eq!(site.verb(&["config", "test"]).status, Some(0));
 }

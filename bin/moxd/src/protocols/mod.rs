@@ -10,6 +10,7 @@ pub(crate) mod verify;
 use crate::cli::{Dns, Wrong};
 use crate::console;
 use crate::mailfiles::ToCrlf;
+use crate::text::printable_lines;
 use anyhow::{Context, Result};
 use dns::Domain;
 use dns_hickory::{Hickory, Options};
@@ -86,7 +87,7 @@ fn print(text: &str) -> Result<()> {
 
 /// Prints a JSON document.
 fn print_json(value: &Value) -> Result<()> {
-    print(&format!("{value:#}\n"))
+    print(&format!("{}\n", crate::text::json(value)))
 }
 
 /// A report for people: names and values in two columns.
@@ -97,7 +98,7 @@ impl Report {
     /// A line; left out where there is no value.
     fn line(&mut self, name: &str, value: impl Into<Option<String>>) {
         if let Some(value) = value.into() {
-            self.0.push_str(&format!("{name:<14} {}\n", printable(&value)));
+            self.0.push_str(&format!("{name:<14} {}\n", printable_lines(&value)));
         }
     }
 
@@ -114,12 +115,6 @@ impl Report {
     fn print(self) -> Result<()> {
         print(&self.0)
     }
-}
-
-/// A stranger's text for a terminal: no control characters but the line ends and tabs of folded fields.
-fn printable(text: &str) -> String {
-    let harmless = |c: char| !c.is_control() || matches!(c, '\n' | '\t');
-    text.chars().filter(|c| *c != '\r').map(|c| if harmless(c) { c } else { '\u{fffd}' }).collect()
 }
 
 /// A result word in green, red or yellow, if it is for a terminal.
