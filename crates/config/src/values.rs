@@ -100,6 +100,18 @@ pub(crate) fn domain(value: &DeValue<'_>) -> Read<Domain> {
     })
 }
 
+/// The name of a host of ours. Certificates and peers want one that RFC 1123 §2.1 allows.
+pub(crate) fn hostname(value: &DeValue<'_>) -> Read<Domain> {
+    let domain = domain(value)?;
+    if domain.is_hostname() {
+        return Ok(domain);
+    }
+    Err(Wrong::value(
+        format!("{} has an underscore", in_quotes(string(value, "a host name")?)),
+        "give a host name of letters, digits and hyphens",
+    ))
+}
+
 /// The domain of this name, or why there is none.
 pub(crate) fn domain_name(text: &str) -> Result<Domain, String> {
     let domain: Domain = text.parse().map_err(|error: NameError| error.to_string())?;

@@ -33,12 +33,15 @@ impl FromStr for Selector {
     /// Letters, digits, hyphens and, as some have it, underscores, in labels. RFC 8616 §5: U-labels are mapped.
     fn from_str(text: &str) -> Result<Self, Error> {
         let bad = || Error::about(ErrorKind::TagValue, b"s");
+        if text.ends_with('.') {
+            return Err(bad());
+        }
         if !text.is_ascii() {
             let domain: Domain = text.parse().map_err(|_| bad())?;
             return Ok(Self(domain.name().clone()));
         }
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-        if text.ends_with('.') || !text.bytes().all(allowed) {
+        if !text.bytes().all(allowed) {
             return Err(bad());
         }
         Ok(Self(text.parse().map_err(|_| bad())?))
@@ -230,7 +233,8 @@ mod tests {
         identity("joe=3Ba=7Cb=3d@a.test", Some(("joe;a|b=", "a.test")));
         identity("joe", None);
         identity("joe@", None);
-        identity("joe@a_b.test", None);
+        identity("joe@a_b.test", Some(("joe", "a_b.test")));
+        identity("joe@a b.test", None);
         identity("j=00oe@a.test", None);
         identity("j=FFoe@a.test", None);
     }
@@ -247,6 +251,7 @@ mod tests {
         check("", None);
         check("a..b", None);
         check("a.", None);
+        check("schlüssel.", None);
         check("a b", None);
         check("a*", None);
     }

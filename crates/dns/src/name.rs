@@ -1,6 +1,8 @@
 //! [`Name`], [`Domain`] and [`Host`].
 
 use crate::{NameError, NameErrorKind};
+use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
+use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
@@ -121,9 +123,12 @@ impl fmt::Debug for Name {
     }
 }
 
-/// The domain of a host or mailbox: letters, digits and inner hyphens, kept as lower-case A-labels (RFC 5890 §2.3.2.1).
+/// The domain of a host or mailbox: letters, digits, underscores and inner hyphens, kept as lower-case A-labels
+/// (RFC 5890 §2.3.2.1).
 ///
-/// Two spellings that IDNA maps to one name are equal. Underscores are refused: no mail domain has them.
+/// Two spellings that IDNA maps to one name are equal, and so is the one with a final dot. RFC 5321 §4.1.2 has no
+/// underscores, but real senders use them, DNS and RFC 5322 allow them, and a From domain that we could not read would
+/// escape its DMARC policy. [`Domain::is_hostname`] tells the names without.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Domain(Name);
 
@@ -170,6 +175,11 @@ impl Domain {
         self.0.is_at_or_below(&other.0)
     }
 
+    /// May a host have this name (RFC 1123 §2.1: letters, digits and hyphens)? False for names with an underscore.
+    pub fn is_hostname(&self) -> bool {
+        !self.as_str().contains('_')
+    }
+
     /// A name out of an answer that happens to be a valid domain.
     pub fn from_name(name: &Name) -> Option<Domain> {
         name.as_str().parse().ok()
@@ -179,33 +189,19 @@ impl Domain {
 impl FromStr for Domain {
     type Err = NameError;
 
+    /// Reads a domain with or without the final dot, in A-labels or U-labels of any case.
     fn from_str(text: &str) -> Result<Self, NameError> {
-        if text.is_empty() {
+        // The common case needs no tables: UTS 46 only lower-cases ASCII.
+        let plain = text.is_ascii() && !text.split('.').any(is_a_label);
+        let name: Name = if plain { text.parse()? } else { to_a_labels(text)?.parse()? };
+        if name.is_root() {
             return Err(NameError::new(NameErrorKind::Empty));
         }
-        let plain = text.is_ascii() && !text.split('.').any(is_a_label);
-        let name: Name = if plain {
-            // The common case needs no tables: UTS 46 only lower-cases ASCII.
-            if text.ends_with('.') {
-                return Err(NameError::new(NameErrorKind::EmptyLabel));
-            }
-            text.parse()?
-        } else {
-            // Bound the work of the mapping before it starts: U-labels are never more than 4 times their A-label.
-            if text.len() > 4 * MAX_NAME {
-                return Err(NameError::new(NameErrorKind::NameTooLong));
-            }
-            let ascii = idna::domain_to_ascii_strict(text).map_err(|_| explain(text))?;
-            if ascii.ends_with('.') {
-                return Err(NameError::new(NameErrorKind::EmptyLabel));
-            }
-            ascii.parse()?
-        };
         for label in name.labels() {
-            // RFC 5321 §4.1.2: sub-domain = Let-dig [Ldh-str].
-            if !label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+            if !label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')) {
                 return Err(NameError::new(NameErrorKind::BadCharacter));
             }
+            // RFC 5321 §4.1.2: sub-domain = Let-dig [Ldh-str].
             if label.starts_with('-') || label.ends_with('-') {
                 return Err(NameError::new(NameErrorKind::BadHyphen));
             }
@@ -218,17 +214,17 @@ fn is_a_label(label: &str) -> bool {
     label.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("xn--"))
 }
 
-/// The IDNA library says only that a name is bad; tell length apart from the rest, since replies differ.
-fn explain(text: &str) -> NameError {
-    let mapped = idna::domain_to_ascii(text).unwrap_or_default();
-    let kind = if mapped.len() > MAX_NAME {
-        NameErrorKind::NameTooLong
-    } else if mapped.split('.').any(|label| label.len() > MAX_LABEL) {
-        NameErrorKind::LabelTooLong
-    } else {
-        NameErrorKind::BadInternational
-    };
-    NameError::new(kind)
+/// The text with each U-label mapped to its A-label, and each A-label checked (UTS 46).
+fn to_a_labels(text: &str) -> Result<Cow<'_, str>, NameError> {
+    // Bound the work of the mapping before it starts: U-labels are never more than 4 times their A-label.
+    if text.len() > 4 * MAX_NAME {
+        return Err(NameError::new(NameErrorKind::NameTooLong));
+    }
+    // The caller looks for bad characters: punycode leaves ASCII as it is, so nothing hides in an A-label.
+    let (any_ascii, hyphens) = (AsciiDenyList::EMPTY, Hyphens::CheckFirstLast);
+    Uts46::new()
+        .to_ascii(text.as_bytes(), any_ascii, hyphens, DnsLength::Ignore)
+        .map_err(|_| NameError::new(NameErrorKind::BadInternational))
 }
 
 impl fmt::Display for Domain {

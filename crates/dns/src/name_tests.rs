@@ -30,19 +30,50 @@ fn accepts_every_spelling_of_an_international_domain_as_one() {
 }
 
 #[test]
-fn refuses_what_no_host_is_called() {
+fn accepts_underscores_wherever_they_stand() {
+    for text in
+        ["em_12.example.com", "_dmarc.example.org", "a_.example", "_", "_a._b.example", "a_-_b.example"]
+    {
+        accepts(text, text);
+    }
+    accepts("Head_Office.Example.COM", "head_office.example.com");
+    accepts("bücher_.example", "xn--bcher_-3ya.example");
+    accepts("a_b.bücher.example", "a_b.xn--bcher-kva.example");
+    let hostname = |text: &str| text.parse::<Domain>().unwrap().is_hostname();
+    assert!(hostname("a-b.example.org") && hostname("bücher.example"));
+    assert!(!hostname("a_b.example.org") && !hostname("bücher_.example"));
+}
+
+#[test]
+fn accepts_a_final_dot_as_the_same_domain() {
+    accepts("example.org.", "example.org");
+    accepts("bücher.example.", "xn--bcher-kva.example");
+    // UTS 46 maps the ideographic full stop to a dot.
+    accepts("bücher.example\u{3002}", "xn--bcher-kva.example");
+    for text in [".", "..", "example.org..", "bücher.example..", "\u{3002}"] {
+        assert!(text.parse::<Domain>().is_err(), "{text}");
+    }
+}
+
+#[test]
+fn refuses_what_no_domain_is_called() {
     refuses("", NameErrorKind::Empty);
-    refuses("example.org.", NameErrorKind::EmptyLabel);
+    refuses(".", NameErrorKind::Empty);
     refuses(".example.org", NameErrorKind::EmptyLabel);
     refuses("a..b", NameErrorKind::EmptyLabel);
-    refuses("_dmarc.example.org", NameErrorKind::BadCharacter);
+    refuses("a!b.example", NameErrorKind::BadCharacter);
+    refuses("bücher!.example", NameErrorKind::BadCharacter);
+    refuses("b\u{fc}cher\u{2474}.example", NameErrorKind::BadCharacter);
     refuses("a b.example", NameErrorKind::BadCharacter);
     refuses("-a.example", NameErrorKind::BadHyphen);
     refuses("a-.example", NameErrorKind::BadHyphen);
     refuses(&format!("{}.example", "a".repeat(64)), NameErrorKind::LabelTooLong);
     refuses(&vec!["abcdefg"; 32].join("."), NameErrorKind::NameTooLong);
     refuses("xn--a.example", NameErrorKind::BadInternational);
-    refuses("bücher_.example", NameErrorKind::BadInternational);
+    refuses("-bücher.example", NameErrorKind::BadInternational);
+    refuses(&format!("{}.example", "ü".repeat(64)), NameErrorKind::LabelTooLong);
+    refuses(&vec!["bücher"; 32].join("."), NameErrorKind::NameTooLong);
+    refuses(&"ü".repeat(1000), NameErrorKind::NameTooLong);
 }
 
 #[test]

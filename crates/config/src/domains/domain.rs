@@ -215,7 +215,7 @@ fn read_dkim(table: &Table<'_>) -> Option<Dkim> {
     check_sign(table, sign.as_deref().unwrap_or_default(), &named);
     for (name, table) in named {
         // RFC 6376 §3.1: selector = sub-domain *( "." sub-domain ).
-        if name.parse::<Domain>().is_err() {
+        if !name.parse::<Domain>().is_ok_and(|name| name.is_hostname()) {
             table.problem(ProblemKind::BadValue, "", "is no selector", "use letters, digits and hyphens");
         }
         if let Some(selector) = read_selector(&table) {

@@ -184,7 +184,7 @@ pub(crate) fn read_all(root: &Table<'_>) -> Option<Vec<Listener>> {
 
 fn read(name: &str, table: &Table<'_>) -> Option<Listener> {
     let ips = table.list("ips", values::ip);
-    let hostname = table.get("hostname", values::domain);
+    let hostname = table.get("hostname", values::hostname);
     let max_message_size = table.get("max_message_size", values::size);
     let tls = read_tls(table);
     let smtp = service(table, "smtp", |service, port| {

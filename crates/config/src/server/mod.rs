@@ -226,7 +226,7 @@ static POSTMASTER: Section = Section {
 };
 
 pub(crate) fn read(root: &Table<'_>) -> Option<Server> {
-    let hostname = root.get("hostname", values::domain);
+    let hostname = root.get("hostname", values::hostname);
     let place = read_data_place(root);
     let pedantic = root.get("pedantic", values::boolean);
     let max_message_size = root.get("max_message_size", values::size);

@@ -73,7 +73,7 @@ fn refuses_bad_values() {
     check("c", "nofws/simple", "unknown canonicalization: nofws/simple");
     check("d", "", "bad value of tag: d");
     check("d", "a..test", "bad value of tag: d");
-    check("d", "a_b.test", "bad value of tag: d");
+    check("d", "a b.test", "bad value of tag: d");
     check("s", "", "bad value of tag: s");
     check("s", "a b", "bad value of tag: s");
     check("h", "", "bad value of tag: h");

@@ -71,6 +71,7 @@ fn accepts_obsolete_and_sloppy_forms() {
     check("a@[192.0.2.1], b@[IPv6:2001:db8::1]", "|a@[192.0.2.1], |b@[IPv6:2001:db8::1]");
     check("a@example.org <a@Example.org> (x)", "x|a@example.org");
     check("=?utf-8?q?J=C3=BC?= <a@example.org>", "=?utf-8?q?J=C3=BC?=|a@example.org");
+    check("a@under_score.example, b@example.org.", "|a@under_score.example, |b@example.org");
 }
 
 #[test]
@@ -82,8 +83,8 @@ fn accepts_utf8_and_international_domains() {
 fn keeps_addresses_without_a_usable_domain() {
     check("root", "|root");
     check("<root>", "|root");
-    check("a@under_score.example", "|a@?under_score.example");
-    check("a@example.org.", "|a@?example.org.");
+    check("a@-score.example", "|a@?-score.example");
+    check("a@example..org", "|a@?example..org");
     check("a@[junk]", "|a@?[junk]");
 }
 
