@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use xtask::{crash, fixtures, r#gen, hostile, powercut, seed, tidy, trial, workspace};
 
 /// Tasks of development
@@ -36,11 +36,21 @@ enum Task {
         target: Option<String>,
     },
     /// Send attacks to a server while an honest client uses it
-    Hostile(hostile::Options),
+    Hostile(Trial<hostile::Options>),
     /// Kill a server at random moments and look for what it had acknowledged
-    Crash(crash::Options),
+    Crash(Trial<crash::Options>),
     /// Cut the power of a server's file system and look for what it had acknowledged
-    Powercut(powercut::Options),
+    Powercut(Trial<powercut::Options>),
+}
+
+/// A trial, and of which moxd.
+#[derive(clap::Args)]
+struct Trial<T: clap::Args> {
+    #[command(flatten)]
+    options: T,
+    /// The moxd to try [default: a release build made now]
+    #[arg(long)]
+    moxd: Option<PathBuf>,
 }
 
 fn main() -> Result<()> {
@@ -68,25 +78,25 @@ fn main() -> Result<()> {
                 println!("{name}: {count} seeds");
             }
         }
-        Task::Hostile(options) => trials(|moxd, scratch| {
+        Task::Hostile(Trial { options, moxd }) => trial(moxd, |moxd, scratch| {
             let outcomes = hostile::run(moxd, scratch, &options, |line| println!("{line}"))?;
             ensure!(outcomes.iter().all(|outcome| outcome.kept), "the promise was not kept");
             Ok(())
         })?,
-        Task::Crash(options) => trials(|moxd, scratch| {
+        Task::Crash(Trial { options, moxd }) => trial(moxd, |moxd, scratch| {
             crash::run(moxd, scratch, &options, |line| println!("{line}")).map(|end| println!("{end:?}"))
         })?,
-        Task::Powercut(options) => trials(|moxd, scratch| {
+        Task::Powercut(Trial { options, moxd }) => trial(moxd, |moxd, scratch| {
             powercut::run(moxd, scratch, &options, |line| println!("{line}")).map(|end| println!("{end:?}"))
         })?,
     }
     Ok(())
 }
 
-/// Runs a trial with a release build of moxd, in a folder that goes away once the trial is passed.
-fn trials(run: impl FnOnce(&Path, &Path) -> Result<()>) -> Result<()> {
-    let moxd = trial::build_release()?;
-    // Beside the build, which is on a real disk; a temporary folder often is not.
+/// Runs a trial in a folder that goes away once the trial is passed.
+fn trial(moxd: Option<PathBuf>, run: impl FnOnce(&Path, &Path) -> Result<()>) -> Result<()> {
+    let moxd = moxd.map_or_else(trial::build_release, |moxd| Ok(moxd.canonicalize()?))?;
+    // Beside the program, which is on a real disk; a temporary folder often is not.
     let scratch = moxd.with_file_name(format!("trial-{}", std::process::id()));
     std::fs::create_dir_all(&scratch)?;
     run(&moxd, &scratch)

@@ -1,6 +1,8 @@
 //! What the trials share: a moxd under test in a folder of its own, a plain SMTP client, and numbers that repeat.
 
+use crate::workspace;
 use anyhow::{Context, Result, bail, ensure};
+use socket2::{Domain, Socket, Type};
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -9,6 +11,10 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
+/// Whose mail a real server of a trial takes.
+pub const ADDRESS: &str = "mox@victim.test";
+/// The password that goes with it.
+pub const PASSWORD: &str = "moxmoxmox";
 /// How long a server may take to say `ready`.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// How long the client waits for any reply.
@@ -40,14 +46,25 @@ impl Dice {
     }
 }
 
-/// A moxd in developer mode, in a folder of its own.
+/// A moxd in a folder of its own: in developer mode, or from a configuration with the limits of a real server.
 #[derive(Debug)]
 pub struct Server {
     moxd: PathBuf,
     dir: PathBuf,
     offset: u16,
+    mode: Mode,
+    descriptors: Option<u64>,
     child: Option<Child>,
     stderr: Option<std::thread::JoinHandle<String>>,
+}
+
+/// How a [`Server`] is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// `moxd localserve`, which has no limits by address.
+    Develop,
+    /// `moxd serve`.
+    Serve,
 }
 
 /// The ports of developer mode that a trial uses.
@@ -81,8 +98,45 @@ impl Server {
     /// # Errors
     /// There are no free ports.
     pub fn new(moxd: &Path, dir: &Path) -> Result<Self> {
-        let offset = free_offset()?;
-        Ok(Self { moxd: moxd.to_owned(), dir: dir.to_owned(), offset, child: None, stderr: None })
+        Self::on_free_ports(moxd, dir, Mode::Develop)
+    }
+
+    fn on_free_ports(moxd: &Path, dir: &Path, mode: Mode) -> Result<Self> {
+        let (moxd, dir, offset) = (moxd.to_owned(), dir.to_owned(), free_offset()?);
+        Ok(Self { moxd, dir, offset, mode, descriptors: None, child: None, stderr: None })
+    }
+
+    /// A real server with default limits, for [`ADDRESS`] with [`PASSWORD`], that asks `dns`. It takes logins without
+    /// TLS, because the client of the trials has none.
+    ///
+    /// # Errors
+    /// There are no free ports, or the configuration cannot be written.
+    pub fn serving(moxd: &Path, dir: &Path, dns: SocketAddr) -> Result<Self> {
+        let server = Self::on_free_ports(moxd, dir, Mode::Serve)?;
+        let config = dir.join("config");
+        std::fs::create_dir_all(&config)?;
+        let [smtp, _, submissions, submission] = PORTS.map(|port| port + server.offset);
+        let tls = workspace::root().join("testdata/tls");
+        let (certificate, key) = (tls.join("mail.pem"), tls.join("mail.key"));
+        let settings = format!(
+            "hostname = \"mail.example.test\"\ndns_servers = [\"{dns}\"]\npostmaster = {{ account = \"mox\" }}\n\n\
+             [listeners.public]\nips = [\"127.0.0.1\"]\n\
+             tls = [{{ certificate = {certificate:?}, key = {key:?} }}]\n\
+             smtp = {{ port = {smtp} }}\nsubmissions = {{ port = {submissions} }}\n\
+             submission = {{ port = {submission}, require_starttls = false }}\n"
+        );
+        std::fs::write(config.join("moxd.toml"), settings)?;
+        let domains =
+            format!("[domains.\"victim.test\"]\n\n[accounts.mox.destinations]\n\"{ADDRESS}\" = {{}}\n");
+        std::fs::write(config.join("domains.toml"), domains)?;
+        let set = server.verb_reading(&["setaccountpassword", "mox"], PASSWORD.as_bytes())?;
+        ensure!(set.status.success(), "setaccountpassword: {}", String::from_utf8_lossy(&set.stderr));
+        Ok(server)
+    }
+
+    /// Limits the open files of the server from its next start on; none: as many as this process may open.
+    pub fn limit_descriptors(&mut self, descriptors: Option<u64>) {
+        self.descriptors = descriptors;
     }
 
     /// Starts it and waits until it is ready.
@@ -90,16 +144,15 @@ impl Server {
     /// # Errors
     /// It ends, or is not ready in time; what it said on standard error is in the message.
     pub fn start(&mut self) -> Result<()> {
-        let mut command = Command::new(&self.moxd);
-        command.args([
-            "--log-level",
-            "info",
-            "localserve",
-            "--port-offset",
-            &self.offset.to_string(),
-            "--dir",
-        ]);
-        command.arg(&self.dir).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut command = self.command();
+        command.args(["--log-level", "info"]);
+        match self.mode {
+            Mode::Develop => command
+                .args(["localserve", "--port-offset", &self.offset.to_string(), "--dir"])
+                .arg(&self.dir),
+            Mode::Serve => command.arg("--config").arg(self.config()).arg("serve"),
+        };
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("start {}", self.moxd.display()))?;
         let stderr = child.stderr.take().context("standard error is a pipe")?;
         let (ready, is_ready) = mpsc::channel();
@@ -123,6 +176,18 @@ impl Server {
             bail!("the server did not become ready; it said:\n{said}");
         }
         Ok(())
+    }
+
+    /// moxd itself, with its limit on open files.
+    fn command(&self) -> Command {
+        let Some(descriptors) = self.descriptors else { return Command::new(&self.moxd) };
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"")).arg(&self.moxd);
+        shell
+    }
+
+    fn config(&self) -> PathBuf {
+        self.dir.join("config/moxd.toml")
     }
 
     /// SIGKILL. Returns what it said on standard error.
@@ -167,9 +232,21 @@ impl Server {
     /// # Errors
     /// It cannot be run.
     pub fn verb(&self, arguments: &[&str]) -> Result<Output> {
+        self.verb_reading(arguments, &[])
+    }
+
+    /// The same with a short text on its standard input.
+    ///
+    /// # Errors
+    /// It cannot be run.
+    pub fn verb_reading(&self, arguments: &[&str], input: &[u8]) -> Result<Output> {
         let mut command = Command::new(&self.moxd);
-        command.arg("--config").arg(self.dir.join("config/moxd.toml")).args(arguments);
-        Ok(command.stdin(Stdio::null()).output()?)
+        command.arg("--config").arg(self.config()).args(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn()?;
+        // A verb that reads nothing may have ended before.
+        let _ = child.stdin.take().map(|mut stdin| stdin.write_all(input));
+        Ok(child.wait_with_output()?)
     }
 
     /// Resident memory in octets, now and at the highest.
@@ -215,8 +292,15 @@ impl Client {
     /// # Errors
     /// No connection, or no 220.
     pub fn connect(to: SocketAddr) -> Result<Self> {
-        let stream = TcpStream::connect(to)?;
-        stream.set_nodelay(true)?;
+        Self::connect_from(Ipv4Addr::LOCALHOST, to)
+    }
+
+    /// The same from an address of loopback, all of which are ours (RFC 1122 §3.2.1.3).
+    ///
+    /// # Errors
+    /// No connection, or no 220.
+    pub fn connect_from(source: Ipv4Addr, to: SocketAddr) -> Result<Self> {
+        let stream = stream_from(source, to, REPLY_WITHIN)?;
         stream.set_read_timeout(Some(REPLY_WITHIN))?;
         let mut client = Self { stream: BufReader::new(stream) };
         client.expect(220)?;
@@ -293,6 +377,19 @@ impl Client {
     pub fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize> {
         Ok(self.stream.read(buffer)?)
     }
+}
+
+/// Opens a connection from an address of loopback.
+///
+/// # Errors
+/// It is refused, or takes too long.
+pub fn stream_from(source: Ipv4Addr, to: SocketAddr, within: Duration) -> Result<TcpStream> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.bind(&SocketAddr::from((source, 0)).into())?;
+    socket.connect_timeout(&to.into(), within)?;
+    let stream = TcpStream::from(socket);
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 /// The release build of moxd, built now.
