@@ -320,7 +320,7 @@ fn import(
             }
             let room = IMPORT_HEADER.saturating_sub(header.len());
             header.extend_from_slice(piece.get(..room).unwrap_or(piece));
-            writer.write(piece)?;
+            writer.write(piece).wait()?;
         }
         ensure!(writer.len() <= MAX_IMPORT, "message {} is larger than {MAX_IMPORT} octets", count + 1);
         let message = imported(&incoming, &header, is_sent, now);

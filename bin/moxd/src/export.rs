@@ -181,7 +181,7 @@ mod tests {
         let account = store.open_account("mox", store::INITIAL_MAILBOXES, UNIX_EPOCH).wait().unwrap();
         let deliver = |(mailbox, text): &(&str, &str)| {
             let mut body = store.body_writer();
-            body.write(text.as_bytes()).unwrap();
+            body.write(text.as_bytes()).wait().unwrap();
             let mut transaction = store.transaction(UNIX_EPOCH);
             transaction.deliver(account, mailbox, NewMessage::new(Facts::new(UNIX_EPOCH)), &body.finish());
             store.commit(transaction).wait().unwrap().delivered[0].id

@@ -1,6 +1,6 @@
 //! [`Intake`]: the answers to what an SMTP session asks.
 
-use crate::body::{Arriving, HeaderRoom, Piece};
+use crate::body::{Arriving, HeaderRoom, Piece, not_kept};
 use crate::evidence::{Gathering, Judges, Origin, Reverse};
 use crate::password::Passwords;
 use crate::recipients::{self, Recipient};
@@ -138,7 +138,7 @@ impl Intake {
     }
 
     /// The header has ended: writes it on without what must not stay.
-    fn header_ends(&self, message: &mut Incoming) -> Result<(), Refusal> {
+    async fn header_ends(&self, message: &mut Incoming) -> Result<(), Refusal> {
         let host = &message.settings.hostname;
         let mut unwanted = message.submission.then(|| Unwanted::new(message.settings.pedantic));
         // What is for nobody is refused in the end, and nothing more is asked about it.
@@ -146,11 +146,12 @@ impl Intake {
         if let Some(gathering) = message.gathering.as_mut().filter(|_| has_reader) {
             gathering.header(message.arriving.header(), unix((self.world.now)()));
         }
-        message.arriving.write_header(|name, value| {
+        let written = message.arriving.write_header(|name, value| {
             // RFC 8601 §5: results that claim to be ours and are not.
             (name.eq_ignore_ascii_case(b"Authentication-Results") && message::claims(value, host))
                 || unwanted.as_mut().is_some_and(|unwanted| unwanted.goes(name, value))
-        })?;
+        });
+        written.await.map_err(|e| not_kept(&e))?;
         if message.submission {
             message.hashing = hashing(&message.settings, message.arriving.header());
         }
@@ -216,11 +217,11 @@ impl Backend for Intake {
     }
 
     async fn content(&self, message: &mut Incoming, content: &[u8]) -> Result<(), Refusal> {
-        if let Piece::HeaderEnds(body) = message.arriving.push(content)? {
-            self.header_ends(message)?;
+        if let Piece::HeaderEnds(body) = message.arriving.push(content).await? {
+            self.header_ends(message).await?;
             let start = content.len() - body;
             let body = content.get(start..).unwrap_or_default();
-            message.arriving.write_body(body)?;
+            message.arriving.write_body(body).await?;
             message.judge_body(body);
         } else if message.arriving.is_complete() {
             message.judge_body(content);
@@ -236,7 +237,7 @@ impl Backend for Intake {
         received: &Received,
     ) -> Result<(), Refusal> {
         if !message.arriving.is_complete() {
-            self.header_ends(&mut message)?;
+            self.header_ends(&mut message).await?;
         }
         if let Some(login) = &client.login {
             self.submit(client, login, message, received).await

@@ -4,7 +4,7 @@
 use message::{HeaderScan, MAX_HEADER_SIZE, Scanned};
 use smtpserver::{Refusal, replies};
 use std::sync::Arc;
-use store::{Body, BodyWriter};
+use store::{Body, BodyWriter, Pending};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How much of a message developer mode keeps at hand to look at its MIME structure.
@@ -64,13 +64,13 @@ impl Arriving {
 
     /// Takes the next octets. When the header ends in them, the caller has [`Arriving::write_header`] to call, and then
     /// [`Arriving::write_body`] with the rest.
-    pub(crate) fn push(&mut self, piece: &[u8]) -> Result<Piece, Refusal> {
+    pub(crate) async fn push(&mut self, piece: &[u8]) -> Result<Piece, Refusal> {
         if let Some(sample) = &mut self.sample {
             let room = SAMPLE.saturating_sub(sample.len());
             sample.extend_from_slice(piece.get(..room).unwrap_or(piece));
         }
         if self.complete {
-            self.write_body(piece)?;
+            self.write_body(piece).await?;
             return Ok(Piece::Passed);
         }
         match self.scan.push(piece) {
@@ -129,18 +129,22 @@ impl Arriving {
     }
 
     /// Writes the header, but for the fields that `goes` says. From here on [`Arriving::header`] is without them too.
-    pub(crate) fn write_header(&mut self, goes: impl FnMut(&[u8], &[u8]) -> bool) -> Result<(), Refusal> {
+    /// The answer comes when there may be more.
+    pub(crate) fn write_header(
+        &mut self,
+        goes: impl FnMut(&[u8], &[u8]) -> bool,
+    ) -> Pending<store::Result<()>> {
         let kept = message::without_fields(&self.header, goes);
         if !matches!(kept.as_slice(), [all] if all.len() == self.header.len()) {
             let parts = kept.into_iter().filter_map(|range| self.header.get(range));
             self.header = parts.collect::<Vec<_>>().concat();
         }
-        self.writer.write(&self.header).map_err(|e| not_kept(&e))
+        self.writer.write(&self.header)
     }
 
-    /// Writes octets of the body.
-    pub(crate) fn write_body(&mut self, piece: &[u8]) -> Result<(), Refusal> {
-        self.writer.write(piece).map_err(|e| not_kept(&e))
+    /// Writes bytes of the body. Where the disk is slow this waits, so that the client does.
+    pub(crate) async fn write_body(&mut self, piece: &[u8]) -> Result<(), Refusal> {
+        self.writer.write(piece).await.map_err(|e| not_kept(&e))
     }
 
     /// The message is whole: its header as it was written, and all of it for the store.

@@ -38,7 +38,7 @@ fn message(n: u64) -> NewMessage {
 
 fn deliver(store: &Store, account: AccountId, n: u64, content: &[u8]) {
     let mut writer = store.body_writer();
-    writer.write(content).unwrap();
+    writer.write(content).wait().unwrap();
     let mut t = store.transaction(now());
     t.deliver(account, "Inbox", message(n), &writer.finish());
     let _ = store.commit(t).wait().unwrap();

@@ -15,7 +15,7 @@
 //! let account = store.open_account("mox", INITIAL_MAILBOXES, now).wait()?;
 //!
 //! let mut body = store.body_writer();
-//! body.write(b"Subject: hello\r\n\r\nworld\r\n")?;
+//! body.write(b"Subject: hello\r\n\r\nworld\r\n").wait()?;
 //! let mut message = NewMessage::new(Facts::new(now));
 //! message.prefix = b"Received: from a.test\r\n".to_vec();
 //! let mut transaction = store.transaction(now);

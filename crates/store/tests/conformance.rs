@@ -50,7 +50,7 @@ fn has(engine: &dyn Engine, key: &[u8], value: Option<&[u8]>) {
 
 fn body(engine: &dyn Engine, content: &[u8]) -> Body {
     let mut writer = engine.body_writer();
-    writer.write(content).unwrap();
+    writer.write(content).wait().unwrap();
     writer.finish()
 }
 

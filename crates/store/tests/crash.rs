@@ -53,7 +53,7 @@ fn content(n: u64) -> Vec<u8> {
 fn deliver(store: &Store, account: AccountId, n: u64) -> Message {
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(n);
     let mut writer = store.body_writer();
-    content(n).chunks(10_000).for_each(|chunk| writer.write(chunk).unwrap());
+    content(n).chunks(10_000).for_each(|chunk| writer.write(chunk).wait().unwrap());
     let mut message = NewMessage::new(Facts::new(now));
     message.facts.message_id = format!("{n}@crash.test");
     message.prefix = format!("Number: {n}\r\n").into_bytes();

@@ -35,6 +35,8 @@ fn nothing_is_acknowledged_behind_the_end_that_the_next_segment_knows() {
     let dir = tempfile::tempdir().unwrap();
     let engine = open(dir.path());
     put(&*engine, b"\x80first", &[1; 50_000]).unwrap();
+    // The segment is full: what comes next begins another one.
+    put(&*engine, b"\x80second", &[1; 20_000]).unwrap();
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     setrlimit(Resource::RLIMIT_NOFILE, one_left(), hard).unwrap();
     let large = put(&*engine, b"\x80large", &[2; 40_000]);

@@ -36,7 +36,7 @@ fn now() -> SystemTime {
 /// Adds a delivery. All messages have the same size, so that batches that add one leave the same numbers.
 fn deliver(transaction: &mut Transaction, store: &Store, account: AccountId, mailbox: &str, id: &str) {
     let mut body = store.body_writer();
-    body.write(b"same size").unwrap();
+    body.write(b"same size").wait().unwrap();
     let mut message = NewMessage::new(Facts::new(now()));
     message.facts.message_id = id.to_owned();
     transaction.deliver(account, mailbox, message, &body.finish());

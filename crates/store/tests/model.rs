@@ -70,7 +70,7 @@ fn transact(store: &Store, accounts: &[AccountId], model: &mut Model, actions: &
             Action::Deliver(to, size) => {
                 let content = vec![b'x'; *size];
                 let mut body = store.body_writer();
-                body.write(&content).unwrap();
+                body.write(&content).wait().unwrap();
                 let body = body.finish();
                 for (account, mailbox) in to {
                     let mailbox = MAILBOXES[*mailbox];

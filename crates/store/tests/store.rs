@@ -69,7 +69,7 @@ fn on_disk(promise: fn(&Store)) {
 
 fn deliver(store: &Store, account: AccountId, mailbox: &str, message: NewMessage, content: &[u8]) -> Message {
     let mut body = store.body_writer();
-    body.write(content).unwrap();
+    body.write(content).wait().unwrap();
     let mut t = store.transaction(now());
     t.deliver(account, mailbox, message, &body.finish());
     let receipt = store.commit(t).wait().unwrap();
@@ -149,7 +149,7 @@ fn shares_one_body_among_recipients(store: &Store) {
     let account = mox(store);
     let other = store.open_account("other", INITIAL_MAILBOXES, now()).wait().unwrap();
     let mut body = store.body_writer();
-    body.write(b"shared").unwrap();
+    body.write(b"shared").wait().unwrap();
     let body = body.finish();
     let mut t = store.transaction(now());
     t.deliver(account, "Inbox", NewMessage::new(facts()), &body);
@@ -208,7 +208,7 @@ fn sees_its_own_changes_within_a_transaction(store: &Store) {
     let (account, other) =
         (mox(store), store.open_account("other", INITIAL_MAILBOXES, now()).wait().unwrap());
     let mut body = store.body_writer();
-    body.write(b"shared").unwrap();
+    body.write(b"shared").wait().unwrap();
     let body = body.finish();
     let mut t = store.transaction(now());
     for to in [account, other] {
@@ -414,7 +414,7 @@ fn holds_limits_under_parallel_submissions(store: &Store) {
 fn keeps_quota_credentials_and_secrets(store: &Store) {
     let account = mox(store);
     let mut body = store.body_writer();
-    body.write(&[b'x'; 100]).unwrap();
+    body.write(&[b'x'; 100]).wait().unwrap();
     let body = body.finish();
     let mut t = store.transaction(now());
     t.deliver(account, "Inbox", NewMessage::new(facts()), &body);

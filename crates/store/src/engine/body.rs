@@ -15,7 +15,7 @@ use super::{
     SharedEngine,
     local::bodies::{BodyFiles, Reserved, SpillWriter, Spilled},
 };
-use crate::error::Result;
+use crate::{error::Result, pending::Pending};
 
 /// Bodies up to this size stay in memory and go into the journal; larger ones become files (our own choice,
 /// measured: a file costs several syncs of its own, which small mail must not pay).
@@ -172,28 +172,26 @@ impl BodyWriter {
         BodyWriter { id, memory: Vec::new(), crc: 0, reserved: Reserved::default(), home, file: None }
     }
 
-    /// Appends octets. Quick enough to be called from a task: at most a copy into the page cache.
+    /// Appends bytes. They are taken at once; the answer comes when there may be more. A caller that waits for it keeps
+    /// memory bounded while the disk is slow.
     ///
-    /// # Errors
-    /// `Full` or `Failed` when the body has become a file that cannot be written.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+    /// Fails with `Full` or `Failed` when the body has become a file that cannot be written. What fails behind the last
+    /// answer is told when the body is committed.
+    pub fn write(&mut self, bytes: &[u8]) -> Pending<Result<()>> {
         if let Some(file) = &mut self.file {
             return file.write(bytes);
         }
-        if let Some(home) = &self.home {
-            let fits = self.memory.len() + bytes.len() <= INLINE_MAX;
-            if !(fits && home.reserve(&mut self.reserved, bytes.len())) {
-                let mut file = home.spill(self.id)?;
-                file.write(&std::mem::take(&mut self.memory))?;
-                file.write(bytes)?;
-                self.file = Some(file);
-                self.reserved = Reserved::default();
-                return Ok(());
-            }
+        if let Some(home) = &self.home
+            && !home.admits(&mut self.reserved, self.memory.len() + bytes.len())
+        {
+            let mut all = std::mem::take(&mut self.memory);
+            all.extend_from_slice(bytes);
+            self.reserved = Reserved::default();
+            return self.file.insert(home.spill(self.id)).write(&all);
         }
         self.crc = crc32c::crc32c_append(self.crc, bytes);
         self.memory.extend_from_slice(bytes);
-        Ok(())
+        Pending::ready(Ok(()))
     }
 
     /// Octets so far.

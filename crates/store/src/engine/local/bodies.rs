@@ -2,28 +2,31 @@
 //!
 //! A file is the body's octets, then a CRC-32C of each 64 KiB of them. It is written in `tmp`, and gets its name in
 //! `bodies` before any frame names it.
+//!
+//! A disk may hang. Whoever receives a message only copies its bytes; threads here touch the files. A body has at most
+//! two pieces on their way to them as long as its receiver waits when told to, so memory stays bounded too.
 
 use std::{
     fs::{self, File},
-    io::{self, Write},
-    os::unix::fs::FileExt,
+    io::{self, IoSlice},
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc,
     },
-    thread::{self, JoinHandle},
+    thread::JoinHandle,
 };
 
 use bytes::Bytes;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tracing::error;
 
-use super::{bodyrow::BodyRow, files, reserve::Reserve};
+use super::{bodyrow::BodyRow, disk::Disk, files, reserve::Reserve};
 use crate::{
-    engine::BodyId,
+    engine::{BodyId, INLINE_MAX},
     error::{Error, ErrorKind, Result, is_full},
+    pending::Pending,
 };
 
 /// The folder of finished bodies within the data directory.
@@ -35,112 +38,152 @@ pub(super) const TMP: &str = "tmp";
 const BLOCK: usize = 64 * 1024;
 /// Octets given out at once: a few blocks.
 const PIECE: u64 = 4 * BLOCK as u64;
+/// Bytes of a body that go to its file together.
+const CHUNK: usize = 64 * 1024;
 /// After so many octets the disk is asked to begin, so that little is left to sync at the end.
 const SYNC_EVERY: u64 = 4 * 1024 * 1024;
-/// Octets of bodies in memory at most, all together; beyond that, smaller ones become files too.
+/// Threads that write bodies. A body always goes to the same one, so that its pieces stay in order.
+const WRITERS: u64 = 2;
+
+/// Every body may have this many bytes in memory, whatever others have: most mail is smaller, and never becomes a file
+/// because others hold on to memory. Of the order of a connection's buffer.
+const SMALL: usize = 16 * 1024;
+/// Bytes of bodies in memory beyond that, all together.
 const MEMORY: usize = 32 * 1024 * 1024;
+/// A body may have this share of what is left of [`MEMORY`]; beyond that it becomes a file. So many that hold on to much
+/// make the share smaller, and cannot take all of it.
+const SHARE: usize = 64;
 
 /// Where large bodies are kept.
 #[derive(Debug)]
 pub(crate) struct BodyFiles {
     folder: PathBuf,
     tmp: PathBuf,
-    jobs: Mutex<Option<mpsc::Sender<Job>>>,
-    syncer: Mutex<Option<JoinHandle<()>>>,
+    /// The threads' ends of the channels; none once the store is closed.
+    jobs: Mutex<Option<Jobs>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
     in_memory: Arc<AtomicUsize>,
-    reserve: Arc<Reserve>,
+}
+
+#[derive(Debug)]
+struct Jobs(Vec<mpsc::Sender<Job>>);
+
+/// Work for a thread that writes.
+#[derive(Debug)]
+enum Job {
+    /// Append a piece, and answer; sometimes have the disk begin with what there is.
+    Write(Arc<Target>, Vec<u8>, bool, oneshot::Sender<Result<()>>),
+    /// The body is complete but for this end: make it durable and give it its name.
+    Finish(Arc<Spilled>, Vec<u8>),
+    /// Nobody wants the body.
+    Remove([PathBuf; 2]),
 }
 
 /// Work for the thread that syncs.
 #[derive(Debug)]
-enum Job {
-    /// Begin to write to the disk what the file has so far.
-    Sync(Arc<File>, Arc<AtomicBool>),
-    /// The body is complete: make it durable and give it its name.
-    Place(Arc<Spilled>, Arc<File>, Arc<AtomicBool>),
+enum Sync {
+    /// Write to the disk what the file has so far.
+    Begin(Arc<Target>),
+    /// Make it durable and give it its name.
+    Place(Arc<Spilled>),
 }
 
 impl BodyFiles {
     /// Opens the folders of the data directory `dir`; unfinished bodies in it are removed.
-    pub(super) fn open(dir: &Path, reserve: Arc<Reserve>) -> Result<Arc<BodyFiles>> {
+    pub(super) fn open(dir: &Path, disk: Disk, reserve: Arc<Reserve>) -> Result<Arc<BodyFiles>> {
         let (folder, tmp) = (dir.join(FOLDER), dir.join(TMP));
         files::remove_dir(&tmp)?;
         files::create_dir(&folder)?;
         files::create_dir(&tmp)?;
-        let (sender, jobs) = mpsc::channel();
-        let syncer = thread::Builder::new()
-            .name("store-bodies".to_owned())
-            .spawn(move || jobs.into_iter().for_each(run))
-            .map_err(|e| Error::io("starting a thread", e))?;
+        let (syncs, to_sync) = mpsc::channel::<Sync>();
+        let mut threads = Vec::new();
+        let mut jobs = Vec::new();
+        for _ in 0..WRITERS {
+            let (sender, waiting) = mpsc::channel();
+            let writer = Writer { disk: disk.clone(), reserve: Arc::clone(&reserve), syncs: syncs.clone() };
+            threads.push(super::spawn("store-bodies", move || {
+                waiting.into_iter().for_each(|job| writer.run(job))
+            })?);
+            jobs.push(sender);
+        }
+        // It ends after the writers, which have the other ends of its channel.
+        threads.push(super::spawn("store-syncs", move || to_sync.into_iter().for_each(sync))?);
         Ok(Arc::new(BodyFiles {
             folder,
             tmp,
-            jobs: Mutex::new(Some(sender)),
-            syncer: Mutex::new(Some(syncer)),
+            jobs: Mutex::new(Some(Jobs(jobs))),
+            threads: Mutex::new(threads),
             in_memory: Arc::default(),
-            reserve,
         }))
     }
 
-    /// Finishes what is under way and ends the thread.
+    /// Finishes what is under way and ends the threads.
     pub(super) fn close(&self) {
         drop(self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take());
-        let syncer = self.syncer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(syncer) = syncer
-            && syncer.join().is_err()
-        {
-            error!("the thread that syncs bodies has panicked");
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            if thread.join().is_err() {
+                error!("a thread that writes bodies has panicked");
+            }
         }
     }
 
-    fn send(&self, job: Job) -> Result<()> {
+    /// Has a thread do something for body `id`; gives it back when the store is closed.
+    fn send(&self, id: BodyId, job: Job) -> std::result::Result<(), Job> {
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        let closed = || Error::new(ErrorKind::Closed, "the store is closed");
-        jobs.as_ref().ok_or_else(closed)?.send(job).map_err(|_| closed())
+        let writer = jobs.as_ref().and_then(|jobs| jobs.0.get((id.get() % WRITERS) as usize));
+        match writer {
+            Some(writer) => writer.send(job).map_err(|mpsc::SendError(job)| job),
+            None => Err(job),
+        }
     }
 
     fn path(&self, id: BodyId) -> PathBuf {
         self.folder.join(format!("{:016x}", id.get()))
     }
 
-    /// Takes account of `more` octets in memory; `false` when that would be too much.
-    pub(crate) fn reserve(self: &Arc<BodyFiles>, reserved: &mut Reserved, more: usize) -> bool {
-        let home = reserved.0.get_or_insert_with(|| (Arc::clone(&self.in_memory), 0));
-        if self.in_memory.fetch_add(more, Ordering::Relaxed) + more > MEMORY {
-            self.in_memory.fetch_sub(more, Ordering::Relaxed);
+    /// Takes account of a body in memory that has `len` bytes now; `false` when that is too much, and it has to become a
+    /// file.
+    pub(crate) fn admits(self: &Arc<BodyFiles>, reserved: &mut Reserved, len: usize) -> bool {
+        if len > INLINE_MAX {
             return false;
         }
+        let beyond = len.saturating_sub(SMALL);
+        let home = reserved.0.get_or_insert_with(|| (Arc::clone(&self.in_memory), 0));
+        let more = beyond.saturating_sub(home.1);
+        let left = MEMORY.saturating_sub(self.in_memory.load(Ordering::Relaxed));
+        if more > 0 && beyond > left / SHARE {
+            return false;
+        }
+        self.in_memory.fetch_add(more, Ordering::Relaxed);
         home.1 += more;
         true
     }
 
     /// Begins a file for body `id`.
-    ///
-    /// # Errors
-    /// `Full` without trying while there is no room for new mail.
-    pub(crate) fn spill(self: &Arc<BodyFiles>, id: BodyId) -> Result<SpillWriter> {
-        if !self.reserve.hold() {
-            return Err(Error::new(ErrorKind::Full, "no room for new mail"));
-        }
-        let tmp = self.tmp.join(format!("{:016x}", id.get()));
-        let file = File::create_new(&tmp).map_err(|e| Error::io(tmp.display().to_string(), e))?;
-        Ok(SpillWriter {
-            home: Arc::clone(self),
+    pub(crate) fn spill(self: &Arc<BodyFiles>, id: BodyId) -> SpillWriter {
+        let target = Target {
+            path: self.tmp.join(format!("{:016x}", id.get())),
+            file: OnceLock::new(),
+            failure: OnceLock::new(),
+        };
+        SpillWriter {
             spilled: Spilled {
                 id,
-                tmp,
+                home: Arc::clone(self),
+                target: Arc::new(target),
                 path: self.path(id),
                 len: 0,
                 crc: 0,
                 state: watch::Sender::new(Placed::NotYet),
                 kept: AtomicBool::new(false),
             },
-            file: Arc::new(file),
-            failed: Arc::default(),
+            chunk: Vec::new(),
+            under_way: None,
             sums: Vec::new(),
             block_crc: 0,
             unsynced: 0,
-        })
+        }
     }
 
     /// Octets of a file from `offset` on, checked.
@@ -150,21 +193,19 @@ impl BodyFiles {
         let damaged = || Error::new(ErrorKind::Damaged, format!("{}: wrong checksum", path.display()));
         let file = File::open(&path).map_err(io)?;
         let blocks = row.len.div_ceil(BLOCK as u64);
-        let mut sums = vec![0; usize::try_from(blocks * 4).map_err(|_| damaged())?];
-        file.read_exact_at(&mut sums, row.len).map_err(io)?;
+        let sums = files::read_at(&file, row.len, blocks * 4).map_err(io)?;
         if crc32c::crc32c(&sums) != row.crc {
             return Err(damaged());
         }
         let start = offset - offset % BLOCK as u64;
-        let len = row.len.saturating_sub(start).min(PIECE) as usize;
-        let mut piece = vec![0; len];
-        file.read_exact_at(&mut piece, start).map_err(io)?;
+        let len = row.len.saturating_sub(start).min(PIECE);
+        let piece = files::read_at(&file, start, len).map_err(io)?;
         let sums = sums.chunks_exact(4).skip((start / BLOCK as u64) as usize);
         let right = |(block, sum): (&[u8], &[u8])| crc32c::crc32c(block).to_le_bytes() == sum;
         if !piece.chunks(BLOCK).zip(sums).all(right) {
             return Err(damaged());
         }
-        let skip = usize::try_from(offset - start).unwrap_or(len).min(len);
+        let skip = usize::try_from(offset - start).unwrap_or(piece.len()).min(piece.len());
         Ok(Bytes::from(piece).slice(skip..))
     }
 
@@ -180,27 +221,119 @@ impl BodyFiles {
     }
 }
 
-fn run(job: Job) {
+/// What a thread that writes has.
+struct Writer {
+    disk: Disk,
+    reserve: Arc<Reserve>,
+    syncs: mpsc::Sender<Sync>,
+}
+
+impl Writer {
+    fn run(&self, job: Job) {
+        match job {
+            Job::Write(target, bytes, begins, reply) => {
+                let written = self.write(&target, &bytes);
+                if begins && written.is_ok() {
+                    // Should that thread be gone, the body fails when it is to be placed.
+                    let _ = self.syncs.send(Sync::Begin(target));
+                }
+                // The message may have been refused meanwhile.
+                let _ = reply.send(written);
+            }
+            // Nobody else has it: the message was refused meanwhile.
+            Job::Finish(spilled, _) if Arc::strong_count(&spilled) == 1 => {}
+            Job::Finish(spilled, bytes) => match self.write(&spilled.target, &bytes) {
+                Ok(()) => {
+                    if let Err(mpsc::SendError(Sync::Place(spilled))) = self.syncs.send(Sync::Place(spilled))
+                    {
+                        spilled.state.send_replace(Placed::Failed);
+                    }
+                }
+                Err(e) => drop(spilled.state.send_replace(Placed::refused(e.kind()))),
+            },
+            Job::Remove(paths) => remove(&paths),
+        }
+    }
+
+    /// Appends to a file, which is made with its first bytes. After a failure nothing more is written.
+    fn write(&self, target: &Target, bytes: &[u8]) -> Result<()> {
+        target.check()?;
+        let write = || {
+            let file = match target.file.get() {
+                Some(file) => file,
+                None if self.reserve.hold() => {
+                    let file = File::create_new(&target.path)?;
+                    target.file.get_or_init(|| file)
+                }
+                // Without trying: there is no room for new mail.
+                None => return Err(io::ErrorKind::StorageFull.into()),
+            };
+            self.disk.write(file, &mut [IoSlice::new(bytes)])
+        };
+        write().map_err(|e| target.fail(e))
+    }
+}
+
+fn sync(job: Sync) {
     match job {
-        Job::Sync(file, failed) => {
-            if let Err(e) = file.sync_data() {
+        Sync::Begin(target) => {
+            if let Err(e) = target.sync() {
                 error!(error = %e, "cannot sync a body");
-                failed.store(true, Ordering::Relaxed);
+                target.fail(e);
             }
         }
-        // Nobody else has it: the message was refused meanwhile.
-        Job::Place(spilled, ..) if Arc::strong_count(&spilled) == 1 => {}
-        Job::Place(spilled, file, failed) => {
-            let placed = match spilled.place(&file, &failed) {
+        Sync::Place(spilled) if Arc::strong_count(&spilled) == 1 => {}
+        Sync::Place(spilled) => {
+            let placed = match spilled.place() {
                 Ok(()) => Placed::Yes,
-                Err(e) if is_full(&e) => Placed::Full,
                 Err(e) => {
                     error!(body = spilled.id.get(), error = %e, "cannot store a body");
-                    Placed::Failed
+                    Placed::refused(e.kind())
                 }
             };
             spilled.state.send_replace(placed);
         }
+    }
+}
+
+fn remove(paths: &[PathBuf]) {
+    for path in paths {
+        if let Err(e) = files::remove(path) {
+            error!(error = %e, "cannot remove a body that nobody wants");
+        }
+    }
+}
+
+/// The file of a body while it arrives.
+#[derive(Debug)]
+struct Target {
+    path: PathBuf,
+    /// Set with the first bytes.
+    file: OnceLock<File>,
+    /// What went wrong first. A later sync that succeeds would not mean anything.
+    failure: OnceLock<io::ErrorKind>,
+}
+
+impl Target {
+    fn check(&self) -> Result<()> {
+        match self.failure.get() {
+            Some(kind) => Err(self.error((*kind).into())),
+            None => Ok(()),
+        }
+    }
+
+    fn fail(&self, e: io::Error) -> Error {
+        let kind = if is_full(&e) { io::ErrorKind::StorageFull } else { io::ErrorKind::Other };
+        self.failure.get_or_init(|| kind);
+        self.error(e)
+    }
+
+    fn error(&self, e: io::Error) -> Error {
+        Error::io(self.path.display().to_string(), e)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.file.get().map_or(Ok(()), File::sync_data)
     }
 }
 
@@ -218,11 +351,11 @@ impl Drop for Reserved {
 
 /// Writes a body to its file as it arrives.
 pub(crate) struct SpillWriter {
-    home: Arc<BodyFiles>,
     spilled: Spilled,
-    file: Arc<File>,
-    /// A sync failed; a later one that succeeds would not mean anything.
-    failed: Arc<AtomicBool>,
+    /// What waits to be written together.
+    chunk: Vec<u8>,
+    /// The piece before, until it is written.
+    under_way: Option<oneshot::Receiver<Result<()>>>,
     /// Checksums of finished blocks.
     sums: Vec<u8>,
     block_crc: u32,
@@ -234,9 +367,8 @@ impl SpillWriter {
         self.spilled.len
     }
 
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        let mut file = &*self.file;
-        file.write_all(bytes).map_err(|e| Error::io(self.spilled.tmp.display().to_string(), e))?;
+    /// Appends bytes. The answer comes when there may be more.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Pending<Result<()>> {
         let mut rest = bytes;
         while !rest.is_empty() {
             let room = BLOCK - (self.spilled.len % BLOCK as u64) as usize;
@@ -248,12 +380,27 @@ impl SpillWriter {
             }
             rest = later;
         }
-        self.unsynced += bytes.len() as u64;
-        if self.unsynced >= SYNC_EVERY {
+        self.chunk.extend_from_slice(bytes);
+        if self.chunk.len() < CHUNK { Pending::ready(Ok(())) } else { self.send_chunk() }
+    }
+
+    /// Hands over what waits. The answer comes when the piece before it is written: a body has two on their way at most.
+    fn send_chunk(&mut self) -> Pending<Result<()>> {
+        let chunk = std::mem::take(&mut self.chunk);
+        self.unsynced += chunk.len() as u64;
+        let begins = self.unsynced >= SYNC_EVERY;
+        if begins {
             self.unsynced = 0;
-            self.home.send(Job::Sync(Arc::clone(&self.file), Arc::clone(&self.failed)))?;
         }
-        Ok(())
+        let (reply, answer) = oneshot::channel();
+        let job = Job::Write(Arc::clone(&self.spilled.target), chunk, begins, reply);
+        if self.spilled.home.send(self.spilled.id, job).is_err() {
+            return Pending::ready(Err(closed()));
+        }
+        match self.under_way.replace(answer) {
+            None => Pending::ready(Ok(())),
+            Some(before) => Pending::new(async { before.await.unwrap_or_else(|_| Err(closed())) }),
+        }
     }
 
     fn close_block(&mut self) {
@@ -267,28 +414,25 @@ impl SpillWriter {
             self.close_block();
         }
         self.spilled.crc = crc32c::crc32c(&self.sums);
-        let written = (&*self.file).write_all(&self.sums);
+        self.chunk.extend_from_slice(&self.sums);
         let spilled = Arc::new(self.spilled);
-        let outcome = match written {
-            Err(e) if is_full(&e) => Some(Placed::Full),
-            Err(_) => Some(Placed::Failed),
-            Ok(()) => {
-                let job = Job::Place(Arc::clone(&spilled), self.file, self.failed);
-                self.home.send(job).is_err().then_some(Placed::Failed)
-            }
-        };
-        if let Some(outcome) = outcome {
-            spilled.state.send_replace(outcome);
+        if spilled.home.send(spilled.id, Job::Finish(Arc::clone(&spilled), self.chunk)).is_err() {
+            spilled.state.send_replace(Placed::Failed);
         }
         spilled
     }
+}
+
+fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "the store is closed")
 }
 
 /// A body in a file.
 #[derive(Debug)]
 pub(crate) struct Spilled {
     id: BodyId,
-    tmp: PathBuf,
+    home: Arc<BodyFiles>,
+    target: Arc<Target>,
     path: PathBuf,
     pub(crate) len: u64,
     /// CRC-32C of the checksums.
@@ -306,14 +450,19 @@ enum Placed {
     Failed,
 }
 
+impl Placed {
+    fn refused(kind: ErrorKind) -> Placed {
+        if kind == ErrorKind::Full { Placed::Full } else { Placed::Failed }
+    }
+}
+
 impl Spilled {
-    fn place(&self, file: &File, failed: &AtomicBool) -> io::Result<()> {
-        file.sync_data()?;
-        if failed.load(Ordering::Relaxed) {
-            return Err(io::Error::other("an earlier sync failed"));
-        }
-        fs::rename(&self.tmp, &self.path)?;
-        File::open(self.path.parent().unwrap_or_else(|| Path::new(".")))?.sync_all()
+    fn place(&self) -> Result<()> {
+        let target = &self.target;
+        target.sync().map_err(|e| target.fail(e))?;
+        target.check()?;
+        fs::rename(&target.path, &self.path).map_err(|e| target.fail(e))?;
+        files::sync_dir(&self.home.folder)
     }
 
     /// Whether it is durable.
@@ -350,10 +499,10 @@ impl Drop for Spilled {
     /// Nobody has it any more: its file goes too, unless a row names it.
     fn drop(&mut self) {
         if !self.kept.load(Ordering::Acquire) {
-            for path in [&self.tmp, &self.path] {
-                if let Err(e) = files::remove(path) {
-                    error!(error = %e, "cannot remove a body that nobody wants");
-                }
+            let paths = [self.target.path.clone(), self.path.clone()];
+            // Behind what may still be on its way to the file.
+            if let Err(Job::Remove(paths)) = self.home.send(self.id, Job::Remove(paths)) {
+                remove(&paths);
             }
         }
     }

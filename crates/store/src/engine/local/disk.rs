@@ -27,6 +27,9 @@ pub(super) struct Faults {
     pub(super) room: std::sync::Mutex<Option<u64>>,
     /// Syncs fail while it is set.
     pub(super) sync_fails: std::sync::atomic::AtomicBool,
+    /// Writes do not return while it is set.
+    pub(super) is_frozen: std::sync::Mutex<bool>,
+    pub(super) thawed: std::sync::Condvar,
 }
 
 impl Disk {
@@ -34,8 +37,12 @@ impl Disk {
     /// system cannot do that, nothing happens: the writes will tell.
     pub(super) fn allocate(&self, file: &File, from: u64, len: u64) -> io::Result<()> {
         #[cfg(test)]
-        if self.faults.room.lock().is_ok_and(|room| room.is_some_and(|room| room < len)) {
-            return Err(io::ErrorKind::StorageFull.into());
+        {
+            // What the file has already needs no room.
+            let lacks = (from + len).saturating_sub(file.metadata()?.len());
+            if self.faults.room.lock().is_ok_and(|room| room.is_some_and(|room| room < lacks)) {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
         }
         let [from, len] = [from, len].map(|n| i64::try_from(n).unwrap_or(i64::MAX));
         loop {
@@ -62,6 +69,29 @@ impl Disk {
         }
     }
 
+    /// Gives the blocks of a part of a file back; it reads as zeros then. Where the file system cannot do that, nothing
+    /// happens.
+    pub(super) fn punch(&self, file: &File, from: u64, len: u64) -> io::Result<()> {
+        let [offset, size] = [from, len].map(|n| i64::try_from(n).unwrap_or(i64::MAX));
+        let hole = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+        match fallocate(file, hole, offset, size) {
+            Ok(()) => {}
+            Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => return Ok(()),
+            Err(e) => return Err(e.into()),
+        }
+        #[cfg(test)]
+        self.give_back(len);
+        Ok(())
+    }
+
+    /// Plays that a part of a disk with limited room is free again.
+    #[cfg(test)]
+    pub(super) fn give_back(&self, len: u64) {
+        if let Some(room) = self.faults.room.lock().unwrap().as_mut() {
+            *room += len;
+        }
+    }
+
     /// Writes all octets at the file's cursor.
     pub(super) fn write(&self, mut file: &File, slices: &mut [IoSlice<'_>]) -> io::Result<()> {
         // Linux takes this many at once (UIO_MAXIOV).
@@ -69,7 +99,11 @@ impl Disk {
         let mut slices = slices;
         while !slices.is_empty() {
             #[cfg(test)]
-            self.take_room(slices, &mut file)?;
+            {
+                let frozen = self.faults.is_frozen.lock().unwrap();
+                drop(self.faults.thawed.wait_while(frozen, |frozen| *frozen).unwrap());
+                self.take_room(slices, &mut file)?;
+            }
             let many = slices.len().min(AT_ONCE);
             let n = match file.write_vectored(slices.get(..many).unwrap_or_default()) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),

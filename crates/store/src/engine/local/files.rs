@@ -1,11 +1,18 @@
 //! The few things the engine does with files, each with an error that names the file.
 
 use std::{
-    fs::{self, File},
-    io::{self, Read},
-    os::unix::fs::FileExt,
+    fs::{self, DirBuilder, File},
+    io::{self, IoSliceMut, Read},
+    os::unix::fs::{DirBuilderExt, FileExt, PermissionsExt},
     path::{Path, PathBuf},
 };
+
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
+use tokio::{
+    runtime::{Handle, RuntimeFlavor},
+    task::block_in_place,
+};
+use tracing::warn;
 
 use crate::error::{Error, Result};
 
@@ -13,7 +20,8 @@ fn io(path: &Path) -> impl FnOnce(io::Error) -> Error + '_ {
     move |e| Error::io(path.display().to_string(), e)
 }
 
-/// Makes a folder, and those above it, if they are not there; their names are durable when this returns.
+/// Makes a folder that only its owner can look into, and those above it, if they are not there; their names are durable when
+/// this returns.
 pub(super) fn create_dir(path: &Path) -> Result<()> {
     let above = path.parent().filter(|above| !above.as_os_str().is_empty());
     if let Some(above) = above
@@ -21,7 +29,7 @@ pub(super) fn create_dir(path: &Path) -> Result<()> {
     {
         create_dir(above)?;
     }
-    match fs::create_dir(path) {
+    match DirBuilder::new().mode(0o700).create(path) {
         Ok(()) => sync_dir(above.unwrap_or_else(|| Path::new("."))),
         Err(_) if path.is_dir() => Ok(()),
         Err(e) => Err(io(path)(e)),
@@ -82,11 +90,88 @@ pub(super) fn copy(from: &Path, to: &Path, len: u64) -> Result<()> {
     copy().map_err(io(to))
 }
 
-/// Exactly `len` octets at `offset`.
+/// Exactly `len` bytes at `offset`. The length may come from the disk: no more memory is taken than the file can fill.
 pub(super) fn read_at(file: &File, offset: u64, len: u64) -> io::Result<Vec<u8>> {
-    let mut octets = vec![0; usize::try_from(len).map_err(io::Error::other)?];
-    file.read_exact_at(&mut octets, offset)?;
-    Ok(octets)
+    /// Up to this size reading tells soon enough that the file is shorter.
+    const TRUSTED: u64 = 1024 * 1024;
+    if len > TRUSTED && offset.checked_add(len).is_none_or(|end| file.metadata().is_ok_and(|m| m.len() < end))
+    {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    let mut bytes = vec![0; usize::try_from(len).map_err(io::Error::other)?];
+    let done = read_cached(file, &mut bytes, offset)?;
+    match bytes.get_mut(done..) {
+        Some(rest) if !rest.is_empty() => off_runtime(|| {
+            #[cfg(test)]
+            simulated_miss();
+            file.read_exact_at(rest, offset + done as u64)
+        })?,
+        _ => {}
+    }
+    Ok(bytes)
+}
+
+/// Reads what is in memory already, without waiting for the disk; gives how much that is. Where the file system cannot tell,
+/// this reads all of it.
+fn read_cached(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+    #[cfg(test)]
+    if misses() {
+        return Ok(0);
+    }
+    match preadv2(file, &mut [IoSliceMut::new(bytes)], offset, ReadWriteFlags::NOWAIT) {
+        Ok(n) => Ok(n),
+        Err(Errno::AGAIN | Errno::INTR) => Ok(0),
+        Err(_) => file.read_exact_at(bytes, offset).map(|()| bytes.len()),
+    }
+}
+
+/// Does what may wait for the disk. Where a worker of a runtime calls, its other tasks go on elsewhere meanwhile.
+pub(super) fn off_runtime<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::try_current() {
+        Ok(runtime) if runtime.runtime_flavor() == RuntimeFlavor::MultiThread => block_in_place(work),
+        _ => work(),
+    }
+}
+
+#[cfg(test)]
+thread_local! {
+    /// What the next read of this thread does that misses memory; while there is something, it does.
+    static MISS: std::cell::RefCell<Option<Box<dyn FnOnce()>>> = const { std::cell::RefCell::new(None) };
+}
+
+/// The next read of this thread finds nothing in memory, and `wait`s for the disk.
+#[cfg(test)]
+pub(super) fn simulate_miss(wait: impl FnOnce() + 'static) {
+    MISS.set(Some(Box::new(wait)));
+}
+
+#[cfg(test)]
+fn misses() -> bool {
+    MISS.with_borrow(Option::is_some)
+}
+
+#[cfg(test)]
+fn simulated_miss() {
+    if let Some(wait) = MISS.take() {
+        wait();
+    }
+}
+
+/// Takes a folder from other users, should they have any right to it.
+pub(super) fn make_private(path: &Path) -> Result<()> {
+    const OTHERS: u32 = 0o007;
+    const OWNER: u32 = 0o700;
+    let mode = fs::metadata(path).map_err(io(path))?.permissions().mode() & 0o7777;
+    if mode & OTHERS == 0 {
+        return Ok(());
+    }
+    let shown = path.display();
+    fs::set_permissions(path, fs::Permissions::from_mode(mode & OWNER)).map_err(|e| {
+        let text = format!("{shown} is open to all users (mode {mode:04o}) and must not be: chmod 700 it");
+        Error::io(text, e)
+    })?;
+    warn!("{shown} was open to all users (mode {mode:04o}): it is its owner's alone now");
+    Ok(())
 }
 
 /// Random octets that no sender of mail can guess.

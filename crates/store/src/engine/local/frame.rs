@@ -5,7 +5,7 @@
 //! frame when a damaged place has to be passed over.
 
 use crate::{
-    codec::{Reader, put_varint},
+    codec::{Reader, VARINT_MAX, put_varint},
     engine::{BodyId, OpsIter},
 };
 
@@ -13,6 +13,8 @@ use crate::{
 pub(super) const HEADER: usize = 56;
 /// Frames begin at multiples of this.
 pub(super) const ALIGN: u64 = 8;
+/// Bytes that the table needs for a body at most: where it is, number and length as varints, checksum.
+pub(super) const MAX_ENTRY: u64 = 1 + 2 * VARINT_MAX as u64 + 4;
 /// Version of the frame's format.
 const VERSION: u8 = 1;
 

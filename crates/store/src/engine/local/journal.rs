@@ -4,7 +4,6 @@ use std::{
     fs::{self, File},
     io::{self, IoSlice, Seek, SeekFrom},
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -89,6 +88,8 @@ pub(super) struct Journal {
     folder: PathBuf,
     disk: Disk,
     segment: Segment,
+    /// The segment's file.
+    file: File,
     /// Where the next frame goes; everything before is durable.
     offset: u64,
     /// Up to where room is set aside.
@@ -104,11 +105,12 @@ pub(super) struct Journal {
 impl Journal {
     /// Begins a segment.
     pub(super) fn begin(folder: &Path, disk: Disk, start: Start, segment_size: u64) -> Result<Journal> {
-        let segment = create_segment(folder, &disk, start)?;
+        let (segment, file) = create_segment(folder, &disk, start)?;
         Ok(Journal {
             folder: folder.to_path_buf(),
             disk,
             segment,
+            file,
             offset: segment::HEADER,
             allocated: segment::HEADER,
             sequence: start.sequence,
@@ -123,9 +125,11 @@ impl Journal {
     }
 
     /// Makes ready for appending at most `len` octets, and tells where they will begin.
+    ///
+    /// A segment ends once it has its size, whatever comes next: what is asked for may still be refused, and must not end
+    /// one early.
     pub(super) fn prepare(&mut self, len: u64) -> io::Result<Position> {
-        let is_empty = self.offset == segment::HEADER;
-        if self.broken || (self.offset + len > self.segment_size && !is_empty) {
+        if self.broken || self.offset >= self.segment_size {
             self.rotate()?;
         }
         let end = self.offset + len;
@@ -137,7 +141,7 @@ impl Journal {
 
     /// Sets aside room up to `end`, and some ahead of it.
     fn set_aside(&mut self, end: u64) -> io::Result<()> {
-        let (from, file) = (self.allocated, &self.segment.file);
+        let (from, file) = (self.allocated, &self.file);
         let ahead = (end + AHEAD).min(self.segment_size.max(end));
         self.allocated = match self.disk.allocate(file, from, ahead - from) {
             Ok(()) => {
@@ -159,13 +163,13 @@ impl Journal {
             generation: self.segment.generation,
             sequence: self.sequence,
         };
-        let next = create_segment(&self.folder, &self.disk, start).map_err(|e| {
+        let (segment, file) = create_segment(&self.folder, &self.disk, start).map_err(|e| {
             // The next segment may be there all the same, and says where this one ends: nothing is to come behind that.
             self.broken |= !matches!(fs::exists(Segment::path(&self.folder, start.number)), Ok(false));
             io::Error::new(io_kind(&e), e)
         })?;
         self.trim();
-        self.segment = next;
+        (self.segment, self.file) = (segment, file);
         self.offset = segment::HEADER;
         self.allocated = segment::HEADER;
         self.broken = false;
@@ -175,7 +179,7 @@ impl Journal {
     /// Gives back room that was set aside behind the last frame. Failing is harmless: the room stays used, and the
     /// next segment's header says where this one ends.
     pub(super) fn trim(&mut self) {
-        if let Err(e) = self.segment.file.set_len(self.offset) {
+        if let Err(e) = self.file.set_len(self.offset) {
             warn!(segment = self.segment.number, error = %e, "cannot give back room");
         }
         self.allocated = self.offset;
@@ -196,11 +200,11 @@ impl Journal {
             len += frame.len();
         }
         let mut slices: Vec<_> = frames.iter().flat_map(Frame::slices).collect();
-        if let Err(e) = self.disk.write(&self.segment.file, &mut slices) {
+        if let Err(e) = self.disk.write(&self.file, &mut slices) {
             self.take_back();
             return Err(e);
         }
-        if let Err(e) = self.disk.sync(&self.segment.file) {
+        if let Err(e) = self.disk.sync(&self.file) {
             error!(segment = self.segment.number, error = %e, "sync failed, going on in a new segment");
             self.broken = true;
             // What is refused is not to come back, should the process die before the next segment says where this ends.
@@ -215,7 +219,7 @@ impl Journal {
     /// After a failed write: removes the part that was written.
     fn take_back(&mut self) {
         self.trim();
-        let mut file = &*self.segment.file;
+        let mut file = &self.file;
         let size_is_right = file.metadata().is_ok_and(|m| m.len() == self.offset);
         if !size_is_right || file.seek(SeekFrom::Start(self.offset)).is_err() {
             self.broken = true;
@@ -243,14 +247,13 @@ pub(super) struct Start {
 }
 
 /// Creates a segment: durable with its name when this returns.
-fn create_segment(folder: &Path, disk: &Disk, start: Start) -> Result<Segment> {
+fn create_segment(folder: &Path, disk: &Disk, start: Start) -> Result<(Segment, File)> {
     let path = Segment::path(folder, start.number);
     let new = path.with_extension("new");
     let salt = u64::from_le_bytes(files::random()?);
     let create = || {
         let file = File::create(&new)?;
         let segment = Segment {
-            file: Arc::new(file),
             path: path.clone(),
             number: start.number,
             salt,
@@ -258,12 +261,12 @@ fn create_segment(folder: &Path, disk: &Disk, start: Start) -> Result<Segment> {
             generation: start.generation,
             first_sequence: start.sequence,
         };
-        disk.write(&segment.file, &mut [IoSlice::new(&segment.encode_header())])?;
-        segment.file.sync_all()?;
+        disk.write(&file, &mut [IoSlice::new(&segment.encode_header())])?;
+        file.sync_all()?;
         fs::rename(&new, &path)?;
-        Ok(segment)
+        Ok((segment, file))
     };
-    let segment = create().map_err(|e| Error::io(path.display().to_string(), e))?;
+    let created = create().map_err(|e| Error::io(path.display().to_string(), e))?;
     files::sync_dir(folder)?;
-    Ok(segment)
+    Ok(created)
 }

@@ -1,23 +1,20 @@
 //! What is done in the background: writing rows as runs, merging runs, snapshots, and giving back room.
 
 use std::{
-    collections::BTreeSet,
     fs,
     sync::{Arc, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
-use bytes::Bytes;
 use tokio::sync::oneshot;
 use tracing::{error, info};
 
 use super::{
-    Shared,
-    bodyrow::{self, BodyRow},
-    files,
-    queue::{Carried, Work},
+    Shared, bodyrow, files,
+    queue::Work,
     rebuild::{self, Files},
-    segment::{self, Position, Segment},
+    reclaim::{self, Segments},
+    segment::Position,
     view::{Run, View},
 };
 use crate::{
@@ -25,10 +22,6 @@ use crate::{
     error::{Error, ErrorKind, Result},
 };
 
-/// A segment of which less than this is alive (in hundredths) is written again.
-const SPARSE: u64 = 60;
-/// Octets that are carried forward in one frame.
-const CARRY: usize = 1024 * 1024;
 /// How long the thread sleeps at most when nothing rings.
 const PAUSE: Duration = Duration::from_secs(10);
 /// How long it sleeps at most when something could not be done.
@@ -37,14 +30,28 @@ const RETRY: Duration = Duration::from_secs(1);
 /// What belongs to whoever tends the files; one at a time.
 pub(super) struct Upkeep {
     snapshot: Option<Arc<Run>>,
-    /// Segments that could not be carried forward whole: they stay.
-    damaged: BTreeSet<u64>,
+    pub(super) segments: Segments,
+    /// The ends of journal, runs and snapshot when it was last found that no room can be given back. Until one of them
+    /// changes, nothing else has.
+    reviewed: Option<Ends>,
 }
+
+type Ends = [Option<Position>; 3];
 
 impl Upkeep {
     /// With the newest snapshot.
     pub(super) fn with(snapshot: Option<Arc<Run>>) -> Upkeep {
-        Upkeep { snapshot, damaged: BTreeSet::new() }
+        Upkeep { snapshot, segments: Segments::default(), reviewed: None }
+    }
+
+    /// The journal position that the snapshot reflects.
+    pub(super) fn snapshot_position(&self) -> Option<Position> {
+        self.snapshot.as_ref().map(|snapshot| snapshot.position())
+    }
+
+    fn ends(&self, shared: &Shared) -> Ends {
+        let flushed = shared.view.state().manifest.position;
+        [Some(shared.position()), Some(flushed), self.snapshot_position()]
     }
 }
 
@@ -88,32 +95,48 @@ pub(super) fn tend(shared: &Shared) -> bool {
     let flushed = flush_frozen(shared);
     shared.tending.flush_failed.store(flushed.is_err(), Ordering::Relaxed);
     let has_room = shared.reserve.hold();
-    if let Err(e) = flushed.and_then(|()| tidy(shared, &mut upkeep)) {
+    if let Err(e) = flushed.and_then(|()| tidy(shared, &mut upkeep, has_room)) {
         shared.note_damage(&e);
         if e.kind() != ErrorKind::Closed {
             error!(error = %e, "cannot tend the store's files; trying again");
         }
         return false;
     }
-    has_room
+    has_room || shared.reserve.hold()
 }
 
 /// What makes room comes before what needs some for a while.
-fn tidy(shared: &Shared, upkeep: &mut Upkeep) -> Result<()> {
+fn tidy(shared: &Shared, upkeep: &mut Upkeep, has_room: bool) -> Result<()> {
     // Somebody copies files: none may go meanwhile.
     let removing = shared.tending.keep.try_write();
+    let ends = upkeep.ends(shared);
+    let reviews = removing.is_ok() && upkeep.reviewed != Some(ends);
     // An old file that is out of reach does not keep the view from being looked after.
     let reclaimed = match removing {
-        Ok(_) => remove_unlinked(shared).and_then(|()| reclaim(shared, upkeep, SPARSE)),
+        Ok(_) => remove_unlinked(shared)
+            .and_then(|()| if reviews { make_room(shared, upkeep, has_room) } else { Ok(()) }),
         Err(_) => Ok(()),
     };
     merge(shared)?;
     reclaimed?;
-    if removing.is_ok() && snapshot_is_due(shared, upkeep)? {
-        snapshot(shared, upkeep)?;
-        reclaim(shared, upkeep, SPARSE)?;
+    if reviews {
+        if snapshot_is_due(shared, upkeep, has_room)? {
+            snapshot(shared, upkeep)?;
+            reclaim::reclaim(shared, upkeep, reclaim::SPARSE)?;
+        }
+        upkeep.reviewed = Some(ends);
     }
     Ok(())
+}
+
+/// Gives back the room of removed mail; on a full disk even where that pays little.
+fn make_room(shared: &Shared, upkeep: &mut Upkeep, has_room: bool) -> Result<()> {
+    if !has_room {
+        reclaim::punch(shared, &mut upkeep.segments)?;
+        // A snapshot covers what the runs do, and only what it covers can go.
+        flush_all(shared)?;
+    }
+    reclaim::reclaim(shared, upkeep, reclaim::SPARSE)
 }
 
 /// Writes the frozen rows, if there are any, and wakes a writer that waits for that.
@@ -180,8 +203,8 @@ fn is_bereft(shared: &Shared) -> bool {
 }
 
 /// Whether reading the journal since the last snapshot would take longer than reading the snapshot, or so much of the
-/// journal is dead that a snapshot pays by what it lets go.
-fn snapshot_is_due(shared: &Shared, upkeep: &Upkeep) -> Result<bool> {
+/// journal is dead that a snapshot pays by what it lets go, or it has many small segments.
+fn snapshot_is_due(shared: &Shared, upkeep: &mut Upkeep, has_room: bool) -> Result<bool> {
     let state = shared.view.state();
     let size = upkeep.snapshot.as_ref().map_or(0, |s| s.size());
     if state.runs.is_empty() {
@@ -190,28 +213,19 @@ fn snapshot_is_due(shared: &Shared, upkeep: &Upkeep) -> Result<bool> {
     if state.manifest.journaled > size.max(shared.settings.snapshot_min) {
         return Ok(true);
     }
-    let segments = Segment::list(&shared.settings.journal)?;
-    if upkeep.snapshot.is_none() && segments.first().is_some_and(|first| *first > 1) && !is_bereft(shared) {
+    upkeep.segments.refresh(shared)?;
+    let segments = &upkeep.segments;
+    if upkeep.snapshot.is_none() && segments.first().is_some_and(|first| first > 1) && !is_bereft(shared) {
         // It is lost, and what it knew stands in the view alone.
         return Ok(true);
     }
-    let since = upkeep.snapshot.as_ref().map_or(0, |s| s.position().segment);
-    let live = state.live();
-    let mut dead = 0;
-    for number in segments {
-        let alive = live.get(&number).copied().unwrap_or(0);
-        let len = file_len(shared, number)?;
-        // Only what a newer snapshot would make room for.
-        if number >= since && number < state.manifest.position.segment && alive * 100 < len * SPARSE {
-            dead += len - alive;
-        }
-    }
-    Ok(dead > size.max(shared.settings.segment_size))
-}
-
-fn file_len(shared: &Shared, number: u64) -> Result<u64> {
-    let path = Segment::path(&shared.settings.journal, number);
-    Ok(fs::metadata(&path).map_err(|e| Error::io(path.display().to_string(), e))?.len())
+    // Only what a newer snapshot would make room for.
+    let since = upkeep.snapshot_position().map_or(0, |position| position.segment);
+    let until = state.manifest.position.segment;
+    let segment_size = shared.settings.segment_size;
+    let pays = if has_room { size.max(segment_size) } else { size };
+    Ok(segments.dead(since, until, &state.live()) > pays
+        || segments.small(since, until, segment_size) >= reclaim::JOIN)
 }
 
 /// Merges all runs into one, and keeps a copy of it with the journal.
@@ -239,70 +253,6 @@ pub(super) fn snapshot(shared: &Shared, upkeep: &mut Upkeep) -> Result<()> {
     upkeep.snapshot = Some(Arc::new(Run::open(&path)?));
     shared.view.snapshot_taken(state.manifest.journaled)?;
     old.iter().try_for_each(|path| files::remove(path))
-}
-
-/// Removes segments in which nothing is alive, and carries forward what is alive in those that are sparse: those of
-/// which less than `sparse` hundredths are alive.
-pub(super) fn reclaim(shared: &Shared, upkeep: &mut Upkeep, sparse: u64) -> Result<()> {
-    // What the snapshot does not reflect is needed to make the view anew.
-    let Some(until) = upkeep.snapshot.as_ref().map(|s| s.position().segment) else { return Ok(()) };
-    for number in Segment::list(&shared.settings.journal)?.into_iter().filter(|number| *number < until) {
-        let alive = || shared.view.state().live().get(&number).copied().unwrap_or(0);
-        if alive() > 0
-            && alive() * 100 < file_len(shared, number)? * sparse
-            && !upkeep.damaged.contains(&number)
-            && !carry(shared, number)?
-        {
-            upkeep.damaged.insert(number);
-        }
-        if alive() == 0 && !is_bereft(shared) {
-            files::remove(&Segment::path(&shared.settings.journal, number))?;
-        }
-    }
-    Ok(())
-}
-
-/// Writes the bodies of a segment that are alive again, further on. `false` when some could not be read: then the
-/// segment has to stay, so that it can be told what was lost.
-fn carry(shared: &Shared, number: u64) -> Result<bool> {
-    let (segment, _) = Segment::open(&shared.settings.journal, number)?;
-    let mut all_whole = true;
-    let mut waiting: Vec<Carried> = Vec::new();
-    let mut octets = 0;
-    let mut rows = shared.view.near();
-    let walked = segment.walk(segment::HEADER, Some(segment.len()?), &mut |offset, header, meta| {
-        let first = offset + super::frame::HEADER as u64 + u64::from(header.meta_len);
-        for (entry, place) in
-            super::writer::body_places(&meta.table, Position { segment: number, offset: first })
-        {
-            let row = rows.get(&bodyrow::key(entry.id))?.and_then(|raw| BodyRow::decode(&raw));
-            let Some(row) = row.filter(|row| row.place == Some(place)) else { continue };
-            match segment.read(place.offset, row.len) {
-                Ok(body) if crc32c::crc32c(&body) == row.crc => {
-                    octets += body.len();
-                    waiting.push(Carried {
-                        id: entry.id,
-                        from: place,
-                        crc: row.crc,
-                        octets: Bytes::from(body),
-                    });
-                }
-                _ => {
-                    error!(segment = number, at = place.offset, body = entry.id.get(), "a body is damaged");
-                    all_whole = false;
-                }
-            }
-            if octets >= CARRY {
-                octets = 0;
-                send(shared, |reply| Work::Carry(std::mem::take(&mut waiting), reply))?;
-            }
-        }
-        Ok(())
-    })?;
-    if !waiting.is_empty() {
-        send(shared, |reply| Work::Carry(waiting, reply))?;
-    }
-    Ok(all_whole && walked.damage.is_empty())
 }
 
 /// Has the writer do something, and keeps writing runs meanwhile: the writer may be waiting for that.
@@ -356,8 +306,7 @@ pub(super) fn compact(shared: &Shared, thorough: bool) -> Result<()> {
     }
     flush_all(shared)?;
     remove_unlinked(shared)?;
-    reclaim(shared, &mut upkeep, SPARSE)?;
+    reclaim::reclaim(shared, &mut upkeep, reclaim::SPARSE)?;
     snapshot(shared, &mut upkeep)?;
-    // More than everything can never be alive: all is carried forward.
-    reclaim(shared, &mut upkeep, if thorough { 101 } else { SPARSE })
+    reclaim::reclaim(shared, &mut upkeep, if thorough { reclaim::ALL } else { reclaim::SPARSE })
 }

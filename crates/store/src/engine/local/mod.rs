@@ -15,6 +15,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use nix::sys::statvfs::statvfs;
 use tokio::sync::oneshot;
 use tracing::error;
 
@@ -25,7 +26,7 @@ use self::{
     journal::{Journal, Start},
     maintain::Upkeep,
     metrics::Metrics,
-    queue::{Bell, Queue, Work},
+    queue::{Bell, Commit, Queue, Work},
     rebuild::{Files, Replayed},
     reserve::Reserve,
     segment::{Position, Segment},
@@ -53,6 +54,7 @@ mod maintain;
 mod metrics;
 mod queue;
 mod rebuild;
+mod reclaim;
 mod reserve;
 mod segment;
 mod verify;
@@ -63,7 +65,7 @@ mod writer;
 pub struct Options {
     /// Told how far reading the journal at start has come.
     pub progress: Option<Box<dyn Fn(Progress)>>,
-    /// A segment of the journal has about this many octets. The room that removed mail takes is counted in these.
+    /// A segment of the journal has about this many octets, or less on a small disk. The room that removed mail takes is counted in these.
     pub segment_size: u64,
     /// A snapshot is not taken before this many octets of operations were journaled since the last one.
     pub snapshot_min: u64,
@@ -110,6 +112,7 @@ struct Shared {
     settings: Settings,
     view: View,
     bodies: Arc<BodyFiles>,
+    disk: Disk,
     ids: BodyIds,
     queue: Queue,
     metrics: Metrics,
@@ -183,12 +186,13 @@ impl Local {
 
     fn open_on(dir: &Path, options: Options, disk: Disk) -> Result<Arc<Local>> {
         files::create_dir(dir)?;
+        files::make_private(dir)?;
         let lock = lock(dir)?;
         let reserve = Arc::new(Reserve::new(dir, options.reserve, disk.clone()));
         reserve.hold();
         let local = match Local::start(dir, &options, &disk, &reserve) {
             // Mail can be read, and removed, on a full disk too.
-            Err(e) if e.kind() == ErrorKind::Full && reserve.release() => {
+            Err(e) if e.kind() == ErrorKind::Full && reserve.release_all() => {
                 Local::start(dir, &options, &disk, &reserve)?
             }
             started => started?,
@@ -201,22 +205,26 @@ impl Local {
         let folder = dir.join(segment::FOLDER);
         files::create_dir(&folder)?;
         remove_unfinished(&folder)?;
+        // What never became mail gives its room back before any is needed.
+        let bodies = BodyFiles::open(dir, disk.clone(), Arc::clone(reserve))?;
         let journal = Files::open(&folder)?;
         let report = |progress| options.progress.iter().for_each(|report| report(progress));
         let (view, replayed) = rebuild::open_view(dir, &journal, &report)?;
         let start = next_start(&journal, &replayed);
         trim(&journal, &replayed);
-        let writer_journal = Journal::begin(&folder, disk.clone(), start, options.segment_size)?;
+        let segment_size = segment_size(dir, options.segment_size);
+        let writer_journal = Journal::begin(&folder, disk.clone(), start, segment_size)?;
         let shared = Arc::new(Shared {
             settings: Settings {
                 dir: dir.to_path_buf(),
                 journal: folder,
-                segment_size: options.segment_size,
+                segment_size,
                 snapshot_min: options.snapshot_min,
                 generation: start.generation,
             },
             view,
-            bodies: BodyFiles::open(dir, Arc::clone(reserve))?,
+            bodies,
+            disk: disk.clone(),
             ids: BodyIds::new(start.generation),
             queue: Queue::default(),
             metrics: Metrics::new(),
@@ -235,6 +243,16 @@ impl Local {
         ];
         Ok(Arc::new(Local { shared, threads: Mutex::new(threads), lock: Mutex::default() }))
     }
+}
+
+/// A segment's size: as asked for, but on a small disk a small share of it, so that what is live in one can be relocated
+/// when the disk is nearly full.
+fn segment_size(dir: &Path, asked: u64) -> u64 {
+    /// Share of the file system that one segment may have.
+    const SHARE: u64 = 128;
+    /// Below this the number of segments would matter more.
+    const MIN: u64 = 1024 * 1024;
+    statvfs(dir).map_or(asked, |disk| asked.min((disk.blocks() * disk.fragment_size() / SHARE).max(MIN)))
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
@@ -392,7 +410,11 @@ impl Engine for Local {
 
     fn commit(&self, batch: Batch) -> Pending<std::result::Result<(), CommitError>> {
         let (sender, answer) = oneshot::channel();
-        match self.shared.queue.push(Work::Commit(batch, sender)) {
+        let commit = match Commit::new(batch) {
+            Ok(commit) => commit,
+            Err(e) => return Pending::ready(Err(e)),
+        };
+        match self.shared.queue.push(Work::Commit(commit, sender)) {
             // The thread answers everything that it takes; if it is gone without, nobody knows.
             Ok(()) => Pending::new(async { answer.await.unwrap_or(Err(CommitError::Unknown)) }),
             Err(_) => Pending::ready(Err(CommitError::Failed)),
@@ -404,7 +426,8 @@ impl Engine for Local {
     }
 
     fn body(&self, id: BodyId, offset: u64) -> Result<Bytes> {
-        self.shared.read_body(id, offset)
+        // A body's file has to be opened first, which may wait for the disk even where its content is in memory.
+        files::off_runtime(|| self.shared.read_body(id, offset))
     }
 
     fn body_writer(&self) -> BodyWriter {

@@ -1,6 +1,7 @@
 //! What waits for the writer thread.
 
 use std::{
+    collections::HashSet,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -8,17 +9,50 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::segment::Position;
-use crate::engine::{Batch, BodyId, CommitError};
+use super::{frame, segment::Position};
+use crate::engine::{Batch, Body, BodyId, CommitError};
+
+/// A batch with its bodies may have this many bytes (our own limit; large bodies are files and do not count).
+const MAX_FRAME: u64 = 32 * 1024 * 1024;
+
+/// How the writer thread answers.
+pub(super) type Reply = oneshot::Sender<Result<(), CommitError>>;
 
 /// One thing for the writer thread to do.
 pub(super) enum Work {
     /// Commit a batch.
-    Commit(Batch, oneshot::Sender<Result<(), CommitError>>),
+    Commit(Commit, Reply),
     /// Write bodies again, further on, so that the segments they stand in can go.
-    Carry(Vec<Carried>, oneshot::Sender<Result<(), CommitError>>),
+    Carry(Vec<Carried>, Reply),
     /// Begin a new segment.
-    Rotate(oneshot::Sender<Result<(), CommitError>>),
+    Rotate(Reply),
+}
+
+/// A batch within the limits, each of its bodies once.
+pub(super) struct Commit {
+    pub(super) batch: Batch,
+    /// Bytes that it takes in the journal at most.
+    size: u64,
+}
+
+impl Commit {
+    /// Checks a batch against the limits, before anything is done for it. A message to many recipients names its body once
+    /// for each of them.
+    pub(super) fn new(mut batch: Batch) -> Result<Commit, CommitError> {
+        batch.expand_token();
+        batch.check()?;
+        let mut seen = HashSet::with_capacity(batch.bodies.len());
+        batch.bodies.retain(|body| seen.insert(body.id()));
+        let new = batch.bodies.iter().filter(|body| !body.is_stored());
+        let size = frame_size(batch.ops.as_bytes().len(), new.map(Body::inline_len));
+        if size > MAX_FRAME { Err(CommitError::TooLarge) } else { Ok(Commit { batch, size }) }
+    }
+}
+
+/// Bytes of a frame at most: header and filling, `ops` bytes of operations, and bodies of these sizes with their entries.
+fn frame_size(ops: usize, bodies: impl Iterator<Item = u64>) -> u64 {
+    const HEADER: u64 = (frame::HEADER as u64) + frame::ALIGN;
+    bodies.fold(HEADER + ops as u64, |size, body| size + body + frame::MAX_ENTRY)
 }
 
 /// A body that is carried forward.
@@ -33,20 +67,14 @@ pub(super) struct Carried {
 impl Work {
     /// Whether it brings new mail.
     pub(super) fn brings_mail(&self) -> bool {
-        matches!(self, Work::Commit(batch, _) if !batch.bodies.is_empty())
+        matches!(self, Work::Commit(commit, _) if !commit.batch.bodies.is_empty())
     }
 
-    /// Octets that it takes in the journal at most.
+    /// Bytes that it takes in the journal at most.
     pub(super) fn size(&self) -> u64 {
-        let bodies = |n: usize| 64 * (n as u64 + 4);
         match self {
-            Work::Commit(batch, _) => {
-                let octets: u64 = batch.bodies.iter().map(crate::engine::Body::inline_len).sum();
-                batch.ops.as_bytes().len() as u64 + octets + bodies(batch.bodies.len())
-            }
-            Work::Carry(carried, _) => {
-                carried.iter().map(|c| c.octets.len() as u64).sum::<u64>() + bodies(carried.len())
-            }
+            Work::Commit(commit, _) => commit.size,
+            Work::Carry(carried, _) => frame_size(0, carried.iter().map(|c| c.octets.len() as u64)),
             Work::Rotate(_) => 0,
         }
     }

@@ -55,14 +55,14 @@ pub(super) struct Replayed {
 }
 
 impl Files {
-    /// Opens all segments and the newest snapshot in `folder`.
+    /// Reads the headers of all segments, and opens the newest snapshot in `folder`.
     pub(super) fn open(folder: &Path) -> Result<Files> {
         let mut damage = Vec::new();
         let mut segments = Vec::new();
         for number in Segment::list(folder)? {
-            let (segment, is_whole) = Segment::open(folder, number)?;
+            let (segment, is_whole) = Segment::read_header(folder, number)?;
             if !is_whole {
-                damage.push(Damage { segment: number, from: 0, to: segment::HEADER });
+                damage.push(Damage::Bytes { segment: number, from: 0, to: segment::HEADER });
             }
             segments.push(segment);
         }
@@ -86,16 +86,23 @@ impl Files {
 
     /// Segments behind `from` that should be there and are not.
     pub(super) fn missing(&self, from: Position) -> Vec<Damage> {
-        let here = |number| self.segments.iter().any(|segment| segment.number == number);
-        let last = self.segments.last().map_or(0, |segment| segment.number);
-        // What the newest one held can be known by who has seen its end.
-        let last = if from.offset > segment::HEADER { last.max(from.segment) } else { last };
-        let missing = (from.segment.max(1)..=last).filter(|number| !here(*number));
-        let damage = |number| {
-            error!(segment = number, "a segment of the journal is missing");
-            Damage { segment: number, from: 0, to: 0 }
+        let mut missing = Vec::new();
+        let mut note = |first, last| {
+            if first <= last {
+                error!(first, last, "segments of the journal are missing");
+                missing.push(Damage::Missing { first, last });
+            }
         };
-        missing.map(damage).collect()
+        let mut next = from.segment.max(1);
+        for number in self.segments.iter().map(|segment| segment.number).filter(|n| *n >= from.segment) {
+            note(next, number.saturating_sub(1));
+            next = number.saturating_add(1);
+        }
+        // What the newest one held can be known by who has seen its end.
+        if from.offset > segment::HEADER {
+            note(next, from.segment);
+        }
+        missing
     }
 
     /// Where segment `i` ends, if a later one says so.
@@ -143,7 +150,7 @@ impl Files {
                 Some(until) if until.segment == segment.number => Some(until.offset),
                 _ => self.end_of(i),
             };
-            let walked = segment.walk(start, end, &mut |offset, header, meta| {
+            let walked = segment.open()?.walk(start, end, &mut |offset, header, meta| {
                 report(Progress { done: done + offset, total });
                 let at = Position { segment: segment.number, offset };
                 replayed.unlinked.append(&mut replay_frame(view, &mut near, at, header, &meta)?);
@@ -154,12 +161,7 @@ impl Files {
                 warn!(segment = segment.number, at = walked.end, "cut an unfinished write off the journal");
             }
             for damage in &walked.damage {
-                error!(
-                    segment = damage.segment,
-                    from = damage.from,
-                    to = damage.to,
-                    "the journal is damaged"
-                );
+                error!(place = %damage, "the journal is damaged");
             }
             replayed.damage.extend(walked.damage);
             replayed.end = Position { segment: segment.number, offset: walked.end };
@@ -184,9 +186,7 @@ impl Files {
         let mut replayed = self.replay(view, until, &|progress: Progress| {
             report(Progress { done: progress.done + size, total: progress.total + size });
         })?;
-        for offset in damage {
-            replayed.damage.push(Damage { segment: 0, from: offset, to: offset });
-        }
+        replayed.damage.extend(damage.into_iter().map(|offset| Damage::Snapshot { offset }));
         view.freeze();
         view.flush()?;
         Ok(replayed)
@@ -218,7 +218,8 @@ fn live_octets(run: &Arc<Run>) -> Result<BTreeMap<u64, u64>> {
         if let Some(row) = merge.value().and_then(BodyRow::decode)
             && let Some(place) = row.place
         {
-            *live.entry(place.segment).or_default() += row.len;
+            let live: &mut u64 = live.entry(place.segment).or_default();
+            *live = live.saturating_add(row.len);
         }
         merge.advance()?;
     }

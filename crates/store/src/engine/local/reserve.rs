@@ -2,7 +2,8 @@
 //! opening the store. New mail is refused while there is no such room.
 
 use std::{
-    fs::File,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -10,6 +11,10 @@ use std::{
 use tracing::warn;
 
 use super::{disk::Disk, files};
+
+/// This share stays when the rest is given free. A server that is killed on a full disk needs it to start again, or nothing
+/// could be removed (our own choice: 1 MiB, of which a start writes a segment's header and seldom more).
+const FOR_START: u64 = 16;
 
 /// A file that takes up room until that is needed.
 #[derive(Debug)]
@@ -22,7 +27,7 @@ pub(super) struct Reserve {
 }
 
 impl Reserve {
-    /// A reserve of `len` octets in `dir`; of none if that is zero.
+    /// A reserve of `len` bytes in `dir`; of none if that is zero.
     pub(super) fn new(dir: &Path, len: u64, disk: Disk) -> Reserve {
         Reserve { path: dir.join("reserve"), len, disk, held: Mutex::new(false) }
     }
@@ -30,34 +35,57 @@ impl Reserve {
     /// Makes sure that there is room, if that can be done. New mail is taken only while this holds.
     pub(super) fn hold(&self) -> bool {
         let mut held = self.held();
-        if *held {
-            return true;
-        }
-        let hold = || {
-            let file = File::options().create(true).truncate(false).write(true).open(&self.path)?;
-            self.disk.allocate(&file, 0, self.len)
-        };
-        *held = self.len == 0 || hold().is_ok();
         if !*held {
-            // What could be had of it is needed elsewhere.
-            self.remove();
+            *held = self.len == 0 || self.allocate(self.len).is_ok();
+            if !*held {
+                // What could be had of it is needed elsewhere.
+                self.shrink();
+            }
         }
         *held
     }
 
-    /// Gives the room free; `false` when there is none to give.
+    /// Gives the room free, but for what a start needs; `false` when there is none to give.
     pub(super) fn release(&self) -> bool {
         let mut held = self.held();
         let has_room = std::mem::take(&mut *held) && self.len > 0;
         if has_room {
             warn!("no room on the disk: new mail is refused until there is");
-            self.remove();
+            self.shrink();
         }
         has_room
     }
 
+    /// Gives all of it free, for a start that has no room otherwise; `false` when there is none to give.
+    pub(super) fn release_all(&self) -> bool {
+        let mut held = self.held();
+        *held = false;
+        let len = fs::metadata(&self.path).map_or(0, |metadata| metadata.len());
+        if len > 0 {
+            warn!("no room on the disk: new mail is refused until there is");
+            self.remove();
+            #[cfg(test)]
+            self.disk.give_back(len);
+        }
+        len > 0
+    }
+
     fn held(&self) -> MutexGuard<'_, bool> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        let file = File::options().create(true).truncate(false).write(true).open(&self.path)?;
+        self.disk.allocate(&file, 0, len)
+    }
+
+    /// Keeps what a start needs, or nothing where not even that can be had.
+    fn shrink(&self) {
+        let len = self.len / FOR_START;
+        let shrink = || File::options().write(true).open(&self.path)?.set_len(len);
+        if shrink().and_then(|()| self.allocate(len)).is_err() {
+            self.remove();
+        }
     }
 
     fn remove(&self) {

@@ -4,11 +4,11 @@
 //! could not finish is ever taken for part of the journal.
 
 use std::{
-    fs::File,
+    fmt,
+    fs::{self, File},
     io,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use super::frame::{self, Header, Meta};
@@ -36,10 +36,10 @@ pub(super) struct Position {
     pub(super) offset: u64,
 }
 
-/// A segment's file.
+/// What a segment's header says. The file is opened only while it is read, so that a journal of any number of segments
+/// takes one descriptor.
 #[derive(Clone, Debug)]
 pub(super) struct Segment {
-    pub(super) file: Arc<File>,
     pub(super) path: PathBuf,
     pub(super) number: u64,
     pub(super) salt: u64,
@@ -51,14 +51,21 @@ pub(super) struct Segment {
     pub(super) first_sequence: u64,
 }
 
+/// A segment that is open for reading.
+pub(super) struct SegmentReader<'a> {
+    segment: &'a Segment,
+    file: File,
+}
+
 /// A part of the journal that cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Damage {
-    pub(super) segment: u64,
-    /// The first octet of the part.
-    pub(super) from: u64,
-    /// The first octet behind it.
-    pub(super) to: u64,
+pub(super) enum Damage {
+    /// The bytes `from..to` of a segment.
+    Bytes { segment: u64, from: u64, to: u64 },
+    /// All segments from `first` to `last`.
+    Missing { first: u64, last: u64 },
+    /// The block of the snapshot that begins at `offset`.
+    Snapshot { offset: u64 },
 }
 
 /// What a walk through a segment found besides frames.
@@ -71,6 +78,17 @@ pub(super) struct Walked {
     pub(super) damage: Vec<Damage>,
     /// Octets behind `end` that look like an unfinished frame.
     pub(super) torn: bool,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Damage::Bytes { segment, from, .. } => write!(f, "journal segment {segment}, offset {from}"),
+            Damage::Missing { first, last } if first == last => write!(f, "journal segment {first}"),
+            Damage::Missing { first, last } => write!(f, "journal segments {first} to {last}"),
+            Damage::Snapshot { offset } => write!(f, "journal snapshot, offset {offset}"),
+        }
+    }
 }
 
 impl Segment {
@@ -101,10 +119,10 @@ impl Segment {
         out
     }
 
-    /// Opens a segment for reading, and tells whether its header is whole.
+    /// Reads a segment's header, and tells whether it is whole.
     ///
     /// Where it is not, the frames can still be read if the first one is whole: each of them has the salt.
-    pub(super) fn open(folder: &Path, number: u64) -> Result<(Segment, bool)> {
+    pub(super) fn read_header(folder: &Path, number: u64) -> Result<(Segment, bool)> {
         let path = Segment::path(folder, number);
         let io = |e| Error::io(path.display().to_string(), e);
         let file = File::open(&path).map_err(io)?;
@@ -112,7 +130,6 @@ impl Segment {
         read_some(&file, &mut start, 0, u64::MAX).map_err(io)?;
         let (header, first) = start.split_at(HEADER as usize);
         let mut segment = Segment {
-            file: Arc::new(file),
             path: path.clone(),
             number,
             salt: 0,
@@ -158,9 +175,26 @@ impl Segment {
         Some(version)
     }
 
+    /// Opens the file for reading.
+    pub(super) fn open(&self) -> Result<SegmentReader<'_>> {
+        let file = File::open(&self.path).map_err(|e| self.error(e))?;
+        Ok(SegmentReader { segment: self, file })
+    }
+
+    /// The file's size.
     pub(super) fn len(&self) -> Result<u64> {
-        let metadata = self.file.metadata();
-        Ok(metadata.map_err(|e| Error::io(self.path.display().to_string(), e))?.len())
+        Ok(fs::metadata(&self.path).map_err(|e| self.error(e))?.len())
+    }
+
+    fn error(&self, e: io::Error) -> Error {
+        Error::io(self.path.display().to_string(), e)
+    }
+}
+
+impl SegmentReader<'_> {
+    /// The file's size.
+    pub(super) fn len(&self) -> Result<u64> {
+        Ok(self.file.metadata().map_err(|e| self.segment.error(e))?.len())
     }
 
     /// Calls `each` with every whole frame from offset `from` on: its offset, header, table and operations.
@@ -180,7 +214,7 @@ impl Segment {
         let limit = end.unwrap_or(u64::MAX).min(self.len()?);
         let mut window = Window::new(&self.file, limit);
         let mut walked =
-            Walked { end: from, next_sequence: self.first_sequence, damage: Vec::new(), torn: false };
+            Walked { end: from, next_sequence: self.segment.first_sequence, damage: Vec::new(), torn: false };
         let mut offset = from;
         let mut expected = None;
         while offset < limit.max(durable) {
@@ -197,7 +231,7 @@ impl Segment {
             }
             // What was durable once is never dropped in silence.
             let next = self.search(&mut window, offset + frame::ALIGN, expected)?.unwrap_or(durable);
-            walked.damage.push(Damage { segment: self.number, from: offset, to: next });
+            walked.damage.push(Damage::Bytes { segment: self.segment.number, from: offset, to: next });
             expected = None;
             offset = next;
             walked.end = next;
@@ -233,7 +267,7 @@ impl Segment {
     fn header_at(&self, window: &mut Window<'_>, offset: u64) -> Result<Option<Header>> {
         let bytes: Option<[u8; frame::HEADER]> =
             window.get(offset, frame::HEADER)?.and_then(|b| b.try_into().ok());
-        Ok(bytes.and_then(|bytes| Header::decode(&bytes, self.salt)))
+        Ok(bytes.and_then(|bytes| Header::decode(&bytes, self.segment.salt)))
     }
 
     fn bodies_are_whole(&self, meta: &Meta<'_>, start: u64) -> bool {
@@ -274,12 +308,11 @@ impl Segment {
 
     /// The next offset at which a frame of this segment begins, whose number is at least `expected`.
     fn search(&self, window: &mut Window<'_>, from: u64, expected: Option<u64>) -> Result<Option<u64>> {
-        let salt = self.salt.to_le_bytes();
+        let salt = self.segment.salt.to_le_bytes();
         let mut at = from.next_multiple_of(frame::ALIGN);
         let mut chunk = vec![0; SEARCH];
         while at < window.limit {
-            let n = read_some(&self.file, &mut chunk, at, window.limit)
-                .map_err(|e| Error::io(self.path.display().to_string(), e))?;
+            let n = read_some(&self.file, &mut chunk, at, window.limit).map_err(|e| self.segment.error(e))?;
             if n < salt.len() {
                 break;
             }

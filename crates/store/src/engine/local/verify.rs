@@ -10,7 +10,7 @@ use super::{
     bodyrow::{self, BodyRow},
     files, maintain,
     rebuild::{self, Files},
-    segment::{self, Segment},
+    segment::{self, Damage, Segment},
     view::{Merge, Run, View},
 };
 use crate::{
@@ -50,7 +50,7 @@ pub(super) fn check(shared: &Shared) -> Result<Vec<Finding>> {
 fn settled_runs(shared: &Shared) -> Result<Vec<Arc<Run>>> {
     let _upkeep = shared.upkeep();
     maintain::flush_all(shared)?;
-    Ok(shared.view.state().runs)
+    Ok(shared.view.state().runs.clone())
 }
 
 /// Reads every frame and every snapshot.
@@ -61,13 +61,18 @@ fn check_journal(shared: &Shared, findings: &mut Vec<Finding>) -> Result<()> {
     damage.extend(&journal.damage);
     for (i, segment) in journal.segments.iter().enumerate().filter(|(_, s)| s.number <= end.segment) {
         let segment_end = if segment.number == end.segment { Some(end.offset) } else { journal.end_of(i) };
-        damage.extend(segment.walk(segment::HEADER, segment_end, &mut |_, _, _| Ok(()))?.damage);
+        damage.extend(segment.open()?.walk(segment::HEADER, segment_end, &mut |_, _, _| Ok(()))?.damage);
     }
-    for segment::Damage { segment, from, to } in damage {
-        let place = format!("journal segment {segment}, offset {from}");
-        let text =
-            format!("{} octets are damaged; what was committed in them is lost", to.saturating_sub(from));
-        findings.push(Finding::new(FindingKind::Journal, place, text));
+    for damage in damage {
+        let text = match damage {
+            Damage::Bytes { from, to, .. } => {
+                let len = to.saturating_sub(from);
+                format!("{len} bytes are damaged; what was committed in them is lost")
+            }
+            Damage::Missing { .. } => "missing; what was committed in it is lost".to_owned(),
+            Damage::Snapshot { .. } => "the block is damaged".to_owned(),
+        };
+        findings.push(Finding::new(FindingKind::Journal, damage.to_string(), text));
     }
     for path in rebuild::snapshots(&shared.settings.journal)? {
         let place = path.display().to_string();

@@ -7,7 +7,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::sync::oneshot;
 use tracing::{error, warn};
 
 use super::{
@@ -15,24 +14,20 @@ use super::{
     bodyrow::{self, BodyRow, Effects},
     frame::{Kind, TableEntry},
     journal::{Frame, Journal},
-    queue::{Carried, Work},
+    queue::{Carried, Reply, Work},
     segment::Position,
 };
 use crate::{
-    engine::{Batch, Body, CommitError, Pre, body::Content},
+    engine::{Batch, Body, BodyId, CommitError, Pre, body::Content},
     error::{Result, is_full},
 };
 
 /// Octets that are written with one sync at most (our own limit: bounds how long the first of a group waits).
 const GROUP: u64 = 8 * 1024 * 1024;
-/// One batch with its bodies may have this many octets (our own limit; large bodies are files and do not count).
-const MAX_FRAME: u64 = 32 * 1024 * 1024;
 /// The newest rows are set aside to be written as a run when they take this much memory.
 const TABLE_SIZE: usize = 8 * 1024 * 1024;
 /// Beyond this, commits wait until the run is written.
 const TABLE_MAX: usize = 2 * TABLE_SIZE;
-
-type Reply = oneshot::Sender<std::result::Result<(), CommitError>>;
 
 /// The thread's own state.
 pub(super) struct Writer {
@@ -49,7 +44,7 @@ struct Group {
     /// Rows as they will be, for the batches behind.
     overlay: HashMap<Bytes, Option<Bytes>>,
     /// Bodies that get stored.
-    bodies: Vec<Body>,
+    bodies: HashMap<BodyId, Body>,
     end: u64,
     /// Whether somebody waits who also tends the view.
     carries: bool,
@@ -93,7 +88,7 @@ impl Writer {
         let mut rotate = Vec::new();
         for work in works {
             match work {
-                Work::Commit(batch, reply) => self.decide(&mut group, start, batch, reply),
+                Work::Commit(commit, reply) => self.decide(&mut group, start, commit.batch, reply),
                 Work::Carry(carried, reply) => self.decide_carry(&mut group, start, carried, reply),
                 Work::Rotate(reply) => rotate.push(reply),
             }
@@ -181,12 +176,11 @@ impl Writer {
         }
     }
 
-    fn decide(&self, group: &mut Group, start: Position, mut batch: Batch, reply: Reply) {
-        batch.expand_token();
+    fn decide(&self, group: &mut Group, start: Position, batch: Batch, reply: Reply) {
         match self.frame(group, start, batch) {
             Ok((frame, effects, bodies)) => {
                 group.add(frame, effects);
-                group.bodies.extend(bodies);
+                group.bodies.extend(bodies.into_iter().map(|body| (body.id(), body)));
                 group.accepted.push(reply);
             }
             Err(error) => group.answered.push((reply, error)),
@@ -204,7 +198,6 @@ impl Writer {
             error!(error = %e, "cannot decide a batch");
             CommitError::Failed
         };
-        batch.check()?;
         for (i, pre) in batch.pre.iter().enumerate() {
             let holds = match pre {
                 Pre::Absent(key) => self.get(group, key).map_err(failed)?.is_none(),
@@ -226,9 +219,6 @@ impl Writer {
             }
         }
         let frame = Frame::new(Kind::Batch, &table, Bytes::from(batch.ops.into_bytes()), octets);
-        if frame.len() > MAX_FRAME {
-            return Err(CommitError::TooLarge);
-        }
         let placed = places(&table, Position { offset: group.end, ..start }, &frame);
         let effects =
             Effects::of(Kind::Batch, &placed, frame.ops(), |key| self.get(group, key)).map_err(failed)?;
@@ -280,7 +270,7 @@ impl Writer {
         self.shared.metrics.synced(begin.elapsed());
         if result.is_err() && self.journal.is_broken() {
             // Should a refused frame come back after all, its bodies are there; else the next start removes them.
-            group.bodies.iter().for_each(Body::keep);
+            group.bodies.values().for_each(Body::keep);
         }
         result
     }
@@ -294,7 +284,7 @@ impl Writer {
                 effects.apply(table, Position { offset: end, ..start }, journaled);
             }
         });
-        group.bodies.iter().for_each(Body::set_stored);
+        group.bodies.values().for_each(Body::set_stored);
         self.shared.set_position(self.journal.position());
         self.shared.remove_later(unlinked);
         if self.shared.view.active_size() > TABLE_SIZE {
@@ -331,22 +321,14 @@ fn refusal(e: &std::io::Error) -> CommitError {
     if is_full(e) { CommitError::Full } else { CommitError::Failed }
 }
 
-/// The bodies that this batch is the first to store, each once.
-fn new_bodies(group: &Group, bodies: Vec<Body>) -> std::result::Result<Vec<Body>, CommitError> {
-    let mut new: Vec<Body> = Vec::new();
-    for body in bodies {
-        let is_known = |known: &Body| known.id() == body.id();
-        if body.is_stored() || group.bodies.iter().any(is_known) || new.iter().any(is_known) {
-            continue;
-        }
-        if let Content::File(spilled) = body.content()
-            && !spilled.is_placed()
-        {
-            return Err(CommitError::Failed);
-        }
-        new.push(body);
-    }
-    Ok(new)
+/// The bodies that this batch is the first to store.
+fn new_bodies(group: &Group, mut bodies: Vec<Body>) -> std::result::Result<Vec<Body>, CommitError> {
+    bodies.retain(|body| !body.is_stored() && !group.bodies.contains_key(&body.id()));
+    let is_placed = |body: &Body| match body.content() {
+        Content::Memory { .. } => true,
+        Content::File(spilled) => spilled.is_placed(),
+    };
+    if bodies.iter().all(is_placed) { Ok(bodies) } else { Err(CommitError::Failed) }
 }
 
 fn entry(body: &Body) -> TableEntry {

@@ -113,3 +113,84 @@ fn a_removed_file_goes_however_the_process_ends() {
         assert_eq!(fs::read_dir(dir.path().join("bodies")).unwrap().count(), 0);
     }
 }
+
+/// A message to many recipients names its body once for each of them; it stands in the journal once.
+#[test]
+fn many_recipients_do_not_end_segments() {
+    let dir = folder();
+    let engine = open(dir.path());
+    let (messages, len) = (20u8, 20_000);
+    for n in 0..messages {
+        let body = body(&engine, &noise(n.into(), len));
+        let mut batch = Batch::default();
+        for recipient in 0..400u16 {
+            batch.ops.put(&[&[0x80, n], &recipient.to_be_bytes()[..]].concat(), b"");
+            batch.ops.link(body.id());
+            batch.bodies.push(body.clone());
+        }
+        engine.commit(batch).wait().unwrap();
+    }
+    let full = usize::from(messages) * (len + 400 * 20) / small().segment_size as usize;
+    let segments = journal_files(dir.path(), "log").len();
+    assert!(segments <= full + 1, "{segments} segments for what fills {full}");
+    sound(&engine);
+}
+
+/// What is over a limit is refused before anything is done for it.
+#[test]
+fn a_batch_that_is_too_large_costs_nothing() {
+    let dir = folder();
+    let engine = open(dir.path());
+    put(&engine, b"a", b"1").unwrap();
+    let before = engine.shared.position();
+    let segments = journal_files(dir.path(), "log");
+    for _ in 0..3 {
+        let mut batch = Batch::default();
+        (0..200u8).for_each(|n| batch.ops.put(&[0x80, n], &[0; 60_000]));
+        assert_eq!(engine.commit(batch).wait(), Err(CommitError::TooLarge));
+    }
+    assert_eq!(engine.shared.position(), before);
+    assert_eq!(journal_files(dir.path(), "log"), segments);
+}
+
+/// Each opening leaves a segment behind, most of them small.
+#[test]
+fn joins_small_segments() {
+    let dir = folder();
+    let mut stored = Vec::new();
+    for n in 0..2 * reclaim::JOIN as u8 {
+        let engine = open(dir.path());
+        let content = noise(n.into(), 100);
+        stored.push((put_body(&engine, &[0x80, n], &content).unwrap(), content));
+        engine.close();
+    }
+    let engine = open(dir.path());
+    maintain::tend(&engine.shared);
+    let segments = journal_files(dir.path(), "log").len();
+    assert!(segments < reclaim::JOIN + 3, "{segments} segments");
+    for (id, content) in stored {
+        assert_eq!(read_body(&engine, id).unwrap(), content);
+    }
+    sound(&engine);
+}
+
+/// However many segments there are: where nothing has changed, none of them is looked at.
+#[test]
+fn an_idle_store_leaves_the_disk_alone() {
+    let dir = folder();
+    let engine = open(dir.path());
+    for n in 0..50u8 {
+        put_body(&engine, &[0x80, n], &noise(n.into(), 4000)).unwrap();
+    }
+    engine.compact(false).unwrap();
+    for _ in 0..3 {
+        assert!(maintain::tend(&engine.shared));
+    }
+    let (journal, aside) = (dir.path().join("journal"), dir.path().join("aside"));
+    let upkeep = engine.shared.upkeep();
+    fs::rename(&journal, &aside).unwrap();
+    drop(upkeep);
+    assert!(maintain::tend(&engine.shared), "the journal was looked at");
+    fs::rename(&aside, &journal).unwrap();
+    sound(&engine);
+}

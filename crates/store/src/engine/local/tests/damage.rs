@@ -451,16 +451,25 @@ fn an_old_segment_out_of_reach_hinders_nothing_else() {
     let stored = filled(dir.path());
     let engine = open(dir.path());
     engine.compact(true).unwrap();
+    for n in 0..40u64 {
+        put(&engine, &[0x91, n as u8], &noise(n, 4000)).unwrap();
+    }
+    // A snapshot covers the segment from now on.
+    engine.compact(false).unwrap();
     let (old, aside) = (journal_files(dir.path(), "log").remove(0), dir.path().join("aside"));
     for round in 0..4u8 {
         put(&engine, &[0x90, round], b"row").unwrap();
         let _upkeep = engine.shared.upkeep();
         maintain::flush_all(&engine.shared).unwrap();
     }
-    for n in 0..40u64 {
-        put(&engine, &[0x91, n as u8], &noise(n, 4000)).unwrap();
-    }
     engine.shared.view.freeze();
+    // Of the old segment one body is left: it is to be relocated.
+    let first = engine.shared.find(stored[0].1).unwrap().place.unwrap().segment;
+    assert_eq!(old, segment::Segment::path(&dir.path().join("journal"), first));
+    let is_old = |id| engine.shared.find(id).unwrap().place.is_some_and(|place| place.segment == first);
+    for (key, id, _) in stored.iter().skip(1).filter(|(_, id, _)| is_old(*id)) {
+        remove_body(&engine, key, *id);
+    }
     fs::rename(&old, &aside).unwrap();
     std::os::unix::fs::symlink(dir.path().join("nowhere"), &old).unwrap();
     assert!(!maintain::tend(&engine.shared), "it is to be tried again");

@@ -90,7 +90,9 @@ fn removes_mail_and_opens_on_a_full_disk() {
     limit(&disk, Some(1000));
     assert_eq!(put_body(&engine, b"more", &noise(2, 5000)), Err(CommitError::Full));
     assert!(!engine.shared.reserve.hold());
-    assert_eq!(engine.body_writer().write(&noise(3, 300_000)).unwrap_err().kind(), crate::ErrorKind::Full);
+    let mut writer = engine.body_writer();
+    writer.write(&noise(3, 300_000)).wait().unwrap();
+    assert_eq!(placed(writer.finish()).unwrap_err().kind(), crate::ErrorKind::Full);
     remove_body(&engine, b"mail", id);
     engine.close();
     limit(&disk, Some(100));
@@ -143,4 +145,51 @@ fn goes_on_after_a_manifest_could_not_be_written() {
     sound(&engine);
     engine.close();
     assert_eq!(rows(&*open(dir.path())).len(), 2);
+}
+
+/// Mail that is removed on a full disk makes room for mail, though most of it stands in the current segment, between mail
+/// that stays.
+#[test]
+fn removed_mail_makes_room_on_a_full_disk() {
+    let dir = folder();
+    let disk = Disk::default();
+    let engine = open_on(dir.path(), &disk);
+    let mut stored: Vec<_> =
+        (0..6u8).map(|n| (n, put_body(&engine, &[0x80, n], &noise(n.into(), 8000)).unwrap())).collect();
+    limit(&disk, Some(60_000));
+    assert_eq!(put_body(&engine, b"more", &noise(9, 100_000)), Err(CommitError::Full));
+    assert!(!maintain::tend(&engine.shared) && !engine.shared.reserve.hold());
+    for n in [4, 2, 0] {
+        remove_body(&engine, &[0x80, n], stored.remove(n.into()).1);
+    }
+    assert!(maintain::tend(&engine.shared), "there is room again");
+    put_body(&engine, b"more", &noise(9, 5000)).unwrap();
+    for (n, id) in stored {
+        assert_eq!(read_body(&engine, id).unwrap(), noise(n.into(), 8000));
+    }
+    sound(&engine);
+    let copy = crashed(&engine);
+    fs::remove_dir_all(copy.path().join("view")).unwrap();
+    let again = open(copy.path());
+    assert_eq!(rows(&*again), rows(&*engine));
+    sound(&again);
+}
+
+/// Killed when the reserve was given free already, and what it gave is used up.
+#[test]
+fn starts_on_a_disk_that_was_full_before() {
+    let dir = folder();
+    let disk = Disk::default();
+    let engine = open_on(dir.path(), &disk);
+    let id = put_body(&engine, b"mail", &noise(1, 5000)).unwrap();
+    limit(&disk, Some(1000));
+    assert_eq!(put_body(&engine, b"more", &noise(2, 5000)), Err(CommitError::Full));
+    assert!(!engine.shared.reserve.hold());
+    let killed = crashed(&engine);
+    let disk = Disk::default();
+    limit(&disk, Some(0));
+    let engine = open_on(killed.path(), &disk);
+    assert_eq!(put_body(&engine, b"more", b"small"), Err(CommitError::Full));
+    remove_body(&engine, b"mail", id);
+    assert!(rows(&*engine).is_empty());
 }

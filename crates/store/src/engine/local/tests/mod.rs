@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Local, Options, disk::Disk, maintain, segment};
+use super::{Local, Options, disk::Disk, maintain, reclaim, segment};
 use crate::{
     Store,
     check::Finding,
@@ -17,6 +17,7 @@ use crate::{
 mod compaction;
 mod damage;
 mod faults;
+mod frozen;
 mod model;
 
 /// Small files, so that a short test sees many of them.
@@ -46,15 +47,15 @@ fn put(engine: &Local, key: &[u8], value: &[u8]) -> Result<(), CommitError> {
 
 fn body(engine: &Local, content: &[u8]) -> Body {
     let mut writer = engine.body_writer();
-    content.chunks(70_000).for_each(|chunk| writer.write(chunk).unwrap());
+    content.chunks(70_000).for_each(|chunk| writer.write(chunk).wait().unwrap());
     let body = writer.finish();
-    crate::Pending::new({
-        let body = body.clone();
-        async move { body.ready().await }
-    })
-    .wait()
-    .unwrap();
+    placed(body.clone()).unwrap();
     body
+}
+
+/// Waits until a body can be stored.
+fn placed(body: Body) -> crate::Result<()> {
+    crate::Pending::new(async move { body.ready().await }).wait()
 }
 
 /// Stores a body under a row that names it.
@@ -184,6 +185,21 @@ fn refuses_a_second_process() {
     open(dir.path()).close();
 }
 
+/// Whatever a folder allowed to others before: mail in it is its owner's.
+#[test]
+fn takes_its_folder_from_other_users() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = folder();
+    let mode = || fs::metadata(dir.path()).unwrap().permissions().mode() & 0o7777;
+    for (before, after) in [(0o777, 0o700), (0o755, 0o700), (0o750, 0o750), (0o700, 0o700)] {
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(before)).unwrap();
+        open(dir.path()).close();
+        assert_eq!(mode(), after, "of {before:o}");
+    }
+    open(&dir.path().join("new")).close();
+    assert_eq!(fs::metadata(dir.path().join("new")).unwrap().permissions().mode() & 0o7777, 0o700);
+}
+
 #[test]
 fn fails_what_comes_after_the_end() {
     let dir = folder();
@@ -229,7 +245,7 @@ fn drops_bodies_that_nobody_wants() {
     let engine = open(dir.path());
     drop(body(&engine, &noise(1, 700_000)));
     let mut unfinished = engine.body_writer();
-    unfinished.write(&noise(2, 700_000)).unwrap();
+    unfinished.write(&noise(2, 700_000)).wait().unwrap();
     drop(unfinished);
     engine.close();
     for folder in ["bodies", "tmp"] {
@@ -245,7 +261,7 @@ fn copies_itself_while_it_works() {
     let account = store.open_account("mox", crate::INITIAL_MAILBOXES, now).wait().unwrap();
     let deliver = |n: u64| {
         let mut writer = store.body_writer();
-        writer.write(&noise(n, if n.is_multiple_of(10) { 300_000 } else { 3000 })).unwrap();
+        writer.write(&noise(n, if n.is_multiple_of(10) { 300_000 } else { 3000 })).wait().unwrap();
         let mut t = store.transaction(now);
         t.deliver(account, "Inbox", crate::NewMessage::new(crate::Facts::new(now)), &writer.finish());
         store.commit(t).wait().unwrap().delivered[0].uid.get()
@@ -303,7 +319,7 @@ fn names_rows_that_disagree() {
     let now = std::time::UNIX_EPOCH;
     let account = store.open_account("mox", crate::INITIAL_MAILBOXES, now).wait().unwrap();
     let mut writer = store.body_writer();
-    writer.write(b"body").unwrap();
+    writer.write(b"body").wait().unwrap();
     let mut message = crate::NewMessage::new(crate::Facts::new(now));
     message.facts.message_id = "1@a.test".to_owned();
     let mut t = store.transaction(now);
@@ -358,7 +374,7 @@ fn finds_nothing_wrong_with_a_store_at_work() {
                 started.wait();
             }
             let mut writer = store.body_writer();
-            writer.write(&noise(n, if n.is_multiple_of(20) { 300_000 } else { 300 })).unwrap();
+            writer.write(&noise(n, if n.is_multiple_of(20) { 300_000 } else { 300 })).wait().unwrap();
             let mut t = store.transaction(now);
             let mut message = crate::NewMessage::new(crate::Facts::new(now));
             message.facts.message_id = format!("{n}@a.test");

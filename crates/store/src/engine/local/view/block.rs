@@ -182,6 +182,7 @@ pub(super) fn search(block: &Bytes, key: &[u8]) -> Option<Option<Found>> {
     let mut found: Option<(bool, Option<&[u8]>)> = None;
     // How much the last row's key, which is before `key`, has in common with it.
     let mut common = 0;
+    let mut last_len = 0;
     while !reader.is_empty() {
         let shared = reader.length()?;
         let suffix = reader.length()?;
@@ -191,12 +192,13 @@ pub(super) fn search(block: &Bytes, key: &[u8]) -> Option<Option<Found>> {
             None => None,
             Some(len) => Some(reader.take(len)?),
         };
-        // Keys ascend: one that differs earlier than the last one did is behind; one that shares more than that with
-        // the last one is before, like it.
-        if shared < common {
-            break;
+        if shared > last_len {
+            return None;
         }
-        if shared == common {
+        last_len = shared + suffix.len();
+        // A key that shares more with the last one than that with `key` is before it, like the last one.
+        if shared <= common {
+            common = shared;
             let rest = key.get(common..)?;
             let more = common_prefix(rest, suffix);
             match (rest.get(more), suffix.get(more)) {
@@ -220,6 +222,40 @@ const MAX_KEYS: usize = 16 * 1024 * 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A block of these rows: shared bytes, and the others.
+    fn block_of(rows: &[(u64, &[u8])]) -> Bytes {
+        let mut payload = Vec::new();
+        for (shared, suffix) in rows {
+            put_varint(&mut payload, *shared);
+            put_varint(&mut payload, suffix.len() as u64);
+            put_varint(&mut payload, 1);
+            payload.extend_from_slice(suffix);
+        }
+        let mut block = (payload.len() as u32).to_le_bytes().to_vec();
+        block.extend_from_slice(&crc32c::crc32c(&payload).to_le_bytes());
+        block.extend_from_slice(&payload);
+        Bytes::from(block)
+    }
+
+    #[test]
+    fn searches_blocks_that_share_less_than_they_could() {
+        let block = block_of(&[(0, b"ab"), (0, b"ac"), (1, b"cd"), (0, b"b")]);
+        for key in [&b"ab"[..], b"ac", b"acd", b"b"] {
+            assert!(search(&block, key).unwrap().unwrap().exact, "{}", key.escape_ascii());
+        }
+        for key in [&b"abc"[..], b"acc", b"c"] {
+            assert!(!search(&block, key).unwrap().unwrap().exact, "{}", key.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn refuses_rows_that_share_more_than_there_is() {
+        for rows in [&[(1, &b"a"[..])][..], &[(0, b"a"), (2, b"b")], &[(0, b"a"), (u64::MAX, b"b")]] {
+            let block = block_of(rows);
+            assert!(Block::decode(&block).is_none() && search(&block, b"zz").is_none());
+        }
+    }
 
     #[test]
     fn round_trips_rows() {

@@ -46,7 +46,8 @@ const SMALLEST_CLASS: u64 = 4 * 1024 * 1024;
 /// The view.
 pub(super) struct View {
     folder: PathBuf,
-    state: RwLock<State>,
+    /// Replaced, never changed, so that reading it costs the same however many segments and runs there are.
+    state: RwLock<Arc<State>>,
 }
 
 /// What makes up the view at a moment.
@@ -96,18 +97,18 @@ impl View {
     /// Takes over from `fresh`, which lies beside.
     pub(super) fn become_like(&self, fresh: &View) -> Result<()> {
         let state = fresh.state();
-        self.update(|old| *old = state);
+        self.update(|old| old.clone_from(&state));
         self.remove_strays()
     }
 
     fn with(folder: PathBuf, runs: Vec<Arc<Run>>, manifest: Manifest) -> View {
         let active = Arc::new(Memtable::default());
-        View { folder, state: RwLock::new(State { active, frozen: None, runs, manifest }) }
+        View { folder, state: RwLock::new(Arc::new(State { active, frozen: None, runs, manifest })) }
     }
 
     /// Removes files that no manifest names: of a flush or merge that was interrupted.
     fn remove_strays(&self) -> Result<()> {
-        let known = self.state().manifest.runs;
+        let known = self.state().manifest.runs.clone();
         for path in files::list(&self.folder)? {
             let id =
                 path.file_name().and_then(|n| n.to_str()).and_then(|n| n.strip_suffix(".run")?.parse().ok());
@@ -119,12 +120,12 @@ impl View {
     }
 
     /// The view as it is now.
-    pub(super) fn state(&self) -> State {
-        self.state.read().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(super) fn state(&self) -> Arc<State> {
+        Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn update<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        change(&mut self.state.write().unwrap_or_else(PoisonError::into_inner))
+        change(Arc::make_mut(&mut self.state.write().unwrap_or_else(PoisonError::into_inner)))
     }
 
     /// For reading many keys that mostly lie near each other.
@@ -202,13 +203,13 @@ impl View {
 
     /// Writes the frozen rows as a run. Only one thread flushes and merges.
     pub(super) fn flush(&self) -> Result<()> {
-        let Some(table) = self.state().frozen else { return Ok(()) };
+        let Some(table) = self.state().frozen.clone() else { return Ok(()) };
         let (position, live, journaled) = {
             let table = table.read();
             (table.position, table.live.clone(), table.journaled)
         };
         let (id, path) = self.next_run();
-        let mut manifest = self.state().manifest;
+        let mut manifest = self.state().manifest.clone();
         manifest.position = position.unwrap_or(manifest.position);
         manifest.journaled += journaled;
         for (segment, change) in live {
@@ -258,7 +259,7 @@ impl View {
 
     /// The newest runs that should become one, if there are too many of about the same size.
     pub(super) fn merge_candidates(&self) -> Option<Vec<Arc<Run>>> {
-        let runs = self.state().runs;
+        let runs = self.state().runs.clone();
         let class = |run: &Run| {
             let times = run.size() / SMALLEST_CLASS;
             if times == 0 { 0 } else { times.ilog(FAN_OUT as u64) + 1 }
@@ -303,7 +304,7 @@ impl View {
 
     /// Puts a merged run in the place of those it was made from.
     fn replace(&self, inputs: &[Arc<Run>], id: u64, path: &Path) -> Result<()> {
-        let State { runs, mut manifest, .. } = self.state();
+        let State { runs, mut manifest, .. } = State::clone(&self.state());
         let is_input = |run: &Arc<Run>| inputs.iter().any(|input| Arc::ptr_eq(input, run));
         let at = runs.iter().position(is_input).unwrap_or(0);
         let kept = runs.into_iter().zip(manifest.runs).filter(|(run, _)| !is_input(run));
@@ -342,7 +343,8 @@ impl View {
                 && let Some(row) = value.and_then(BodyRow::decode)
                 && let Some(place) = row.place
             {
-                *live.entry(place.segment).or_default() += row.len;
+                let live: &mut u64 = live.entry(place.segment).or_default();
+                *live = live.saturating_add(row.len);
             }
             writer.push(key, value)
         })?;
@@ -352,7 +354,7 @@ impl View {
 
     /// Makes a finished run all that the view has.
     fn start_with(&self, id: u64, path: &Path, position: Position, live: BTreeMap<u64, u64>) -> Result<()> {
-        let manifest = Manifest { position, live, runs: vec![id], ..self.state().manifest };
+        let manifest = Manifest { position, live, runs: vec![id], ..self.state().manifest.clone() };
         let run = self.publish(path, &manifest)?;
         self.update(|state| {
             state.runs = vec![run];
@@ -363,7 +365,7 @@ impl View {
 
     /// Begins counting anew how much was journaled since the last snapshot.
     pub(super) fn snapshot_taken(&self, journaled_before: u64) -> Result<()> {
-        let mut manifest = self.state().manifest;
+        let mut manifest = self.state().manifest.clone();
         manifest.journaled = manifest.journaled.saturating_sub(journaled_before);
         manifest.write(&self.folder)?;
         self.update(|state| state.manifest = manifest);
@@ -404,10 +406,21 @@ impl State {
         std::iter::once(&self.active).chain(&self.frozen)
     }
 
+    /// Octets alive in segment `number`.
+    pub(super) fn live_in(&self, number: u64) -> u64 {
+        let written = self.manifest.live.get(&number).copied().unwrap_or(0);
+        // The frozen rows are older than the active ones.
+        let change = |table: &Arc<Memtable>| table.read().live.get(&number).copied().unwrap_or(0);
+        self.frozen
+            .iter()
+            .chain([&self.active])
+            .fold(written, |n, table| n.saturating_add_signed(change(table)))
+    }
+
     /// Octets alive in each segment.
     pub(super) fn live(&self) -> BTreeMap<u64, u64> {
         let mut live = self.manifest.live.clone();
-        for table in self.tables() {
+        for table in self.frozen.iter().chain([&self.active]) {
             for (segment, change) in &table.read().live {
                 let alive = live.entry(*segment).or_default();
                 *alive = alive.saturating_add_signed(*change);

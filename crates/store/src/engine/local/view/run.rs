@@ -206,11 +206,12 @@ impl Run {
             let text = format!("{}: format {version}, this is for {VERSION}", path.display());
             return Some(Err(Error::new(ErrorKind::Version, text)));
         }
-        let _top_len = reader.array::<4>()?;
+        let top_len = u64::from(u32::from_le_bytes(reader.array()?));
         let mut number = || reader.array().map(u64::from_le_bytes);
         let (top_offset, rows) = (number()?, number()?);
         let position = Position { segment: number()?, offset: number()? };
-        if top_offset > size.saturating_sub(TRAILER as u64) {
+        // The block stands right before the trailer: no length is trusted that the file's size does not bear out.
+        if top_offset.checked_add(top_len)? != size.saturating_sub(TRAILER as u64) {
             return None;
         }
         let (path, top) = (path.to_path_buf(), Block::default());
