@@ -41,6 +41,7 @@ impl Logging {
                     .init();
             }
         }
+        log_panics();
         let reveal = Reveal::default();
         reveal.set(wanted.auth, wanted.data);
         Ok(Self { filter: handle, reveal, written: Mutex::new(filter.to_owned()) })
@@ -65,6 +66,16 @@ impl Logging {
     pub(crate) fn reveal(&self) -> Reveal {
         self.reveal.clone()
     }
+}
+
+/// Sends panics to the log, where they stand beside the connection in which they happened, with a trace of the calls.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let text = panic.payload_as_str().unwrap_or("no text");
+        let place = panic.location().map(tracing::field::display);
+        let trace = std::backtrace::Backtrace::force_capture();
+        tracing::error!(place, %trace, "internal error: a thread panicked: {text}");
+    }));
 }
 
 /// The levels, each with those before it.

@@ -11,7 +11,7 @@ use config::{Config, Server};
 use dns_hickory::Hickory;
 use intake::{Intake, Judges, Mode};
 use serde_json::json;
-use smtpserver::{GateRules, Kind, RequestKey, Rules, Stop};
+use smtpserver::{GateRules, RequestKey, Rules, Stop};
 use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::IntoRawFd;
@@ -101,7 +101,7 @@ async fn run(path: &Path, config: Config, mode: Mode, logging: Logging, open_fil
 
     let (mut listeners, mut listening) = (JoinSet::new(), Vec::new());
     for Opened { rules, socket, tls } in opened {
-        listening.push((service(rules.kind).to_owned(), socket.local_addr()?));
+        listening.push((rules.kind.service().to_owned(), socket.local_addr()?));
         let (smtp, socket) = (smtp.clone(), tokio::net::TcpListener::from_std(socket)?);
         listeners.spawn(async move { smtp.serve(socket, rules, tls).await });
     }
@@ -165,15 +165,6 @@ async fn run(path: &Path, config: Config, mode: Mode, logging: Logging, open_fil
     Ok(())
 }
 
-/// The name of a service, as the configuration has it.
-fn service(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Smtp => "smtp",
-        Kind::Submission => "submission",
-        Kind::Submissions => "submissions",
-    }
-}
-
 /// Opens all sockets and reads all certificates.
 fn open(server: &Server, mode: Mode) -> Result<(Vec<Opened>, tls::Listeners)> {
     let mut sockets = Sockets::inherited();
@@ -186,7 +177,7 @@ fn open(server: &Server, mode: Mode) -> Result<(Vec<Opened>, tls::Listeners)> {
             for ip in &listener.ips {
                 let address = SocketAddr::new(*ip, wiring::port(listener, rules.kind));
                 let socket = sockets.listen(address)?;
-                tracing::info!(listener = listener.name, %address, service = service(rules.kind), "listening");
+                tracing::info!(listener = listener.name, %address, service = rules.kind.service(), "listening");
                 opened.push(Opened { rules: rules.clone(), socket, tls: tls.clone() });
             }
         }

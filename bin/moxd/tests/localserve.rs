@@ -207,7 +207,7 @@ fn special_local_parts_fail_as_they_ask() {
             let reply = client.finish(b"From: mox@localhost\r\n\r\nhello\r\n");
             match at_data {
                 Some(expected) => fails(&reply, expected),
-                None => assert_eq!(reply, "250 2.2.0 it is done\r\n", "{local}"),
+                None => assert!(reply.starts_with("250 2.2.0 it is done ("), "{local}: {reply}"),
             }
         }
     }
@@ -318,7 +318,7 @@ fn pedants_refuse_bad_style() {
     client.expect("MAIL FROM:<mox@localhost> BODY=8BITMIME", "250 ");
     client.expect("RCPT TO:<you@example.org>", "250 ");
     client.expect("DATA", "354 ");
-    assert_eq!(client.finish(&awkward(1)), "250 2.2.0 it is done\r\n");
+    assert!(client.finish(&awkward(1)).starts_with("250 2.2.0 it is done ("));
     // What everybody does is no matter of style.
     let lenient = Server::develop();
     let mut client = lenient.login(SUBMISSION);
@@ -411,7 +411,7 @@ fn ends_in_time_and_lets_a_running_transaction_finish() {
     assert!(greeting.is_empty() || greeting.starts_with("421 "), "{greeting}");
     // Who asks how it does is answered as long as it runs.
     server.verb(&["ctl", "status"]).text();
-    assert_eq!(busy.finish(b"and the rest\r\n"), "250 2.2.0 it is done\r\n");
+    assert!(busy.finish(b"and the rest\r\n").starts_with("250 2.2.0 it is done ("));
     let reply = busy.ask("MAIL FROM:<you@example.org>");
     assert!(reply.starts_with("421 4.3.2 shutting down"), "{reply}");
     assert!(slow.line().is_none_or(|line| line.starts_with("451 ") || line.starts_with("421 ")));

@@ -103,6 +103,7 @@ pub(crate) fn recipient(
     };
     let to = match to {
         Ok(to) => Some(to),
+        Err(NotHere::Domain) if submission => return Err(Refusal::new(replies::RECIPIENT_ELSEWHERE)),
         Err(NotHere::Domain) => return Err(Refusal::new(replies::RECIPIENT_FOREIGN)),
         Err(NotHere::Address) if submission => return Err(Refusal::new(replies::NO_SUCH_USER)),
         Err(NotHere::Address) => None,
@@ -110,7 +111,7 @@ pub(crate) fn recipient(
     // An address that nobody has is refused after DATA, for the whole message; so it has to come alone, and the
     // client tries the others again with a message of their own.
     if !taken.is_empty() && (to.is_none() || taken.iter().any(|r| r.to.is_none())) {
-        return Err(Refusal::with(replies::TOO_MANY_RECIPIENTS, taken.len()));
+        return Err(Refusal::with(replies::RECIPIENT_ALONE, taken.len()));
     }
     Ok(Recipient { path: path.clone(), to })
 }

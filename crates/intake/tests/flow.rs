@@ -283,12 +283,23 @@ async fn who_does_not_exist_is_told_after_the_message_alone() {
         assert!(refusal.to_string().starts_with(want), "{to:?}: {refusal}");
     };
     check(&["eve@a.example"], "550 5.1.1 no such user(s)").await;
-    check(&["ann@a.example", "eve@a.example"], "452 4.5.3").await;
-    check(&["eve@a.example", "ann@a.example"], "452 4.5.3").await;
+    let alone =
+        "452 4.5.3 max of 1 recipients reached for this message, send the others in a message of their own";
+    check(&["ann@a.example", "eve@a.example"], alone).await;
+    check(&["eve@a.example", "ann@a.example"], alone).await;
     check(&["ann@elsewhere.example"], "550 5.1.1 not accepting email for domain").await;
     assert!(world.inbox("ann").is_empty(), "nothing was taken in part");
     let two = world.send(&smtp, "", &["ann@a.example", "bob@a.example"], &text).await.unwrap_err();
     assert!(two.to_string().starts_with("452 4.5.3 only one recipient"), "{two}");
+}
+
+#[tokio::test]
+async fn a_submission_to_another_host_is_refused_with_the_reason() {
+    let world = world(None, AccountRules::default());
+    let user = client(Kind::Submission, Some("ann"));
+    let text = format!("{HEADER}\r\nbody\r\n");
+    let refusal = world.send(&user, "ann@a.example", &["x@elsewhere.example"], &text).await.unwrap_err();
+    assert_eq!(refusal.to_string(), "550 5.1.1 this server does not send to other hosts yet");
 }
 
 #[tokio::test]

@@ -119,6 +119,11 @@ impl Refusal {
         &self.text
     }
 
+    /// Is the trouble on our side: a fault, or no room (RFC 3463 §3.4: status of the mail system)?
+    pub(crate) fn is_our_fault(&self) -> bool {
+        self.code.is_temporary() && self.status.subject() == 3
+    }
+
     /// Is the client served slowly from now on?
     pub fn is_slow(&self) -> bool {
         self.slow
@@ -138,7 +143,7 @@ impl Refusal {
 
     fn internal() -> Self {
         let Wording { code, text, .. } = replies::INTERNAL_ERROR;
-        Self::of(code, EnhancedCode::temporary(3, 0), text.into())
+        Self::of(code, EnhancedCode::temporary(3, 0), fill(text, "say why not").into())
     }
 }
 
@@ -192,9 +197,9 @@ mod tests {
 
     #[test]
     fn success_is_no_refusal() {
-        check(&Refusal::new(replies::MESSAGE_OK), "451 4.3.0 internal error");
-        check(&Refusal::configured(Code::OK, 0, 0, "fine"), "451 4.3.0 internal error");
-        check(&Refusal::all(&[]), "451 4.3.0 internal error");
+        check(&Refusal::new(replies::MESSAGE_OK), "451 4.3.0 cannot say why not: internal error");
+        check(&Refusal::configured(Code::OK, 0, 0, "fine"), "451 4.3.0 cannot say why not: internal error");
+        check(&Refusal::all(&[]), "451 4.3.0 cannot say why not: internal error");
     }
 
     #[test]

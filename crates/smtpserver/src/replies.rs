@@ -87,7 +87,7 @@ wordings! {
     /// RFC 5321 §4.2.2: our own fault, for now.
     ERROR_PROCESSING: LOCAL_ERROR Some((3, 0)), "error processing";
     /// RFC 5321 §4.2.2: our own fault, for now.
-    INTERNAL_ERROR: LOCAL_ERROR Some((3, 0)), "internal error";
+    INTERNAL_ERROR: LOCAL_ERROR Some((3, 0)), "cannot {}: internal error";
     /// RFC 5321 §4.2.2: no room on our disk.
     SYSTEM_FULL: INSUFFICIENT_STORAGE Some((3, 1)), "no storage left, try again later";
 
@@ -196,6 +196,12 @@ wordings! {
     RECIPIENT_DOMAIN_TOO_LONG: BAD_MAILBOX Some((1, 3)), "domain or label too long";
     /// RFC 5321 §4.5.3.1.10: the limit that LIMITS announces.
     TOO_MANY_RECIPIENTS: INSUFFICIENT_STORAGE Some((5, 3)), "max of {} recipients reached";
+    /// RFC 5321 §4.5.3.1.10: all connections together have as many recipients as there is memory for.
+    TOO_MANY_RECIPIENTS_IN_ALL: INSUFFICIENT_STORAGE Some((5, 3)),
+        "too many recipients on this server at the moment, send to the others later";
+    /// RFC 5321 §4.5.3.1.10: only the whole message can be refused for a recipient that nobody has, so it comes alone.
+    RECIPIENT_ALONE: INSUFFICIENT_STORAGE Some((5, 3)),
+        "max of {} recipients reached for this message, send the others in a message of their own";
     /// RFC 5321 §4.5.5: bounces have one recipient.
     ONE_RECIPIENT_FOR_NULL: INSUFFICIENT_STORAGE Some((5, 3)), "only one recipient allowed with null reverse address";
     /// RFC 5321 §6.2: bounces of failed recipients must not go to strangers.
@@ -204,6 +210,8 @@ wordings! {
     RECIPIENT_LITERAL: MAILBOX_UNAVAILABLE Some((1, 1)), "not accepting email for ip";
     /// RFC 5321 §3.6.2: no relay.
     RECIPIENT_FOREIGN: MAILBOX_UNAVAILABLE Some((1, 1)), "not accepting email for domain";
+    /// RFC 6409 §3.1: a submission to a domain of others, which needs a queue.
+    RECIPIENT_ELSEWHERE: MAILBOX_UNAVAILABLE Some((1, 1)), "this server does not send to other hosts yet";
     /// RFC 5321 §3.6.2: no such mailbox here.
     NO_SUCH_USER: MAILBOX_UNAVAILABLE Some((1, 1)), "no such user";
     /// RFC 5321 §3.6.2: none of the recipients exists.
@@ -243,10 +251,10 @@ wordings! {
     NEEDS_SMTPUTF8: MAILBOX_UNAVAILABLE Some((6, 0)), "message requires the smtputf8 parameter";
     /// RFC 6409 §6: the account's messages of a day.
     TOO_MANY_MESSAGES: LOCAL_ERROR Some((7, 1)),
-        "max number of messages ({}) over past 24h reached, try increasing per-account setting MaxOutgoingMessagesPerDay";
+        "max number of messages ({}) over past 24h reached, try increasing max_messages_per_day of the account";
     /// RFC 6409 §6: the account's new recipients of a day.
     TOO_MANY_NEW_RECIPIENTS: LOCAL_ERROR Some((7, 1)),
-        "max number of new/first-time recipients ({}) over past 24h reached, try increasing per-account setting MaxFirstTimeRecipientsPerDay";
+        "max number of new/first-time recipients ({}) over past 24h reached, try increasing max_first_time_recipients_per_day of the account";
     /// RFC 5321 §4.2.2: the message could not be queued or kept.
     NOT_DELIVERED: LOCAL_ERROR Some((3, 0)), "error delivering message";
     /// RFC 5321 §4.2.2: more at a time than there is memory for.

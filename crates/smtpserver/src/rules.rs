@@ -29,6 +29,15 @@ impl Kind {
         matches!(self, Self::Submissions)
     }
 
+    /// The name of the service, as the configuration and logs have it.
+    pub fn service(self) -> &'static str {
+        match self {
+            Self::Smtp => "smtp",
+            Self::Submission => "submission",
+            Self::Submissions => "submissions",
+        }
+    }
+
     /// The value of the metric label `kind`: both kinds of submission are `submission`.
     pub fn label(self) -> &'static str {
         if self.is_submission() { "submission" } else { "smtp" }

@@ -275,6 +275,75 @@ async fn refused_clients_that_do_not_leave_hold_few_places() {
     assert!(client.line().await.is_some());
 }
 
+#[tokio::test(start_paused = true)]
+async fn long_lines_without_an_end_have_few_places() {
+    let rules = common::rules("submission", &[]);
+    let server = server(GateRules::open());
+    // What a command may be, and what only AUTH may be.
+    for (length, places) in [(2_000, 2_000), (3_000, 1_024)] {
+        let mut clients = Vec::new();
+        for _ in 0..places {
+            let (mut client, task) = connect(&server, &rules);
+            client.reply().await;
+            client.send(format!("AUTH PLAIN {}", "A".repeat(length)).as_bytes()).await;
+            clients.push((client, task));
+        }
+        let (mut one_more, _task) = connect(&server, &rules);
+        one_more.reply().await;
+        // All that the others have sent was read before this is.
+        one_more.send(format!("AUTH PLAIN {}", "A".repeat(3_000)).as_bytes()).await;
+        let full = places == 1_024;
+        if full {
+            let line = one_more.line().await;
+            assert!(line.as_deref().is_some_and(|line| line.starts_with("421 4.3.2 ")), "{line:?}");
+            // A line that ends, or a client that goes, makes room.
+            let (mut ended, _task) = clients.remove(0);
+            assert!(ended.ask("").await.starts_with("50"));
+        }
+        let (mut last, _task) = connect(&server, &rules);
+        last.reply().await;
+        last.send(format!("AUTH PLAIN {}", "A".repeat(3_000)).as_bytes()).await;
+        assert!(last.ask("").await.starts_with("50"), "{length}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_address_cannot_hold_all_recipients() {
+    let rules = common::rules("smtp", &[]);
+    let server = server(GateRules { open_connections: Some([30, 90, 270]), ..GateRules::open() });
+    let mut clients = Vec::new();
+    let mut taken = 0;
+    for _ in 0..9 {
+        let (mut client, _task) = connect(&server, &rules);
+        client.reply().await;
+        client.ask("EHLO client.example").await;
+        client.ask("MAIL FROM:<a@client.example>").await;
+        client.send("RCPT TO:<mox@localhost>\r\n".repeat(1000).as_bytes()).await;
+        for _ in 0..1000 {
+            let reply = client.reply().await;
+            taken += usize::from(reply.starts_with("250 "));
+            let full =
+                "452 4.5.3 too many recipients on this server at the moment, send to the others later (";
+            assert!(reply.starts_with("250 ") || reply.starts_with(full), "{reply}");
+        }
+        clients.push(client);
+    }
+    assert_eq!(taken, 8192 + 9, "the first of a message is not counted");
+    // A message for one is taken all the same, and a transaction that ends gives its part back.
+    let mut one = clients.pop().unwrap();
+    for (line, reply) in [
+        ("RSET", "250 "),
+        ("MAIL FROM:<a@client.example>", "250 "),
+        ("RCPT TO:<mox@localhost>", "250 "),
+        ("RCPT TO:<mox@localhost>", "250 "),
+        ("DATA", "354 "),
+        (".", "250 "),
+    ] {
+        let have = one.ask(line).await;
+        assert!(have.starts_with(reply), "{line}: {have}");
+    }
+}
+
 /// Submission with delays as they are, after enough failed logins for slow mode.
 async fn slowed() -> Client<DuplexStream> {
     let mut rules = Rules::clone(&common::rules("submission", &[]));

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use common::backend::TestBackend;
 use common::driver::{Client, settings};
 use common::talk::Peer as _;
@@ -99,7 +101,60 @@ async fn a_connection_is_two_lines_and_a_failed_login_one() {
     assert!(lines[2].contains("remote=192.0.2.1:4000"), "{log}");
     assert!(lines[2].contains("username=\"mox@localhost\""), "{log}");
     // All lines carry the number of the connection and its id.
-    assert!(lines.iter().all(|line| line.contains("smtp{cid=1 id=")), "{log}");
+    assert!(lines.iter().all(|line| line.contains("smtp{cid=1 request=")), "{log}");
+}
+
+#[tokio::test]
+async fn the_end_of_a_connection_tells_about_its_tls() {
+    let _alone = ALONE.lock().await;
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let rules = common::rules("submissions", &[]);
+    for plaintext in [false, true] {
+        let server = Server::new(Arc::new(TestBackend::default()), settings(Stop::new()));
+        let (client, stream) = tokio::io::duplex(1 << 16);
+        let ends = [([192, 0, 2, 1], 4000).into(), ([127, 0, 0, 1], 465).into()];
+        let (rules, tls) = (Arc::clone(&rules), common::driver::tls(&rules));
+        let task = tokio::spawn(async move { server.converse(stream, ends, rules, Some(tls)).await });
+        let mut client = Client::new(client, Stop::new());
+        if plaintext {
+            client.send(b"EHLO client.example\r\n").await;
+        } else {
+            client.start_tls().await;
+            client.reply().await;
+            client.ask("QUIT").await;
+        }
+        task.await.unwrap();
+    }
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<_> = log.lines().collect();
+    assert_eq!(lines.len(), 4, "{log}");
+    assert!(lines[0].contains("kind=\"submissions\""), "{log}");
+    assert!(lines[1].contains("cause=\"smtpserver.quit\" messages=0 tls=\"TLS1.3\" cipher=\"TLS_"), "{log}");
+    assert!(lines[3].contains("cause=\"smtpserver.handshake-failed\" reason=\"nottls\" messages=0"), "{log}");
+}
+
+#[tokio::test]
+async fn a_command_that_fails_is_logged_with_what_was_tried() {
+    let _alone = ALONE.lock().await;
+    // The backend says that it is its own fault, to which the operator has to look; and then that it is the client's.
+    let broken = BASE64.encode("\0broken@localhost\0moxmoxmox");
+    let auth = format!("AUTH PLAIN {broken}");
+    let good = "AUTH PLAIN AG1veEBsb2NhbGhvc3QAbW94bW94bW94";
+    let mail = ["MAIL FROM:<mox@localhost>", "RCPT TO:<rcptto550@localhost>", "MAIL FROM:<eve@localhost>"];
+    let lines = ["EHLO client.example", &auth, good, mail[0], mail[1], "RSET", mail[2], "QUIT"];
+    let log = logged(&lines, tracing::Level::DEBUG, Reveal::default()).await;
+    for wanted in [
+        "command failed tried=AUTH reply=451 4.3.0 error processing",
+        "command refused tried=RCPT TO:<rcptto550@localhost> reply=550 5.0.0 ",
+        "command refused tried=MAIL FROM:<eve@localhost> reply=550 5.7.1 ",
+    ] {
+        let level = if wanted.contains("failed") { " WARN " } else { "DEBUG " };
+        let found = log.lines().find(|line| line.contains(wanted));
+        assert!(found.is_some_and(|line| line.contains(level)), "{wanted}\n{log}");
+    }
+    assert!(!log.contains("moxmoxmox") && !log.contains(&broken), "{log}");
 }
 
 #[tokio::test(start_paused = true)]

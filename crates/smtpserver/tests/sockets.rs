@@ -237,7 +237,7 @@ async fn a_message_comes_as_it_was_sent() {
     let line = "A line of text, longer than most, so that there is something to read.\r\n";
     let body = format!("Subject: large\r\n\r\n{}", line.repeat(40_000));
     client.send(body.as_bytes()).await;
-    assert_eq!(client.ask(".").await, "250 2.2.0 it is done");
+    assert!(client.ask(".").await.starts_with("250 2.2.0 it is done ("));
     let messages = served.backend.messages();
     assert!(messages[0].content == body.as_bytes());
     assert_eq!(messages[0].received.size, body.len() as u64);
@@ -271,7 +271,7 @@ async fn nothing_is_acknowledged_before_it_is_committed() {
     let early = tokio::time::timeout(std::time::Duration::from_millis(300), client.line()).await;
     assert!(early.is_err(), "{early:?}");
     commits.add_permits(1);
-    assert_eq!(client.reply().await, "250 2.2.0 it is done");
+    assert!(client.reply().await.starts_with("250 2.2.0 it is done ("));
     assert_eq!(served.backend.events().last().unwrap(), "message");
 }
 
@@ -299,7 +299,7 @@ async fn a_stop_ends_what_is_idle_and_waits_for_what_is_not() {
     served.stop.stop();
     assert_eq!(&idle.reply().await[..10], "421 4.3.2 ");
     assert_eq!(idle.line().await, None);
-    assert_eq!(busy.ask(".").await, "250 2.2.0 it is done");
+    assert!(busy.ask(".").await.starts_with("250 2.2.0 it is done ("));
     assert_eq!(&busy.reply().await[..10], "421 4.3.2 ");
     served.task.await.unwrap().unwrap();
     assert!(TcpStream::connect(served.address).await.is_err(), "nobody listens any more");

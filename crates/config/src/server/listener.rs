@@ -178,7 +178,9 @@ pub(crate) fn read_all(root: &Table<'_>) -> Option<Vec<Listener>> {
         check_sockets(&listener, &table, &mut taken);
         Some(listener)
     };
-    let listeners: Vec<_> = tables.into_iter().filter_map(read).collect();
+    let mut listeners: Vec<_> = tables.into_iter().filter_map(read).collect();
+    // They are opened in this order, which must not depend on where in the file they stand.
+    listeners.sort_by(|a, b| a.name.cmp(&b.name));
     (listeners.len() == count).then_some(listeners)
 }
 

@@ -41,6 +41,22 @@ fn a_few_lines_are_enough() {
 }
 
 #[test]
+fn listeners_come_in_the_order_of_their_names() {
+    let more: String = ["zone", "b", "a2", "a10"]
+        .iter()
+        .zip(5000..)
+        .map(|(name, port)| {
+            format!(
+                "[listeners.{name}]\nips = [\"127.0.0.1\"]\nsmtp = {{ port = {port}, starttls = false }}\n"
+            )
+        })
+        .collect();
+    let server = server("moxd.toml", &format!("{SHORT}{more}"));
+    let names: Vec<_> = server.listeners.iter().map(|listener| listener.name.as_str()).collect();
+    assert_eq!(names, ["a10", "a2", "b", "local", "zone"]);
+}
+
+#[test]
 fn paths_start_at_the_folder_of_the_file() {
     let with = |dir: &str| SHORT.replace("[postmaster]", &format!("data_dir = {dir:?}\n[postmaster]"));
     for (origin, dir, expected) in [

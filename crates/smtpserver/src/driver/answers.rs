@@ -1,10 +1,11 @@
 //! The questions of a session, put to the backend.
 
+use std::fmt;
 use std::time::Duration;
 
 use ring::rand::SecureRandom as _;
 use sasl::{Mechanism, NONCE_OCTETS, Need};
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::connection::Connection;
 use super::now;
@@ -35,10 +36,13 @@ impl<B: Backend, T: Transport> Connection<B, T> {
     }
 
     async fn hello(&mut self, ask: AskHello) -> Answer {
-        let Some(context) = &mut self.context else { return ask.refuse(internal()) };
+        let Some(context) = &mut self.context else { return ask.refuse(internal("check the name")) };
         match self.shared.backend.hello(context, self.session.client(), ask.hello()).await {
             Ok(()) => ask.accept(),
-            Err(refusal) => ask.refuse(self.held_back(refusal).await),
+            Err(refusal) => {
+                log_refusal(format_args!("EHLO {}", ask.hello().name), &refusal);
+                ask.refuse(self.held_back(refusal).await)
+            }
         }
     }
 
@@ -56,7 +60,7 @@ impl<B: Backend, T: Transport> Connection<B, T> {
 
     async fn secret(&mut self, ask: AskSecret) -> Answer {
         let (need, reply) = ask.split();
-        let Some(context) = &mut self.context else { return reply.refuse(internal()) };
+        let Some(context) = &mut self.context else { return reply.refuse(internal("check the login")) };
         if let Some(username) = username(&need) {
             let account = self.shared.backend.login_key(username);
             // Other connections have tried, too: what counts is the account and where they come from.
@@ -71,12 +75,15 @@ impl<B: Backend, T: Transport> Connection<B, T> {
         }
         match self.shared.backend.secret(context, self.session.client(), need).await {
             Ok(verifier) => reply.supply(verifier),
-            Err(refusal) => reply.refuse(self.held_back(refusal).await),
+            Err(refusal) => {
+                log_refusal(format_args!("AUTH"), &refusal);
+                reply.refuse(self.held_back(refusal).await)
+            }
         }
     }
 
     async fn login(&mut self, ask: AskLogin) -> Answer {
-        let Some(context) = &mut self.context else { return ask.refuse(internal()) };
+        let Some(context) = &mut self.context else { return ask.refuse(internal("check the login")) };
         let identity = ask.identity();
         let client = self.session.client();
         match self.shared.backend.login(context, client, identity).await {
@@ -87,7 +94,10 @@ impl<B: Backend, T: Transport> Connection<B, T> {
                 tracing::Span::current().record("username", identity.username.to_lowercase());
                 ask.accept(login)
             }
-            Err(refusal) => ask.refuse(self.held_back(refusal).await),
+            Err(refusal) => {
+                log_refusal(format_args!("AUTH"), &refusal);
+                ask.refuse(self.held_back(refusal).await)
+            }
         }
     }
 
@@ -111,33 +121,47 @@ impl<B: Backend, T: Transport> Connection<B, T> {
     async fn sender(&mut self, ask: AskSender) -> Answer {
         // What was begun before has come to nothing, or there would be no MAIL.
         self.transaction = None;
-        let Some(context) = &mut self.context else { return ask.refuse(internal()) };
+        self.recipients.clear();
+        let Some(context) = &mut self.context else { return ask.refuse(internal("begin a message")) };
         match self.shared.backend.sender(context, self.session.client(), ask.sender()).await {
             Ok(transaction) => {
                 self.transaction = Some(transaction);
                 ask.accept()
             }
-            Err(refusal) => ask.refuse(self.held_back(refusal).await),
+            Err(refusal) => {
+                log_refusal(format_args!("MAIL FROM:{}", ask.sender().path), &refusal);
+                ask.refuse(self.held_back(refusal).await)
+            }
         }
     }
 
     async fn recipient(&mut self, ask: AskRecipient) -> Answer {
         let (Some(context), Some(transaction)) = (&mut self.context, &mut self.transaction) else {
-            return ask.refuse(internal());
+            return ask.refuse(internal("take the recipient"));
         };
+        if !self.recipients.take() {
+            return ask.refuse(Refusal::new(replies::TOO_MANY_RECIPIENTS_IN_ALL));
+        }
         match self.shared.backend.recipient(context, self.session.client(), transaction, ask.path()).await {
             Ok(()) => ask.accept(),
-            Err(refusal) => ask.refuse(self.held_back(refusal).await),
+            Err(refusal) => {
+                self.recipients.give_back();
+                log_refusal(format_args!("RCPT TO:{}", ask.path()), &refusal);
+                ask.refuse(self.held_back(refusal).await)
+            }
         }
     }
 
     async fn message(&mut self, ask: AskMessage) -> Answer {
         let (Some(context), Some(transaction)) = (&mut self.context, self.transaction.take()) else {
-            return ask.refuse(internal());
+            return ask.refuse(internal("take the message"));
         };
         match self.shared.backend.message(context, self.session.client(), transaction, ask.received()).await {
             Ok(()) => ask.accept(),
-            Err(refusal) => ask.refuse(self.held_back(refusal).await),
+            Err(refusal) => {
+                log_refusal(format_args!("a message of {} bytes", ask.received().size), &refusal);
+                ask.refuse(self.held_back(refusal).await)
+            }
         }
     }
 
@@ -158,7 +182,17 @@ fn username(need: &Need) -> Option<&str> {
     }
 }
 
-/// The driver has lost its place, which it does not.
-fn internal() -> Refusal {
-    Refusal::new(replies::INTERNAL_ERROR)
+/// Logs what a client has tried in vain. Where that is our fault, the operator has to know.
+pub(super) fn log_refusal(tried: fmt::Arguments<'_>, refusal: &Refusal) {
+    if refusal.is_our_fault() {
+        warn!(%tried, reply = %refusal, "command failed");
+    } else {
+        debug!(%tried, reply = %refusal, "command refused");
+    }
+}
+
+/// The driver has lost its place, which it does not: it cannot do `what`.
+fn internal(what: &'static str) -> Refusal {
+    error!(what, "internal error: the connection has no state for this");
+    Refusal::with(replies::INTERNAL_ERROR, what)
 }

@@ -1,75 +1,104 @@
 //! Read buffers, shared: a connection has one only while it has input.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// Octets of a buffer for commands.
+/// Bytes of a buffer for commands.
 const SMALL: usize = 8 << 10;
-/// Octets of a buffer for messages.
+/// Bytes of a buffer for messages.
 const LARGE: usize = 64 << 10;
-/// Most buffers of a kind that are kept for later.
+/// Room in a buffer where as many others are held as may be: enough to go on with.
+const LEAST_ROOM: usize = 1 << 10;
+/// Most small buffers that connections hold at a time, 16 MiB. They are held while a name server or the disk is slow.
+const MAX_SMALL: usize = 2048;
+/// Most large buffers that connections hold at a time, 16 MiB.
+const MAX_LARGE: usize = 256;
+/// Most unused buffers of a size that are kept for later.
 const KEPT: usize = 64;
 
-/// A buffer, filled from `start` to `end`.
+/// A buffer, filled from `start` to `end`. It returns to its shelf when dropped.
 #[derive(Default)]
 pub(super) struct Buffer {
     octets: Box<[u8]>,
     start: usize,
     end: usize,
+    shelf: Option<Arc<Shelf>>,
 }
 
-/// Where buffers come from and go back to.
-#[derive(Default)]
+/// Where buffers come from. However many connections wait for something, what they hold is bounded: beyond the limits
+/// they get small buffers instead of large ones, and little ones instead of small ones.
 pub(super) struct Buffers {
-    small: Mutex<Vec<Box<[u8]>>>,
-    large: Mutex<Vec<Box<[u8]>>>,
+    small: Arc<Shelf>,
+    large: Arc<Shelf>,
+}
+
+/// Buffers of one size.
+struct Shelf {
+    size: usize,
+    /// Most that are held at a time.
+    most: usize,
+    held: AtomicUsize,
+    unused: Mutex<Vec<Box<[u8]>>>,
+}
+
+impl Default for Buffers {
+    fn default() -> Self {
+        Self { small: Shelf::new(SMALL, MAX_SMALL), large: Shelf::new(LARGE, MAX_LARGE) }
+    }
 }
 
 impl Buffers {
     /// A buffer that begins with `carry`, and has room behind it. What waits for a message is given more.
     pub(super) fn take(&self, large: bool, carry: &[u8]) -> Buffer {
         let large = large || carry.len() > SMALL / 2;
-        let (kept, size) = if large { (&self.large, LARGE) } else { (&self.small, SMALL) };
-        let found = kept.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let octets = found.unwrap_or_else(|| vec![0; size].into_boxed_slice());
-        let mut buffer = Buffer { octets, start: 0, end: 0 };
-        let room = buffer.room();
-        let length = carry.len().min(room.len());
-        if let (Some(room), Some(carry)) = (room.get_mut(..length), carry.get(..length)) {
+        let needed = carry.len().saturating_add(LEAST_ROOM);
+        let found = large.then(|| self.large.take(needed)).flatten().or_else(|| self.small.take(needed));
+        let mut buffer = found.unwrap_or_else(|| Buffer::of(needed));
+        if let Some(room) = buffer.room().get_mut(..carry.len()) {
             room.copy_from_slice(carry);
         }
-        buffer.filled_more(length);
+        buffer.filled_more(carry.len());
         buffer
-    }
-
-    /// Takes a buffer back; what is in it is lost.
-    pub(super) fn give(&self, buffer: Buffer) {
-        let kept = match buffer.octets.len() {
-            SMALL => &self.small,
-            LARGE => &self.large,
-            _ => return,
-        };
-        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() < KEPT {
-            kept.push(buffer.octets);
-        }
     }
 
     /// The same input in as little memory as it needs, for a long wait.
     pub(super) fn slim(&self, buffer: Buffer) -> Buffer {
         if buffer.is_empty() {
-            self.give(buffer);
             return Buffer::default();
         }
         if buffer.octets.len() == LARGE && buffer.input().len() <= SMALL / 2 {
-            let small = self.take(false, buffer.input());
-            self.give(buffer);
-            return small;
+            return self.take(false, buffer.input());
         }
         buffer
     }
 }
 
+impl Shelf {
+    fn new(size: usize, most: usize) -> Arc<Self> {
+        Arc::new(Self { size, most, held: AtomicUsize::new(0), unused: Mutex::default() })
+    }
+
+    /// A buffer of at least `needed` bytes, if this size has it and not too many are held.
+    fn take(self: &Arc<Self>, needed: usize) -> Option<Buffer> {
+        if self.size < needed {
+            return None;
+        }
+        if self.held.fetch_add(1, Ordering::Relaxed) >= self.most {
+            self.held.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        let found = self.unused.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let octets = found.unwrap_or_else(|| vec![0; self.size].into_boxed_slice());
+        Some(Buffer { octets, start: 0, end: 0, shelf: Some(Arc::clone(self)) })
+    }
+}
+
 impl Buffer {
+    /// A buffer of no shelf.
+    fn of(size: usize) -> Self {
+        Self { octets: vec![0; size].into_boxed_slice(), start: 0, end: 0, shelf: None }
+    }
+
     /// What is in it.
     pub(super) fn input(&self) -> &[u8] {
         self.octets.get(self.start..self.end).unwrap_or_default()
@@ -92,6 +121,17 @@ impl Buffer {
     /// So many octets of its input are done with.
     pub(super) fn consume(&mut self, length: usize) {
         self.start = self.start.saturating_add(length).min(self.end);
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let Some(shelf) = &self.shelf else { return };
+        shelf.held.fetch_sub(1, Ordering::Relaxed);
+        let mut unused = shelf.unused.lock().unwrap_or_else(PoisonError::into_inner);
+        if unused.len() < KEPT {
+            unused.push(std::mem::take(&mut self.octets));
+        }
     }
 }
 
@@ -126,10 +166,27 @@ mod tests {
     fn a_buffer_has_room_behind_the_longest_carry() {
         let buffers = Buffers::default();
         for length in [0, 1, SMALL / 2, SMALL, 12_288] {
-            let mut buffer = buffers.take(false, &vec![b'x'; length]);
+            let carry = vec![b'x'; length];
+            let mut buffer = buffers.take(false, &carry);
+            assert_eq!(buffer.input(), carry);
             assert!(buffer.room().len() >= SMALL / 2, "{length}");
-            buffers.give(buffer);
         }
-        assert_eq!(buffers.small.lock().unwrap().len(), 1);
+        assert_eq!(buffers.small.unused.lock().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn what_all_connections_hold_is_bounded() {
+        let buffers = Buffers::default();
+        let connections = 20_000;
+        let bytes = |held: &[Buffer]| held.iter().map(|buffer| buffer.octets.len()).sum::<usize>();
+        for large in [true, false] {
+            let held: Vec<_> = (0..connections).map(|_| buffers.take(large, b"MAIL")).collect();
+            assert!(bytes(&held) <= (32 << 20) + connections * (LEAST_ROOM + 4), "{}", bytes(&held));
+            assert!(held.iter().all(|buffer| buffer.octets.len() >= LEAST_ROOM + 4));
+        }
+        // All of it was given back, and little is kept.
+        assert_eq!(buffers.take(true, b"").octets.len(), LARGE);
+        assert_eq!(buffers.take(false, b"").octets.len(), SMALL);
+        assert!(buffers.large.unused.lock().unwrap().len() <= KEPT);
     }
 }

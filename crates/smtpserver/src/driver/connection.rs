@@ -10,23 +10,30 @@ use smtp_parser::Verb;
 use tokio::time::Instant;
 use tracing::{debug, info};
 
+use super::answers::log_refusal;
 use super::buffers::Buffer;
 use super::clock::Clock;
 use super::gate::Admission;
 use super::pipe::Pipe;
+use super::recipients::Share;
 use super::trace::{Input, Reveal};
 use super::wire::{Transport, Wire};
 use super::{Listener, Shared, handshake, now};
 use crate::backend::Backend;
 use crate::client::{Peer, TlsFacts};
 use crate::replies::{self, Wording};
-use crate::session::{Ask, CloseReason, Session, Step, Waiting};
+use crate::session::{CloseReason, Session, Step, Waiting};
 
-/// Octets of replies that are written although more input is at hand: who does not read gets no more said.
-const OUT_LIMIT: usize = 8 << 10;
+/// Bytes of replies that are written although more input is at hand. A client that does not read is answered no further,
+/// so this times the connections is what such clients can make us keep.
+const OUT_LIMIT: usize = 4 << 10;
 
-/// Handshake timeout for a client that is refused. Short, because few clients are told at a time that they are.
-const FAREWELL_HANDSHAKE: Duration = Duration::from_secs(3);
+/// Bytes of encrypted output that a connection keeps for a client that does not read; the library's default is 64 KiB.
+const TLS_OUT_LIMIT: usize = 16 << 10;
+
+/// Bytes of input without its line end that a connection may keep for itself. Commands are shorter; a line of AUTH may
+/// be six times as long, for which there are few places.
+const LONG_CARRY: usize = 2 << 10;
 
 /// Why a connection has ended.
 #[derive(Debug)]
@@ -47,12 +54,14 @@ pub(super) enum End {
 pub(super) struct Connection<B: Backend, T> {
     pub(super) shared: Arc<Shared<B>>,
     listener: Arc<Listener>,
-    pipe: Pipe<T>,
+    pub(super) pipe: Pipe<T>,
     clock: Clock,
     pub(super) session: Session,
     /// The backend's part, from the moment the client is let in.
     pub(super) context: Option<B::Connection>,
     pub(super) transaction: Option<B::Transaction>,
+    /// What the transaction's recipients take of what there is for all.
+    pub(super) recipients: Share,
     /// What was last said of slow mode in the log.
     slow: bool,
 }
@@ -61,7 +70,9 @@ impl<B: Backend, T: Transport> Connection<B, T> {
     pub(super) fn new(shared: Arc<Shared<B>>, listener: Arc<Listener>, stream: T, peer: Peer) -> Self {
         let session = Session::new(Arc::clone(&listener.rules), peer);
         let (pipe, clock) = (Pipe::new(Wire::Plain(stream)), Clock::new());
-        Self { shared, listener, pipe, clock, session, context: None, transaction: None, slow: false }
+        let recipients = Share::new(Arc::clone(&shared.recipients), session.client().ip());
+        let (context, transaction, slow) = (None, None, false);
+        Self { shared, listener, pipe, clock, session, context, transaction, recipients, slow }
     }
 
     /// Serves the client, or sends it away.
@@ -91,7 +102,7 @@ impl<B: Backend, T: Transport> Connection<B, T> {
     async fn converse(mut self, _admission: Admission) {
         let Peer { remote, local, .. } = self.session.client().peer;
         let rules = self.session.rules();
-        info!(%remote, %local, listener = &*rules.listener, kind = rules.kind.label(), "new connection");
+        info!(%remote, %local, listener = &*rules.listener, kind = rules.kind.service(), "new connection");
         self.listener.open.increment(1);
         let _open = Closing(self.listener.open.clone());
         let end = match Box::pin(self.begin()).await {
@@ -108,35 +119,10 @@ impl<B: Backend, T: Transport> Connection<B, T> {
             Err(end) => end,
         };
         let messages = self.session.messages();
-        let cause = Box::pin(self.finish(end)).await;
-        info!(%remote, cause, messages, "connection closed");
-    }
-
-    /// Tells a client that it is refused, if there is a place for that: the limits on connections do not count it, and it
-    /// may take its time to read.
-    async fn turn_away(mut self, wording: Wording) {
-        let shared = Arc::clone(&self.shared);
-        let Ok(_place) = shared.farewells.try_acquire() else { return };
-        let end = match self.say_no(wording).await {
-            Ok(()) => End::Closed,
-            Err(end) => end,
-        };
-        let remote = self.session.client().peer.remote;
-        let cause = self.finish(end).await;
-        debug!(%remote, cause, "refused connection closed");
-    }
-
-    async fn say_no(&mut self, wording: Wording) -> Result<(), End> {
-        if self.session.rules().kind.is_implicit_tls() {
-            // A handshake costs more than all else a connection does before it logs in. Clients that come too fast, or
-            // to a full server, would get as many as before.
-            if ![replies::OPEN_CONNECTIONS, replies::TOO_MANY_AUTH_FAILURES].contains(&wording) {
-                return Ok(());
-            }
-            self.secure(self.session.rules().timeouts.handshake.min(FAREWELL_HANDSHAKE)).await?;
-        }
-        let step = self.session.turn_away(wording, &mut self.pipe.out);
-        self.act(step, &mut Buffer::default()).await
+        let tls = self.session.client().tls.as_ref().map(|tls| (tls.version, tls.cipher));
+        let (version, cipher) = tls.unzip();
+        let (cause, reason) = Box::pin(self.finish(end)).await;
+        info!(%remote, cause, reason, messages, tls = version, cipher, "connection closed");
     }
 
     /// From the first octet to the greeting.
@@ -221,6 +207,7 @@ impl<B: Backend, T: Transport> Connection<B, T> {
                     if let Some(transaction) = &mut self.transaction
                         && let Err(refusal) = self.shared.backend.content(transaction, content).await
                     {
+                        log_refusal(format_args!("part of a message"), &refusal);
                         self.session.refuse_content(refusal);
                     }
                     Step::Continue
@@ -242,19 +229,38 @@ impl<B: Backend, T: Transport> Connection<B, T> {
             }
             if !self.session.in_transaction() {
                 self.transaction = None;
+                self.recipients.clear();
             }
             self.clock.between_messages(&self.session);
             if self.pipe.out.len() >= OUT_LIMIT || self.session.is_slow() {
                 self.flush().await?;
             }
         }
-        self.pipe.carry = buffer.input().to_vec();
-        self.shared.buffers.give(buffer);
+        if !self.carry(&buffer) {
+            let step = self.session.turn_away(replies::SERVER_FULL, &mut self.pipe.out);
+            return self.act(step, &mut buffer).await;
+        }
+        drop(buffer);
         self.clock.note(&self.session, progress);
         self.flush().await?;
         // An idle connection keeps no memory for replies.
         self.pipe.out = Vec::new();
         Ok(())
+    }
+
+    /// Keeps input that is no whole command yet, if there is room for it.
+    fn carry(&mut self, buffer: &Buffer) -> bool {
+        let rest = buffer.input();
+        if rest.len() <= LONG_CARRY {
+            self.pipe.long = None;
+        } else if self.pipe.long.is_none() {
+            self.pipe.long = Arc::clone(&self.shared.long_carries).try_acquire_owned().ok();
+            if self.pipe.long.is_none() {
+                return false;
+            }
+        }
+        self.pipe.carry = rest.to_vec();
+        true
     }
 
     /// What the next input is, for the trace.
@@ -267,14 +273,12 @@ impl<B: Backend, T: Transport> Connection<B, T> {
     }
 
     /// Does what a step asks for, and what that leads to.
-    async fn act(&mut self, step: Step<'static>, buffer: &mut Buffer) -> Result<(), End> {
+    pub(super) async fn act(&mut self, step: Step<'static>, buffer: &mut Buffer) -> Result<(), End> {
         let mut step = step;
         loop {
             step = match step {
                 Step::Ask(ask) => {
-                    if matches!(ask, Ask::Message(_)) {
-                        *buffer = self.shared.buffers.slim(std::mem::take(buffer));
-                    }
+                    *buffer = self.shared.buffers.slim(std::mem::take(buffer));
                     let answer = self.reply_to(ask).await;
                     self.session.answer(answer, now(), &mut self.pipe.out)
                 }
@@ -296,7 +300,7 @@ impl<B: Backend, T: Transport> Connection<B, T> {
     }
 
     /// Does a handshake within `time`.
-    async fn secure(&mut self, time: Duration) -> Result<TlsFacts, End> {
+    pub(super) async fn secure(&mut self, time: Duration) -> Result<TlsFacts, End> {
         let failed = |text: &'static str| End::Handshake(io::Error::other(text));
         let Wire::Plain(stream) = std::mem::replace(&mut self.pipe.wire, Wire::Gone) else {
             return Err(failed("a second handshake"));
@@ -306,10 +310,10 @@ impl<B: Backend, T: Transport> Connection<B, T> {
         if !self.session.rules().kind.is_submission() {
             self.shared.metrics.handshake(done.as_ref().err().map(handshake::reason));
         }
-        let stream = Box::new(done.map_err(End::Handshake)?);
+        let mut stream = Box::new(done.map_err(End::Handshake)?);
+        stream.get_mut().1.set_buffer_limit(Some(TLS_OUT_LIMIT));
         let facts = handshake::facts(stream.get_ref().1);
-        let TlsFacts { version, cipher, sni, .. } = &facts;
-        debug!(version, cipher, sni = sni.as_deref(), "tls handshake done");
+        debug!(sni = facts.sni.as_deref(), "tls handshake done");
         self.pipe.wire = Wire::Tls(stream);
         Ok(facts)
     }
@@ -332,7 +336,7 @@ impl<B: Backend, T: Transport> Connection<B, T> {
         let (kind, duration) = (self.session.rules().kind, since.elapsed());
         self.shared.metrics.said(kind, said, duration);
         debug!(
-            kind = kind.label(),
+            kind = kind.service(),
             cmd = said.verb.map_or("", Verb::label),
             code = said.code.get(),
             ecode = said.status.map(tracing::field::display),
@@ -353,11 +357,13 @@ impl<B: Backend, T: Transport> Connection<B, T> {
         self.pipe.write_out(rules.timeouts.write, pause, &self.shared.stop).await
     }
 
-    /// Closes; why, in one word.
-    async fn finish(&mut self, end: End) -> &'static str {
+    /// Closes. Returns why in one word, and in another why a handshake failed.
+    pub(super) async fn finish(&mut self, end: End) -> (&'static str, Option<&'static str>) {
         self.transaction = None;
+        self.recipients.clear();
         self.context = None;
-        match end {
+        let mut reason = None;
+        let cause = match end {
             End::Closed => "smtpserver.eof",
             End::Session(reason) => {
                 match reason {
@@ -373,9 +379,11 @@ impl<B: Backend, T: Transport> Connection<B, T> {
             End::WriteTimedOut => "smtpserver.write-timed-out",
             End::Handshake(error) => {
                 debug!(%error, "tls handshake failed");
+                reason = Some(handshake::reason(&error));
                 "smtpserver.handshake-failed"
             }
-        }
+        };
+        (cause, reason)
     }
 }
 

@@ -4,10 +4,12 @@ mod answers;
 mod buffers;
 mod clock;
 mod connection;
+mod farewell;
 mod gate;
 mod handshake;
 mod metrics;
 mod pipe;
+mod recipients;
 mod refusals;
 mod request;
 mod stop;
@@ -37,6 +39,7 @@ use buffers::Buffers;
 use connection::Connection;
 use gate::Gate;
 use metrics::Metrics;
+use recipients::Recipients;
 use refusals::Refusals;
 
 pub use gate::GateRules;
@@ -56,6 +59,9 @@ const WARN_PAUSE: Duration = Duration::from_mins(1);
 const CONNECTIONS_PER_FAREWELL: usize = 8;
 /// Most farewells at a time, however many connections may be open.
 const MAX_FAREWELLS: usize = 256;
+
+/// Most connections that keep a long line without its end: one of AUTH, of up to 12 KiB.
+const MAX_LONG_CARRIES: usize = 1024;
 
 /// What all listeners of a server share.
 #[derive(Debug)]
@@ -83,6 +89,9 @@ struct Shared<B> {
     farewells: Semaphore,
     refusals: Refusals,
     buffers: Buffers,
+    recipients: Arc<Recipients>,
+    /// Places for input that is longer than a command and has no line end yet.
+    long_carries: Arc<Semaphore>,
     metrics: Metrics,
     random: SystemRandom,
     request_key: RequestKey,
@@ -111,6 +120,8 @@ impl<B: Backend> Server<B> {
     /// A server without listeners. Metrics go to the recorder that is installed by now.
     pub fn new(backend: Arc<B>, settings: Settings) -> Self {
         let Settings { request_key, first_cid, gate, reveal, stop } = settings;
+        // Where addresses have no limits, as in development, what they hold together still has.
+        let by_network = gate.open_connections.is_some().then(|| gate.addresses.clone());
         let farewells = (gate.connections / CONNECTIONS_PER_FAREWELL).clamp(1, MAX_FAREWELLS);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self(Arc::new(Shared {
@@ -119,6 +130,8 @@ impl<B: Backend> Server<B> {
             farewells: Semaphore::new(farewells),
             refusals: Refusals::default(),
             buffers: Buffers::default(),
+            recipients: Arc::new(Recipients::new(by_network)),
+            long_carries: Arc::new(Semaphore::new(MAX_LONG_CARRIES)),
             metrics: Metrics::new(),
             random: SystemRandom::new(),
             request_key,
@@ -200,7 +213,7 @@ impl<B: Backend> Server<B> {
         let peer = Peer { cid, id: self.0.request_key.id(cid), remote, local };
         let span = info_span!(
             "smtp",
-            cid = format_args!("{cid:x}"), id = %peer.id, username = tracing::field::Empty,
+            cid = format_args!("{cid:x}"), request = %peer.id, username = tracing::field::Empty,
         );
         Connection::new(self.0, listener, stream, peer).run().instrument(span).await;
     }

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep};
 
 use super::buffers::{Buffer, Buffers};
@@ -23,6 +24,8 @@ pub(super) struct Pipe<T> {
     pub(super) wire: Wire<T>,
     /// Input that is no whole command yet.
     pub(super) carry: Vec<u8>,
+    /// The place of a carry that is longer than commands are.
+    pub(super) long: Option<OwnedSemaphorePermit>,
     pub(super) out: Vec<u8>,
     /// One timer for everything: making one costs more than moving it.
     timer: Pin<Box<Sleep>>,
@@ -31,7 +34,7 @@ pub(super) struct Pipe<T> {
 impl<T: Transport> Pipe<T> {
     pub(super) fn new(wire: Wire<T>) -> Self {
         let timer = Box::pin(tokio::time::sleep_until(Instant::now()));
-        Self { wire, carry: Vec::new(), out: Vec::new(), timer }
+        Self { wire, carry: Vec::new(), long: None, out: Vec::new(), timer }
     }
 
     /// From now on it is `deadline` that is waited for.
@@ -58,10 +61,7 @@ impl<T: Transport> Pipe<T> {
                 self.carry = Vec::new();
                 Poll::Ready(Ok(Some(buffer)))
             }
-            other => {
-                buffers.give(buffer);
-                other.map_ok(|_| None)
-            }
+            other => other.map_ok(|_| None),
         }
     }
 
@@ -98,6 +98,8 @@ impl<T: Transport> Pipe<T> {
             }
             if !timed {
                 timed = true;
+                // The client takes its time: what it has not read yet takes no more memory than it needs.
+                self.out.shrink_to_fit();
                 self.set_deadline(Instant::now() + timeout);
             }
             self.poll_deadline(cx).map(|()| Err(End::WriteTimedOut))
@@ -130,15 +132,13 @@ impl<T: Transport> Pipe<T> {
     ) -> Poll<io::Result<()>> {
         ready!(self.wire.poll_shutdown(cx))?;
         let mut buffer = buffers.take(false, &[]);
-        let polled = loop {
+        loop {
             match self.wire.poll_read(cx, buffer.room()) {
                 Poll::Ready(Ok(length)) if length > 0 && *thrown < LINGER_OCTETS => *thrown += length,
-                Poll::Pending => break Poll::Pending,
-                Poll::Ready(_) => break Poll::Ready(Ok(())),
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(_) => return Poll::Ready(Ok(())),
             }
-        };
-        buffers.give(buffer);
-        polled
+        }
     }
 
     /// The closing alert of TLS goes out if it can at once; nobody is waited for.

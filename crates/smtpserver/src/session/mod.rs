@@ -320,11 +320,11 @@ impl Session {
     }
 }
 
-/// Every error has the request id, so that whoever complains can say which; so have the two answers to VRFY and EXPN,
-/// which are no real answers, and the one before TLS.
+/// Every error has the request id, so that whoever complains can say which; so has the receipt for a message, which its
+/// sender may want to quote, the two answers to VRFY and EXPN, which are no real answers, and the one before TLS.
 fn needs_id(wording: Wording) -> bool {
     let error = wording.code.is_temporary() || wording.code.is_permanent();
-    error || [replies::VRFY, replies::EXPN, replies::STARTTLS_GO].contains(&wording)
+    error || [replies::MESSAGE_OK, replies::VRFY, replies::EXPN, replies::STARTTLS_GO].contains(&wording)
 }
 
 /// Which of two codes a message over the limit gets: is the limit the operator's own, or that of the system?
