@@ -310,6 +310,7 @@ fn pedants_refuse_bad_style() {
             "From: mox@localhost\r\n\r\ngrüße\r\n".as_bytes(),
             "500 5.6.0 message with non-us-ascii requires 8bitmime",
         ),
+        (UNKNOWN_ENCODING, "554 5.6.0 malformed message: "),
     ];
     for (message, reply) in refused {
         let found = client.send("mox@localhost", &["you@example.org"], message);
@@ -323,7 +324,19 @@ fn pedants_refuse_bad_style() {
     let lenient = Server::develop();
     let mut client = lenient.login(SUBMISSION);
     client.expect("MAIL FROM: <mox@localhost>", "250 ");
+    client.expect("RSET", "250 ");
+    let long = format!("From: mox@localhost\r\nX-Data: {}\r\n\r\nx\r\n", "y".repeat(2_000));
+    for message in [UNKNOWN_ENCODING, long.as_bytes()] {
+        let found = client.send("mox@localhost", &["you@example.org"], message);
+        assert!(found.starts_with("250 2.2.0 "), "{found}");
+        let mut stranger = lenient.session(SMTP);
+        let found = stranger.send("app@example.com", &["you@example.org"], message);
+        assert!(found.starts_with("250 2.2.0 "), "{found}");
+    }
 }
+
+/// An encoding that there is not.
+const UNKNOWN_ENCODING: &[u8] = b"From: mox@localhost\r\nContent-Transfer-Encoding: 8-bit\r\n\r\nx\r\n";
 
 /// A domain of one's own, with an address and a key.
 const DEVELOPMENT: &str = r#"

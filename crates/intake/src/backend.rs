@@ -183,7 +183,8 @@ impl Backend for Intake {
     async fn sender(&self, _link: &mut Link, client: &Client, sender: &Sender) -> Result<Incoming, Refusal> {
         let settings = self.settings();
         recipients::sender(&settings, client, &sender.path)?;
-        let keep_sample = settings.mode == Mode::Develop;
+        // Without pedantry the message should arrive first.
+        let keep_sample = settings.mode == Mode::Develop && settings.pedantic;
         let submission = client.kind.is_submission();
         let gathering =
             (!submission).then(|| Gathering::start(self.judges.as_ref(), origin(&settings, client, sender)));
@@ -234,15 +235,15 @@ impl Backend for Intake {
         link: &mut Link,
         client: &Client,
         mut message: Incoming,
-        received: &Received,
+        _received: &Received,
     ) -> Result<(), Refusal> {
         if !message.arriving.is_complete() {
             self.header_ends(&mut message).await?;
         }
         if let Some(login) = &client.login {
-            self.submit(client, login, message, received).await
+            self.submit(client, login, message).await
         } else {
-            self.deliver(link, client, message, received).await
+            self.deliver(link, client, message).await
         }
     }
 }

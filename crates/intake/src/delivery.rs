@@ -7,7 +7,7 @@ use crate::recipients::wish_after_data;
 use crate::record::{described, sent_by};
 use crate::{Mode, metrics, special};
 use message::{Finding, FindingKind};
-use smtpserver::{Client, Received, Refusal, replies};
+use smtpserver::{Client, Refusal, replies};
 use std::time::Duration;
 
 /// RFC 5321 §6.3: hops after which a message is going in circles.
@@ -22,7 +22,6 @@ impl Intake {
         link: &mut Link,
         client: &Client,
         mut message: Incoming,
-        _received: &Received,
     ) -> Result<(), Refusal> {
         let now = (self.world.now)();
         if message.recipients.iter().all(|recipient| recipient.to.is_none()) {
@@ -86,7 +85,7 @@ pub(crate) fn wishes(message: &Incoming) -> Result<(), Refusal> {
     if refusals.is_empty() { Ok(()) } else { Err(Refusal::all(&refusals)) }
 }
 
-/// Developer mode: a message whose MIME structure is broken is refused, so that its maker notices.
+/// Pedantic developer mode: a message whose MIME structure is broken is refused, so that its maker notices.
 pub(crate) fn check_structure(message: &Incoming) -> Result<(), Refusal> {
     let Some((sample, whole)) = message.arriving.sample() else { return Ok(()) };
     let (_, findings) = message::Part::parse(sample, message::Limits::default());

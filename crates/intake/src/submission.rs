@@ -9,7 +9,7 @@ use crate::record::{described, sent_by};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use message::{AuthResults, Date, Headers, MethodResult};
-use smtpserver::{Client, Login, Received, Refusal, replies};
+use smtpserver::{Client, Login, Refusal, replies};
 use std::time::SystemTime;
 use store::{ErrorKind, SubmissionLimits};
 
@@ -20,11 +20,10 @@ impl Intake {
         client: &Client,
         login: &Login,
         mut message: Incoming,
-        received: &Received,
     ) -> Result<(), Refusal> {
         let now = (self.world.now)();
         let parsed = message::headers(message.arriving.header());
-        check(&message, login, &parsed, received)?;
+        check(&message, login, &parsed)?;
         check_structure(&message)?;
         wishes(&message)?;
         let mut record = described(&parsed, now);
@@ -123,20 +122,12 @@ struct Missing {
 }
 
 /// RFC 6409 §8: what a submitted message has to be.
-fn check(
-    message: &Incoming,
-    login: &Login,
-    parsed: &Headers<'_>,
-    received: &Received,
-) -> Result<(), Refusal> {
+fn check(message: &Incoming, login: &Login, parsed: &Headers<'_>) -> Result<(), Refusal> {
     let settings = &message.settings;
     let bad = |result, refusal| {
         metrics::submission(result, 1);
         Err(refusal)
     };
-    if !received.separator {
-        return bad("badmessage", Refusal::new(replies::NO_BODY));
-    }
     if let Some(finding) = parsed.malformed() {
         return bad("badmessage", Refusal::with(replies::BAD_AUTHOR, finding.kind.token()));
     }

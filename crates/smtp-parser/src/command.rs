@@ -12,6 +12,7 @@ use nom::bytes::complete::{tag_no_case, take_while1};
 use nom::character::complete::char;
 use nom::combinator::opt;
 use nom::sequence::preceded;
+use std::net::IpAddr;
 
 /// What a client asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -263,8 +264,7 @@ pub fn command(line: &[u8], dialect: Dialect) -> Result<Command<'_>, SyntaxError
         Verb::Helo => Ok(Command::Helo(hello(verb, arguments, line, dialect))),
         Verb::Ehlo => Ok(Command::Ehlo(hello(verb, arguments, line, dialect))),
         Verb::StartTls => alone(arguments, Command::StartTls),
-        // White space is not nothing here: it announces an initial response.
-        Verb::Auth => auth(line.get(at..).unwrap_or_default(), dialect).map(Command::Auth),
+        Verb::Auth => auth(arguments, dialect).map(Command::Auth),
         Verb::Mail => mail(arguments, dialect).map(Command::Mail),
         Verb::Rcpt => rcpt(arguments, dialect).map(Command::Rcpt),
         Verb::Data => alone(arguments, Command::Data),
@@ -278,26 +278,6 @@ pub fn command(line: &[u8], dialect: Dialect) -> Result<Command<'_>, SyntaxError
         Verb::Unknown => Ok(Command::Unknown(BStr::new(word))),
     };
     command.map_err(|error| fault(error, arguments).locate(line, Some(verb)))
-}
-
-/// As [`command`], but white space at its end is an error: the rule of submission ports, whose clients are few and known.
-/// MAIL and RCPT may have it all the same, and what has an argument that need not be looked at: HELP, and in the lenient
-/// dialect HELO and EHLO.
-///
-/// # Errors
-/// As [`command`].
-pub fn command_exact(line: &[u8], dialect: Dialect) -> Result<Command<'_>, SyntaxError> {
-    let command = command(line, dialect)?;
-    let trimmed = trim_end(line);
-    match command.verb() {
-        Verb::Mail | Verb::Rcpt | Verb::Help | Verb::Unknown => Ok(command),
-        Verb::Helo | Verb::Ehlo if dialect == Dialect::Lenient => Ok(command),
-        _ if trimmed.len() == line.len() => Ok(command),
-        verb => {
-            let kind = SyntaxErrorKind::TrailingData;
-            Err(SyntaxError::new(Some(verb), kind, trimmed.len(), line.len()))
-        }
-    }
 }
 
 type Arguments<'a, T> = Result<T, nom::Err<Fault<'a>>>;
@@ -318,7 +298,10 @@ fn hello<'a>(verb: Verb, arguments: &'a [u8], line: &[u8], dialect: Dialect) -> 
         }
         let space = memchr::memchr(b' ', argument).unwrap_or(argument.len());
         let (name, rest) = argument.split_at_checked(space).unwrap_or((argument, b""));
-        let found = host(name, dialect)?;
+        let found = match (host(name, dialect), dialect) {
+            (Err(fault), Dialect::Lenient) => Host::Ip(bare_address(name).ok_or(fault)?),
+            (found, _) => found?,
+        };
         match found {
             // RFC 5321 §4.1.1.1: helo = "HELO" SP Domain.
             Host::Ip(_) if verb == Verb::Helo => Err(Fault::new(SyntaxErrorKind::BadDomain, argument)),
@@ -329,6 +312,19 @@ fn hello<'a>(verb: Verb, arguments: &'a [u8], line: &[u8], dialect: Dialect) -> 
     };
     let host = read().map_err(|fault| fault.locate(line, Some(verb)));
     Hello { argument: BStr::new(argument), host }
+}
+
+/// An IP address however it is written: RFC 5321 §4.1.3 wants brackets, and a tag for IPv6, which many devices do not know.
+/// A zone (RFC 6874 §2) is for the client alone.
+fn bare_address(name: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(name).ok()?;
+    let text = text.strip_prefix('[').unwrap_or(text);
+    let text = text.strip_suffix(']').unwrap_or(text);
+    let text = match text.split_at_checked(5) {
+        Some((tag, address)) if tag.eq_ignore_ascii_case("ipv6:") => address,
+        _ => text,
+    };
+    text.split('%').next()?.parse().ok()
 }
 
 /// RFC 4954 §4: "AUTH" SP sasl-mech [SP initial-response].
@@ -346,20 +342,16 @@ fn auth(input: &[u8], dialect: Dialect) -> Arguments<'_, Auth<'_>> {
     }
     let (initial, _) = expect(SyntaxErrorKind::BadMechanism, char(' ')).parse(rest)?;
     let initial = match dialect {
-        Dialect::Lenient => initial.trim_ascii(),
-        Dialect::Strict => trim_end(initial),
+        Dialect::Lenient => initial.trim_ascii_start(),
+        Dialect::Strict => initial,
     };
-    match initial {
-        [] => Err(Fault::new(SyntaxErrorKind::MissingInitialResponse, initial).into()),
-        // RFC 4954 §4: a zero-length initial response is sent as a single equals sign.
-        b"=" => Ok(Auth { mechanism, initial: Some(BStr::new(b"")) }),
-        _ => match initial.iter().position(|octet| !octet.is_ascii_graphic()) {
-            Some(at) => {
-                Err(Fault::new(SyntaxErrorKind::TrailingData, initial.get(at..).unwrap_or_default()).into())
-            }
-            None => Ok(Auth { mechanism, initial: Some(BStr::new(initial)) }),
-        },
+    if let Some(at) = initial.iter().position(|octet| !octet.is_ascii_graphic()) {
+        let rest = initial.get(at..).unwrap_or_default();
+        return Err(Fault::new(SyntaxErrorKind::TrailingData, rest).into());
     }
+    // RFC 4954 §4: a zero-length initial response is sent as a single equals sign.
+    let initial = if initial == b"=" { b"" } else { initial };
+    Ok(Auth { mechanism, initial: Some(BStr::new(initial)) })
 }
 
 /// ` FROM:` or ` TO:`, and the path as it stood.
@@ -371,7 +363,7 @@ fn keyword_path<'a>(keyword: &'static str, input: &'a [u8], dialect: Dialect) ->
         Dialect::Lenient => rest.strip_prefix(b" ").unwrap_or(rest),
         Dialect::Strict => rest,
     };
-    raw_path(rest)
+    raw_path(rest, dialect)
 }
 
 /// RFC 5321 §4.1.1.2: "MAIL FROM:" Reverse-path [SP Mail-parameters].
@@ -383,7 +375,7 @@ fn mail(input: &[u8], dialect: Dialect) -> Arguments<'_, Mail<'_>> {
     if !found.smtputf8 && !input.is_ascii() {
         return Err(Fault::new(SyntaxErrorKind::NonAscii, raw).into());
     }
-    let path = if inside(raw).is_empty() { Path::Null } else { path(raw, dialect)? };
+    let path = if raw == b"<>" { Path::Null } else { path(raw, dialect)? };
     Ok(Mail { path, params: found })
 }
 

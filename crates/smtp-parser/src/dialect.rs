@@ -10,6 +10,9 @@ use crate::limits::{MAX_LOCALPART, MAX_LOCALPART_LENIENT};
 /// | a space after `FROM:` or `TO:` | accepted | refused (RFC 5321 §3.3) |
 /// | several spaces before an AUTH initial response | accepted | refused (RFC 4954 §4) |
 /// | address literal without its closing bracket | accepted | refused (RFC 5321 §4.1.3) |
+/// | an IP address in HELO or EHLO without brackets or tag | accepted | refused (RFC 5321 §4.1.3) |
+/// | a path without angle brackets | accepted | refused (RFC 5321 §4.1.2) |
+/// | a dot at the start or end of a local part, or beside another | accepted | refused (RFC 5321 §4.1.2) |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Dialect {
     /// What real clients send is taken where its meaning is clear.

@@ -57,8 +57,6 @@ pub enum SyntaxErrorKind {
     BadXtext,
     /// Not a SASL mechanism name.
     BadMechanism,
-    /// A space after the mechanism and nothing after it: an empty initial response is written `=`.
-    MissingInitialResponse,
     /// A chunk size that is no number.
     BadChunkSize,
     /// A reply line that does not begin with a code of 200 to 599 and a space, a hyphen, or its end.
@@ -94,7 +92,6 @@ impl SyntaxErrorKind {
             Self::SizeTooLarge => "smtp-parser.size-too-large",
             Self::BadXtext => "smtp-parser.bad-xtext",
             Self::BadMechanism => "smtp-parser.bad-mechanism",
-            Self::MissingInitialResponse => "smtp-parser.missing-initial-response",
             Self::BadChunkSize => "smtp-parser.bad-chunk-size",
             Self::BadReplyCode => "smtp-parser.bad-reply-code",
             Self::MixedReplyCodes => "smtp-parser.mixed-reply-codes",
@@ -125,7 +122,6 @@ impl SyntaxErrorKind {
             Self::SizeTooLarge => "size too large",
             Self::BadXtext => "bad xtext",
             Self::BadMechanism => "bad mechanism name",
-            Self::MissingInitialResponse => "missing initial auth base64 parameter after space",
             Self::BadChunkSize => "bad chunk size",
             Self::BadReplyCode => "bad reply code",
             Self::MixedReplyCodes => "lines of one reply with different codes",

@@ -3,14 +3,14 @@
 use crate::limits::{MAX_PATH, MAX_REPLY, MAX_REPLY_LINE};
 use crate::{
     Command, Data, DataDecoder, DataFacts, Dialect, Extensions, Localpart, Mailbox, Path, SyntaxErrorKind,
-    command, command_exact, reply,
+    command, reply,
 };
 
 /// One line as a command.
 ///
 /// # Panics
-/// Where a command that is taken does not print as itself, a stricter rule takes what a weaker one refuses, or an
-/// error lies outside its line.
+/// Where a command that is taken does not print as itself, a stricter rule takes what a weaker one refuses, white space
+/// at the end of the line changes its meaning, or an error lies outside the line.
 pub fn smtp_command(data: &[u8]) {
     let lenient = command(data, Dialect::Lenient);
     let strict = command(data, Dialect::Strict);
@@ -23,9 +23,9 @@ pub fn smtp_command(data: &[u8]) {
                 assert!(error.rest(data).starts_with(error.subject(data)));
             }
         }
-        if let Ok(exact) = command_exact(data, dialect) {
-            assert_eq!(parsed.as_ref(), Ok(&exact));
-        }
+        // RFC 5321 §4.1.1: white space before the line end means nothing.
+        let padded = [data, b" \t"].concat();
+        assert_eq!(command(&padded, dialect).as_ref().ok(), parsed.as_ref().ok());
     }
     match (&lenient, &strict) {
         // A bad name is part of the value here: the dialects may differ in it.

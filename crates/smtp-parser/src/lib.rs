@@ -36,7 +36,7 @@ mod reply;
 mod xtext;
 
 pub use code::{Code, EnhancedCode};
-pub use command::{Auth, Bdat, Command, Hello, Inquiry, Mail, Rcpt, Verb, command, command_exact};
+pub use command::{Auth, Bdat, Command, Hello, Inquiry, Mail, Rcpt, Verb, command};
 pub use data::{Data, DataDecoder, DataFacts, DataFault};
 pub use dialect::Dialect;
 pub use error::{SyntaxError, SyntaxErrorKind};

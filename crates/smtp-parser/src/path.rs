@@ -189,26 +189,38 @@ impl fmt::Display for Path {
     }
 }
 
-/// A path as it stood, from `<` to `>`: what it means can only be said when all parameters are known.
-pub(crate) fn raw_path(input: &[u8]) -> Parsed<'_, &[u8]> {
+/// A path as it stood, from `<` to `>`, or up to a space where it has no brackets: what it means can only be said when all
+/// parameters are known.
+pub(crate) fn raw_path(input: &[u8], dialect: Dialect) -> Parsed<'_, &[u8]> {
     let bad = || Fault::new(SyntaxErrorKind::BadPath, input).into();
+    // RFC 5321 §4.1.2: Path = "<" [ A-d-l ":" ] Mailbox ">", but scripts and devices leave the brackets out.
+    let bare = match (input.first(), dialect) {
+        (Some(b'<'), _) => false,
+        (None | Some(b' '), _) | (_, Dialect::Strict) => return Err(bad()),
+        _ => true,
+    };
     let mut quoted = false;
     let mut escaped = false;
+    let mut end = bare.then_some(input.len());
     for (at, &octet) in input.iter().enumerate() {
         match octet {
-            _ if at == 0 && octet != b'<' => return Err(bad()),
             _ if escaped => escaped = false,
             b'\\' if quoted => escaped = true,
             b'"' => quoted = !quoted,
-            // RFC 5321 §4.1.2: a quoted string may hold any printable character, `>` too.
-            b'>' if !quoted => {
-                let (path, rest) = input.split_at_checked(at + 1).ok_or_else(bad)?;
-                return Ok((rest, path));
+            // RFC 5321 §4.1.2: a quoted string may hold any printable character, `>` and space too.
+            b'>' if !quoted && !bare => {
+                end = Some(at + 1);
+                break;
+            }
+            b' ' if !quoted && bare => {
+                end = Some(at);
+                break;
             }
             _ => {}
         }
     }
-    Err(bad())
+    let (path, rest) = end.and_then(|end| input.split_at_checked(end)).ok_or_else(bad)?;
+    Ok((rest, path))
 }
 
 /// The meaning of what [`raw_path`] found; the null path and postmaster are for the caller to look for.
@@ -254,13 +266,29 @@ fn address(input: &[u8], dialect: Dialect) -> Result<Path, Fault<'_>> {
 
 /// RFC 5321 §4.1.2: Local-part = Dot-string / Quoted-string.
 fn localpart(input: &[u8], dialect: Dialect) -> Parsed<'_, Localpart> {
-    let (rest, text) = if input.first() == Some(&b'"') { quoted_string(input)? } else { dot_string(input)? };
+    let (rest, text) = match (input.first(), dialect) {
+        (Some(b'"'), _) => quoted_string(input)?,
+        (_, Dialect::Strict) => dot_string(input)?,
+        (_, Dialect::Lenient) => dots_anywhere(input)?,
+    };
     Ok((rest, Localpart::checked(text, input, dialect)?))
 }
 
 fn dot_string(input: &[u8]) -> Parsed<'_, String> {
     let atoms = separated_list1(tag(&b"."[..]), take_while1(is_atext));
-    let (rest, text) = expect(SyntaxErrorKind::BadLocalpart, recognize(atoms)).parse(input)?;
+    unquoted(recognize(atoms), input)
+}
+
+/// As a dot-string, but dots may stand first, last and side by side: phones and servers have had such names for decades.
+fn dots_anywhere(input: &[u8]) -> Parsed<'_, String> {
+    unquoted(take_while1(|octet| is_atext(octet) || octet == b'.'), input)
+}
+
+fn unquoted<'a>(
+    octets: impl Parser<&'a [u8], Output = &'a [u8], Error = Fault<'a>>,
+    input: &'a [u8],
+) -> Parsed<'a, String> {
+    let (rest, text) = expect(SyntaxErrorKind::BadLocalpart, octets).parse(input)?;
     let text = std::str::from_utf8(text).map_err(|_| Fault::new(SyntaxErrorKind::BadUtf8, input))?;
     Ok((rest, text.to_owned()))
 }

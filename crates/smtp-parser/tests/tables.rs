@@ -109,7 +109,6 @@ fn commands() {
             "both" => vec![lenient(), strict()],
             "lenient" => vec![lenient()],
             "strict" => vec![strict()],
-            "exact" => vec![describe(line, command_exact(line, Dialect::Lenient))],
             _ => panic!("no dialect {key}"),
         }
     });

@@ -235,8 +235,6 @@ wordings! {
     CHUNK_OK: OK Some((0, 0)), "{} octets received";
     /// RFC 5321 §2.3.8: bare CR, or a bare LF around a lone dot.
     BARE_NEWLINE: BAD_COMMAND Some((5, 2)), "invalid bare \\r or \\n, may be smtp smuggling";
-    /// RFC 5321 §2.3.1: a message has a header and a body.
-    NO_BODY: FAILED Some((6, 0)), "message requires both header and body section";
     /// RFC 6152 §3: 8-bit text without BODY=8BITMIME, for pedants.
     NOT_7BIT: BAD_COMMAND Some((6, 0)), "message with non-us-ascii requires 8bitmime extension";
     /// RFC 5321 §4.5.3.1.6: a line over 1000 octets with its end, for pedants.

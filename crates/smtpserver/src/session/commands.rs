@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use smtp_parser::{Bdat, Command, Hello, SyntaxError, Verb, command, command_exact};
+use smtp_parser::{Bdat, Command, Hello, SyntaxError, Verb, command};
 
 use super::states::State;
 use super::{Ask, AskHello, CloseReason, Session, Step};
@@ -179,9 +179,7 @@ impl Session {
         now: SystemTime,
         out: &mut Vec<u8>,
     ) -> Step<'static> {
-        // Submitters are few and known, and held to the grammar; other servers may end a line with blanks.
-        let parse = if self.rules.kind.is_submission() { command_exact } else { command };
-        let parsed = parse(line, self.rules.dialect);
+        let parsed = command(line, self.rules.dialect);
         let verb = match &parsed {
             Ok(command) => command.verb(),
             Err(error) => error.verb().unwrap_or(Verb::Unknown),

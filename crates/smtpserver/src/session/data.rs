@@ -147,13 +147,7 @@ impl Session {
     /// What a submitted message can be refused for, whatever it says.
     fn shortcoming(&self, facts: &DataFacts) -> Option<Wording> {
         let transaction = self.transaction()?;
-        if !self.rules.kind.is_submission() || transaction.is_binary() {
-            return None;
-        }
-        if !facts.separator {
-            return Some(replies::NO_BODY);
-        }
-        if !self.rules.pedantic() {
+        if !self.rules.kind.is_submission() || !self.rules.pedantic() || transaction.is_binary() {
             return None;
         }
         let eight_bit = transaction.sender.body == Some(Body::EightBitMime);

@@ -35,7 +35,7 @@ const EXTENSIONS: &[Extension] = &[
     // RFC 3207 §4: TLS is on offer.
     extension("STARTTLS", Some(Verb::StartTls), plain),
     // RFC 4954 §3: the mechanisms.
-    extension("AUTH", Some(Verb::Auth), |session, _| Some(session.announced_mechanisms())),
+    extension("AUTH", Some(Verb::Auth), |session, _| session.announced_mechanisms()),
     // RFC 8689 §4.1: only over TLS.
     extension("REQUIRETLS", None, |session, _| {
         (session.rules.require_tls && session.client.tls.is_some()).then(String::new)
@@ -82,12 +82,12 @@ impl Session {
         self.rules.future_release.filter(|_| self.rules.kind.is_submission())
     }
 
-    /// Each mechanism after a space. Without TLS where it is needed there are none, but the keyword stands: clients look
-    /// for it to tell a submission port. It has a space after it, which some of them want.
-    fn announced_mechanisms(&self) -> String {
-        let names: Vec<&str> =
-            self.rules.mechanisms.iter().filter(|m| self.announces(**m)).map(|m| m.name()).collect();
-        format!(" {}", names.join(" "))
+    /// Each mechanism after a space. Without one, as before TLS where it is needed, the keyword is not announced: clients
+    /// report a list of no mechanisms as an error of the server.
+    fn announced_mechanisms(&self) -> Option<String> {
+        let announced = self.rules.mechanisms.iter().filter(|mechanism| self.announces(**mechanism));
+        let names: String = announced.map(|mechanism| format!(" {}", mechanism.name())).collect();
+        (!names.is_empty()).then_some(names)
     }
 
     fn announces(&self, mechanism: Mechanism) -> bool {
