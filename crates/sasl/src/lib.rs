@@ -69,4 +69,4 @@ pub use mechanism::{Mechanism, TlsNeed, UnknownMechanism};
 pub use nonce::{MAX_NONCE, MIN_NONCE, NONCE_OCTETS, Nonce};
 pub use prepare::{MAX_NAME, MAX_PASSWORD, MIN_NEW_PASSWORD, Password, username};
 pub use scram::secret::{DEFAULT_ITERATIONS, SALT_OCTETS, ScramSecret};
-pub use server::{Identity, MAX_MESSAGE, Need, Server, Step, Verifier};
+pub use server::{Identity, MAX_MESSAGE, MAX_SCRAM_FIRST, Need, Server, Step, Verifier};

@@ -21,6 +21,10 @@ use crate::scram::secret::ScramSecret;
 /// RFC 4954 §4: a line of an exchange has at most 12288 octets, which the session ensures for the line as it is sent.
 pub const MAX_MESSAGE: usize = 12_288;
 
+/// Most bytes of a client's first SCRAM message. It is kept until the client has proved itself, for which it may take
+/// minutes, on every connection; the longest name and nonce are shorter, unless all of the name is escaped.
+pub const MAX_SCRAM_FIRST: usize = 2048;
+
 /// What has to happen next.
 #[derive(Debug)]
 #[must_use]
@@ -306,6 +310,9 @@ impl Server {
 
     fn scram_first(&mut self, client: &[u8]) -> Result<Step, Error> {
         let hash = self.mechanism.hash().ok_or(misuse())?;
+        if client.len() > MAX_SCRAM_FIRST {
+            return Err(Error::new(ErrorKind::TooLong, "first SCRAM message of more than 2048 bytes"));
+        }
         let first = ClientFirst::parse(message::text(client)?)?;
         let octets = self.expected_binding(first.flag)?;
         let binding = [first.gs2_header.as_bytes(), octets].concat();

@@ -162,6 +162,21 @@ fn unknown_users_fail_at_the_proof() {
 }
 
 #[test]
+fn refuses_to_keep_a_long_first_message() {
+    for (more, taken) in [(MAX_NAME, true), (MAX_SCRAM_FIRST, false)] {
+        let nonce = Nonce::from_random([2; NONCE_OCTETS]);
+        let mut server = Server::new(Mechanism::ScramSha256, &Channel::plaintext(), nonce);
+        // RFC 5802 §5.1: extensions may follow, and none is known.
+        let first = format!("n,,n=user,r=rOprNGfwEbeRWgbNEkqO,x={}", "y".repeat(more));
+        let step = server.begin(Some(first.as_bytes()));
+        match step {
+            Ok(step) => assert!(taken && matches!(step, Step::Need(Need::Scram { .. }))),
+            Err(error) => assert!(!taken && error.kind() == ErrorKind::TooLong, "{error}"),
+        }
+    }
+}
+
+#[test]
 fn refuses_answers_to_other_questions() {
     let mut server = Server::new(Mechanism::Plain, &Channel::tls(), Nonce::from_random([2; NONCE_OCTETS]));
     assert!(matches!(server.begin(Some(b"\0tim\0tanstaaf")), Ok(Step::Need(Need::Password { .. }))));
