@@ -159,6 +159,39 @@ mod tests {
         }
     }
 
+    /// A log in memory.
+    #[derive(Clone, Default)]
+    struct Memory(std::sync::Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Memory {
+        fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(octets)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_panic_is_logged_where_it_happened() {
+        let log = Memory::default();
+        let writer = log.clone();
+        let lines = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        let before = std::panic::take_hook();
+        log_panics();
+        let result = tracing::subscriber::with_default(lines, || {
+            let _connection = tracing::info_span!("smtp", cid = 7).entered();
+            std::panic::catch_unwind(|| panic!("a fault, {}", "on purpose"))
+        });
+        std::panic::set_hook(before);
+        assert!(result.is_err());
+        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        for part in ["ERROR smtp{cid=7}", "panicked: a fault, on purpose", "logging.rs:", "trace="] {
+            assert!(log.contains(part), "{part}: {log}");
+        }
+    }
+
     #[test]
     fn nonsense_is_refused() {
         for text in ["loud", "smtpserver=loud", "info,", "", "=info="] {
