@@ -142,9 +142,22 @@ pub fn parse_domains(text: &str, origin: &str) -> Result<Domains, Vec<Problem>> 
 
 /// What is wrong only when both files are seen together; after a reload of one of them, too.
 pub fn disagreements(server: &Server, domains: &Domains) -> Vec<Problem> {
+    let mut problems: Vec<_> = missing_postmaster(server, domains).into_iter().collect();
+    if server.pedantic {
+        // RFC 6376 §3.1 takes the labels of a selector from RFC 5321 §4.1.2, which has no underscores.
+        let selectors = domains.domains.values().flat_map(|domain| &domain.dkim.with_underscore);
+        let (what, mend) =
+            ("has an underscore, and the server is pedantic", "use letters, digits and hyphens");
+        problems
+            .extend(selectors.map(|place| Problem::new(ProblemKind::BadValue, place.clone(), what, mend)));
+    }
+    problems
+}
+
+fn missing_postmaster(server: &Server, domains: &Domains) -> Option<Problem> {
     let account = &server.postmaster.account;
     if domains.accounts.contains_key(account) {
-        return Vec::new();
+        return None;
     }
     let what = format!("there is no account {} in domains.toml", in_quotes(account));
     let known = domains.accounts.keys().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
@@ -153,5 +166,5 @@ pub fn disagreements(server: &Server, domains: &Domains) -> Vec<Problem> {
     } else {
         format!("add it there, or name one of: {known}")
     };
-    vec![Problem::new(ProblemKind::UnknownName, server.postmaster.place.clone(), what, mend)]
+    Some(Problem::new(ProblemKind::UnknownName, server.postmaster.place.clone(), what, mend))
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dns::Domain;
 
-use crate::problem::{ProblemKind, in_quotes};
+use crate::problem::{Place, ProblemKind, in_quotes};
 use crate::read::{Table, Wrong};
 use crate::schema::{Child, Key, Sample, Section, Shape};
 use crate::values;
@@ -45,6 +45,8 @@ pub struct Dkim {
     pub sign: Vec<String>,
     /// The keys.
     pub selectors: BTreeMap<String, Selector>,
+    /// Where selectors with an underscore stand, which pedantic mode refuses.
+    pub(crate) with_underscore: Vec<Place>,
 }
 
 /// A DKIM key and how it signs.
@@ -212,17 +214,23 @@ fn read_dkim(table: &Table<'_>) -> Option<Dkim> {
     let named = table.named("selectors");
     let count = named.len();
     let mut selectors = BTreeMap::new();
+    let mut with_underscore = Vec::new();
     check_sign(table, sign.as_deref().unwrap_or_default(), &named);
     for (name, table) in named {
-        // RFC 6376 §3.1: selector = sub-domain *( "." sub-domain ).
-        if !name.parse::<Domain>().is_ok_and(|name| name.is_hostname()) {
-            table.problem(ProblemKind::BadValue, "", "is no selector", "use letters, digits and hyphens");
+        // RFC 6376 §3.1: selector = sub-domain *( "." sub-domain ). Real ones have underscores, and DNS does not mind.
+        match name.parse::<Domain>() {
+            Ok(domain) if !name.ends_with('.') => {
+                with_underscore.extend((!domain.is_hostname()).then(|| table.place("")));
+            }
+            _ => {
+                table.problem(ProblemKind::BadValue, "", "is no selector", "use letters, digits and hyphens")
+            }
         }
         if let Some(selector) = read_selector(&table) {
             selectors.insert(name.to_owned(), selector);
         }
     }
-    (selectors.len() == count).then_some(Dkim { sign: sign?, selectors })
+    (selectors.len() == count).then_some(Dkim { sign: sign?, selectors, with_underscore })
 }
 
 /// Every selector that signs is there, right or wrong, and signs once.

@@ -113,8 +113,8 @@ impl Server {
             single.iter().filter(|(_, differs)| *differs).map(|(name, _)| (*name).to_owned()).collect();
         for listener in listeners.iter().chain(&other.listeners) {
             let name = format!("listeners.{}", listener.name);
-            let is_in = |all: &[Listener]| all.contains(listener);
-            if !(is_in(listeners) && is_in(&other.listeners)) && !names.contains(&name) {
+            let is_in_both = [listeners, &other.listeners].iter().all(|all| all.contains(listener));
+            if !is_in_both && !names.contains(&name) {
                 names.push(name);
             }
         }
