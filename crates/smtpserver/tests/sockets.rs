@@ -201,6 +201,30 @@ async fn a_client_certificate_logs_in() {
     }
 }
 
+#[tokio::test]
+async fn refuses_to_keep_large_certificates_of_clients() {
+    let made = rcgen::generate_simple_self_signed(vec!["client".to_owned()]).unwrap();
+    let rules = common::rules("submissions", &[]);
+    let tls = tls(&rules);
+    let served = Served::new(rules, Some(tls)).await;
+    for (certificates, taken) in [(5, true), (40, false)] {
+        let chain = vec![made.cert.der().clone(); certificates];
+        assert_eq!(chain.iter().map(|one| one.len()).sum::<usize>() <= 8 << 10, taken);
+        let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()));
+        let config = builder
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(AnyServer))
+            .with_client_auth_cert(chain, PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap())
+            .unwrap();
+        let mut client = served.connect().await;
+        // In TLS 1.3 the client is done before the server has seen its certificate.
+        client.handshake(Arc::new(config), "localhost").await.unwrap();
+        assert_eq!(client.line().await.is_some_and(|line| line.starts_with("220 ")), taken);
+    }
+}
+
 fn subject_public_key(made: &rcgen::CertifiedKey<rcgen::KeyPair>) -> Vec<u8> {
     rcgen::PublicKeyData::subject_public_key_info(&made.signing_key)
 }

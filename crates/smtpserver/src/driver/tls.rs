@@ -146,6 +146,10 @@ impl ResolvesServerCert for Certificates {
     }
 }
 
+/// Most bytes of a client's certificate and those it sends along. The library keeps them as long as the connection lives,
+/// and would take 64 KiB of each.
+const MAX_CLIENT_CERTIFICATES: usize = 8 << 10;
+
 /// Takes any certificate of a client, or none. That the client owns its key is proved in the handshake; what the key
 /// stands for is looked up by whoever knows the accounts.
 #[derive(Debug)]
@@ -162,10 +166,14 @@ impl ClientCertVerifier for AnyClient {
 
     fn verify_client_cert(
         &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
         _now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
+        let others: usize = intermediates.iter().map(|certificate| certificate.len()).sum();
+        if end_entity.len().saturating_add(others) > MAX_CLIENT_CERTIFICATES {
+            return Err(rustls::CertificateError::ApplicationVerificationFailure.into());
+        }
         Ok(ClientCertVerified::assertion())
     }
 
