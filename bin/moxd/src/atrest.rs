@@ -277,10 +277,7 @@ fn message_delete(store: &Store, name: &str, ids: &[u64], now: SystemTime) -> Re
 fn verify(store: &Store, json: bool, console: &mut dyn Console) -> Result<()> {
     let findings = store.check()?;
     if json {
-        let rows = findings
-            .iter()
-            .map(|f| json!({ "kind": f.kind().token(), "place": f.place(), "text": f.to_string() }));
-        print_json(console, &Value::Array(rows.collect()))?;
+        print_json(console, &Value::Array(findings.iter().map(finding_json).collect()))?;
     } else {
         for finding in &findings {
             console.write(format!("{finding}\n").as_bytes())?;
@@ -288,8 +285,22 @@ fn verify(store: &Store, json: bool, console: &mut dyn Console) -> Result<()> {
     }
     match findings.len() {
         0 => Ok(()),
+        1 => bail!("1 inconsistency found"),
         n => bail!("{n} inconsistencies found"),
     }
+}
+
+/// What does not apply to a finding, or is not known, is null.
+fn finding_json(finding: &store::Finding) -> Value {
+    json!({
+        "kind": finding.kind().token(),
+        "place": finding.place(),
+        "text": finding.text(),
+        "account": finding.account(),
+        "mailbox": finding.mailbox(),
+        "uid": finding.uid().map(Uid::get),
+        "message": finding.message().map(MessageId::get),
+    })
 }
 
 fn import(

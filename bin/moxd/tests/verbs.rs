@@ -476,13 +476,18 @@ fn damage_is_found_and_named() {
     assert_eq!(ended.status, Some(1));
     let findings = String::from_utf8(ended.stdout.clone()).unwrap();
     let count = findings.lines().count();
-    assert!(count > 0 && findings.lines().all(|line| line.starts_with("store.finding.")), "{findings}");
-    assert_eq!(ended.complaint(), format!("{count} inconsistencies found"));
+    let place =
+        format!("store.finding.body: account mox, mailbox Inbox, uid 2, message {}: its content", ids[1]);
+    assert!(count == 1 && findings.starts_with(&place), "{findings}");
+    assert_eq!(ended.complaint(), "1 inconsistency found");
     let ended = moxd(["verifydata", &data, "--json"]);
     assert_eq!(ended.status, Some(1));
     let Value::Array(rows) = serde_json::from_slice(&ended.stdout).unwrap() else { panic!("no array") };
     assert_eq!(rows.len(), count);
-    rows.iter().for_each(|row| has_keys(row, &["kind", "place", "text"]));
+    has_keys(&rows[0], &["kind", "place", "text", "account", "mailbox", "uid", "message"]);
+    assert_eq!((&rows[0]["account"], &rows[0]["mailbox"]), (&json!("mox"), &json!("Inbox")));
+    assert_eq!((&rows[0]["uid"], &rows[0]["message"]), (&json!(2), &json!(ids[1])));
+    assert!(rows[0]["text"].as_str().unwrap().starts_with("its content as received cannot be read: "));
 
     // What is whole is still there, and what is not is never given out.
     assert!(server.show(ids[0]).ends_with(b"left alone\r\n"));

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use crate::engine::BodyId;
+use crate::{
+    engine::BodyId,
+    message::{MessageId, Uid},
+};
 
 /// One inconsistency: what it is about, and what was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,7 +13,40 @@ pub struct Finding {
     kind: FindingKind,
     place: String,
     text: String,
+    concerned: Option<Concerned>,
     body: Option<BodyId>,
+}
+
+/// An account, and what of it is concerned.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Concerned {
+    pub(crate) account: String,
+    pub(crate) mailbox: Option<String>,
+    pub(crate) uid: Option<Uid>,
+    pub(crate) message: Option<MessageId>,
+}
+
+impl Concerned {
+    /// A mailbox of the account.
+    pub(crate) fn mailbox(name: &str) -> Concerned {
+        Concerned { mailbox: Some(name.to_owned()), ..Concerned::default() }
+    }
+}
+
+impl fmt::Display for Concerned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "account {}", self.account)?;
+        if let Some(mailbox) = &self.mailbox {
+            write!(f, ", mailbox {mailbox}")?;
+        }
+        if let Some(uid) = self.uid {
+            write!(f, ", uid {}", uid.get())?;
+        }
+        match self.message {
+            Some(message) => write!(f, ", message {}", message.get()),
+            None => Ok(()),
+        }
+    }
 }
 
 /// The kinds of findings; new ones may be added.
@@ -48,24 +84,23 @@ impl FindingKind {
 
 impl Finding {
     pub(crate) fn new(kind: FindingKind, place: impl Into<String>, text: impl Into<String>) -> Finding {
-        Finding { kind, place: place.into(), text: text.into(), body: None }
+        Finding { kind, place: place.into(), text: text.into(), concerned: None, body: None }
+    }
+
+    /// One about an account, or something of it.
+    pub(crate) fn about(kind: FindingKind, concerned: Concerned, text: impl Into<String>) -> Finding {
+        Finding { concerned: Some(concerned.clone()), ..Finding::new(kind, concerned.to_string(), text) }
     }
 
     /// A body that cannot be read.
     pub(crate) fn of_body(id: BodyId, text: impl Into<String>) -> Finding {
         let place = format!("body {}", id.get());
-        Finding { kind: FindingKind::Body, place, text: text.into(), body: Some(id) }
+        Finding { body: Some(id), ..Finding::new(FindingKind::Body, place, text) }
     }
 
     /// The body that cannot be read, if it is about one.
     pub(crate) fn body(&self) -> Option<BodyId> {
         self.body
-    }
-
-    /// Names a message concerned.
-    pub(crate) fn concerns(&mut self, message: &str) {
-        self.place.push_str(", ");
-        self.place.push_str(message);
     }
 
     /// What kind of inconsistency it is.
@@ -74,10 +109,40 @@ impl Finding {
         self.kind
     }
 
-    /// Where: a file with an offset, or an account, mailbox and message.
+    /// Where, for people: a file with an offset, or an account, mailbox and message.
     #[must_use]
     pub fn place(&self) -> &str {
         &self.place
+    }
+
+    /// What was found there.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The name of the account concerned, if it is about one.
+    #[must_use]
+    pub fn account(&self) -> Option<&str> {
+        self.concerned.as_ref().map(|concerned| concerned.account.as_str())
+    }
+
+    /// The name of the mailbox concerned, if it is about one.
+    #[must_use]
+    pub fn mailbox(&self) -> Option<&str> {
+        self.concerned.as_ref()?.mailbox.as_deref()
+    }
+
+    /// The UID of the message concerned, if it is known.
+    #[must_use]
+    pub fn uid(&self) -> Option<Uid> {
+        self.concerned.as_ref()?.uid
+    }
+
+    /// The number of the message concerned, if it is known.
+    #[must_use]
+    pub fn message(&self) -> Option<MessageId> {
+        self.concerned.as_ref()?.message
     }
 }
 

@@ -257,6 +257,46 @@ fn unmasked(octets: &[u8]) -> Option<IpAddr> {
     }
 }
 
+/// What a row is, for people; its key alone is given. Names are made harmless, for they may be a stranger's.
+pub(crate) fn row_name(key: &[u8]) -> String {
+    let Some((table, rest)) = key.split_first() else { return "a row without a key".to_owned() };
+    let text = |bytes: &[u8]| format!("{:?}", String::from_utf8_lossy(bytes));
+    let number =
+        |at: usize| rest.get(at..at + 4).and_then(|n| n.try_into().ok()).map_or(0, u32::from_be_bytes);
+    let message = rest.last_chunk().map_or(0, |id| u64::from_be_bytes(*id));
+    let account = format!("account number {}", number(0));
+    match *table {
+        0 => format!("the row of body {message}"),
+        1 => "the row of a token".to_owned(),
+        ACCOUNT_NAMES => format!("the name {} of an account", text(rest)),
+        ACCOUNTS => format!("the row of {account}"),
+        MAILBOXES => format!("the row of mailbox number {} of {account}", number(4)),
+        MESSAGES => format!("the record of uid {}, mailbox number {}, {account}", number(8), number(4)),
+        MESSAGE_IDS | INDEX => format!("{} of message {message}, {account}", found_by(key)),
+        CREDENTIALS => format!("the credentials of {account}"),
+        SECRETS => format!("the secret {}", text(rest)),
+        RECIPIENTS | OUTGOING => format!("what {account} has sent"),
+        _ if key == NEXT_ACCOUNT => "the number of the next account".to_owned(),
+        table => format!("row {} of table {table}", text(rest)),
+    }
+}
+
+/// What a message is found by with a row of this key.
+pub(crate) fn found_by(key: &[u8]) -> &'static str {
+    match (key.first(), key.get(5)) {
+        (Some(&MESSAGE_IDS), _) => "the number",
+        (Some(&INDEX), Some(1)) => "the client's address",
+        (Some(&INDEX), Some(2)) => "the EHLO domain",
+        (Some(&INDEX), Some(3)) => "the domain of MAIL FROM",
+        (Some(&INDEX), Some(4)) => "the domain of From",
+        (Some(&INDEX), Some(5)) => "the DKIM domain",
+        (Some(&INDEX), Some(6)) => "the Message-ID",
+        (Some(&INDEX), Some(7)) => "the subject",
+        (Some(&INDEX), Some(8)) => "the recipients",
+        _ => "an unknown property",
+    }
+}
+
 /// Milliseconds since 1970, the form in which all times are stored; earlier times count as 1970.
 pub(crate) fn millis(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
@@ -292,6 +332,27 @@ mod tests {
         check("2001:db8::1", "2001:db8:0:1::1", [false, true, true]);
         check("2001:db8::1", "2001:db8:1::1", [false, false, true]);
         check("2001:db8::1", "2001:db9::1", [false, false, false]);
+    }
+
+    #[test]
+    fn names_rows_for_people() {
+        let account = AccountId::from_u32(3);
+        let (mailbox, message) = (MailboxId::from_u32(2), MessageId::from_u64(9));
+        let record = Key::of(MESSAGES, account).mailbox(mailbox).uid(Uid::from_u32(7)).done();
+        assert_eq!(row_name(&record), "the record of uid 7, mailbox number 2, account number 3");
+        let id = Key::of(MESSAGE_IDS, account).message(message).done();
+        assert_eq!(row_name(&id), "the number of message 9, account number 3");
+        let prefix = Index::MessageId("a@b.test").prefix(account);
+        let index = [&prefix[..], &[0; 8], &9u64.to_be_bytes()].concat();
+        assert_eq!(row_name(&index), "the Message-ID of message 9, account number 3");
+        assert_eq!(row_name(&named(ACCOUNT_NAMES, "a\n")), r#"the name "a\n" of an account"#);
+        assert_eq!(row_name(&[0, 0, 0, 1, 0, 0, 0, 0, 5]), format!("the row of body {}", (1u64 << 40) + 5));
+        // Keys that no writer makes are no reason to panic.
+        for table in 0..=255u8 {
+            for len in 0..24 {
+                row_name(&[&[table][..], &vec![0xff; len]].concat());
+            }
+        }
     }
 
     #[test]

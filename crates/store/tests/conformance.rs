@@ -3,10 +3,11 @@
 
 use std::{collections::HashSet, sync::Mutex};
 
+use bytes::Bytes;
 use moxd_store::{
     Body, ErrorKind,
     engine::{
-        Batch, CommitError, Direction, Engine, KeyRange, MAX_KEY, MAX_VALUE, Pre,
+        Batch, CommitError, Direction, Engine, KeyRange, MAX_KEY, MAX_VALUE, Pre, ReadRows,
         local::{Local, Options},
         memory::Memory,
     },
@@ -30,7 +31,7 @@ conformance! {
     applies_in_order refuses_as_a_whole decides_in_the_order_of_arrival reads_ranges_in_pages
     accepts_a_token_once keeps_its_limits counts_links_to_bodies refuses_unknown_bodies
     adds_up_under_contention reads_its_own_writes fails_after_the_end
-    gives_out_each_stamp_once tells_rows_with_stamps_apart
+    gives_out_each_stamp_once tells_rows_with_stamps_apart keeps_a_snapshot_as_it_was
 }
 
 fn batch(build: impl FnOnce(&mut Batch)) -> Batch {
@@ -245,6 +246,41 @@ fn reads_its_own_writes(engine: &dyn Engine) {
             });
         }
     });
+}
+
+fn keeps_a_snapshot_as_it_was(engine: &dyn Engine) {
+    let body = body(engine, b"content");
+    commit(engine, |b| {
+        (0..100u8).for_each(|n| b.ops.put(&[5, n], &[n]));
+        b.ops.link(body.id());
+        b.bodies.push(body.clone());
+    })
+    .unwrap();
+    let first = engine.snapshot().unwrap();
+    commit(engine, |b| {
+        (0..50u8).for_each(|n| b.ops.delete(&[5, n]));
+        (50..200u8).for_each(|n| b.ops.put(&[5, n], b"new"));
+        b.ops.unlink(body.id());
+    })
+    .unwrap();
+    // Everything that was acknowledged before is in it, also while an older one is still there.
+    let second = engine.snapshot().unwrap();
+    commit(engine, |b| (0..=255u8).for_each(|n| b.ops.delete(&[5, n]))).unwrap();
+    engine.compact(true).unwrap();
+
+    let range = KeyRange::prefix(&[5]);
+    let rows = |rows: &dyn ReadRows, direction| rows.range(&range, direction, 1000).unwrap().rows;
+    let expected: Vec<_> = (0..100u8).map(|n| (Bytes::from(vec![5, n]), Bytes::from(vec![n]))).collect();
+    assert_eq!(rows(&*first, Direction::Forward), expected);
+    assert_eq!(rows(&*first, Direction::Backward), expected.into_iter().rev().collect::<Vec<_>>());
+    let page = first.range(&range, Direction::Forward, 99).unwrap();
+    assert_eq!((page.rows.len(), page.more), (99, true));
+    assert_eq!(first.get(&[5, 7]).unwrap().as_deref(), Some(&[7][..]));
+    assert_eq!(first.body_len(body.id()).unwrap(), 7);
+    assert_eq!(rows(&*second, Direction::Forward).len(), 150);
+    assert_eq!(second.get(&[5, 7]).unwrap(), None);
+    assert_eq!(second.body_len(body.id()).unwrap_err().kind(), ErrorKind::NoBody);
+    assert!(rows(&*engine.snapshot().unwrap(), Direction::Forward).is_empty());
 }
 
 fn gives_out_each_stamp_once(engine: &dyn Engine) {

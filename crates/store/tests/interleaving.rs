@@ -11,7 +11,10 @@ use std::{
     env,
     future::Future,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll, Waker},
     time::{Duration, SystemTime},
 };
@@ -133,6 +136,38 @@ fn forgets_a_failed_commit_that_nobody_waits_for() {
     assert!(matches!(poll(second.as_mut()), Poll::Ready(Ok(_))), "one message is within quota and limits");
     assert_eq!(messages(&store, me).keys().collect::<Vec<_>>(), ["2@x"]);
     sound(&store);
+}
+
+/// At each step of a check, a message arrives in the account that is being checked, another is removed, and the check does
+/// not go on before both are acknowledged.
+#[test]
+fn commits_go_on_while_a_busy_account_is_checked() {
+    let dir = folder();
+    let local: Arc<dyn Engine> = Local::open(dir.path(), Options::default()).unwrap();
+    for inner in [Memory::new(), local] {
+        let engine = Held::over(inner);
+        let store = Store::on(engine.clone());
+        let me = store.open_account("me", INITIAL_MAILBOXES, now()).wait().unwrap();
+        let arrived = Arc::new(AtomicUsize::new(0));
+        let (writer, number) = (store.clone(), Arc::clone(&arrived));
+        let work = move || {
+            let id = format!("{}@x", number.fetch_add(1, Ordering::Relaxed));
+            let mut transaction = writer.transaction(now());
+            deliver(&mut transaction, &writer, me, "Inbox", &id);
+            deliver(&mut transaction, &writer, me, "Junk", &id);
+            let receipt = writer.commit(transaction).wait().unwrap();
+            let mut transaction = writer.transaction(now());
+            transaction.remove(me, receipt.delivered[1].id);
+            let _ = writer.commit(transaction).wait().unwrap();
+        };
+        (0..20).for_each(|_| work());
+        engine.set_meanwhile(Some(Arc::new(work)));
+        sound(&store);
+        engine.set_meanwhile(None);
+        assert!(arrived.load(Ordering::Relaxed) > 40, "the check was in the middle");
+        assert_eq!(messages(&store, me).len(), arrived.load(Ordering::Relaxed));
+        sound(&store);
+    }
 }
 
 fn poll<T>(future: Pin<&mut impl Future<Output = T>>) -> Poll<T> {
@@ -364,8 +399,13 @@ impl Round {
     }
 }
 
+/// A folder of this test, in memory where that can be: syncs cost nothing there, and a killed process leaves the same.
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 fn play(seed: u64) -> usize {
-    let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    let dir = folder();
     // Every eighth on the disk, where deciding and reading are two threads' work.
     let inner: Arc<dyn Engine> = if seed.is_multiple_of(8) {
         Local::open(dir.path(), Options { reserve: 0, ..Options::default() }).unwrap()

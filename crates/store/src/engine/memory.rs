@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Batch, Body, BodyId, BodyWriter, CommitError, Direction, Engine, KeyRange, Op, Page, Pre,
+    Batch, Body, BodyId, BodyWriter, CommitError, Direction, Engine, KeyRange, Op, Page, Pre, ReadRows,
     body::{BodyIds, Content},
 };
 use crate::{
@@ -28,9 +28,18 @@ pub struct Memory {
 
 #[derive(Debug, Default)]
 struct State {
-    rows: BTreeMap<Bytes, Bytes>,
+    rows: Rows,
     bodies: HashMap<BodyId, Stored>,
     closed: bool,
+}
+
+/// Rows by their keys.
+type Rows = BTreeMap<Bytes, Bytes>;
+
+/// The rows, and the lengths of the bodies, of a moment.
+struct Snapshot {
+    rows: Rows,
+    bodies: HashMap<BodyId, u64>,
 }
 
 #[derive(Debug)]
@@ -125,20 +134,13 @@ impl Engine for Memory {
     }
 
     fn range(&self, range: &KeyRange, direction: Direction, limit: usize) -> Result<Page> {
-        if range.is_empty() {
-            return Ok(Page::default());
-        }
+        Ok(page(&self.state().rows, range, direction, limit))
+    }
+
+    fn snapshot(&self) -> Result<Box<dyn ReadRows + '_>> {
         let state = self.state();
-        let end = range.end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-        let rows = state.rows.range::<[u8], _>((Bound::Included(range.start.as_slice()), end));
-        let copy = |(key, value): (&Bytes, &Bytes)| (key.clone(), value.clone());
-        let mut rows: Vec<_> = match direction {
-            Direction::Forward => rows.map(copy).take(limit.saturating_add(1)).collect(),
-            Direction::Backward => rows.rev().map(copy).take(limit.saturating_add(1)).collect(),
-        };
-        let more = rows.len() > limit;
-        rows.truncate(limit);
-        Ok(Page { rows, more })
+        let bodies = state.bodies.iter().map(|(id, stored)| (*id, stored.content.len() as u64)).collect();
+        Ok(Box::new(Snapshot { rows: state.rows.clone(), bodies }))
     }
 
     fn commit(&self, mut batch: Batch) -> Pending<std::result::Result<(), CommitError>> {
@@ -177,6 +179,36 @@ impl Engine for Memory {
     fn close(&self) {
         self.state().closed = true;
     }
+}
+
+impl ReadRows for Snapshot {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
+        Ok(self.rows.get(key).cloned())
+    }
+
+    fn range(&self, range: &KeyRange, direction: Direction, limit: usize) -> Result<Page> {
+        Ok(page(&self.rows, range, direction, limit))
+    }
+
+    fn body_len(&self, id: BodyId) -> Result<u64> {
+        self.bodies.get(&id).copied().ok_or_else(|| no_body(id))
+    }
+}
+
+fn page(rows: &Rows, range: &KeyRange, direction: Direction, limit: usize) -> Page {
+    if range.is_empty() {
+        return Page::default();
+    }
+    let end = range.end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+    let rows = rows.range::<[u8], _>((Bound::Included(range.start.as_slice()), end));
+    let copy = |(key, value): (&Bytes, &Bytes)| (key.clone(), value.clone());
+    let mut rows: Vec<_> = match direction {
+        Direction::Forward => rows.map(copy).take(limit.saturating_add(1)).collect(),
+        Direction::Backward => rows.rev().map(copy).take(limit.saturating_add(1)).collect(),
+    };
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    Page { rows, more }
 }
 
 /// The error for a body that is not there.

@@ -31,6 +31,58 @@ pub(crate) use batch::ENGINE_TABLE;
 pub use batch::{Batch, MAX_BATCH, MAX_KEY, MAX_VALUE, Op, Ops, OpsIter, Pre};
 pub use body::{Body, BodyId, BodyReader, BodyWriter, INLINE_MAX};
 
+/// Rows to be read: those of an [`Engine`] as they are, or those of a moment ([`Engine::snapshot`]).
+pub trait ReadRows {
+    /// As [`Engine::get`].
+    ///
+    /// # Errors
+    /// As there.
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>>;
+
+    /// As [`Engine::range`].
+    ///
+    /// # Errors
+    /// As there.
+    fn range(&self, range: &KeyRange, direction: Direction, limit: usize) -> Result<Page>;
+
+    /// As [`Engine::body_len`].
+    ///
+    /// # Errors
+    /// As there.
+    fn body_len(&self, id: BodyId) -> Result<u64>;
+}
+
+impl<E: Engine + ?Sized> ReadRows for E {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
+        Engine::get(self, key)
+    }
+
+    fn range(&self, range: &KeyRange, direction: Direction, limit: usize) -> Result<Page> {
+        Engine::range(self, range, direction, limit)
+    }
+
+    fn body_len(&self, id: BodyId) -> Result<u64> {
+        Engine::body_len(self, id)
+    }
+}
+
+/// An engine's rows as they are.
+struct Live<'a, E: ?Sized>(&'a E);
+
+impl<E: Engine + ?Sized> ReadRows for Live<'_, E> {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
+        self.0.get(key)
+    }
+
+    fn range(&self, range: &KeyRange, direction: Direction, limit: usize) -> Result<Page> {
+        self.0.range(range, direction, limit)
+    }
+
+    fn body_len(&self, id: BodyId) -> Result<u64> {
+        self.0.body_len(id)
+    }
+}
+
 /// Where records and bodies are kept.
 pub trait Engine: Send + Sync + 'static {
     /// The value of `key`, as of the last acknowledged batch.
@@ -44,6 +96,16 @@ pub trait Engine: Send + Sync + 'static {
     /// # Errors
     /// As for [`Engine::get`].
     fn range(&self, range: &KeyRange, direction: Direction, limit: usize) -> Result<Page>;
+
+    /// All rows as of one moment, with everything that was acknowledged before; commits go on meanwhile.
+    ///
+    /// By default the rows as they are: an engine that has nothing better must not be checked while it takes commits.
+    ///
+    /// # Errors
+    /// As for [`Engine::get`]; `Full` when rows have to be written for it and there is no room.
+    fn snapshot(&self) -> Result<Box<dyn ReadRows + '_>> {
+        Ok(Box::new(Live(self)))
+    }
 
     /// Applies a batch: all of it or nothing, durable when the answer is `Ok`.
     ///

@@ -1,270 +1,259 @@
-//! Whether the rows of all accounts agree with each other.
+//! Whether the rows of all accounts agree with each other. They are read as of one moment, so that commits neither wait
+//! nor disturb.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-use bytes::Bytes;
-
 use super::{
-    MAX_PAGE, Store,
+    Store,
     plan::each_index,
+    prefetch,
     rows::{self, each},
 };
 use crate::{
     account::{AccountId, AccountRow},
-    check::{Finding, FindingKind},
-    engine::{BodyId, Direction, KeyRange},
+    check::{Concerned, Finding, FindingKind},
+    engine::{BodyId, KeyRange, ReadRows},
     error::{Error, ErrorKind, Result},
-    mailbox::{Counts, Mailbox},
-    message::{self, Message, MessageId, Row, Uid},
-    tables::{self, Key},
+    mailbox::{Counts, Mailbox, MailboxId},
+    message::{self, Message, MessageId, Part, Row, Uid},
+    tables::{self, Key, found_by},
 };
 
-/// What is collected of one account while its messages are read.
-struct Account<'a> {
-    store: &'a Store,
-    id: AccountId,
-    name: String,
-    row: AccountRow,
-    /// The row as it was read.
-    raw: Bytes,
-    size: u64,
-    ids: HashSet<MessageId>,
-    /// Sum of the fingerprints of all rows by which the messages are found.
-    expected: u64,
-    bodies: &'a mut Concerned,
-    findings: Vec<Finding>,
-}
-
-/// How often an account is read that changes meanwhile, before its changes have to wait (our own limit).
-const ATTEMPTS: usize = 3;
-
-/// The messages concerned by bodies that cannot be read.
-type Concerned = HashMap<BodyId, Option<String>>;
+/// Bodies that cannot be read, with what the engine says of each, and whether a message was named that has it.
+type Unreadable = BTreeMap<BodyId, (Finding, bool)>;
 
 impl Store {
     /// Reads everything and tells what is wrong: files, rows, and whether counts agree with what is counted.
     ///
-    /// What changes meanwhile is not reported: an account is read again then, and in the end its changes wait.
+    /// Commits go on meanwhile; what they change is not looked at.
     ///
     /// # Errors
     /// When the checking itself cannot be done.
     pub fn check(&self) -> Result<Vec<Finding>> {
-        let mut findings = self.engine().check()?;
-        // Only of bodies that cannot be read it matters whose they are.
-        let mut bodies: Concerned =
-            findings.iter().filter_map(Finding::body).map(|body| (body, None)).collect();
-        match self.accounts() {
+        let mut findings = Vec::new();
+        let mut unreadable = Unreadable::new();
+        for finding in self.engine().check()? {
+            match finding.body() {
+                Some(body) => drop(unreadable.insert(body, (finding, false))),
+                None => findings.push(finding),
+            }
+        }
+        let rows = self.engine().snapshot()?;
+        match rows::accounts(&*rows) {
             Ok(accounts) => {
                 for (name, id) in accounts {
-                    findings.append(&mut self.check_account(&name, id, &mut bodies)?);
+                    findings.append(&mut check_account(&*rows, name, id, &mut unreadable)?);
                 }
             }
-            Err(e) => findings.push(unreadable("accounts", e)?),
+            Err(e) => findings.push(Finding::new(FindingKind::Record, "accounts", damage(e)?)),
         }
-        for finding in &mut findings {
-            if let Some(Some(message)) = finding.body().and_then(|body| bodies.get(&body)) {
-                finding.concerns(message);
-            }
-        }
+        // A body that messages have is told of with each of them.
+        let unnamed = unreadable.into_values().filter(|(_, is_named)| !is_named);
+        findings.extend(unnamed.map(|(finding, _)| finding));
         Ok(findings)
-    }
-
-    /// What is wrong with an account while it stands still.
-    fn check_account(&self, name: &str, id: AccountId, bodies: &mut Concerned) -> Result<Vec<Finding>> {
-        let mut waiting = None;
-        for attempt in 0.. {
-            if attempt == ATTEMPTS {
-                // Nothing new is planned from here on; what is under way ends soon.
-                waiting = Some(self.rows());
-            }
-            if let Some(findings) = self.check_once(name, id, bodies)? {
-                drop(waiting);
-                return Ok(findings);
-            }
-        }
-        Ok(Vec::new())
-    }
-
-    /// As [`Store::check_account`]; `None` when it changed meanwhile, for then its row did.
-    fn check_once(&self, name: &str, id: AccountId, bodies: &mut Concerned) -> Result<Option<Vec<Finding>>> {
-        let place = format!("account {name}");
-        let key = Key::of(tables::ACCOUNTS, id).done();
-        let raw = match self.engine().get(&key) {
-            Ok(raw) => raw.unwrap_or_default(),
-            Err(e) => return Ok(Some(vec![unreadable(&place, e)?])),
-        };
-        let Some(row) = AccountRow::decode(&raw) else {
-            return Ok(Some(vec![Finding::new(FindingKind::Record, place, "no row, or no sense")]));
-        };
-        let (size, ids, expected, findings) = (0, HashSet::new(), 0, Vec::new());
-        let name = name.to_owned();
-        let mut account = Account { store: self, id, name, row, raw, size, ids, expected, bodies, findings };
-        if let Err(e) = account.check() {
-            account.findings.push(unreadable(&place, e)?);
-        }
-        Ok(if account.has_changed()? { None } else { Some(account.findings) })
     }
 }
 
-/// What cannot be read for its damage is a finding as well; other errors end the check.
-fn unreadable(place: &str, e: Error) -> Result<Finding> {
-    match e.kind() {
-        ErrorKind::Damaged => Ok(Finding::new(FindingKind::Record, place, e.to_string())),
-        _ => Err(e),
+/// What damage is found is told; other errors end the check.
+fn damage(e: Error) -> Result<String> {
+    if e.kind() == ErrorKind::Damaged { Ok(e.to_string()) } else { Err(e) }
+}
+
+/// What is collected of one account while its messages are read.
+struct Account<'a> {
+    rows: &'a dyn ReadRows,
+    id: AccountId,
+    concerned: Concerned,
+    row: AccountRow,
+    size: u64,
+    ids: HashSet<MessageId>,
+    /// Places of records that cannot be decoded.
+    undecodable: HashSet<[u8; 8]>,
+    /// Sum of the fingerprints of all rows by which the messages are found.
+    expected: u64,
+    unreadable: &'a mut Unreadable,
+    findings: Vec<Finding>,
+}
+
+fn check_account(
+    rows: &dyn ReadRows,
+    name: String,
+    id: AccountId,
+    unreadable: &mut Unreadable,
+) -> Result<Vec<Finding>> {
+    let concerned = Concerned { account: name, ..Concerned::default() };
+    let row = match rows.get(&Key::of(tables::ACCOUNTS, id).done()) {
+        Ok(raw) => raw.and_then(|raw| AccountRow::decode(&raw)),
+        Err(e) => return Ok(vec![Finding::about(FindingKind::Record, concerned, damage(e)?)]),
+    };
+    let Some(row) = row else {
+        let text = "its row is missing or cannot be decoded";
+        return Ok(vec![Finding::about(FindingKind::Record, concerned, text)]);
+    };
+    let mut account = Account {
+        rows,
+        id,
+        concerned,
+        row,
+        size: 0,
+        ids: HashSet::new(),
+        undecodable: HashSet::new(),
+        expected: 0,
+        unreadable,
+        findings: Vec::new(),
+    };
+    if let Err(e) = account.check() {
+        let text = damage(e)?;
+        account.found(FindingKind::Record, Concerned::default(), text);
     }
+    Ok(account.findings)
 }
 
 impl Account<'_> {
-    fn found(&mut self, kind: FindingKind, place: &str, text: impl Into<String>) {
-        let place = format!("account {}{}{place}", self.name, if place.is_empty() { "" } else { ", " });
-        self.findings.push(Finding::new(kind, place, text));
-    }
-
-    fn has_changed(&self) -> Result<bool> {
-        let key = Key::of(tables::ACCOUNTS, self.id).done();
-        Ok(self.store.engine().get(&key)?.as_ref() != Some(&self.raw))
+    /// Adds a finding about something of this account.
+    fn found(&mut self, kind: FindingKind, what: Concerned, text: impl Into<String>) {
+        let concerned = Concerned { account: self.concerned.account.clone(), ..what };
+        self.findings.push(Finding::about(kind, concerned, text));
     }
 
     fn check(&mut self) -> Result<()> {
-        let mailboxes = match rows::mailboxes(self.store.engine(), self.id) {
-            Ok(mailboxes) => mailboxes,
-            Err(e) => {
-                self.found(FindingKind::Record, "", e.to_string());
-                return Ok(());
-            }
-        };
+        let mailboxes = rows::mailboxes(self.rows, self.id)?;
         let mut names = HashSet::new();
         for mailbox in &mailboxes {
-            let place = format!("mailbox {}", mailbox.name);
+            let place = Concerned::mailbox(&mailbox.name);
             if !names.insert(&mailbox.name) {
-                self.found(FindingKind::Number, &place, "two mailboxes have this name");
+                self.found(FindingKind::Number, place.clone(), "two mailboxes have this name");
             }
             if mailbox.uid_validity >= self.row.next_uid_validity {
-                self.found(FindingKind::Number, &place, "its UIDValidity would be given out again");
+                self.found(FindingKind::Number, place, "its UIDValidity would be given out again");
             }
-            self.mailbox(mailbox, &place)?;
+            self.mailbox(mailbox)?;
         }
         if self.size != self.row.size {
-            let text = format!("the account says {} octets, its messages have {}", self.row.size, self.size);
-            self.found(FindingKind::Count, "", text);
+            let text = format!("{} bytes are counted, its messages have {}", self.row.size, self.size);
+            self.found(FindingKind::Count, Concerned::default(), text);
         }
         self.index_rows(&mailboxes)
     }
 
-    fn mailbox(&mut self, mailbox: &Mailbox, place: &str) -> Result<()> {
+    fn mailbox(&mut self, mailbox: &Mailbox) -> Result<()> {
         let mut counts = Counts::default();
         let prefix = Key::of(tables::MESSAGES, self.id).mailbox(mailbox.id).done();
-        let mut range = KeyRange::prefix(&prefix);
-        loop {
-            let page = self.store.engine().range(&range, Direction::Forward, MAX_PAGE)?;
-            for (key, raw) in &page.rows {
-                self.row(mailbox, key, raw, place, &mut counts)?;
-            }
-            match page.rows.last() {
-                Some((last, _)) if page.more => range.start = [last, &[0u8][..]].concat(),
-                _ => break,
-            }
-        }
+        let rows = self.rows;
+        each(rows, &KeyRange::prefix(&prefix), |key, raw| {
+            let uid = Uid::from_u32(u32::from_be_bytes(*key.last_chunk::<4>()?));
+            self.row(mailbox, uid, raw, &mut counts);
+            Some(())
+        })?;
         self.size += counts.size;
         if counts != mailbox.counts {
-            let text = format!("the mailbox says {:?}, its messages are {counts:?}", mailbox.counts);
-            self.found(FindingKind::Count, place, text);
+            let text = format!("counted are {}; there are {}", told(mailbox.counts), told(counts));
+            self.found(FindingKind::Count, Concerned::mailbox(&mailbox.name), text);
         }
         Ok(())
     }
 
-    fn row(
-        &mut self,
-        mailbox: &Mailbox,
-        key: &[u8],
-        raw: &[u8],
-        place: &str,
-        counts: &mut Counts,
-    ) -> Result<()> {
-        let uid = key.last_chunk::<4>().map_or(0, |uid| u32::from_be_bytes(*uid));
-        let place = format!("{place}, uid {uid}");
-        let uid = Uid::from_u32(uid);
+    fn row(&mut self, mailbox: &Mailbox, uid: Uid, raw: &[u8], counts: &mut Counts) {
+        let place = Concerned { uid: Some(uid), ..Concerned::mailbox(&mailbox.name) };
         if uid >= mailbox.uid_next {
-            self.found(FindingKind::Number, &place, "its UID would be given out again");
+            self.found(FindingKind::Number, place.clone(), "its UID would be given out again");
         }
         match message::decode(mailbox.id, uid, raw) {
-            None => self.found(FindingKind::Record, &place, "the record makes no sense"),
+            None => {
+                self.undecodable.insert(place_of(mailbox.id, uid));
+                self.found(FindingKind::Record, place, "its record cannot be decoded");
+            }
             Some(Row::Expunged(expunged)) => {
                 self.numbers(&place, expunged.id, expunged.created.get(), expunged.changed.get());
             }
             Some(Row::Message(message)) => {
+                let place = Concerned { message: Some(message.id), ..place };
                 counts.add(message.facts.flags, message.size());
                 self.numbers(&place, message.id, message.created.get(), message.changed.get());
-                self.message(&place, &message)?;
+                self.message(&place, &message);
             }
         }
-        Ok(())
     }
 
-    fn numbers(&mut self, place: &str, id: MessageId, created: u64, changed: u64) {
+    fn numbers(&mut self, place: &Concerned, id: MessageId, created: u64, changed: u64) {
         if !self.ids.insert(id) {
-            self.found(FindingKind::Number, place, format!("another message has the number {}", id.get()));
+            let text = format!("another message has the number {}", id.get());
+            self.found(FindingKind::Number, place.clone(), text);
         }
         if id.get() >= self.row.next_message {
-            self.found(FindingKind::Number, place, "its number would be given out again");
+            self.found(FindingKind::Number, place.clone(), "its number would be given out again");
         }
         if created == 0 || created > changed || changed > self.row.mod_seq {
             let text =
                 format!("made at {created}, changed at {changed}, the account is at {}", self.row.mod_seq);
-            self.found(FindingKind::Number, place, text);
+            self.found(FindingKind::Number, place.clone(), text);
         }
     }
 
-    fn message(&mut self, place: &str, message: &Message) -> Result<()> {
+    fn message(&mut self, place: &Concerned, message: &Message) {
         for (key, value) in rows_of(self.id, message) {
             self.expected = self.expected.wrapping_add(fingerprint(&key, &value));
         }
-        let engine = self.store.engine();
-        for part in message.prefix.iter().chain([&message.body]) {
-            if let Some(concerned) = self.bodies.get_mut(&part.body) {
-                *concerned = Some(format!("account {}, {place}, message {}", self.name, message.id.get()));
-            }
-            match engine.body_len(part.body) {
-                Ok(len) if len == part.size => {}
-                Ok(len) => {
-                    let text = format!("the record says {} octets, the body has {len}", part.size);
-                    self.found(FindingKind::Body, place, text);
-                }
-                Err(e) => self.found(FindingKind::Body, place, e.to_string()),
-            }
+        let prefix = message.prefix.as_ref().and_then(|part| self.trouble(part));
+        let text = match (prefix, self.trouble(&message.body)) {
+            (None, None) => None,
+            (Some(error), None) => Some(format!("the header fields added to it cannot be read: {error}")),
+            (None, Some(error)) => Some(format!("its content as received cannot be read: {error}")),
+            (Some(_), Some(error)) => Some(format!("it cannot be read: {error}")),
+        };
+        if let Some(text) = text {
+            self.found(FindingKind::Body, place.clone(), text);
         }
         if message.thread.id == 0 {
-            self.found(FindingKind::Record, place, "it is in no thread");
+            self.found(FindingKind::Record, place.clone(), "it is in no thread");
         }
         if message.thread.parents.contains(&message.id) {
-            self.found(FindingKind::Record, place, "it is its own ancestor");
+            self.found(FindingKind::Record, place.clone(), "it is its own ancestor");
         }
-        Ok(())
+    }
+
+    /// What is wrong with a part of a message.
+    fn trouble(&mut self, part: &Part) -> Option<String> {
+        if let Some((finding, is_named)) = self.unreadable.get_mut(&part.body) {
+            *is_named = true;
+            return Some(finding.text().to_owned());
+        }
+        match self.rows.body_len(part.body) {
+            Ok(len) if len == part.size => None,
+            Ok(len) => Some(format!("the record says {} bytes, the body has {len}", part.size)),
+            Err(e) => Some(e.to_string()),
+        }
     }
 
     /// Rows by which messages are found must lead to one, and every message must be found by all of its own.
     fn index_rows(&mut self, mailboxes: &[Mailbox]) -> Result<()> {
-        let mut stray = Vec::new();
+        let mut stray = BTreeSet::new();
+        // Messages whose records cannot be decoded: that was told already.
+        let mut told = HashSet::new();
         let mut found = 0u64;
         for table in [tables::MESSAGE_IDS, tables::INDEX] {
-            let range = KeyRange::prefix(&Key::of(table, self.id).done());
-            each(self.store.engine(), &range, |key, value| {
-                let id = super::prefetch::indexed_message(key)?;
+            each(self.rows, &KeyRange::prefix(&Key::of(table, self.id).done()), |key, value| {
+                let id = prefetch::indexed_message(key)?;
                 found = found.wrapping_add(fingerprint(key, value));
-                if !self.ids.contains(&id) {
-                    stray.push(id);
+                if table == tables::MESSAGE_IDS
+                    && value.try_into().is_ok_and(|place: [u8; 8]| self.undecodable.contains(&place))
+                {
+                    told.insert(id);
+                }
+                if !self.ids.contains(&id) && !told.contains(&id) {
+                    stray.insert(id);
                 }
                 Some(())
             })?;
         }
         for id in stray {
-            let place = format!("message {}", id.get());
-            self.found(FindingKind::Record, &place, "a row leads to this message, which is not there");
+            let place = Concerned { message: Some(id), ..Concerned::default() };
+            self.found(FindingKind::Record, place, "a row leads to this message, which is not there");
         }
-        if found == self.expected || self.has_changed()? {
+        if found == self.expected {
             return Ok(());
         }
         self.lost_rows(mailboxes)?;
@@ -273,25 +262,28 @@ impl Account<'_> {
 
     /// Looks for the rows that some message should be found by, one by one.
     fn lost_rows(&mut self, mailboxes: &[Mailbox]) -> Result<()> {
-        let store = self.store;
         for mailbox in mailboxes {
             let prefix = Key::of(tables::MESSAGES, self.id).mailbox(mailbox.id).done();
-            let mut lost = Vec::new();
-            each(store.engine(), &KeyRange::prefix(&prefix), |key, raw| {
-                let uid = key.last_chunk::<4>().map(|uid| Uid::from_u32(u32::from_be_bytes(*uid)))?;
+            let mut lost: Vec<(Uid, MessageId, String)> = Vec::new();
+            each(self.rows, &KeyRange::prefix(&prefix), |key, raw| {
+                let uid = Uid::from_u32(u32::from_be_bytes(*key.last_chunk::<4>()?));
                 let Some(Row::Message(message)) = message::decode(mailbox.id, uid, raw) else {
                     return Some(());
                 };
-                for (key, value) in rows_of(self.id, &message) {
-                    if !matches!(store.engine().get(&key), Ok(Some(found)) if found == value) {
-                        lost.push((uid, key));
-                    }
+                let is_lost =
+                    |key: &Vec<u8>, value: &Vec<u8>| !matches!(self.rows.get(key), Ok(Some(v)) if v == value);
+                let rows = rows_of(self.id, &message);
+                let names: Vec<_> =
+                    rows.iter().filter(|(k, v)| is_lost(k, v)).map(|(k, _)| found_by(k)).collect();
+                if !names.is_empty() {
+                    lost.push((uid, message.id, names.join(", ")));
                 }
                 Some(())
             })?;
-            for (uid, key) in lost {
-                let place = format!("mailbox {}, uid {}", mailbox.name, uid.get());
-                self.found(FindingKind::Record, &place, format!("cannot be found by row {key:02x?}"));
+            for (uid, id, names) in lost {
+                let place =
+                    Concerned { uid: Some(uid), message: Some(id), ..Concerned::mailbox(&mailbox.name) };
+                self.found(FindingKind::Record, place, format!("it cannot be found by {names}"));
             }
         }
         Ok(())
@@ -299,34 +291,45 @@ impl Account<'_> {
 
     /// Looks for rows by which some message should not be found, one by one.
     fn wrong_rows(&mut self) -> Result<()> {
-        let store = self.store;
+        let mut wrong: BTreeMap<MessageId, BTreeSet<&'static str>> = BTreeMap::new();
         for table in [tables::MESSAGE_IDS, tables::INDEX] {
-            let mut wrong = Vec::new();
-            each(store.engine(), &KeyRange::prefix(&Key::of(table, self.id).done()), |key, value| {
-                let id = super::prefetch::indexed_message(key)?;
+            each(self.rows, &KeyRange::prefix(&Key::of(table, self.id).done()), |key, value| {
+                let id = prefetch::indexed_message(key)?;
                 let is_its_own = || {
-                    let stored = super::prefetch::find(store.engine(), self.id, id).ok()??;
+                    let stored = prefetch::find(self.rows, self.id, id).ok()??;
                     Some(rows_of(self.id, &stored.message).get(key)? == value)
                 };
-                // Of one that is not there it was said already.
+                // Of one that is not there it was told already.
                 if self.ids.contains(&id) && is_its_own() != Some(true) {
-                    wrong.push((id, key.to_vec()));
+                    wrong.entry(id).or_default().insert(found_by(key));
                 }
                 Some(())
             })?;
-            for (id, key) in wrong {
-                let text = format!("row {key:02x?} leads to it and is not one of its own");
-                self.found(FindingKind::Record, &format!("message {}", id.get()), text);
-            }
+        }
+        for (id, names) in wrong {
+            let names: Vec<_> = names.into_iter().collect();
+            let place = Concerned { message: Some(id), ..Concerned::default() };
+            self.found(FindingKind::Record, place, format!("it is found by {} of another", names.join(", ")));
         }
         Ok(())
     }
 }
 
+/// Counts as a sentence has them.
+fn told(counts: Counts) -> String {
+    let Counts { messages, deleted, unseen, unread, size } = counts;
+    format!("{messages} messages, {deleted} deleted, {unseen} unseen, {unread} unread, {size} bytes")
+}
+
+/// The value of the row that leads from a message's number to its place.
+fn place_of(mailbox: MailboxId, uid: Uid) -> [u8; 8] {
+    (u64::from(mailbox.get()) << 32 | u64::from(uid.get())).to_be_bytes()
+}
+
 /// The rows by which a message is found.
 fn rows_of(account: AccountId, message: &Message) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let mut rows = BTreeMap::new();
-    let place = [message.mailbox.get().to_be_bytes(), message.uid.get().to_be_bytes()].concat();
+    let place = place_of(message.mailbox, message.uid).to_vec();
     rows.insert(Key::of(tables::MESSAGE_IDS, account).message(message.id).done(), place);
     each_index(account, message, |key, value| {
         rows.insert(key.to_vec(), value.to_vec());

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     account::{AccountId, decode_next_account},
-    engine::{Direction, Engine, KeyRange},
+    engine::{Direction, Engine, KeyRange, ReadRows},
     error::{Error, ErrorKind, Result},
     message::{self, Message, MessageId, Row, Thread, Uid},
     tables::{self, Index, Key},
@@ -117,16 +117,20 @@ fn ensure_rows(store: &Store, account: AccountId, outgoing: bool) -> Result<()> 
 }
 
 /// Finds a message by its number.
-pub(super) fn find(engine: &dyn Engine, account: AccountId, id: MessageId) -> Result<Option<Stored>> {
+pub(super) fn find<R: ReadRows + ?Sized>(
+    rows: &R,
+    account: AccountId,
+    id: MessageId,
+) -> Result<Option<Stored>> {
     let damaged = || Error::new(ErrorKind::Damaged, format!("row of message {}", id.get()));
-    let Some(place) = engine.get(&Key::of(tables::MESSAGE_IDS, account).message(id).done())? else {
+    let Some(place) = rows.get(&Key::of(tables::MESSAGE_IDS, account).message(id).done())? else {
         return Ok(None);
     };
     let (mailbox, uid) = place.split_first_chunk::<4>().ok_or_else(damaged)?;
     let mailbox = crate::mailbox::MailboxId::from_u32(u32::from_be_bytes(*mailbox));
     let uid = Uid::from_u32(u32::from_be_bytes(uid.try_into().map_err(|_| damaged())?));
     let key = Key::of(tables::MESSAGES, account).mailbox(mailbox).uid(uid).done();
-    let Some(raw) = engine.get(&key)? else { return Ok(None) };
+    let Some(raw) = rows.get(&key)? else { return Ok(None) };
     match message::decode(mailbox, uid, &raw).ok_or_else(damaged)? {
         Row::Message(message) if message.id == id => Ok(Some(Stored { key, raw: raw.to_vec(), message })),
         _ => Ok(None),

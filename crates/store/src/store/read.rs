@@ -49,13 +49,7 @@ impl Store {
     /// # Errors
     /// `Damaged` or `Failed`.
     pub fn accounts(&self) -> Result<Vec<(String, AccountId)>> {
-        let mut accounts = Vec::new();
-        rows::each(self.engine(), &KeyRange::prefix(&[tables::ACCOUNT_NAMES]), |key, value| {
-            let name = String::from_utf8(key.get(1..)?.to_vec()).ok()?;
-            accounts.push((name, AccountId::from_u32(rows::number(value)?)));
-            Some(())
-        })?;
-        Ok(accounts)
+        rows::accounts(self.engine())
     }
 
     /// All mailboxes of an account, in the order of their creation.
@@ -98,7 +92,7 @@ impl Store {
             .map(|(key, raw)| {
                 let uid = key.last_chunk::<4>().map(|uid| Uid::from_u32(u32::from_be_bytes(*uid)));
                 uid.and_then(|uid| message::decode(mailbox, uid, raw))
-                    .ok_or_else(|| Error::new(ErrorKind::Damaged, format!("message row {key:02x?}")))
+                    .ok_or_else(|| Error::new(ErrorKind::Damaged, tables::row_name(key)))
             })
             .collect()
     }

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::outgoing::Outgoing;
 use crate::{
     account::{AccountId, AccountRow},
-    engine::{Direction, Engine, KeyRange},
+    engine::{Direction, Engine, KeyRange, ReadRows},
     error::{Error, ErrorKind, Result},
     mailbox::{Mailbox, MailboxId},
     tables::{self, Key},
@@ -92,10 +92,10 @@ impl Account {
 }
 
 /// All mailboxes of an account, by number.
-pub(super) fn mailboxes(engine: &dyn Engine, id: AccountId) -> Result<Vec<Mailbox>> {
+pub(super) fn mailboxes<R: ReadRows + ?Sized>(rows: &R, id: AccountId) -> Result<Vec<Mailbox>> {
     let mut mailboxes = Vec::new();
     let prefix = Key::of(tables::MAILBOXES, id).done();
-    each(engine, &KeyRange::prefix(&prefix), |key, value| {
+    each(rows, &KeyRange::prefix(&prefix), |key, value| {
         let number: [u8; 4] = key.get(prefix.len()..)?.try_into().ok()?;
         mailboxes.push(Mailbox::decode(MailboxId::from_u32(u32::from_be_bytes(number)), value)?);
         Some(())
@@ -103,17 +103,17 @@ pub(super) fn mailboxes(engine: &dyn Engine, id: AccountId) -> Result<Vec<Mailbo
     Ok(mailboxes)
 }
 
-/// Calls `row` with each row of a range, a page at a time; `None` from it means that the row makes no sense.
-pub(super) fn each(
-    engine: &dyn Engine,
+/// Calls `row` with each row of a range, a page at a time; `None` from it means that the row cannot be decoded.
+pub(super) fn each<R: ReadRows + ?Sized>(
+    rows: &R,
     range: &KeyRange,
     mut row: impl FnMut(&[u8], &[u8]) -> Option<()>,
 ) -> Result<()> {
     let mut range = range.clone();
     loop {
-        let page = engine.range(&range, Direction::Forward, PAGE)?;
+        let page = rows.range(&range, Direction::Forward, PAGE)?;
         for (key, value) in &page.rows {
-            row(key, value).ok_or_else(|| Error::new(ErrorKind::Damaged, format!("row {key:02x?}")))?;
+            row(key, value).ok_or_else(|| Error::new(ErrorKind::Damaged, tables::row_name(key)))?;
         }
         match page.rows.last() {
             // The first key behind one is that one with a zero octet more.
@@ -133,7 +133,18 @@ pub(super) fn account(engine: &dyn Engine, name: &str) -> Result<Option<AccountI
     }
 }
 
+/// All accounts by name.
+pub(super) fn accounts<R: ReadRows + ?Sized>(rows: &R) -> Result<Vec<(String, AccountId)>> {
+    let mut accounts = Vec::new();
+    each(rows, &KeyRange::prefix(&[tables::ACCOUNT_NAMES]), |key, value| {
+        let name = String::from_utf8(key.get(1..)?.to_vec()).ok()?;
+        accounts.push((name, AccountId::from_u32(number(value)?)));
+        Some(())
+    })?;
+    Ok(accounts)
+}
+
 /// A number of four octets.
-pub(super) fn number(raw: &[u8]) -> Option<u32> {
+fn number(raw: &[u8]) -> Option<u32> {
     raw.try_into().ok().map(u32::from_be_bytes)
 }

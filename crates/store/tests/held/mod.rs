@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use moxd_store::{
     BodyId, BodyWriter, Finding, Pending, Result,
-    engine::{Batch, CommitError, Direction, Engine, KeyRange, Op, Page},
+    engine::{Batch, CommitError, Direction, Engine, KeyRange, Op, Page, ReadRows},
 };
 use tokio::sync::oneshot;
 
@@ -35,11 +35,27 @@ pub(crate) struct Held {
     inner: Arc<dyn Engine>,
     guards: Mutex<HashSet<(Vec<u8>, Vec<u8>)>>,
     waiting: Mutex<Option<Vec<Waiting>>>,
+    /// Called whenever somebody reads rows of a snapshot.
+    meanwhile: Mutex<Option<Meanwhile>>,
+}
+
+type Meanwhile = Arc<dyn Fn() + Send + Sync>;
+
+/// A snapshot that tells of being read.
+struct Watched<'a> {
+    rows: Box<dyn ReadRows + 'a>,
+    held: &'a Held,
 }
 
 impl Held {
     pub(crate) fn over(inner: Arc<dyn Engine>) -> Arc<Held> {
-        Arc::new(Held { inner, guards: Mutex::default(), waiting: Mutex::new(None) })
+        let (guards, waiting, meanwhile) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Arc::new(Held { inner, guards, waiting, meanwhile })
+    }
+
+    /// From here on `meanwhile` is called before rows of a snapshot are read; `None` ends that.
+    pub(crate) fn set_meanwhile(&self, meanwhile: Option<Meanwhile>) {
+        *self.meanwhile.lock().unwrap() = meanwhile;
     }
 
     /// From here on batches wait for [`Held::settle`].
@@ -73,6 +89,30 @@ fn guard(op: Op<'_>) -> Option<(Vec<u8>, Vec<u8>)> {
     }
 }
 
+impl Watched<'_> {
+    fn read(&self) -> &dyn ReadRows {
+        let meanwhile = self.held.meanwhile.lock().unwrap().clone();
+        if let Some(meanwhile) = meanwhile {
+            meanwhile();
+        }
+        &*self.rows
+    }
+}
+
+impl ReadRows for Watched<'_> {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
+        self.read().get(key)
+    }
+
+    fn range(&self, range: &KeyRange, direction: Direction, limit: usize) -> Result<Page> {
+        self.read().range(range, direction, limit)
+    }
+
+    fn body_len(&self, id: BodyId) -> Result<u64> {
+        self.read().body_len(id)
+    }
+}
+
 impl Engine for Held {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
         self.inner.get(key)
@@ -80,6 +120,10 @@ impl Engine for Held {
 
     fn range(&self, range: &KeyRange, direction: Direction, limit: usize) -> Result<Page> {
         self.inner.range(range, direction, limit)
+    }
+
+    fn snapshot(&self) -> Result<Box<dyn ReadRows + '_>> {
+        Ok(Box::new(Watched { rows: self.inner.snapshot()?, held: self }))
     }
 
     fn commit(&self, batch: Batch) -> Pending<Answer> {

@@ -140,7 +140,7 @@ fn make_room(shared: &Shared, upkeep: &mut Upkeep, has_room: bool) -> Result<()>
 }
 
 /// Writes the frozen rows, if there are any, and wakes a writer that waits for that.
-fn flush_frozen(shared: &Shared) -> Result<()> {
+pub(super) fn flush_frozen(shared: &Shared) -> Result<()> {
     if shared.view.has_frozen() {
         let flushed = match shared.view.flush() {
             // Mail that is acknowledged comes before mail that might come.

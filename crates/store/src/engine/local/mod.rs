@@ -30,11 +30,13 @@ use self::{
     rebuild::{Files, Replayed},
     reserve::Reserve,
     segment::{Position, Segment},
+    snapshot::Snapshot,
     view::View,
     writer::Writer,
 };
 use super::{
-    Batch, BodyId, BodyWriter, CommitError, Direction, Engine, KeyRange, Page, body::BodyIds, memory::no_body,
+    Batch, BodyId, BodyWriter, CommitError, Direction, Engine, KeyRange, Page, ReadRows, body::BodyIds,
+    memory::no_body,
 };
 use crate::{
     check::Finding,
@@ -57,6 +59,7 @@ mod rebuild;
 mod reclaim;
 mod reserve;
 mod segment;
+mod snapshot;
 mod verify;
 mod view;
 mod writer;
@@ -343,9 +346,7 @@ impl Shared {
     }
 
     fn find(&self, id: BodyId) -> Result<BodyRow> {
-        let raw = self.get(&bodyrow::key(id))?.ok_or_else(|| no_body(id))?;
-        BodyRow::decode(&raw)
-            .ok_or_else(|| Error::new(ErrorKind::Damaged, format!("row of body {}", id.get())))
+        find(id, |key| self.get(key))
     }
 
     /// Reads a body that stands in the journal.
@@ -385,6 +386,12 @@ impl Shared {
     }
 }
 
+/// The row of a body among the rows that `get` reads.
+fn find(id: BodyId, get: impl FnOnce(&[u8]) -> Result<Option<Bytes>>) -> Result<BodyRow> {
+    let raw = get(&bodyrow::key(id))?.ok_or_else(|| no_body(id))?;
+    BodyRow::decode(&raw).ok_or_else(|| Error::new(ErrorKind::Damaged, format!("row of body {}", id.get())))
+}
+
 /// Reads a body from its place in a segment, and checks it.
 fn read_inline(segment: &File, path: &Path, row: &BodyRow, place: Position) -> Result<Bytes> {
     let at = || format!("{} at {}", path.display(), place.offset);
@@ -419,6 +426,10 @@ impl Engine for Local {
             Ok(()) => Pending::new(async { answer.await.unwrap_or(Err(CommitError::Unknown)) }),
             Err(_) => Pending::ready(Err(CommitError::Failed)),
         }
+    }
+
+    fn snapshot(&self) -> Result<Box<dyn ReadRows + '_>> {
+        Ok(Box::new(Snapshot::take(&self.shared)?))
     }
 
     fn body_len(&self, id: BodyId) -> Result<u64> {

@@ -140,7 +140,7 @@ fn compare(found: &[Arc<Run>], expected: &[Arc<Run>], findings: &mut Vec<Finding
             && named < MAX_NAMED
         {
             named += 1;
-            findings.push(Finding::new(FindingKind::View, format!("row {key:02x?}"), text));
+            findings.push(Finding::new(FindingKind::View, crate::tables::row_name(key), text));
         }
         let (is_found, is_expected) = match &key {
             None => (true, true),

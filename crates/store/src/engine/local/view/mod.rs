@@ -134,46 +134,25 @@ impl View {
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
-        let state = self.state();
-        for table in state.tables() {
-            if let Some(value) = table.get(key) {
-                return Ok(value);
-            }
-        }
-        for run in &state.runs {
-            if let Some(value) = run.get(key)? {
-                return Ok(value);
-            }
-        }
-        Ok(None)
+        self.state().get(key)
     }
 
     pub(super) fn range(&self, range: &KeyRange, direction: Direction, limit: usize) -> Result<Page> {
-        if range.is_empty() {
-            return Ok(Page::default());
-        }
-        let state = self.state();
-        let tables: Vec<_> = state.tables().cloned().collect();
-        let from = match direction {
-            Direction::Forward => Some(range.start.as_slice()),
-            Direction::Backward => range.end.as_deref(),
-        };
-        let mut merge = Merge::seek(&tables, &state.runs, from, direction)?;
-        let mut page = Page::default();
-        while let Some((key, value)) = merge.row() {
-            if !range.contains(&key) {
-                break;
+        self.state().range(range, direction, limit)
+    }
+
+    /// The view as of now, which later changes leave alone: the newest rows are set aside. `None` while others that were set
+    /// aside still wait to be written.
+    pub(super) fn settled(&self) -> Option<State> {
+        self.update(|state| {
+            if state.frozen.is_some() {
+                return None;
             }
-            if let Some(value) = value {
-                if page.rows.len() == limit {
-                    page.more = true;
-                    break;
-                }
-                page.rows.push((key, value));
+            if !state.active.is_empty() {
+                state.frozen = Some(std::mem::take(&mut state.active));
             }
-            merge.advance()?;
-        }
-        Ok(page)
+            Some(State { active: Arc::default(), ..state.clone() })
+        })
     }
 
     /// Changes the newest rows. Nothing is frozen meanwhile, so rows and position stay together.
@@ -402,6 +381,47 @@ impl Near<'_> {
 }
 
 impl State {
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
+        for table in self.tables() {
+            if let Some(value) = table.get(key) {
+                return Ok(value);
+            }
+        }
+        for run in &self.runs {
+            if let Some(value) = run.get(key)? {
+                return Ok(value);
+            }
+        }
+        Ok(None)
+    }
+
+    pub(super) fn range(&self, range: &KeyRange, direction: Direction, limit: usize) -> Result<Page> {
+        if range.is_empty() {
+            return Ok(Page::default());
+        }
+        let tables: Vec<_> = self.tables().cloned().collect();
+        let from = match direction {
+            Direction::Forward => Some(range.start.as_slice()),
+            Direction::Backward => range.end.as_deref(),
+        };
+        let mut merge = Merge::seek(&tables, &self.runs, from, direction)?;
+        let mut page = Page::default();
+        while let Some((key, value)) = merge.row() {
+            if !range.contains(&key) {
+                break;
+            }
+            if let Some(value) = value {
+                if page.rows.len() == limit {
+                    page.more = true;
+                    break;
+                }
+                page.rows.push((key, value));
+            }
+            merge.advance()?;
+        }
+        Ok(page)
+    }
+
     fn tables(&self) -> impl Iterator<Item = &Arc<Memtable>> {
         std::iter::once(&self.active).chain(&self.frozen)
     }
