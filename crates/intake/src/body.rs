@@ -158,8 +158,9 @@ impl Arriving {
     }
 }
 
-/// What the client is told when the store says no. The reason is for the log.
+/// What the client is told when the store cannot keep a message, or part of one. The log says why.
 pub(crate) fn not_kept(error: &store::Error) -> Refusal {
+    tracing::error!(%error, "cannot keep a message");
     clients_concern(error).unwrap_or_else(|| Refusal::new(replies::NOT_DELIVERED))
 }
 
@@ -172,5 +173,39 @@ pub(crate) fn clients_concern(error: &store::Error) -> Option<Refusal> {
         // So many recipients with so much to remember of each; sent again it would be no less.
         ErrorKind::TooLarge => Some(Refusal::new(replies::MESSAGE_TOO_LARGE)),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    /// A log in memory.
+    #[derive(Clone, Default)]
+    struct Memory(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Memory {
+        fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(octets)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn the_log_says_why_a_message_is_not_kept() {
+        let nowhere = std::path::Path::new("/dev/null/data");
+        let Err(error) = store::Store::open(nowhere, store::Options::default()) else { panic!("it opened") };
+        let log = Memory::default();
+        let writer = log.clone();
+        let lines = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        let refusal = tracing::subscriber::with_default(lines, || not_kept(&error));
+        assert_eq!(refusal.to_string(), "451 4.3.0 error delivering message");
+        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        assert!(log.contains("ERROR") && log.contains(&error.to_string()), "{log}");
     }
 }

@@ -173,10 +173,7 @@ fn refused(error: &store::Error, limits: SubmissionLimits) -> Refusal {
             "recipientlimiterror",
             Refusal::with(replies::TOO_MANY_NEW_RECIPIENTS, limits.first_time_recipients),
         ),
-        _ => {
-            tracing::error!(%error, "cannot keep a submitted message");
-            ("queueerror", not_kept(error))
-        }
+        _ => ("queueerror", not_kept(error)),
     };
     metrics::submission(result, 1);
     refusal
