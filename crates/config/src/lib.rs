@@ -144,7 +144,7 @@ pub fn parse_domains(text: &str, origin: &str) -> Result<Domains, Vec<Problem>> 
 pub fn disagreements(server: &Server, domains: &Domains) -> Vec<Problem> {
     let mut problems: Vec<_> = missing_postmaster(server, domains).into_iter().collect();
     if server.pedantic {
-        // RFC 6376 §3.1 takes the labels of a selector from RFC 5321 §4.1.2, which has no underscores.
+        // RFC 6376 §3.1: selector = sub-domain *( "." sub-domain ), and a sub-domain has no underscore.
         let selectors = domains.domains.values().flat_map(|domain| &domain.dkim.with_underscore);
         let (what, mend) =
             ("has an underscore, and the server is pedantic", "use letters, digits and hyphens");
