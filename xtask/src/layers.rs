@@ -69,6 +69,7 @@ pub const RULES: &[Rule] = &[
         outside: &["base64", "bstr", "memchr", "nom", "ring", "zeroize"],
     },
     Rule { name: "dmarc", layer: 2, house: &["dns"], outside: &["nom"] },
+    Rule { name: "mailfiles", layer: 2, house: &["message"], outside: &["memchr"] },
     Rule {
         name: "store",
         layer: 3,
@@ -154,6 +155,7 @@ pub const RULES: &[Rule] = &[
             "dns-hickory",
             "intake",
             "iprev",
+            "mailfiles",
             "message",
             "ratelimit",
             "sasl",

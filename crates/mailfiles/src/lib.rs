@@ -1,0 +1,28 @@
+//! mbox and Maildir: mail in files, read and written with its flags and times.
+//!
+//! [`mbox::Mbox`] reads the messages of an mbox file and [`mbox::Writer`] writes one. [`maildir`] reads and writes what the
+//! names of a Maildir say: times, flags, keywords, and which mailbox a folder is. Files have LF at the end of each line, mail
+//! has CRLF: [`CrlfReader`] and [`LfWriter`] stand between them.
+//!
+//! It does not know where mail is stored, accounts, paths or the clock. Nothing it reads makes it fail or use more memory
+//! than its named limits; only the reader or writer below it can fail.
+
+#![warn(clippy::indexing_slicing)]
+
+mod flags;
+mod lines;
+pub mod maildir;
+pub mod mbox;
+mod times;
+
+pub use flags::{Flag, Flags, MAX_KEYWORD, MAX_KEYWORDS};
+pub use lines::{CrlfReader, LfWriter};
+pub use times::LATEST;
+
+#[doc(hidden)]
+pub mod fuzzing;
+
+/// The example of the README is run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,94 @@
+//! Writing an mbox.
+
+use super::fields;
+use super::quoting::Quoter;
+use crate::flags::Flags;
+use crate::lines::ToLf;
+use crate::times::asctime;
+use std::io::{self, Write};
+
+/// Who has sent a message of which nobody is known to have.
+const NOBODY: &str = "MAILER-DAEMON";
+
+/// Writes messages into an mbox: [`Writer::begin`], [`Writer::content`] for each piece, [`Writer::end`].
+///
+/// ```
+/// use moxd_mailfiles::{Flags, mbox::Writer};
+///
+/// let mut mbox = Writer::new(Vec::new());
+/// mbox.begin("ann@example.org", 1_793_718_245, &Flags::default())?;
+/// mbox.content(b"Subject: hello\r\n\r\nFrom here\r\n")?;
+/// mbox.end()?;
+/// let text = "From ann@example.org Tue Nov  3 15:04:05 2026\nStatus: O\nX-Status: \nX-Keywords:\n\
+///             Subject: hello\n\n>From here\n\n";
+/// assert_eq!(mbox.into_inner(), text.as_bytes());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Writer<W> {
+    inner: W,
+    quoter: Quoter,
+    lines: ToLf,
+    ends_line: bool,
+    quoted: Vec<u8>,
+    out: Vec<u8>,
+}
+
+impl<W: Write> Writer<W> {
+    /// Writes to `inner`, piece by piece.
+    pub fn new(inner: W) -> Self {
+        Self {
+            inner,
+            quoter: Quoter::new(),
+            lines: ToLf::default(),
+            ends_line: true,
+            quoted: Vec::new(),
+            out: Vec::new(),
+        }
+    }
+
+    /// Begins a message: who has sent it (empty where that is not known), when it was received in seconds since 1970, and
+    /// its flags.
+    ///
+    /// # Errors
+    /// The writer below fails.
+    pub fn begin(&mut self, sender: &str, received: i64, flags: &Flags) -> io::Result<()> {
+        (self.quoter, self.lines, self.ends_line) = (Quoter::new(), ToLf::default(), true);
+        let is_word = !sender.is_empty() && !sender.contains(|c: char| c.is_whitespace() || c.is_control());
+        let sender = if is_word { sender } else { NOBODY };
+        let mut out = format!("From {sender} {}\n", asctime(received)).into_bytes();
+        fields::write(flags, &mut out);
+        self.inner.write_all(&out)
+    }
+
+    /// Writes a piece of the message.
+    ///
+    /// # Errors
+    /// The writer below fails.
+    pub fn content(&mut self, piece: &[u8]) -> io::Result<()> {
+        let Some(last) = piece.last() else { return Ok(()) };
+        self.ends_line = *last == b'\n';
+        (self.quoted.clear(), self.out.clear());
+        self.quoter.push(piece, &mut self.quoted);
+        self.lines.push(&self.quoted, &mut self.out);
+        self.inner.write_all(&self.out)
+    }
+
+    /// Ends the message: its last line, if it does not end itself, and the empty line that the form wants.
+    ///
+    /// # Errors
+    /// The writer below fails.
+    pub fn end(&mut self) -> io::Result<()> {
+        (self.quoted.clear(), self.out.clear());
+        self.quoter.finish(&mut self.quoted);
+        self.lines.push(&self.quoted, &mut self.out);
+        self.lines.finish(&mut self.out);
+        self.out.extend_from_slice(if self.ends_line { b"\n" } else { b"\n\n" });
+        self.inner.write_all(&self.out)
+    }
+
+    /// The writer below.
+    pub fn into_inner(self) -> W {
+        self.inner
+    }
+}
