@@ -1,27 +1,21 @@
 //! The verbs about mail at rest. They run where the store is open: in the server, or in the keeper, which have the
 //! verb's terminal and files at the other end of their console.
 
-use crate::console::{Console, ImportReader, Incoming};
+use crate::console::Console;
 use crate::export::export;
+use crate::import::import;
 use crate::request::Request;
 use crate::text::{self, printable};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
-use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::io::Read;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use store::{AccountId, Facts, Flags, Mailbox, Message, MessageId, NewMessage, Role, Row, Store, Uid};
+use std::collections::{BTreeSet, HashMap};
+use std::time::SystemTime;
+use store::{AccountId, Facts, Mailbox, Message, MessageId, Row, Store, Uid};
 
-/// The largest message that is imported, in octets.
-const MAX_IMPORT: u64 = 1 << 30;
-/// Imported messages that wait for the disk together.
-const IMPORT_PENDING: usize = 256;
 /// Octets of a list that go to the console together.
 const PIECE: usize = 1 << 16;
 /// Messages of each mailbox that are read ahead for a list.
 const AHEAD: usize = 128;
-/// Octets of a message's header that are looked at on import.
-const IMPORT_HEADER: usize = 1 << 20;
 
 /// Does what is asked, if it is about mail at rest.
 pub(crate) fn run(store: &Store, request: Request, now: SystemTime, console: &mut dyn Console) -> Result<()> {
@@ -36,8 +30,11 @@ pub(crate) fn run(store: &Store, request: Request, now: SystemTime, console: &mu
         }
         Request::MessageShow { account, id } => message_show(store, &account, id, console),
         Request::MessageDelete { account, ids } => message_delete(store, &account, &ids, now),
-        Request::Export { format, account, name } => export(store, format, &account, &name, console),
-        Request::Import { account, mailbox } => import(store, &account, &mailbox, now, console),
+        Request::Export { format, account, configured, name, json } => {
+            begin(store, &account, configured, now)?;
+            export(store, format, &account, &name, json, console)
+        }
+        Request::Import { account, mailbox, json } => import(store, &account, &mailbox, json, now, console),
         Request::Verify { json } => verify(store, json, console),
         Request::Backup { dir } => {
             store.backup(&dir).with_context(|| format!("back up to {}", dir.display()))
@@ -303,74 +300,12 @@ fn finding_json(finding: &store::Finding) -> Value {
     })
 }
 
-fn import(
-    store: &Store,
-    name: &str,
-    mailbox: &str,
-    now: SystemTime,
-    console: &mut dyn Console,
-) -> Result<()> {
-    let account = store.open_account(name, store::INITIAL_MAILBOXES, now).wait()?;
-    let mailbox = store::mailbox_name(mailbox)?;
-    let is_sent = store.mailbox(account, &mailbox)?.is_some_and(|mailbox| mailbox.role == Some(Role::Sent));
-    let mut pending = VecDeque::new();
-    let mut count = 0_u64;
-    let settle = |(number, commit): (u64, store::Pending<store::Result<store::Receipt>>)| {
-        commit.wait().map(drop).with_context(|| format!("message {number}, counted from 1"))
-    };
-    while let Some(incoming) = console.next()? {
-        let mut writer = store.body_writer();
-        let mut header = Vec::new();
-        let mut buffer = vec![0; 1 << 16];
-        let mut reader = ImportReader(console).take(MAX_IMPORT + 1);
-        loop {
-            let read = reader.read(&mut buffer)?;
-            let piece = buffer.get(..read).unwrap_or_default();
-            if piece.is_empty() {
-                break;
-            }
-            let room = IMPORT_HEADER.saturating_sub(header.len());
-            header.extend_from_slice(piece.get(..room).unwrap_or(piece));
-            writer.write(piece).wait()?;
-        }
-        ensure!(writer.len() <= MAX_IMPORT, "message {} is larger than {MAX_IMPORT} octets", count + 1);
-        let message = imported(&incoming, &header, is_sent, now);
-        let mut transaction = store.transaction(now);
-        let body = writer.finish();
-        transaction.deliver(account, &mailbox, message, &body);
-        // Let commits overlap: the store syncs many at once. A body that is on its way to a file of its own goes alone:
-        // its commit would begin only when waited for, and those that follow would overtake it.
-        let overlapping = if body.is_ready() { IMPORT_PENDING } else { 0 };
-        count += 1;
-        pending.push_back((count, store.commit(transaction)));
-        while pending.len() > overlapping
-            && let Some(oldest) = pending.pop_front()
-        {
-            settle(oldest)?;
-        }
-    }
-    pending.into_iter().try_for_each(settle)?;
-    console.write(format!("{count} messages imported into {mailbox}\n").as_bytes())
-}
-
-/// The record of an imported message: what its header says; who sent it to us is not known. `is_sent` says that the account
-/// has sent it.
-fn imported(incoming: &Incoming, header: &[u8], is_sent: bool, now: SystemTime) -> NewMessage {
-    let received = u64::try_from(incoming.received).ok().filter(|seconds| *seconds > 0);
-    let received = received.map_or(now, |seconds| UNIX_EPOCH + Duration::from_secs(seconds));
-    let headers = message::headers(header);
-    let mut message = intake::described(&headers, received);
-    message.sent = is_sent.then(|| intake::sent(&headers, received));
-    let flag =
-        |name: &String| Flags::NAMES.into_iter().find(|(_, known)| known == name).map(|(flag, _)| flag);
-    message.facts.flags =
-        incoming.flags.iter().filter_map(flag).fold(Flags::default(), |all, flag| all | flag);
-    message
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::console::{Incoming, Outgoing, Remarks};
+    use std::time::UNIX_EPOCH;
+    use store::NewMessage;
 
     /// What was written, piece by piece.
     struct Pieces(Vec<Vec<u8>>);
@@ -385,7 +320,7 @@ mod tests {
             Ok(())
         }
 
-        fn file(&mut self, _: &str) -> Result<()> {
+        fn file(&mut self, _: Option<&Outgoing>) -> Result<()> {
             Ok(())
         }
 
@@ -399,6 +334,10 @@ mod tests {
 
         fn read(&mut self, _: &mut [u8]) -> Result<usize> {
             Ok(0)
+        }
+
+        fn remarks(&mut self) -> Remarks {
+            Remarks::default()
         }
     }
 

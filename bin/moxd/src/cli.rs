@@ -80,8 +80,11 @@ pub(crate) enum Verb {
         format: MailFormat,
         /// Name of the account
         account: String,
-        /// Folder for maildir (one Maildir per mailbox below it); for mbox a file to make, `-` for standard output
+        /// For maildir a folder that is empty or not there yet (one Maildir per mailbox below it); for mbox a file to make, `-`
+        /// for standard output
         path: PathBuf,
+        #[command(flatten)]
+        output: Output,
     },
     /// Read mail from a Maildir or an mbox file into a mailbox
     Import {
@@ -90,10 +93,12 @@ pub(crate) enum Verb {
         format: MailFormat,
         /// Name of the account
         account: String,
-        /// Mailbox, made if it is not there
+        /// Mailbox, made if it is not there; mailboxes in a Maildir go below it, or beside it if it is Inbox
         mailbox: String,
-        /// The Maildir, or the mbox file, `-` for standard input
+        /// The Maildir, or a folder with Maildirs in it; or the mbox file, `-` for standard input
         path: PathBuf,
+        #[command(flatten)]
+        output: Output,
     },
     /// Walk a data directory and report every inconsistency
     Verifydata {

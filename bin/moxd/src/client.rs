@@ -1,14 +1,15 @@
 //! Verbs about mail at rest, as the command line sees them: they ask the running server through its control socket, or
 //! a keeper of their own where no server runs.
 
-use crate::cli::{Cli, MailFormat};
+use crate::cli::{Cli, MailFormat, Wrong};
 use crate::console::{Console, Local, NoSource};
-use crate::mailfiles::{Maildir, Mbox};
+use crate::export::STDOUT;
 use crate::request::Request;
+use crate::sources::{Maildir, Mbox};
 use crate::{ctl, keeper, privileges, wiring};
 use anyhow::{Context, Result, bail, ensure};
 use config::{Config, Server};
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{BufRead, ErrorKind, IsTerminal, Write};
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -27,8 +28,12 @@ fn config_with(cli: &Cli, account: &str) -> Result<Config> {
     Ok(config)
 }
 
-/// Does what is asked in the data directory of this configuration, by whoever has it.
+/// Does what is asked in the data directory of this configuration, by whoever has it. It is made if no server was ever
+/// started and what is asked makes sense without mail.
 fn carry_out(server: &Server, request: &Request, console: &mut dyn Console) -> Result<()> {
+    if request.may_begin_store() && !server.data_dir.exists() {
+        privileges::make_data_dir(&server.data_dir, server.user.as_deref())?;
+    }
     carry_out_in(&server.data_dir, server.user.as_deref(), request, console)
 }
 
@@ -87,27 +92,52 @@ pub(crate) fn backup(cli: &Cli, dir: &Path) -> Result<()> {
 }
 
 /// Writes the mail of an account below a folder, or to a file.
-pub(crate) fn export(cli: &Cli, format: MailFormat, account: &str, path: &Path) -> Result<()> {
-    let (folder, name) = match format {
-        MailFormat::Maildir => (path, String::new()),
-        MailFormat::Mbox if path == Path::new("-") => {
-            let request = Request::Export { format, account: account.to_owned(), name: "-".to_owned() };
-            return carry_out(&server(cli)?, &request, &mut Local::printing(NoSource));
+pub(crate) fn export(cli: &Cli, format: MailFormat, account: &str, path: &Path, json: bool) -> Result<()> {
+    let to_stdout = format == MailFormat::Mbox && path == Path::new(STDOUT);
+    let (mut console, name) = match format {
+        _ if to_stdout && json => {
+            return Err(
+                Wrong("--json goes with a file: the mbox itself is on standard output".to_owned()).into()
+            );
+        }
+        _ if to_stdout => (Local::printing(NoSource), STDOUT.to_owned()),
+        MailFormat::Maildir => {
+            // What is there already would be mixed with what comes, and nobody could tell the two apart.
+            let is_free = match std::fs::read_dir(path) {
+                Ok(mut entries) => entries.next().is_none(),
+                Err(error) => error.kind() == ErrorKind::NotFound,
+            };
+            ensure!(
+                is_free,
+                "{} is not an empty folder: name one that is, or is not there yet",
+                path.display()
+            );
+            (Local::new(path, NoSource), String::new())
         }
         MailFormat::Mbox => {
+            ensure!(!path.exists(), "{} is there already: name a new file", path.display());
             let name = path.file_name().with_context(|| format!("{} names no file", path.display()))?;
-            (path.parent().unwrap_or_else(|| Path::new(".")), name.to_string_lossy().into_owned())
+            let folder = path.parent().unwrap_or_else(|| Path::new("."));
+            (Local::new(folder, NoSource), name.to_string_lossy().into_owned())
         }
     };
-    let request = Request::Export { format, account: account.to_owned(), name };
-    carry_out(&server(cli)?, &request, &mut Local::new(folder, NoSource))
+    // Mistakes in domains.toml keep nobody from the mail of accounts that have some.
+    let configured = config(cli).is_ok_and(|config| config.domains.accounts.contains_key(account));
+    let request = Request::Export { format, account: account.to_owned(), configured, name, json };
+    carry_out(&server(cli)?, &request, &mut console)
 }
 
 /// Reads mail into a mailbox.
-pub(crate) fn import(cli: &Cli, format: MailFormat, account: &str, mailbox: &str, path: &Path) -> Result<()> {
-    let config = config_with(cli, account)?;
-    let request = Request::Import { account: account.to_owned(), mailbox: mailbox.to_owned() };
-    let server = config.server;
+pub(crate) fn import(
+    cli: &Cli,
+    format: MailFormat,
+    account: &str,
+    mailbox: &str,
+    path: &Path,
+    json: bool,
+) -> Result<()> {
+    let Config { server, .. } = config_with(cli, account)?;
+    let request = Request::Import { account: account.to_owned(), mailbox: mailbox.to_owned(), json };
     let here = Path::new(".");
     match format {
         // How much will come is not known, so no progress is shown.

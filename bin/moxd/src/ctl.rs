@@ -136,9 +136,12 @@ mod tests {
 
     #[test]
     fn requests_of_another_version_are_refused() {
-        assert!(answer(b"{\"version\":1,\"request\":\"reload\"}\n").is_ok());
-        assert!(answer(b"{\"version\":2,\"request\":\"reload\"}\n").unwrap_err().contains("version 1"));
-        assert!(answer(b"{\"version\":1,\"request\":\"fly\"}\n").unwrap_err().contains("not known"));
+        let asked = |version: u32, request: &str| {
+            answer(format!("{{\"version\":{version},\"request\":\"{request}\"}}\n").as_bytes())
+        };
+        assert!(asked(VERSION, "reload").is_ok());
+        assert!(asked(VERSION - 1, "reload").unwrap_err().contains(&format!("version {VERSION}")));
+        assert!(asked(VERSION, "fly").unwrap_err().contains("not known"));
         assert!(answer(b"hello\n").unwrap_err().contains("not JSON"));
     }
 

@@ -2,14 +2,22 @@
 
 use crate::atrest::{account, each_message, total};
 use crate::cli::MailFormat;
-use crate::console::Console;
-use crate::mailfiles::{FromQuoter, flag_letters, from_line};
+use crate::console::{Console, ExportWriter, Outgoing};
+use crate::summary::{Summary, Way};
 use anyhow::Result;
+use mailfiles::maildir::{KEYWORDS_FILE, Keywords, file_name, folder_of};
+use mailfiles::{Flag, Flags, LfWriter, mbox};
+use std::io::{BufWriter, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 use store::{AccountId, Content, Message, MessageId, Store};
 
-fn unix(time: SystemTime) -> i64 {
-    time.duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX))
+/// The name of an mbox file that stands for standard output.
+pub(crate) const STDOUT: &str = "-";
+/// Bytes of an mbox that go to the console together.
+const PIECE: usize = 1 << 16;
+
+fn unix(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
 }
 
 /// Writes the mail of an account: a Maildir for each mailbox, or one mbox file that is called `to`.
@@ -18,44 +26,50 @@ pub(crate) fn export(
     format: MailFormat,
     name: &str,
     to: &str,
+    json: bool,
     console: &mut dyn Console,
 ) -> Result<()> {
     let id = account(store, name)?;
     let mailboxes = store.mailboxes(id)?;
     let all: u64 = mailboxes.iter().map(total).sum();
-    let mut done = 0;
+    let (mut done, mut summary) = (0, Summary::new(Way::Out));
     if format == MailFormat::Mbox {
-        console.file(to)?;
+        console.file(Some(&Outgoing { name: to.to_owned(), modified: 0 }))?;
     }
     for mailbox in &mailboxes {
-        let folder = folder_name(&mailbox.name);
+        let mut folder = Folder { path: folder_of(&mailbox.name), keywords: Keywords::default() };
         if format == MailFormat::Maildir {
-            for part in ["cur/", "new/", "tmp/"] {
-                console.file(&format!("{folder}/{part}"))?;
-            }
+            folder.begin(console)?;
         }
+        summary.add(&mailbox.name, 0);
         each_message(store, id, mailbox, |message| {
             if let Some(content) = Exported::open(store, id, &message)? {
                 match format {
-                    MailFormat::Maildir => export_maildir(&folder, &message, content, console)?,
-                    MailFormat::Mbox => export_mbox(&message, content, console)?,
+                    MailFormat::Maildir => folder.write(&message, content, console)?,
+                    MailFormat::Mbox => write_mbox(&message, content, console)?,
                 }
+                summary.add(&mailbox.name, 1);
+            } else {
+                summary.remarks.skip("removed meanwhile");
             }
             done += 1;
             console.progress(done, all)
         })?;
+        if format == MailFormat::Maildir {
+            folder.end(console)?;
+        }
     }
-    console.file("")
+    console.file(None)?;
+    // Standard output is the mbox then.
+    if to == STDOUT { Ok(()) } else { summary.print(json, console) }
 }
 
-/// The folder for a mailbox. A level that a file system reads as a way, here or up, is not one of those; a `%` is in
-/// no mailbox's name, so no two mailboxes share a folder.
-fn folder_name(mailbox: &str) -> String {
-    let level = |level: &str| match level {
-        "." | ".." => level.replace('.', "%2E"),
-        _ => level.to_owned(),
-    };
-    mailbox.split('/').map(level).collect::<Vec<_>>().join("/")
+/// The flags and keywords of a message as files have them.
+fn flags_of(message: &Message) -> Flags {
+    let known = message.facts.flags.names().filter_map(Flag::from_name).collect();
+    let mut flags = Flags { known, ..Flags::default() };
+    message.facts.keywords.iter().for_each(|word| flags.add_keyword(word));
+    flags
 }
 
 /// The content of a message that somebody may remove meanwhile: it ends there.
@@ -99,40 +113,53 @@ fn unless_removed<T>(
     }
 }
 
-fn export_maildir(
-    folder: &str,
-    message: &Message,
-    content: Exported<'_>,
-    console: &mut dyn Console,
-) -> Result<()> {
-    let flags: Vec<&str> = message.facts.flags.names().collect();
-    let time = unix(message.facts.received);
-    let letters = flag_letters(&flags);
-    console.file(&format!("{folder}/cur/{time}.M{}.moxd:2,{letters}", message.id.get()))?;
-    content.pour(|piece| console.write_file(piece))
+/// A Maildir that is being written.
+struct Folder {
+    path: String,
+    keywords: Keywords,
 }
 
-fn export_mbox(message: &Message, content: Exported<'_>, console: &mut dyn Console) -> Result<()> {
-    let mut out = from_line(&message.facts.origin.mail_from, unix(message.facts.received)).into_bytes();
-    let mut quoter = FromQuoter::new();
-    let mut last = 0;
-    content.pour(|piece| {
-        quoter.push(piece, &mut out);
-        last = piece.last().copied().unwrap_or(last);
-        console.write_file(&out)?;
-        out.clear();
+impl Folder {
+    fn begin(&self, console: &mut dyn Console) -> Result<()> {
+        ["cur/", "new/", "tmp/"].iter().try_for_each(|part| {
+            console.file(Some(&Outgoing { name: format!("{}/{part}", self.path), modified: 0 }))
+        })
+    }
+
+    fn write(&mut self, message: &Message, content: Exported<'_>, console: &mut dyn Console) -> Result<()> {
+        let received = unix(message.facts.received);
+        let time = i64::try_from(received).unwrap_or(i64::MAX);
+        let name = file_name(time, message.id.get(), &flags_of(message), &mut self.keywords);
+        console.file(Some(&Outgoing { name: format!("{}/cur/{name}", self.path), modified: received }))?;
+        let mut file = LfWriter::new(ExportWriter(console));
+        content.pour(|piece| Ok(file.write_all(piece)?))?;
+        file.finish()?;
         Ok(())
-    })?;
-    quoter.finish(&mut out);
-    // The form wants an empty line after each message, which has to end its last line first.
-    out.extend_from_slice(if last == b'\n' { b"\n" } else { b"\n\n" });
-    console.write_file(&out)
+    }
+
+    fn end(&self, console: &mut dyn Console) -> Result<()> {
+        let keywords = self.keywords.file();
+        if !keywords.is_empty() {
+            console.file(Some(&Outgoing { name: format!("{}/{KEYWORDS_FILE}", self.path), modified: 0 }))?;
+            console.write_file(keywords.as_bytes())?;
+        }
+        Ok(())
+    }
+}
+
+fn write_mbox(message: &Message, content: Exported<'_>, console: &mut dyn Console) -> Result<()> {
+    let received = i64::try_from(unix(message.facts.received)).unwrap_or(i64::MAX);
+    let mut file = mbox::Writer::new(BufWriter::with_capacity(PIECE, ExportWriter(console)));
+    file.begin(&message.facts.origin.mail_from, received, &flags_of(message))?;
+    content.pour(|piece| Ok(file.content(piece)?))?;
+    file.end()?;
+    Ok(file.into_inner().flush()?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::console::{Incoming, Local, NoSource};
+    use crate::console::{Incoming, Local, NoSource, Remarks};
     use std::fs;
     use store::{Facts, NewMessage};
 
@@ -141,10 +168,12 @@ mod tests {
         store: &'a Store,
         victim: Option<(AccountId, MessageId)>,
         written: String,
+        said: String,
     }
 
     impl Console for Removing<'_> {
-        fn write(&mut self, _: &[u8]) -> Result<()> {
+        fn write(&mut self, bytes: &[u8]) -> Result<()> {
+            self.said.push_str(std::str::from_utf8(bytes)?);
             Ok(())
         }
 
@@ -152,7 +181,7 @@ mod tests {
             Ok(())
         }
 
-        fn file(&mut self, _: &str) -> Result<()> {
+        fn file(&mut self, _: Option<&Outgoing>) -> Result<()> {
             Ok(())
         }
 
@@ -172,6 +201,10 @@ mod tests {
 
         fn read(&mut self, _: &mut [u8]) -> Result<usize> {
             Ok(0)
+        }
+
+        fn remarks(&mut self) -> Remarks {
+            Remarks::default()
         }
     }
 
@@ -195,10 +228,11 @@ mod tests {
         for format in [MailFormat::Mbox, MailFormat::Maildir] {
             let texts = [("Inbox", "first\r\n"), ("Inbox", "second\r\n"), ("Inbox", "third\r\n")];
             let (store, account, ids) = with(&texts);
-            let mut console =
-                Removing { store: &store, victim: Some((account, ids[1])), written: String::new() };
-            export(&store, format, "mox", "mbox", &mut console).unwrap();
-            let written = console.written;
+            let victim = Some((account, ids[1]));
+            let mut console = Removing { store: &store, victim, written: String::new(), said: String::new() };
+            export(&store, format, "mox", "mbox", false, &mut console).unwrap();
+            let Removing { written, said, .. } = console;
+            assert_eq!(said, "2 messages of 6 mailboxes exported; 1 skipped: removed meanwhile (1)\n");
             assert!(written.contains("first") && written.contains("third"), "{written}");
             assert!(!written.contains("second"), "{written}");
         }
@@ -206,15 +240,18 @@ mod tests {
 
     #[test]
     fn no_mailbox_leads_out_of_the_folder_or_into_another() {
-        let names = ["../../x", "..", "a/../b", "a/./b", "a/b", ".", "...", "%2E"];
+        let long = "x".repeat(300);
+        let names = ["../../x", "..", "a/../b", "a/./b", "a/b", ".", "...", "a/cur", &long, "%2E"];
         let texts = names.iter().filter(|name| store::mailbox_name(name).is_ok());
         let texts: Vec<_> = texts.map(|name| (*name, *name)).collect();
         assert_eq!(texts.len(), names.len() - 1, "a `%` is in no name");
         let (store, _, _) = with(&texts);
         let dir = tempfile::tempdir().unwrap();
         let out = dir.path().join("one/two/out");
-        export(&store, MailFormat::Maildir, "mox", "", &mut Local::new(&out, NoSource)).unwrap();
-        let folders = ["%2E%2E/%2E%2E/x", "%2E%2E", "a/%2E%2E/b", "a/%2E/b", "a/b", "%2E", "..."];
+        export(&store, MailFormat::Maildir, "mox", "", false, &mut Local::new(&out, NoSource)).unwrap();
+        let long = format!("{}%/%{}", "x".repeat(253), "x".repeat(47));
+        let folders =
+            ["%2E./%2E./x", "%2E.", "a/%2E./b", "a/%2E/b", "a/b", "%2E", "%2E..", "a/%63ur", long.as_str()];
         for (folder, (_, text)) in folders.iter().zip(&texts) {
             let files: Vec<_> = fs::read_dir(out.join(folder).join("cur")).unwrap().collect();
             assert_eq!(files.len(), 1, "{folder}");

@@ -3,7 +3,7 @@
 //! A frame is one octet for its kind, four for the length of its payload (big-endian), and the payload. The server
 //! sends output, progress, files, and last either `Done` or `Failed`; the client sends messages to import.
 
-use crate::console::{Console, Incoming};
+use crate::console::{Console, Incoming, Outgoing, Remarks};
 use anyhow::{Context, Result, bail, ensure};
 use std::io::{Read, Write};
 
@@ -18,7 +18,7 @@ pub(crate) enum Kind {
     Output = b'o',
     /// Two numbers of eight octets: done, total.
     Progress = b'p',
-    /// The name of a file that begins.
+    /// A file that begins: [`Outgoing`] as JSON. An empty payload is the end of the last one.
     File = b'f',
     /// Octets of that file.
     Data = b'd',
@@ -26,7 +26,7 @@ pub(crate) enum Kind {
     Next = b'n',
     /// A message to import begins: [`Incoming`] as JSON.
     Message = b'm',
-    /// The end: of a message to import, of the messages, or of everything.
+    /// The end: of a message to import, of the messages ([`Remarks`] as JSON), or of everything.
     Done = b'.',
     /// It could not be done; the payload says why.
     Failed = b'!',
@@ -96,11 +96,12 @@ pub(crate) struct Remote<S> {
     pending: Vec<u8>,
     taken: usize,
     in_message: bool,
+    remarks: Remarks,
 }
 
 impl<S: Read + Write> Remote<S> {
     pub(crate) fn new(stream: S) -> Self {
-        Self { stream, pending: Vec::new(), taken: 0, in_message: false }
+        Self { stream, pending: Vec::new(), taken: 0, in_message: false, remarks: Remarks::default() }
     }
 
     /// Tells the client how it ended.
@@ -130,8 +131,9 @@ impl<S: Read + Write> Console for Remote<S> {
         write(&mut self.stream, Kind::Progress, &payload)
     }
 
-    fn file(&mut self, name: &str) -> Result<()> {
-        write(&mut self.stream, Kind::File, name.as_bytes())
+    fn file(&mut self, file: Option<&Outgoing>) -> Result<()> {
+        let payload = file.map(serde_json::to_vec).transpose()?.unwrap_or_default();
+        write(&mut self.stream, Kind::File, &payload)
     }
 
     fn write_file(&mut self, bytes: &[u8]) -> Result<()> {
@@ -145,7 +147,10 @@ impl<S: Read + Write> Console for Remote<S> {
                 self.in_message = true;
                 Ok(Some(serde_json::from_slice(&payload).context("a message on the control socket")?))
             }
-            (Kind::Done, _) => Ok(None),
+            (Kind::Done, payload) => {
+                self.remarks = serde_json::from_slice(&payload).context("remarks on the control socket")?;
+                Ok(None)
+            }
             (Kind::Failed, why) => bail!("{}", String::from_utf8_lossy(&why)),
             _ => bail!("a frame out of place on the control socket"),
         }
@@ -168,6 +173,10 @@ impl<S: Read + Write> Console for Remote<S> {
         self.taken += count;
         Ok(count)
     }
+
+    fn remarks(&mut self) -> Remarks {
+        std::mem::take(&mut self.remarks)
+    }
 }
 
 /// The client's side: does at its own console what the server says.
@@ -181,7 +190,12 @@ pub(crate) fn relay(stream: &mut (impl Read + Write), console: &mut dyn Console)
                 let number = |part: &[u8]| part.try_into().map(u64::from_be_bytes).unwrap_or_default();
                 console.progress(number(done), number(total))?;
             }
-            Kind::File => console.file(&String::from_utf8_lossy(&payload))?,
+            Kind::File if payload.is_empty() => console.file(None)?,
+            Kind::File => {
+                let file: Outgoing =
+                    serde_json::from_slice(&payload).context("a file on the control socket")?;
+                console.file(Some(&file))?;
+            }
             Kind::Data => console.write_file(&payload)?,
             Kind::Next => send_next(stream, console)?,
             Kind::Done => return Ok(()),
@@ -193,7 +207,9 @@ pub(crate) fn relay(stream: &mut (impl Read + Write), console: &mut dyn Console)
 
 fn send_next(stream: &mut impl Write, console: &mut dyn Console) -> Result<()> {
     let result = (|| {
-        let Some(message) = console.next()? else { return write(stream, Kind::Done, b"") };
+        let Some(message) = console.next()? else {
+            return write(stream, Kind::Done, &serde_json::to_vec(&console.remarks())?);
+        };
         write(stream, Kind::Message, &serde_json::to_vec(&message)?)?;
         let mut buffer = vec![0; 1 << 16];
         loop {
@@ -246,7 +262,11 @@ mod tests {
         fn next(&mut self) -> Result<Option<Incoming>> {
             let Some(message) = self.0.pop() else { return Ok(None) };
             self.1 = message;
-            Ok(Some(Incoming { received: 5, flags: vec!["seen".into()], size: self.1.len() as u64 }))
+            Ok(Some(Incoming {
+                received: self.1.len() as i64,
+                flags: vec!["seen".into()],
+                ..Incoming::default()
+            }))
         }
 
         fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
@@ -258,6 +278,10 @@ mod tests {
 
         fn position(&self) -> u64 {
             0
+        }
+
+        fn remarks(&self) -> Remarks {
+            Remarks { skipped: [("folder".to_owned(), 2)].into(), merged: 1 }
         }
     }
 
@@ -274,9 +298,10 @@ mod tests {
         while let Some(message) = server.next().unwrap() {
             let mut all = Vec::new();
             crate::console::ImportReader(&mut server).read_to_end(&mut all).unwrap();
-            assert_eq!(message.size, all.len() as u64);
+            assert_eq!(message.received, all.len() as i64);
             sizes.push(all.len());
         }
+        assert_eq!(server.remarks(), Remarks { skipped: [("folder".to_owned(), 2)].into(), merged: 1 });
         assert_eq!(sizes, [3, 200_000]);
         server.finish(Err(anyhow::anyhow!("no room"))).unwrap();
         assert_eq!(client.join().unwrap(), Err("no room".to_owned()));

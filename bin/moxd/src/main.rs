@@ -8,15 +8,17 @@ mod ctl;
 mod delta;
 mod export;
 mod frames;
+mod import;
 mod keeper;
 mod localserve;
 mod logging;
-mod mailfiles;
 mod monitoring;
 mod privileges;
 mod protocols;
 mod request;
 mod serve;
+mod sources;
+mod summary;
 mod system;
 mod text;
 mod tls;
@@ -102,9 +104,11 @@ fn run(cli: Cli) -> Result<()> {
             })
         }
         Verb::Message(verb) => message_verb(&cli, verb.clone()),
-        Verb::Export { format, account, path } => client::export(&cli, *format, account, path),
-        Verb::Import { format, account, mailbox, path } => {
-            client::import(&cli, *format, account, mailbox, path)
+        Verb::Export { format, account, path, output } => {
+            client::export(&cli, *format, account, path, output.json)
+        }
+        Verb::Import { format, account, mailbox, path, output } => {
+            client::import(&cli, *format, account, mailbox, path, output.json)
         }
         Verb::Verifydata { dir, output } => client::verify(dir, output.json),
         Verb::Backup { dir } => client::backup(&cli, dir),

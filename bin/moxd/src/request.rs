@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use store::Credentials;
 
 /// Version of the requests and frames on the control socket; both sides have to have the same.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// A request with its version, as one line of JSON.
 #[derive(Debug, Serialize, Deserialize)]
@@ -35,10 +35,10 @@ pub(crate) enum Request {
     MessageShow { account: String, id: u64 },
     /// Removes messages.
     MessageDelete { account: String, ids: Vec<u64> },
-    /// Writes files with all mail.
-    Export { format: MailFormat, account: String, name: String },
+    /// Writes files with all mail; `name` is that of an mbox file. `configured` as above.
+    Export { format: MailFormat, account: String, configured: bool, name: String, json: bool },
     /// Takes messages from the console.
-    Import { account: String, mailbox: String },
+    Import { account: String, mailbox: String, json: bool },
     /// Every inconsistency.
     Verify { json: bool },
     /// A consistent copy.
@@ -48,6 +48,12 @@ pub(crate) enum Request {
 }
 
 impl Request {
+    /// May it be asked before a server was ever started? A backup may not: one without mail would pass for one of the mail
+    /// that is on a disk which is not mounted.
+    pub(crate) fn may_begin_store(&self) -> bool {
+        !self.needs_server() && !matches!(self, Self::Backup { .. } | Self::Verify { .. })
+    }
+
     /// Is it about the running server, and not about mail at rest?
     pub(crate) fn needs_server(&self) -> bool {
         matches!(self, Self::Reload | Self::Stop | Self::Status { .. } | Self::LogLevel { .. })

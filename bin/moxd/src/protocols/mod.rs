@@ -9,17 +9,17 @@ pub(crate) mod verify;
 
 use crate::cli::{Dns, Wrong};
 use crate::console;
-use crate::mailfiles::ToCrlf;
 use crate::text::printable_lines;
 use anyhow::{Context, Result};
 use dns::Domain;
 use dns_hickory::{Hickory, Options};
+use mailfiles::CrlfReader;
 use serde_json::Value;
 use smtp_parser::Mailbox;
 use std::fmt::Display;
 use std::fs::File;
 use std::future::Future;
-use std::io::{BufReader, IsTerminal, Read};
+use std::io::{IsTerminal, Read};
 use std::path::Path;
 use std::str::FromStr;
 
@@ -68,7 +68,7 @@ fn input(path: &Path) -> Result<Box<dyn Read>> {
 /// A message, with every line end made CRLF.
 fn message(path: &Path) -> Result<Vec<u8>> {
     let mut text = Vec::new();
-    ToCrlf::new(BufReader::new(input(path)?))
+    CrlfReader::new(input(path)?)
         .take(MAX_MESSAGE + 1)
         .read_to_end(&mut text)
         .with_context(|| format!("read {}", path.display()))?;

@@ -112,9 +112,7 @@ fn take_anywhere(header: &mut Vec<u8>, flags: &mut Flags) {
         let said = read(name, value).map(|(_, said)| said);
         said.map(|said| add(said, flags)).is_some()
     });
-    if kept != [0..header.len()] {
-        *header = kept.into_iter().filter_map(|range| header.get(range)).flatten().copied().collect();
-    }
+    *header = kept.into_iter().filter_map(|range| header.get(range)).collect::<Vec<_>>().concat();
 }
 
 /// What a field says.

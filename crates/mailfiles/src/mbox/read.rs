@@ -136,14 +136,16 @@ impl<R: BufRead> Mbox<R> {
         self.peek()?;
         let Some(piece) = self.ahead.take() else {
             // The empty line before the end of the file is the form's, not the message's.
-            return Ok(self.end());
+            self.end();
+            return Ok(());
         };
         let starts_line = std::mem::replace(&mut self.starts_line, piece.ends_with(b"\n"));
         if starts_line && let Some(form) = separator::form(&piece) {
             let next = separator::next(self.peek()?.unwrap_or_default());
             if begins_message(form, self.empty_line, next) {
                 self.separator = Some(form);
-                return Ok(self.end());
+                self.end();
+                return Ok(());
             }
             self.merged += u64::from(is_in_doubt(form, next));
         }

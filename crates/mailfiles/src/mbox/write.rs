@@ -68,7 +68,8 @@ impl<W: Write> Writer<W> {
     pub fn content(&mut self, piece: &[u8]) -> io::Result<()> {
         let Some(last) = piece.last() else { return Ok(()) };
         self.ends_line = *last == b'\n';
-        (self.quoted.clear(), self.out.clear());
+        self.quoted.clear();
+        self.out.clear();
         self.quoter.push(piece, &mut self.quoted);
         self.lines.push(&self.quoted, &mut self.out);
         self.inner.write_all(&self.out)
@@ -79,7 +80,8 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// The writer below fails.
     pub fn end(&mut self) -> io::Result<()> {
-        (self.quoted.clear(), self.out.clear());
+        self.quoted.clear();
+        self.out.clear();
         self.quoter.finish(&mut self.quoted);
         self.lines.push(&self.quoted, &mut self.out);
         self.lines.finish(&mut self.out);

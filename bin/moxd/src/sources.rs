@@ -1,0 +1,294 @@
+//! Files that mail is imported from: a Maildir with the mailboxes in it, or an mbox. What is in the files is for `mailfiles`;
+//! here folders are walked and files opened.
+
+use crate::console::{Incoming, Remarks, Source};
+use anyhow::{Context, Result, ensure};
+use flate2::read::MultiGzDecoder;
+use mailfiles::maildir::{
+    KEYWORDS_FILE, Keywords, MAGIC, MAX_KEYWORDS_FILE, Name, PARTS, Packing, mailbox_of, packing,
+};
+use mailfiles::{CrlfReader, Flags, mbox};
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::fs::{DirEntry, File};
+use std::io::{BufRead, BufReader, Cursor, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+/// Folders in each other that are looked into.
+const MAX_DEPTH: usize = 64;
+/// The folder of a Maildir in which messages are that are not whole.
+const UNFINISHED: &str = "tmp";
+
+/// The messages of a Maildir and of those in it: everything in `new` and `cur`, by folder and name.
+pub(crate) struct Maildir {
+    folders: Vec<Folder>,
+    left: VecDeque<Entry>,
+    read: u64,
+    current: Option<Message>,
+    remarks: Remarks,
+}
+
+/// A message that is being read.
+struct Message {
+    path: PathBuf,
+    reader: CrlfReader<Box<dyn Read>>,
+}
+
+/// One folder with `new` or `cur` in it.
+struct Folder {
+    path: PathBuf,
+    mailbox: String,
+    keywords: Keywords,
+}
+
+/// A file with a message.
+struct Entry {
+    /// The number of its folder.
+    folder: usize,
+    part: &'static str,
+    name: OsString,
+}
+
+impl Maildir {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let mut maildir = Self {
+            folders: Vec::new(),
+            left: VecDeque::new(),
+            read: 0,
+            current: None,
+            remarks: Remarks::default(),
+        };
+        maildir.walk(path, &mut Vec::new())?;
+        let parts = PARTS.join(" or ");
+        ensure!(
+            !maildir.folders.is_empty(),
+            "{} is not a Maildir: there is no folder {parts} in it, nor in a folder in it",
+            path.display()
+        );
+        Ok(maildir)
+    }
+
+    /// How many messages there are.
+    pub(crate) fn len(&self) -> u64 {
+        self.left.len() as u64
+    }
+
+    /// Looks into a folder to which the folders of these names lead, and into those in it.
+    fn walk(&mut self, path: &Path, names: &mut Vec<String>) -> Result<()> {
+        let mut inside = Vec::new();
+        let mut parts = [false; PARTS.len()];
+        let mut has_unfinished = false;
+        for entry in entries(path)? {
+            let (name, kind) = (entry.file_name(), entry.file_type()?);
+            let part = PARTS.iter().position(|part| name == *part);
+            if kind.is_symlink() && entry.path().is_dir() {
+                self.remarks.skip("symbolic link");
+            } else if !kind.is_dir() {
+                continue;
+            } else if let Some(part) = part.and_then(|part| parts.get_mut(part)) {
+                *part = true;
+            } else if name == UNFINISHED {
+                has_unfinished = true;
+            } else {
+                inside.push(name);
+            }
+        }
+        if parts.contains(&true) {
+            self.take_folder(path, names, &parts, has_unfinished)?;
+        }
+        inside.sort();
+        if names.len() == MAX_DEPTH {
+            inside.clear();
+        }
+        for name in inside {
+            names.push(name.to_string_lossy().into_owned());
+            self.walk(&path.join(&name), names)?;
+            names.pop();
+        }
+        Ok(())
+    }
+
+    /// Notes the messages of one folder.
+    fn take_folder(
+        &mut self,
+        path: &Path,
+        names: &[String],
+        parts: &[bool],
+        has_unfinished: bool,
+    ) -> Result<()> {
+        let mut found = Vec::new();
+        for (part, _) in PARTS.iter().zip(parts).filter(|(_, is_there)| **is_there) {
+            for entry in entries(&path.join(part))? {
+                if let Some(reason) = reason_against(&entry)? {
+                    self.remarks.skip(reason);
+                } else if !is_hidden(&entry) {
+                    found.push(Entry { folder: self.folders.len(), part, name: entry.file_name() });
+                }
+            }
+        }
+        if has_unfinished {
+            for entry in entries(&path.join(UNFINISHED))?.iter().filter(|entry| !is_hidden(entry)) {
+                let is_file = entry.file_type()?.is_file();
+                self.remarks.skip(if is_file { "unfinished delivery in tmp" } else { "no file" });
+            }
+        }
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        self.left.extend(found);
+        let mailbox = mailbox_of(names.iter().map(String::as_str));
+        self.folders.push(Folder { path: path.to_owned(), mailbox, keywords: keywords(path)? });
+        Ok(())
+    }
+
+    /// Opens a message. None if it is passed over, which is noted.
+    fn begin(&mut self, entry: &Entry) -> Result<Option<Incoming>> {
+        let Some(folder) = self.folders.get(entry.folder) else { return Ok(None) };
+        let path = folder.path.join(entry.part).join(&entry.name);
+        let opened = match File::open(&path) {
+            // A mail program may read, move or remove messages meanwhile.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                self.remarks.skip("removed meanwhile");
+                return Ok(None);
+            }
+            opened => opened.with_context(|| format!("open {}", path.display()))?,
+        };
+        let modified = opened.metadata()?.modified()?.duration_since(UNIX_EPOCH);
+        let modified = modified.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or_default());
+        let name = entry.name.to_string_lossy();
+        let name = Name::parse(&name);
+        let flags = name.flags(&folder.keywords);
+        let received = name.received.unwrap_or(modified);
+        let mailbox = folder.mailbox.clone();
+        let unpacked = unpacked(opened).with_context(|| format!("read {}", path.display()))?;
+        let reader = match unpacked {
+            Ok(reader) => reader,
+            Err(kind) => {
+                self.remarks.skip(format!("compressed with {kind}"));
+                return Ok(None);
+            }
+        };
+        self.current = Some(Message { path, reader: CrlfReader::new(reader) });
+        Ok(Some(incoming(mailbox, received, flags)))
+    }
+}
+
+impl Source for Maildir {
+    fn next(&mut self) -> Result<Option<Incoming>> {
+        while let Some(entry) = self.left.pop_front() {
+            self.read += 1;
+            if let Some(message) = self.begin(&entry)? {
+                return Ok(Some(message));
+            }
+        }
+        Ok(None)
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        let Some(Message { path, reader }) = &mut self.current else { return Ok(0) };
+        reader.read(buffer).with_context(|| format!("read {}", path.display()))
+    }
+
+    fn position(&self) -> u64 {
+        self.read
+    }
+
+    fn remarks(&self) -> Remarks {
+        self.remarks.clone()
+    }
+}
+
+fn incoming(mailbox: String, received: i64, flags: Flags) -> Incoming {
+    Incoming {
+        mailbox,
+        received,
+        flags: flags.known.iter().map(|flag| flag.name().to_owned()).collect(),
+        keywords: flags.keywords.into_iter().collect(),
+    }
+}
+
+fn entries(path: &Path) -> Result<Vec<DirEntry>> {
+    let about = || format!("read {}", path.display());
+    std::fs::read_dir(path).and_then(Iterator::collect).with_context(about)
+}
+
+/// Programs keep things of their own in hidden files; a message is never one.
+fn is_hidden(entry: &DirEntry) -> bool {
+    entry.file_name().as_encoded_bytes().starts_with(b".")
+}
+
+/// Why what should be a message is none.
+fn reason_against(entry: &DirEntry) -> Result<Option<&'static str>> {
+    let kind = entry.file_type()?;
+    Ok(if kind.is_file() || is_hidden(entry) {
+        None
+    } else if kind.is_symlink() {
+        Some("symbolic link")
+    } else if kind.is_dir() {
+        Some("folder among messages")
+    } else {
+        Some("no file")
+    })
+}
+
+/// The keywords of a folder, which mostly has none.
+fn keywords(folder: &Path) -> Result<Keywords> {
+    let path = folder.join(KEYWORDS_FILE);
+    let mut text = Vec::new();
+    match File::open(&path).and_then(|file| file.take(MAX_KEYWORDS_FILE).read_to_end(&mut text)) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Keywords::default()),
+        read => {
+            read.with_context(|| format!("read {}", path.display()))?;
+            Ok(Keywords::parse(&text))
+        }
+    }
+}
+
+/// The message in a file, which Dovecot may have compressed; or how it is compressed, if we cannot read that.
+fn unpacked(mut file: File) -> std::io::Result<Result<Box<dyn Read>, &'static str>> {
+    let mut start = Vec::new();
+    file.by_ref().take(MAGIC as u64).read_to_end(&mut start)?;
+    let packing = packing(&start);
+    let whole = Cursor::new(start).chain(file);
+    Ok(match packing {
+        Packing::Plain => Ok(Box::new(whole)),
+        Packing::Gzip => Ok(Box::new(MultiGzDecoder::new(BufReader::new(whole)))),
+        Packing::Other(kind) => Err(kind),
+    })
+}
+
+/// The messages of an mbox file.
+pub(crate) struct Mbox<R>(mbox::Mbox<R>);
+
+impl Mbox<BufReader<File>> {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let file = File::open(path).with_context(|| format!("open {}", path.display()))?;
+        Self::new(BufReader::with_capacity(1 << 16, file)).with_context(|| format!("read {}", path.display()))
+    }
+}
+
+impl<R: BufRead> Mbox<R> {
+    pub(crate) fn new(reader: R) -> Result<Self> {
+        Ok(Self(mbox::Mbox::new(reader)?))
+    }
+}
+
+impl<R: BufRead> Source for Mbox<R> {
+    fn next(&mut self) -> Result<Option<Incoming>> {
+        let next = self.0.next().context("read the mbox file")?;
+        Ok(next.map(|message| incoming(String::new(), message.received.unwrap_or_default(), message.flags)))
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        self.0.read(buffer).context("read the mbox file")
+    }
+
+    fn position(&self) -> u64 {
+        self.0.position()
+    }
+
+    fn remarks(&self) -> Remarks {
+        let mut remarks = Remarks { merged: self.0.merged(), ..Remarks::default() };
+        (0..self.0.internal()).for_each(|_| remarks.skip("what a mail program keeps about the mailbox"));
+        remarks
+    }
+}
