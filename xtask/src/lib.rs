@@ -3,6 +3,7 @@
 
 pub mod crash;
 pub mod fixtures;
+pub mod fuzz;
 pub mod r#gen;
 pub mod hostile;
 pub mod layers;

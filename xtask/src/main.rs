@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
-use xtask::{crash, fixtures, r#gen, hostile, powercut, seed, tidy, trial, workspace};
+use xtask::{crash, fixtures, fuzz, r#gen, hostile, powercut, seed, tidy, trial, workspace};
 
 /// Tasks of development
 #[derive(Parser)]
@@ -35,6 +35,8 @@ enum Task {
         /// Only this target
         target: Option<String>,
     },
+    /// Run the fuzz targets, each for a while, and fail if one finds something
+    Fuzz(fuzz::Options),
     /// Send attacks to a server while an honest client uses it
     Hostile(Trial<hostile::Options>),
     /// Kill a server at random moments and look for what it had acknowledged
@@ -77,6 +79,10 @@ fn main() -> Result<()> {
             for (name, count) in seed::seed(&root, target.as_deref())? {
                 println!("{name}: {count} seeds");
             }
+        }
+        Task::Fuzz(options) => {
+            let findings = fuzz::run(&root, &options, |line| println!("{line}"))?;
+            ensure!(findings == 0, "{findings} targets found something");
         }
         Task::Hostile(Trial { options, moxd }) => trial(moxd, |moxd, scratch| {
             let outcomes = hostile::run(moxd, scratch, &options, |line| println!("{line}"))?;

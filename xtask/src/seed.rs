@@ -156,8 +156,19 @@ const TARGETS: &[Target] = &[
             b"\x06\x01\x10\x11\x00\x00\x02\x01\x00\x00\x00\x00\x06\x22\x80\x01\x00\x00",
         ])],
     },
+    Target { name: "mbox", before: PLAIN, from: &[From::Files("crates/mailfiles/testdata/mbox", ".mbox")] },
+    Target {
+        name: "maildir",
+        before: PLAIN,
+        from: &[From::Files("crates/mailfiles/testdata/maildir", ".names")],
+    },
     Target { name: "config", before: PLAIN, from: &[From::Files("crates/config/testdata", ".toml")] },
 ];
+
+/// The names of all targets.
+pub fn targets() -> impl Iterator<Item = &'static str> {
+    TARGETS.iter().map(|target| target.name)
+}
 
 /// Writes the seeds of one target, or of all, below `fuzz/seeds`; how many each has.
 ///

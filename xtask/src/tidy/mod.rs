@@ -82,7 +82,7 @@ pub fn manifest_findings(root: &Path) -> Result<Vec<Finding>> {
 fn tree(root: &Path) -> Result<Vec<Source>> {
     let mut found = Vec::new();
     for folder in [".ci", ".cargo", "bench", "bin", "crates", "docs", "fuzz", "xtask"] {
-        found.extend(sources(root, folder, &[".rs", ".toml", ".md", ".sh", "/run"])?);
+        found.extend(sources(root, folder, &[".rs", ".toml", ".md", ".sh", "/run", "/build"])?);
     }
     for name in ["Cargo.toml", "clippy.toml", "deny.toml", "rustfmt.toml", "README.md", "CHANGELOG.md"] {
         if let Ok(text) = fs::read_to_string(root.join(name)) {
