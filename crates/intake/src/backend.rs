@@ -87,12 +87,12 @@ fn hashing(settings: &Settings, header: &[u8]) -> Option<Hashing> {
 }
 
 /// Who sends, by what the session says.
-fn origin(settings: &Settings, client: &Client, sender: &Sender) -> Origin {
+fn origin(client: &Client, sender: &Sender) -> Origin {
     Origin {
         ip: client.ip(),
         helo: client.hello.as_ref().map(|hello| hello.name.clone()),
         mail_from: sender.path.mailbox().cloned(),
-        receiver: settings.hostname.clone(),
+        receiver: client.hostname.clone(),
     }
 }
 
@@ -186,8 +186,7 @@ impl Backend for Intake {
         // Without pedantry the message should arrive first.
         let keep_sample = settings.mode == Mode::Develop && settings.pedantic;
         let submission = client.kind.is_submission();
-        let gathering =
-            (!submission).then(|| Gathering::start(self.judges.as_ref(), origin(&settings, client, sender)));
+        let gathering = (!submission).then(|| Gathering::start(self.judges.as_ref(), origin(client, sender)));
         Ok(Incoming {
             settings,
             sender: sender.path.clone(),

@@ -1,7 +1,7 @@
 //! The copies of a message: one for each recipient, with the header fields of its own before the one body.
 
 use crate::backend::{Incoming, Intake};
-use crate::prefix::{Trace, delivered_to, return_path};
+use crate::prefix::{MAX_PREFIX, Trace, delivered_to, return_path};
 use crate::record::sent_to;
 use crate::rulesets::Subject;
 use dns::{Domain, Name};
@@ -17,7 +17,7 @@ pub(crate) struct Fields {
     pub(crate) found: String,
     /// What was missing in a submission, and its signatures; below the Received field, which they do not cover.
     pub(crate) added: String,
-    /// The name that the client's address resolves to.
+    /// A name that the client's address points to, the one that resolves back if there is one.
     pub(crate) reverse: Option<Name>,
     /// The domains that SPF or DKIM has passed for.
     pub(crate) proven: BTreeSet<Domain>,
@@ -58,6 +58,7 @@ impl Intake {
             copy.prefix = [&delivered_to, &return_path, &fields.found, &received, &fields.added]
                 .map(String::as_bytes)
                 .concat();
+            debug_assert!(copy.prefix.len() <= MAX_PREFIX, "every part of the prefix is bounded");
             let mut mailbox = &to.mailbox;
             if !to.rulesets.is_empty() {
                 let added = message::headers(&copy.prefix);

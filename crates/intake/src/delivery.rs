@@ -3,6 +3,7 @@
 use crate::backend::{Incoming, Intake, Link};
 use crate::body::clients_concern;
 use crate::copies::Fields;
+use crate::prefix::results_room;
 use crate::recipients::wish_after_data;
 use crate::record::{described, sent_by};
 use crate::{Mode, metrics, special};
@@ -32,6 +33,10 @@ impl Intake {
         if message::hops(&parsed) > MAX_HOPS {
             return Err(Refusal::with(replies::LOOP, MAX_HOPS));
         }
+        // What was not read may have the From field whose DMARC policy says no.
+        if parsed.findings().iter().any(|finding| finding.kind == FindingKind::TooManyFields) {
+            return Err(Refusal::with(replies::BAD_AUTHOR, FindingKind::TooManyFields.token()));
+        }
         check_structure(&message)?;
         wishes(&message)?;
 
@@ -41,11 +46,14 @@ impl Intake {
         if let Some(gathering) = message.gathering.take() {
             let iprev = link.reverse.answer().await.cloned();
             let evidence = gathering.finish(iprev).await;
-            fields.reverse = evidence.iprev.as_ref().and_then(|iprev| iprev.name.clone());
+            // The name that resolves back, else the first one that the address points to.
+            let iprev = evidence.iprev.as_ref();
+            fields.reverse = iprev.and_then(|iprev| iprev.name.as_ref().or(iprev.names.first()).cloned());
             record.facts.validations = evidence.validations();
             record.facts.origin.dkim_domains =
                 evidence.dkim_passed().iter().map(dns::Domain::unicode).collect();
-            let results = evidence.authentication_results(&message.settings.hostname, message.utf8);
+            let room = results_room(message.recipients.len());
+            let results = evidence.authentication_results(&message.settings.hostname, message.utf8, room);
             fields.found = [results.field(), evidence.received_spf()].concat();
             fields.proven = evidence.vouching();
         }

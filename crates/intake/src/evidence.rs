@@ -56,7 +56,7 @@ pub struct Origin {
     pub helo: Option<Host>,
     /// The reverse path, unless it is null or has an address literal.
     pub mail_from: Option<Mailbox>,
-    /// Our host.
+    /// The host name of the listener.
     pub receiver: Domain,
 }
 

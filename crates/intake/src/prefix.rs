@@ -7,6 +7,21 @@ use smtpserver::Client;
 use std::net::IpAddr;
 use std::time::SystemTime;
 
+/// Bytes of the header fields before one copy of a message. Each recipient gets them, so what a stranger can make of
+/// them is bounded.
+pub const MAX_PREFIX: usize = 32 * 1024;
+/// Bytes of the DKIM results in the prefix of a message from elsewhere. Its other parts need less than the rest.
+pub const MAX_RESULTS: usize = 16 * 1024;
+/// Bytes of what is added to a submission: its signatures name every field of its header.
+pub(crate) const MAX_ADDED: usize = 24 * 1024;
+/// Bytes of the DKIM results in all copies of a message together.
+const MAX_RESULTS_OF_ALL: usize = 2 * 1024 * 1024;
+
+/// Bytes that DKIM results may take in each copy of a message to this many recipients.
+pub(crate) fn results_room(recipients: usize) -> usize {
+    (MAX_RESULTS_OF_ALL / recipients.max(1)).min(MAX_RESULTS)
+}
+
 /// What every Received field of a message says, whoever the recipient is.
 #[derive(Debug)]
 pub(crate) struct Trace<'a> {

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use store::{Facts, NewMessage, Origin, Recipient, Sent};
 
-/// The most octets of a subject that are kept in the record.
+/// Characters of a subject, and of its base, that are kept in the record.
 const MAX_SUBJECT: usize = 400;
 /// The most octets of a Message-ID or a local part, since a line has no more (RFC 5322 §2.1.1). A longer one is nobody's, and
 /// is not kept: a record has its bounds.
@@ -34,14 +34,15 @@ pub fn described(headers: &Headers<'_>, received: SystemTime) -> NewMessage {
     }
     let subject = value("Subject");
     facts.subject = decode_words(&subject).chars().take(MAX_SUBJECT).collect();
-    facts.base_subject = base_subject(&subject).0;
+    facts.base_subject = base_subject(&subject).0.chars().take(MAX_SUBJECT).collect();
     let id = value("Message-ID");
     if let Some(written) = written_message_id(&id, Dialect::Lenient).filter(|id| id.len() <= MAX_KEPT) {
         facts.set_message_id(canonical_message_id(&id, Dialect::Lenient).unwrap_or_default(), written);
     }
     let mut message = NewMessage::new(facts);
     let answers = value("References");
-    message.references = references(if answers.is_empty() { value("In-Reply-To") } else { answers }.as_ref());
+    let answers = if answers.is_empty() { value("In-Reply-To") } else { answers };
+    message.references = references(&answers).into();
     message
 }
 

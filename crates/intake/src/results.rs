@@ -8,14 +8,18 @@ use store::{Validation, Validations};
 
 /// The most characters of a reason that stand in the field.
 const MAX_REASON: usize = 120;
+/// DKIM results in one Authentication-Results field. A stranger may write a thousand signatures, and each recipient
+/// gets the field; one more result tells how many were left out.
+pub const MAX_DKIM_RESULTS: usize = 16;
 
 impl Evidence {
     /// The Authentication-Results field of `host`: iprev, dkim, spf, dmarc, in this order. `utf8`: the message may have
-    /// UTF-8 in its header.
-    pub fn authentication_results(&self, host: &Domain, utf8: bool) -> AuthResults {
+    /// UTF-8 in its header. Lists up to [`MAX_DKIM_RESULTS`] DKIM results, of up to `room` bytes together; the other
+    /// methods have one result each.
+    pub fn authentication_results(&self, host: &Domain, utf8: bool, room: usize) -> AuthResults {
         let mut results = AuthResults::of_host(host, utf8);
         results.methods.push(self.iprev_result());
-        results.methods.extend(self.dkim_results(utf8));
+        results.methods.extend(self.dkim_results(utf8, room));
         results.methods.push(self.spf_result(utf8));
         results.methods.push(self.dmarc_result(utf8));
         results
@@ -32,13 +36,31 @@ impl Evidence {
         MethodResult::new("iprev", result).property("policy", "iprev", self.origin.ip.to_string())
     }
 
-    fn dkim_results(&self, utf8: bool) -> Vec<MethodResult> {
+    fn dkim_results(&self, utf8: bool, mut room: usize) -> Vec<MethodResult> {
         let none = |reason: &str| vec![MethodResult::new("dkim", "none").reason(reason)];
         let Some(dkim) = &self.dkim else { return vec![MethodResult::new("dkim", "none")] };
         if dkim.signatures.is_empty() {
             return none("no dkim signatures");
         }
-        dkim.signatures.iter().map(|verification| dkim_result(verification, utf8)).collect()
+        // Results that prove something come first when not all have room, so that junk signatures cannot hide them.
+        let mut order: Vec<_> = dkim.signatures.iter().enumerate().collect();
+        order.sort_by_key(|(_, verification)| verification.status != dkim::Status::Pass);
+        let mut listed = Vec::new();
+        for (place, verification) in order.into_iter().take(MAX_DKIM_RESULTS) {
+            let result = dkim_result(verification, utf8);
+            let Some(left) = room.checked_sub(result.to_string().len()) else { break };
+            room = left;
+            listed.push((place, result));
+        }
+        listed.sort_by_key(|(place, _)| *place);
+        let others = dkim.signatures.len() - listed.len();
+        let mut results: Vec<_> = listed.into_iter().map(|(_, result)| result).collect();
+        if others > 0 {
+            // RFC 8601 §2.7.1: policy, for signatures that are not acceptable to us; here for their number.
+            let reason = format!("{others} more signatures not listed");
+            results.push(MethodResult::new("dkim", "policy").reason(reason));
+        }
+        results
     }
 
     fn spf_result(&self, utf8: bool) -> MethodResult {

@@ -5,10 +5,11 @@ use crate::body::not_kept;
 use crate::copies::Fields;
 use crate::delivery::{check_structure, wishes};
 use crate::metrics;
+use crate::prefix::MAX_ADDED;
 use crate::record::{described, sent_by};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
-use message::{AuthResults, Date, Headers, MethodResult};
+use message::{AuthResults, Date, FindingKind, Headers, MethodResult};
 use smtpserver::{Client, Login, Refusal, replies};
 use std::time::SystemTime;
 use store::{ErrorKind, SubmissionLimits};
@@ -34,6 +35,10 @@ impl Intake {
         }
         let signatures = message.hashing.take().map(|hashing| hashing.finish(&missing.fields, unix(now)));
         let added = [missing.fields, signatures.unwrap_or_default(), results(&message).field()].concat();
+        if added.len() > MAX_ADDED {
+            metrics::submission("badheader", 1);
+            return Err(Refusal::with(replies::BAD_AUTHOR, FindingKind::TooManyFields.token()));
+        }
 
         let rules = message.settings.directory.account(&login.account).cloned().unwrap_or_default();
         let limits = SubmissionLimits {

@@ -1,148 +1,19 @@
 //! What becomes of messages, from MAIL to the store, without a socket.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 
+mod world;
+
 use dns::zone::Zone;
 use moxd_intake::{
-    AccountRules, Destination, Directory, Incoming, Intake, Judges, JunkFlags, Link, LocalDomain, Mode,
-    Pattern, Ruleset, Settings, Signer, World,
+    AccountRules, Destination, Directory, Intake, Judges, JunkFlags, LocalDomain, Mode, Pattern, Ruleset,
+    Settings, World,
 };
-use smtp_parser::{Mailbox, Path};
-use smtpserver::{Backend, Client, Hello, Kind, Login, Peer, Received, Refusal, RequestId, Rules, Sender};
-use std::collections::{BTreeSet, HashMap};
-use std::io::Read;
+use smtpserver::{Backend, Kind};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
 use store::{Flags, Store};
 
-const HEADER: &str =
-    "From: Ann <ann@a.example>\r\nTo: bob@a.example\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n";
-const KEY: &str = include_str!("../../dkim/testdata/keys/ed25519.pem");
-
-fn now() -> SystemTime {
-    SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
-}
-
-fn random(octets: &mut [u8]) {
-    octets.fill(7);
-}
-
-fn directory(rules: AccountRules) -> Directory {
-    let mut directory = Directory::new();
-    let to = |account: &str| Destination::new(account, "Inbox");
-    directory.add_domain("a.example".parse().unwrap(), LocalDomain::default());
-    for name in ["ann", "bob"] {
-        directory.add_account(name, rules.clone());
-        directory.add_address(name, "a.example".parse().unwrap(), to(name));
-    }
-    directory
-}
-
-struct World_ {
-    intake: Intake,
-    store: Store,
-}
-
-fn world(zone: Option<&str>, rules: AccountRules) -> World_ {
-    let store = Store::memory();
-    let signing = dkim::Signing::new("a.example".parse().unwrap(), "s".parse().unwrap());
-    let signer = Signer { signing, key: Arc::new(dkim::SigningKey::from_pem(KEY).unwrap()) };
-    let settings = Settings {
-        hostname: "mx.a.example".parse().unwrap(),
-        directory: directory(rules),
-        signers: HashMap::from([("a.example".parse().unwrap(), Arc::from([signer]))]),
-        mode: Mode::Serve,
-        pedantic: false,
-    };
-    let zone = zone.map(|text| Arc::new(Zone::parse(text).unwrap()));
-    let judges = zone.map(|zone| Judges::new(|_| zone.clone()));
-    let intake = Intake::new(store.clone(), judges, settings, World { now, random }).unwrap();
-    World_ { intake, store }
-}
-
-fn client(kind: Kind, login: Option<&str>) -> Client {
-    let rules = Rules::new(kind, "mx.a.example".parse().unwrap());
-    let peer = Peer {
-        cid: 1,
-        id: RequestId::new(*b"0123456789abcdefghijkl").unwrap(),
-        remote: "192.0.2.1:25000".parse().unwrap(),
-        local: "198.51.100.1:25".parse().unwrap(),
-    };
-    let mut client = Client::new(&rules, peer);
-    client.hello = Some(Hello { name: "client.example".parse().unwrap(), extended: true });
-    client.login = login.map(|account| {
-        let address: Mailbox = format!("{account}@a.example").parse().unwrap();
-        Box::new(Login { account: account.into(), address })
-    });
-    client
-}
-
-fn path(text: &str) -> Path {
-    if text.is_empty() { Path::Null } else { Path::Mailbox(text.parse().unwrap()) }
-}
-
-impl World_ {
-    /// A message as it is before DATA.
-    async fn begin(
-        &self,
-        link: &mut Link,
-        client: &Client,
-        from: &str,
-        to: &[&str],
-    ) -> Result<Incoming, Refusal> {
-        let sender = Sender {
-            path: path(from),
-            size: None,
-            body: None,
-            smtputf8: !(from.is_ascii() && to.iter().all(|to| to.is_ascii())),
-            require_tls: false,
-            hold: None,
-        };
-        let mut message = self.intake.sender(link, client, &sender).await?;
-        for recipient in to {
-            self.intake.recipient(link, client, &mut message, &path(recipient)).await?;
-        }
-        Ok(message)
-    }
-
-    async fn send(&self, client: &Client, from: &str, to: &[&str], text: &str) -> Result<(), Refusal> {
-        let mut link = self.intake.connect(client);
-        let mut message = self.begin(&mut link, client, from, to).await?;
-        // Odd pieces: where the header ends must not matter.
-        for piece in text.as_bytes().chunks(7) {
-            self.intake.content(&mut message, piece).await?;
-        }
-        let received =
-            Received { size: text.len() as u64, separator: text.contains("\r\n\r\n"), ..Received::default() };
-        self.intake.message(&mut link, client, message, &received).await
-    }
-
-    fn set_directory(&self, directory: Directory) {
-        let settings = self.intake.settings();
-        self.intake.set_settings(Settings { directory, ..Settings::clone(&settings) });
-    }
-
-    /// The records in the Inbox of an account.
-    fn records(&self, account: &str) -> Vec<store::Message> {
-        let Some(account) = self.store.account(account).unwrap() else { return Vec::new() };
-        let inbox = self.store.mailbox(account, "Inbox").unwrap().unwrap();
-        let rows = self.store.messages(account, inbox.id, None, 100).unwrap();
-        let record = |row| match row {
-            store::Row::Message(message) => message,
-            _ => panic!("nothing was removed"),
-        };
-        rows.into_iter().map(record).collect()
-    }
-
-    /// The messages in the Inbox of an account, whole.
-    fn inbox(&self, account: &str) -> Vec<String> {
-        let text = |message: &store::Message| {
-            let mut text = String::new();
-            self.store.content(message).unwrap().read_to_string(&mut text).unwrap();
-            text
-        };
-        self.records(account).iter().map(text).collect()
-    }
-}
+use world::*;
 
 #[tokio::test]
 async fn incoming_mail_gets_its_fields_in_order_and_keeps_its_octets() {
@@ -557,7 +428,7 @@ async fn nothing_more_is_asked_about_a_message_for_nobody() {
         let settings = Settings::clone(&world(None, AccountRules::default()).intake.settings());
         let store = Store::memory();
         let intake = Intake::new(store.clone(), Some(judges), settings, World { now, random }).unwrap();
-        let world = World_ { intake, store };
+        let world = TestWorld { intake, store };
         let smtp = client(Kind::Smtp, None);
         let mut link = world.intake.connect(&smtp);
         let mut message = world.begin(&mut link, &smtp, "x@b.example", &[to]).await.unwrap();

@@ -245,6 +245,14 @@ impl MethodResult {
     }
 }
 
+impl fmt::Display for MethodResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut words = Vec::new();
+        self.words(&mut words);
+        f.write_str(&words.join(" "))
+    }
+}
+
 /// A domain as the message may have it, and its ASCII form where that differs.
 pub(crate) fn spelled(domain: &Domain, utf8: bool) -> (String, Option<String>) {
     let unicode = if utf8 { domain.unicode() } else { domain.to_string() };

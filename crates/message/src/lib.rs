@@ -56,7 +56,8 @@ pub use params::{ContentType, Disposition, MAX_PARAMS, Params};
 pub use part::{Limits, Part};
 pub use received::{Protocol, Received, hops};
 pub use thread::{
-    MAX_REFERENCES, MAX_SUBJECT, base_subject, canonical_message_id, references, written_message_id,
+    MAX_REFERENCE, MAX_REFERENCES, MAX_SUBJECT, base_subject, canonical_message_id, references,
+    written_message_id,
 };
 
 #[doc(hidden)]

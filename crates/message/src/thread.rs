@@ -2,12 +2,15 @@
 
 use crate::decode_words;
 use crate::lex::text;
+use memchr::{memchr, memrchr};
 use smtp_parser::{Dialect, Mailbox};
 
 /// Characters of a subject that count for its base; the rest is cut off before.
 pub const MAX_SUBJECT: usize = 1000;
-/// Message-IDs of one References field that are read.
-pub const MAX_REFERENCES: usize = 1000;
+/// Message-IDs of one References field that are kept: the last ones, which are the nearest ancestors.
+pub const MAX_REFERENCES: usize = 10;
+/// Bytes of a Message-ID in a References field. A line has no more (RFC 5322 §2.1.1), so a longer one names no message.
+pub const MAX_REFERENCE: usize = 998;
 
 /// A Message-ID in the one form it is compared in: lower case, without brackets and without quoting it does not need.
 /// None if the value has none.
@@ -35,11 +38,21 @@ pub fn written_message_id(value: &[u8], dialect: Dialect) -> Option<String> {
     (rest_allowed && !id.is_empty()).then_some(id)
 }
 
-/// The Message-IDs of a References or In-Reply-To field, canonical, in order. What stands between them is passed over.
+/// Returns the last [`MAX_REFERENCES`] Message-IDs of a References or In-Reply-To field, canonical, in their order.
+///
+/// Text between them and IDs of more than [`MAX_REFERENCE`] bytes are skipped.
 pub fn references(value: &[u8]) -> Vec<String> {
-    let value = text(value);
-    let ids = value.split('<').skip(1).filter_map(|rest| rest.split_once('>'));
-    ids.filter_map(|(id, _)| canonical(id)).take(MAX_REFERENCES).collect()
+    let mut ids = Vec::new();
+    let mut rest = value;
+    while ids.len() < MAX_REFERENCES
+        && let Some((before, from)) = memrchr(b'<', rest).and_then(|at| rest.split_at_checked(at))
+    {
+        let id = memchr(b'>', from).and_then(|end| from.get(1..end)).filter(|id| id.len() <= MAX_REFERENCE);
+        ids.extend(id.and_then(|id| canonical(&text(id))));
+        rest = before;
+    }
+    ids.reverse();
+    ids
 }
 
 fn canonical(id: &str) -> Option<String> {
@@ -149,7 +162,18 @@ mod tests {
     #[test]
     fn reads_references() {
         assert_eq!(references(b"<A@b> <c@d>\r\n\t<\"e\"@f>, junk <> <open"), ["a@b", "c@d", "e@f"]);
-        assert_eq!(references("<a>".repeat(5000).as_bytes()).len(), MAX_REFERENCES);
+        assert_eq!(references(b"a> <b> c> <d <e>"), ["b", "e"]);
+    }
+
+    #[test]
+    fn keeps_the_last_references_of_bounded_size() {
+        let many: String = (0..5000).map(|n| format!("<{n}@a.example>\r\n ")).collect();
+        let last: Vec<String> = (4990..5000).map(|n| format!("{n}@a.example")).collect();
+        assert_eq!(references(many.as_bytes()), last);
+        let long = "x".repeat(MAX_REFERENCE);
+        assert_eq!(references(format!("<a> <{long}> <{long}x> <b>").as_bytes()), ["a", &long, "b"]);
+        assert_eq!(references("<".repeat(1_000_000).as_bytes()), [""; 0]);
+        assert_eq!(references("<>".repeat(1_000_000).as_bytes()), [""; 0]);
     }
 
     #[track_caller]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use dns::Host;
+use dns::{Domain, Host};
 use smtp_parser::Mailbox;
 
 use crate::rules::{Kind, Rules};
@@ -16,6 +16,8 @@ pub struct Client {
     pub peer: Peer,
     /// The listener's name.
     pub listener: Arc<str>,
+    /// The host name that the listener goes by.
+    pub hostname: Domain,
     /// What the listener is for.
     pub kind: Kind,
     /// What the client called itself, once it did.
@@ -32,6 +34,7 @@ impl Client {
         Self {
             peer,
             listener: Arc::clone(&rules.listener),
+            hostname: rules.hostname.clone(),
             kind: rules.kind,
             hello: None,
             tls: None,

@@ -337,15 +337,15 @@ fn threads_by_references(store: &Store) {
     );
     assert_eq!((start.thread.id, start.thread.missing_link), (start.id.get(), false));
     let mut reply = NewMessage::new(Facts { message_id: "2@b.test".to_owned(), ..facts() });
-    reply.references = vec!["0@lost.test".to_owned(), "1@a.test".to_owned()];
+    reply.references = ["0@lost.test".to_owned(), "1@a.test".to_owned()].into();
     let reply = deliver(store, account, "Archive", reply, b"y");
     assert_eq!((reply.thread.id, &reply.thread.parents[..]), (start.id.get(), &[start.id][..]));
     let mut third = NewMessage::new(facts());
-    third.references = vec!["2@b.test".to_owned()];
+    third.references = ["2@b.test".to_owned()].into();
     let third = deliver(store, account, "Inbox", third, b"z");
     assert_eq!(third.thread.parents, [reply.id, start.id]);
     let mut lost = NewMessage::new(facts());
-    lost.references = vec!["0@lost.test".to_owned()];
+    lost.references = ["0@lost.test".to_owned()].into();
     assert!(deliver(store, account, "Inbox", lost, b"z").thread.missing_link);
 }
 

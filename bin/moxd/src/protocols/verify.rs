@@ -33,7 +33,7 @@ pub(crate) fn run(arguments: &Verify) -> Result<()> {
 }
 
 fn report(evidence: &Evidence, as_json: bool) -> Result<()> {
-    let field = evidence.authentication_results(&evidence.origin.receiver, false);
+    let field = evidence.authentication_results(&evidence.origin.receiver, false, intake::MAX_RESULTS);
     if as_json {
         return print_json(&json!({
             "iprev": evidence.iprev.as_ref().map(names::json),

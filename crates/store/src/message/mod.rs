@@ -1,6 +1,6 @@
 //! Message records: everything the server knows of a stored message besides its octets.
 
-use std::{net::IpAddr, ops::BitOr, time::SystemTime};
+use std::{net::IpAddr, ops::BitOr, sync::Arc, time::SystemTime};
 
 use crate::{engine::BodyId, mailbox::MailboxId};
 
@@ -341,8 +341,8 @@ pub struct NewMessage {
     pub facts: Facts,
     /// For rejects: the mailbox for which it was meant.
     pub destined: Option<String>,
-    /// Canonical Message-IDs of In-Reply-To and References, nearest ancestor last.
-    pub references: Vec<String>,
+    /// Canonical Message-IDs of In-Reply-To and References, nearest ancestor last. Copies of a message share them.
+    pub references: Arc<[String]>,
     /// The header fields that we put before what was received.
     pub prefix: Vec<u8>,
     /// To whom the account has sent it; kept where it is delivered to a mailbox with the role [`Sent`](crate::Role::Sent).
@@ -353,7 +353,7 @@ impl NewMessage {
     /// A message with these facts, no prefix and no references.
     #[must_use]
     pub fn new(facts: Facts) -> NewMessage {
-        NewMessage { facts, destined: None, references: Vec::new(), prefix: Vec::new(), sent: None }
+        NewMessage { facts, destined: None, references: Arc::default(), prefix: Vec::new(), sent: None }
     }
 }
 
