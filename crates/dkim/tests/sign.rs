@@ -65,6 +65,23 @@ fn how(case: &Case) -> (SigningKey, Signing) {
 }
 
 #[test]
+fn mbox_separators_at_the_top_spoil_no_signature() {
+    let (key, signing) = (key("ed25519"), signing());
+    let (header, body) = (b"From: a@example.test\r\nSubject: x\r\n\r\n", b"body\r\n");
+    let field = sign(header, &hashes(body), &key, &signing, NOW).unwrap().header_field();
+    for (top, want) in [
+        ("From joe@example.com Tue Nov  3 15:04:05 2026\r\n", Status::Pass),
+        ("From - \r\n>From joe@example.com\r\n", Status::Pass),
+        ("X-Field: y\r\nFrom joe@example.com\r\n", Status::PermError),
+        ("no field\r\n", Status::PermError),
+    ] {
+        let text = [top.as_bytes(), field.as_bytes(), header, body].concat();
+        let found = ready(verify(&zone(&key, &signing), &text, &Policy::default(), NOW));
+        assert_eq!(found.signatures[0].status, want, "{top}");
+    }
+}
+
+#[test]
 fn fields_are_signed_as_told() {
     let cases = cases("sign");
     assert!(cases.len() > 10, "the folder is there");

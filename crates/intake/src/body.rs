@@ -7,7 +7,7 @@ use std::sync::Arc;
 use store::{Body, BodyWriter, Pending};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// How much of a message developer mode keeps at hand to look at its MIME structure.
+/// How much of a message pedantic developer mode keeps at hand to look at its MIME structure.
 const SAMPLE: usize = 256 * 1024;
 
 /// Octets that every message may have of its header in memory. Hardly one has more.
@@ -36,7 +36,7 @@ pub(crate) struct Arriving {
     taken: Option<OwnedSemaphorePermit>,
     complete: bool,
     writer: BodyWriter,
-    /// The first octets of the whole message; kept in developer mode alone.
+    /// The first octets of the whole message; kept in pedantic developer mode alone.
     sample: Option<Vec<u8>>,
 }
 

@@ -7,7 +7,8 @@ use crate::prefix::results_room;
 use crate::recipients::wish_after_data;
 use crate::record::{described, sent_by};
 use crate::{Mode, metrics, special};
-use message::{Finding, FindingKind};
+use message::{Finding, FindingKind, Headers, written_message_id};
+use smtp_parser::Dialect;
 use smtpserver::{Client, Refusal, replies};
 use std::time::Duration;
 
@@ -38,6 +39,7 @@ impl Intake {
             return Err(Refusal::with(replies::BAD_AUTHOR, FindingKind::TooManyFields.token()));
         }
         check_structure(&message)?;
+        check_message_id(&message, &parsed)?;
         wishes(&message)?;
 
         let mut record = described(&parsed, now);
@@ -48,7 +50,8 @@ impl Intake {
             let evidence = gathering.finish(iprev).await;
             // The name that resolves back, else the first one that the address points to.
             let iprev = evidence.iprev.as_ref();
-            fields.reverse = iprev.and_then(|iprev| iprev.name.as_ref().or(iprev.names.first()).cloned());
+            fields.reverse =
+                iprev.and_then(|iprev| iprev.name.as_ref().or_else(|| iprev.names.first()).cloned());
             record.facts.validations = evidence.validations();
             record.facts.origin.dkim_domains =
                 evidence.dkim_passed().iter().map(dns::Domain::unicode).collect();
@@ -91,6 +94,15 @@ pub(crate) fn wishes(message: &Incoming) -> Result<(), Refusal> {
         message.recipients.iter().filter_map(|recipient| wish_after_data(&message.settings, recipient));
     let refusals: Vec<_> = wishes.map(|wish| special::refusal(wish, (0, 0))).collect();
     if refusals.is_empty() { Ok(()) } else { Err(Refusal::all(&refusals)) }
+}
+
+/// Pedantic mode: text behind a Message-ID is refused; otherwise it is passed over.
+pub(crate) fn check_message_id(message: &Incoming, parsed: &Headers<'_>) -> Result<(), Refusal> {
+    let mut fields = parsed.all("Message-ID").filter(|_| message.settings.pedantic);
+    if fields.all(|field| written_message_id(field.value, Dialect::Strict).is_some()) {
+        return Ok(());
+    }
+    Err(Refusal::with(replies::MALFORMED_MESSAGE, "text around the Message-ID"))
 }
 
 /// Pedantic developer mode: a message whose MIME structure is broken is refused, so that its maker notices.

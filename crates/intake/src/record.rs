@@ -3,7 +3,7 @@
 use dns::{Domain, suffix};
 use message::{
     AddressList, Date, Headers, addresses, author, base_subject, canonical_message_id, decode_words,
-    references, written_message_id,
+    references, shown_author, written_message_id,
 };
 use smtp_parser::{Dialect, Path};
 use smtpserver::Client;
@@ -13,6 +13,8 @@ use store::{Facts, NewMessage, Origin, Recipient, Sent};
 
 /// Characters of a subject, and of its base, that are kept in the record.
 const MAX_SUBJECT: usize = 400;
+/// Characters of a From field without one author that are kept: as many as an address has at the most (RFC 5321 §4.5.3.1).
+const MAX_SHOWN: usize = 320;
 /// The most octets of a Message-ID or a local part, since a line has no more (RFC 5322 §2.1.1). A longer one is nobody's, and
 /// is not kept: a record has its bounds.
 const MAX_KEPT: usize = 998;
@@ -31,6 +33,10 @@ pub fn described(headers: &Headers<'_>, received: SystemTime) -> NewMessage {
             domain.map(|d| suffix::organizational(d).unicode()).unwrap_or_default();
         facts.origin.from_localpart =
             Some(author.localpart).filter(|l| l.len() <= MAX_KEPT).unwrap_or_default();
+    } else {
+        // Without a domain this counts for no reputation; it is for people who read a list.
+        let shown = shown_author(headers).unwrap_or_default();
+        facts.origin.from_localpart = shown.chars().take(MAX_SHOWN).collect();
     }
     let subject = value("Subject");
     facts.subject = decode_words(&subject).chars().take(MAX_SUBJECT).collect();

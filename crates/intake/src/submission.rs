@@ -3,7 +3,7 @@
 use crate::backend::{Incoming, Intake, unix};
 use crate::body::not_kept;
 use crate::copies::Fields;
-use crate::delivery::{check_structure, wishes};
+use crate::delivery::{check_message_id, check_structure, wishes};
 use crate::metrics;
 use crate::prefix::MAX_ADDED;
 use crate::record::{described, sent_by};
@@ -26,6 +26,7 @@ impl Intake {
         let parsed = message::headers(message.arriving.header());
         check(&message, login, &parsed)?;
         check_structure(&message)?;
+        check_message_id(&message, &parsed)?;
         wishes(&message)?;
         let mut record = described(&parsed, now);
         sent_by(&mut record.facts.origin, client, &message.sender);

@@ -113,7 +113,7 @@ async fn many_large_headers_at_a_time_do_not_take_all_memory() {
     let world = world(None, AccountRules::default());
     let client = client(Kind::Smtp, None);
     let mut link = world.intake.connect(&client);
-    let large = format!("X-Large: {}\r\n", "x".repeat(990)).repeat(1000);
+    let large = format!("X-Large: {0}\r\n {0}\r\n", "x".repeat(985)).repeat(500);
     let (mut open, mut refused) = (Vec::new(), None);
     while refused.is_none() {
         let mut message = world.begin(&mut link, &client, "x@b.example", &["ann@a.example"]).await.unwrap();
@@ -142,6 +142,33 @@ async fn what_claims_to_be_our_own_result_goes() {
     world.send(&client(Kind::Smtp, None), "x@b.example", &["ann@a.example"], &text).await.unwrap();
     let [kept] = &world.inbox("ann")[..] else { panic!("one message") };
     assert!(kept.ends_with(&format!("{other}{HEADER}\r\nbody\r\n")) && !kept.contains("bank.example"));
+}
+
+#[tokio::test]
+async fn received_names_the_first_name_of_an_address_where_none_resolves_back() {
+    for (forward, name) in [("", "first.example"), ("second.example. A 192.0.2.1", "second.example")] {
+        let zone = format!(
+            "1.2.0.192.in-addr.arpa. PTR first.example.\n1.2.0.192.in-addr.arpa. PTR second.example.\n{forward}"
+        );
+        let world = world(Some(&zone), AccountRules::default());
+        let text = format!("{HEADER}\r\nbody\r\n");
+        world.send(&client(Kind::Smtp, None), "x@b.example", &["ann@a.example"], &text).await.unwrap();
+        let unfolded = world.inbox("ann").remove(0).replace("\r\n\t", " ");
+        assert!(unfolded.contains(&format!("from client.example ({name} [192.0.2.1])")), "{unfolded}");
+    }
+}
+
+#[tokio::test]
+async fn received_spf_alone_has_the_host_name_of_the_listener() {
+    let world = world(Some("b.example. TXT \"v=spf1 -all\""), AccountRules::default());
+    let mut client = client(Kind::Smtp, None);
+    client.hostname = "in.a.example".parse().unwrap();
+    let text = format!("{HEADER}\r\nbody\r\n");
+    world.send(&client, "x@b.example", &["ann@a.example"], &text).await.unwrap();
+    let unfolded = world.inbox("ann").remove(0).replace("\r\n\t", " ");
+    assert!(unfolded.contains("receiver=in.a.example;"), "{unfolded}");
+    assert!(unfolded.contains("Authentication-Results: mx.a.example;"), "{unfolded}");
+    assert!(unfolded.contains(" by mx.a.example "), "{unfolded}");
 }
 
 #[tokio::test]
@@ -294,6 +321,96 @@ async fn pedants_are_told_of_broken_structure_in_developer_mode() {
             assert_eq!(sent.is_ok(), works || !pedantic, "{} octets: {sent:?}", body.len());
         }
     }
+    let long = format!("{HEADER}X-Data: {}\r\n\r\nbody\r\n", "y".repeat(2000));
+    world.send(&smtp, "x@b.example", &["ann@a.example"], &long).await.unwrap();
+    world.intake.set_settings(Settings { mode: Mode::Develop, pedantic: true, ..Settings::clone(&settings) });
+    let refusal = world.send(&smtp, "x@b.example", &["ann@a.example"], &long).await.unwrap_err();
+    assert!(refusal.to_string().contains("message.line-too-long"), "{refusal}");
+}
+
+#[tokio::test]
+async fn a_submission_needs_no_body() {
+    let world = world(None, AccountRules::default());
+    let ann = client(Kind::Submission, Some("ann"));
+    world.send(&ann, "ann@a.example", &["bob@a.example"], HEADER).await.unwrap();
+    let kept = world.inbox("bob").remove(0);
+    assert!(kept.ends_with(HEADER) && kept.contains("\r\nMessage-ID: <"), "{kept}");
+    let key = dkim::SigningKey::from_pem(KEY).unwrap();
+    let zone = Zone::parse(&format!("s._domainkey.a.example. TXT \"{}\"", key.record())).unwrap();
+    let verified = dkim::verify(&zone, kept.as_bytes(), &dkim::Policy::default(), 1_800_000_001).await;
+    assert_eq!(verified.signatures[0].status, dkim::Status::Pass, "{:?}", verified.signatures[0].error);
+}
+
+#[tokio::test]
+async fn mbox_separators_are_no_part_of_a_message() {
+    let world = world(None, AccountRules::default());
+    let text = format!("From ann Tue Nov  3 15:04:05 2026\r\n>From x\r\n{HEADER}\r\nbody\r\n");
+    let ann = client(Kind::Submission, Some("ann"));
+    world.send(&ann, "ann@a.example", &["bob@a.example"], &text).await.unwrap();
+    world.send(&client(Kind::Smtp, None), "x@b.example", &["bob@a.example"], &text).await.unwrap();
+    for kept in world.inbox("bob") {
+        assert!(kept.ends_with(&format!("\r\n{HEADER}\r\nbody\r\n")), "{kept}");
+        assert_eq!(message::headers(kept.as_bytes()).findings(), []);
+    }
+}
+
+#[tokio::test]
+async fn pedantic_mode_refuses_text_around_a_message_id() {
+    let world = world(None, AccountRules::default());
+    let settings = world.intake.settings();
+    let (ann, smtp) = (client(Kind::Submission, Some("ann")), client(Kind::Smtp, None));
+    for (id, works) in [("<a@b.example>", true), ("<a@b.example> (added)", false), ("x <a@b.example>", false)]
+    {
+        for pedantic in [false, true] {
+            world.intake.set_settings(Settings { pedantic, ..Settings::clone(&settings) });
+            let text = format!("{HEADER}Message-ID: {id}\r\n\r\nbody\r\n");
+            for client in [&ann, &smtp] {
+                let sent = world.send(client, "ann@a.example", &["bob@a.example"], &text).await;
+                assert_eq!(sent.is_ok(), works || !pedantic, "{id}: {sent:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_from_that_breaks_the_grammar_is_under_its_dmarc_policy() {
+    let zone = "_dmarc.example.com. TXT \"v=DMARC1; p=reject\"\nhead_office.example.com. A 192.0.2.9\n\
+                example.com. A 192.0.2.9\nmail.example.com. A 192.0.2.9";
+    for (from, domain) in [
+        ("Head Office <boss@head_office.example.com>", "head_office.example.com"),
+        ("[Ticket 7] <boss@example.com>", "example.com"),
+        ("Example, Inc. <boss@example.com>", "example.com"),
+        ("boss@example.com <boss@mail.example.com>", "mail.example.com"),
+        ("Boss <boss@example.com.>", "example.com"),
+        ("Boss <boss@example.com", "example.com"),
+        ("\"boss@example.com\"", "example.com"),
+    ] {
+        let world = world(Some(zone), AccountRules::default());
+        let text = format!("From: {from}\r\nSubject: x\r\n\r\nx\r\n");
+        world.send(&client(Kind::Smtp, None), "x@b.example", &["ann@a.example"], &text).await.unwrap();
+        let unfolded = world.inbox("ann").remove(0).replace("\r\n\t", " ");
+        let result = format!("dmarc=fail (policy reject, without dnssec) header.from={domain}");
+        assert!(unfolded.contains(&result), "{from}: {unfolded}");
+    }
+}
+
+#[tokio::test]
+async fn a_record_has_what_stands_in_from() {
+    let longer = format!("<{}>", "x".repeat(400));
+    for (from, local, domain) in [
+        ("Mail System <MAILER-DAEMON>", "MAILER-DAEMON", ""),
+        ("Ann <ann@example.com>, Bob <bob@example.org>", "ann@example.com", ""),
+        ("alice@example.com <bob@example.com>", "bob", "example.com"),
+        ("Ann <ann@under_score.example.com>", "ann", "under_score.example.com"),
+        ("[Ticket 7] <ann@example.com>", "ann", "example.com"),
+        (&longer, &longer[1..321], ""),
+    ] {
+        let world = world(None, AccountRules::default());
+        let text = format!("From: {from}\r\n\r\nx\r\n");
+        world.send(&client(Kind::Smtp, None), "x@b.example", &["ann@a.example"], &text).await.unwrap();
+        let origin = &world.records("ann")[0].facts.origin;
+        assert_eq!((origin.from_localpart.as_str(), origin.from_domain.as_str()), (local, domain), "{from}");
+    }
 }
 
 #[tokio::test]
@@ -313,16 +430,6 @@ async fn users_send_as_themselves() {
     check("ann@a.example", "Subject: nobody\r\n", "550 5.6.0").await;
     let refusal = world.send(&ann, "ann@a.example", &["eve@a.example"], HEADER).await.unwrap_err();
     assert!(refusal.to_string().starts_with("550 5.1.1 no such user"), "{refusal}");
-}
-
-#[tokio::test]
-async fn a_submission_needs_no_body() {
-    let world = world(None, AccountRules::default());
-    let ann = client(Kind::Submission, Some("ann"));
-    for text in ["From: ann@a.example\r\nSubject: test\r\n", "From: ann@a.example\r\n\r\n"] {
-        world.send(&ann, "ann@a.example", &["bob@a.example"], text).await.unwrap();
-        assert!(world.inbox("bob").iter().any(|kept| kept.ends_with(text)), "{text:?}");
-    }
 }
 
 #[tokio::test]

@@ -130,7 +130,7 @@ async fn send(commits: usize, error: CommitError) -> (Result<(), Refusal>, BTree
         intake.recipient(&mut link, &client, &mut message, &path).await.unwrap();
     }
     intake.content(&mut message, b"From: x@b.example\r\n\r\nbody\r\n").await.unwrap();
-    let received = Received { size: 27, separator: true, ..Received::default() };
+    let received = Received { size: 27, ..Received::default() };
     let answer = intake.message(&mut link, &client, message, &received).await;
     let counted = numbers.0.lock().unwrap().clone();
     (answer, counted)

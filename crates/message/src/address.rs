@@ -1,5 +1,9 @@
 //! Addresses as header fields have them: lists, groups, comments, quoted strings, and older ways of writing.
 
+mod salvage;
+
+pub(crate) use salvage::{Quotes, salvage};
+
 use crate::lex::{Cursor, is_atext, text};
 use dns::{Domain, Host};
 use smtp_parser::{Localpart, Mailbox};
@@ -11,10 +15,12 @@ pub const MAX_ADDRESSES: usize = 1000;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AddressList {
-    /// The readable entries, in order.
+    /// The entries, in order.
     pub entries: Vec<Entry>,
-    /// Entries that could not be read, or were beyond [`MAX_ADDRESSES`].
-    pub unreadable: usize,
+    /// Entries that break the grammar. Addresses that were found in them are among `entries`.
+    pub malformed: usize,
+    /// There are more than [`MAX_ADDRESSES`]; what follows them was not read.
+    pub cut: bool,
 }
 
 /// One entry of an address field (RFC 5322 §3.4).
@@ -82,7 +88,8 @@ impl AddressList {
 
 /// Reads the value of a From, To, Cc, Reply-To or like field, folded or not.
 ///
-/// Never fails: an entry that cannot be read is counted and left out, and reading goes on behind the next comma.
+/// Never fails. An entry that breaks the grammar is counted; the addresses that a reader would see in it are taken all
+/// the same, for mail clients show them as well.
 ///
 /// ```
 /// let list = moxd_message::addresses(b"\"Doe, J.\" <j@example.org>, team: a@example.org, b@example.org;");
@@ -95,49 +102,60 @@ pub fn addresses(value: &[u8]) -> AddressList {
     let mut cursor = Cursor::new(value);
     let mut count = 0;
     loop {
+        let (start, broken) = (cursor.rest(), cursor.broken);
         let mut comment = cursor.cfws();
         // RFC 5322 §4.4: obsolete lists have empty entries.
         if cursor.eat(b',') {
             continue;
         }
-        if cursor.peek() == Some(b';') && group.is_some() {
-            cursor.next();
+        if group.is_some() && cursor.eat(b';') {
             list.entries.extend(group.take().map(|(name, members)| Entry::Group { name, members }));
             cursor.cfws();
-            if !matches!(cursor.peek(), None | Some(b',')) {
-                list.unreadable += 1;
-                resync(&mut cursor, false);
-            }
+            list.malformed += usize::from(!matches!(cursor.peek(), None | Some(b',')));
             continue;
         }
-        if cursor.is_empty() {
+        if cursor.is_empty() && cursor.broken == broken {
+            break;
+        }
+        if count >= MAX_ADDRESSES {
+            list.cut = true;
             break;
         }
         count += 1;
-        if count > MAX_ADDRESSES {
-            list.unreadable += 1;
-            break;
+        let parsed = entry(&mut cursor, group.is_some(), &mut comment);
+        if parsed.is_none() {
+            list.malformed += usize::from(cursor.broken == broken);
+            resync(&mut cursor, group.is_some());
         }
-        match entry(&mut cursor, group.is_some(), &mut comment) {
-            Some(Parsed::Address(mut address)) => {
+        let raw = start.get(..start.len() - cursor.rest().len()).unwrap_or(start);
+        // What has no end, such as an open quote, took all that follows with it.
+        let mut found = if parsed.is_none() || cursor.broken != broken {
+            salvage(raw, Quotes::Respected, MAX_ADDRESSES - count + 1)
+        } else {
+            Vec::new()
+        };
+        match parsed {
+            Some(Parsed::GroupStart(name)) => {
+                group = Some((name, Vec::new()));
+                continue;
+            }
+            Some(Parsed::Address(mut address)) if found.is_empty() => {
                 address.name = address.name.or(comment);
-                match &mut group {
-                    Some((_, members)) => members.push(address),
-                    None => list.entries.push(Entry::Mailbox(address)),
-                }
+                found.push(address);
             }
-            Some(Parsed::GroupStart(name)) => group = Some((name, Vec::new())),
-            None => {
-                list.unreadable += 1;
-                resync(&mut cursor, group.is_some());
-            }
+            Some(Parsed::Address(_)) | None => {}
+        }
+        count += found.len().saturating_sub(1);
+        match &mut group {
+            Some((_, members)) => members.extend(found),
+            None => list.entries.extend(found.into_iter().map(Entry::Mailbox)),
         }
     }
     if let Some((name, members)) = group {
         list.entries.push(Entry::Group { name, members });
-        list.unreadable += 1;
+        list.malformed += 1;
     }
-    list.unreadable += usize::from(cursor.broken);
+    list.malformed += usize::from(cursor.broken);
     list
 }
 
@@ -146,7 +164,7 @@ enum Parsed {
     GroupStart(String),
 }
 
-/// Passes the rest of an entry that could not be read, quoted strings and comments as a whole.
+/// Passes the rest of an entry that breaks the grammar, quoted strings and comments as a whole.
 fn resync(cursor: &mut Cursor<'_>, in_group: bool) {
     loop {
         cursor.cfws();

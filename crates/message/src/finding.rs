@@ -36,6 +36,8 @@ pub enum FindingKind {
     BadName,
     /// The header begins with a continuation line.
     LeadingSpace,
+    /// Lines at the top that separate messages in an mbox; they are no part of the header.
+    MboxLine,
     /// The last header line has no line end.
     Unterminated,
     /// The header is larger than [`crate::MAX_HEADER_SIZE`]; what is beyond was not read.
@@ -74,6 +76,7 @@ impl FindingKind {
             Self::EmptyName => "message.empty-name",
             Self::BadName => "message.bad-name",
             Self::LeadingSpace => "message.leading-space",
+            Self::MboxLine => "message.mbox-line",
             Self::Unterminated => "message.unterminated",
             Self::HeaderTooLarge => "message.header-too-large",
             Self::TooManyFields => "message.too-many-fields",
@@ -114,6 +117,7 @@ impl fmt::Display for FindingKind {
             Self::EmptyName => "header line without a name",
             Self::BadName => "bad character in a header field name",
             Self::LeadingSpace => "header begins with a continuation line",
+            Self::MboxLine => "mbox separator before the header",
             Self::Unterminated => "last header line has no line end",
             Self::HeaderTooLarge => "header too large",
             Self::TooManyFields => "too many header fields",

@@ -114,7 +114,7 @@ impl<'s, 'a> IntoIterator for &'s Headers<'a> {
 /// Reads the header at the start of `block`, up to the empty line or the end. The block may go on with a body.
 ///
 /// Lines end in CRLF; a bare LF is taken for a line end and reported. Lines that are no field are left out and
-/// reported. Work and memory are bounded by [`MAX_HEADER_SIZE`] and [`MAX_FIELDS`].
+/// reported; mbox separators at the top do not make the header malformed, for they hide no field. Work and memory are bounded by [`MAX_HEADER_SIZE`] and [`MAX_FIELDS`].
 pub fn headers(block: &[u8]) -> Headers<'_> {
     // Most headers have fewer fields than one per 48 octets; growing once is cheap when not.
     let mut fields = Vec::with_capacity((block.len() / 48).clamp(4, 64));
@@ -141,6 +141,7 @@ pub fn headers(block: &[u8]) -> Headers<'_> {
                 value: value.as_bstr(),
                 offset: at,
             }),
+            None if fields.is_empty() && is_mbox_line(raw) => note(&mut findings, FindingKind::MboxLine, at),
             None => note(&mut findings, trouble(raw), at),
         }
     }
@@ -246,6 +247,11 @@ fn field_name(raw: &[u8]) -> Option<(&[u8], &[u8])> {
     }
 }
 
+/// Does a line that is no field separate messages in an mbox, with or without its quoting?
+fn is_mbox_line(raw: &[u8]) -> bool {
+    raw.trim_start_with(|c| c == '>').starts_with(b"From ")
+}
+
 /// Why a line is no field.
 fn trouble(raw: &[u8]) -> FindingKind {
     let line = raw.split(|b| *b == b'\n').next().unwrap_or(raw);
@@ -257,7 +263,8 @@ fn trouble(raw: &[u8]) -> FindingKind {
     }
 }
 
-/// The parts of a header block that stay when the fields go of which `goes` says so, by name and value.
+/// The parts of a header block that stay when the fields go of which `goes` says so, by name and value. Mbox separators at
+/// the top go as well: below the fields that a mail server adds, they would end the header for many readers.
 ///
 /// Neighbouring parts are joined, so that an untouched block is one range. The block may go on with the empty line and a
 /// body, which stay. There is no limit on the number of fields.
@@ -265,7 +272,11 @@ pub fn without_fields(block: &[u8], mut goes: impl FnMut(&[u8], &[u8]) -> bool) 
     let mut kept = Vec::new();
     let mut from = 0;
     for (at, raw) in RawFields::new(block) {
-        if field_name(raw).is_some_and(|(name, value)| goes(name, value)) {
+        let goes = match field_name(raw) {
+            Some((name, value)) => goes(name, value),
+            None => kept.is_empty() && from == at && is_mbox_line(raw),
+        };
+        if goes {
             if from < at {
                 kept.push(from..at);
             }

@@ -83,7 +83,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Passes a comment; the text is without the outer parentheses, escapes and line ends.
-    fn comment(&mut self) -> String {
+    pub(crate) fn comment(&mut self) -> String {
         // RFC 5322 §3.2.2: comments nest; a counter follows them to any depth.
         let mut depth = 0_usize;
         let mut text = Vec::new();

@@ -41,7 +41,7 @@ pub use address::{Address, AddressList, Entry, MAX_ADDRESSES, Site, addresses};
 pub use auth_results::{
     AuthResults, MAX_PROPERTY, MAX_VALUE, MethodResult, Property, claims, without_claims,
 };
-pub use author::{author, from_domain};
+pub use author::{author, from_domain, shown_author};
 pub use charset::{decode_words, to_utf8};
 pub use date::Date;
 pub use encoding::{Decoded, Encoding, decode_base64, decode_quoted_printable, encode_base64};

@@ -139,8 +139,8 @@ fn addresses_are_read() {
                     }
                 }
             }
-            if list.unreadable > 0 {
-                writeln!(out, "  {} unreadable", list.unreadable).unwrap();
+            if list.malformed > 0 {
+                writeln!(out, "  {} malformed", list.malformed).unwrap();
             }
             let block = [b"From: ", line, b"\r\n"].concat();
             writeln!(out, "  {}", author_line(&author(&headers(&block)))).unwrap();

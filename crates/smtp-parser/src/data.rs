@@ -37,8 +37,6 @@ pub struct DataFacts {
     pub completed_lines: u64,
     /// An octet over 127 was there.
     pub eight_bit: bool,
-    /// An empty line was there, which separates header and body.
-    pub separator: bool,
     /// The first reason to refuse the message.
     pub fault: Option<DataFault>,
 }
@@ -261,7 +259,6 @@ impl DataDecoder {
     }
 
     fn end_line(&mut self, newline: Newline) {
-        self.facts.separator |= self.line == 0;
         self.facts.longest_line = self.facts.longest_line.max(self.line);
         self.line = 0;
         self.state = State::LineStart(newline);

@@ -152,7 +152,6 @@ proptest! {
         let facts = decoder.facts();
         prop_assert_eq!(facts.fault, None);
         prop_assert_eq!(facts.completed_lines, 0);
-        prop_assert_eq!(facts.separator, lines.iter().any(String::is_empty));
         prop_assert_eq!(facts.longest_line, lines.iter().map(String::len).max().unwrap_or(0) as u64);
     }
 }

@@ -162,9 +162,7 @@ fn decode(mut decoder: DataDecoder, pieces: &[&[u8]]) -> String {
     let mut out = format!("{} |", escaped(&content));
     out += if ended { " end" } else { " open" };
     out += &format!(" longest={}", facts.longest_line);
-    for (seen, name) in [(facts.separator, " separator"), (facts.eight_bit, " 8bit")] {
-        out += if seen { name } else { "" };
-    }
+    out += if facts.eight_bit { " 8bit" } else { "" };
     if facts.completed_lines > 0 {
         out += &format!(" completed={}", facts.completed_lines);
     }

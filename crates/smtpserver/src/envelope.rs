@@ -34,8 +34,6 @@ pub struct Received {
     pub size: u64,
     /// Is any octet outside ASCII?
     pub eight_bit: bool,
-    /// Is there an empty line: has it a header and a body?
-    pub separator: bool,
     /// Line ends that were LF alone and became CRLF.
     pub completed_lines: u64,
     /// Did it come by BDAT?

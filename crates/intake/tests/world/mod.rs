@@ -117,8 +117,7 @@ impl TestWorld {
         for piece in text.as_bytes().chunks(7) {
             self.intake.content(&mut message, piece).await?;
         }
-        let received =
-            Received { size: text.len() as u64, separator: text.contains("\r\n\r\n"), ..Received::default() };
+        let received = Received { size: text.len() as u64, ..Received::default() };
         self.intake.message(&mut link, client, message, &received).await
     }
 

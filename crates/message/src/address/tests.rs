@@ -1,6 +1,6 @@
 use super::*;
 
-/// A list as `name|local@site` each, groups as `name: …;`, and the number of unreadable entries.
+/// A list as `name|local@site` each, groups as `name: …;`, and the number of malformed entries.
 fn dump(list: &AddressList) -> String {
     let one = |address: &Address| {
         let site = match &address.site {
@@ -17,7 +17,7 @@ fn dump(list: &AddressList) -> String {
         }
     };
     let mut out: Vec<String> = list.entries.iter().map(entry).collect();
-    out.extend((list.unreadable > 0).then(|| format!("!{}", list.unreadable)));
+    out.extend((list.malformed > 0).then(|| format!("!{}", list.malformed)));
     out.join(", ")
 }
 
@@ -89,29 +89,45 @@ fn keeps_addresses_without_a_usable_domain() {
 }
 
 #[test]
-fn counts_what_cannot_be_read_and_goes_on() {
+fn finds_addresses_where_the_grammar_is_broken() {
     check("John Doe, a@example.org", "|a@example.org, !1");
-    check("<a@example.org> <b@example.org>, c@example.org", "|c@example.org, !1");
-    check("<a@example.org, b@example.org>", "!2");
-    check("a b@example.org", "!1");
-    check("@example.org", "!1");
-    check("a@", "!1");
-    check("<>", "!1");
-    check("a@b@c.example", "!1");
-    check("a@example.org\rb@example.org", "!1");
-    check("a@example.org (open", "open|a@example.org, !1");
-    check("\"open <a@example.org>", "|open <a@example.org>, !1");
+    check(
+        "<a@example.org> <b@example.org>, c@example.org",
+        "|a@example.org, |b@example.org, |c@example.org, !1",
+    );
+    check("<a@example.org, b@example.org>", "|a@example.org, |b@example.org, !2");
+    check("a b@example.org", "|b@example.org, !1");
+    check("a@b.example@c.example, a@b@c.example", "|a@b.example, |a@b@c.example, !2");
+    check("a@example.org\rb@example.org", "|a@example.org, |b@example.org, !1");
+    check("a@example.org (open", "|a@example.org, !1");
+    check("\"open <a@example.org>", "|a@example.org, !1");
     check("g: a@example.org", "g: |a@example.org;, !1");
-    check("g: h: a@example.org;", "g: ;, !1");
-    check("g:; junk, a@example.org", "g: ;, |a@example.org, !1");
-    check("a@example.org; b@example.org", "!1");
-    check("\0", "!1");
+    check("g: h: a@example.org;", "g: |a@example.org;, !1");
+    check("g:; junk, a@example.org", "g: ;, |junk, |a@example.org, !1");
+    check("a@example.org; b@example.org", "|a@example.org, |b@example.org, !1");
+    check("x@example.com <a@example.org>", "|a@example.org, !1");
+    check("\"a b\"@example.org [x], c (d) @example.org [x]", "|a b@example.org, |c@example.org, !2");
+}
+
+#[test]
+fn counts_what_has_no_address() {
+    for value in
+        ["@example.org", "a@", "<>", "\0", "[x] <@example.org>", "\"a@example.org\" [x]", "(a@example.org) ]"]
+    {
+        check(value, "!1");
+    }
+    check("\"open", "|open, !1");
+    check("(open", "!1");
 }
 
 #[test]
 fn long_lists_are_cut() {
     let list = addresses("a@example.org,".repeat(100_000).as_bytes());
-    assert_eq!((list.mailboxes().count(), list.unreadable), (MAX_ADDRESSES, 1));
+    assert_eq!((list.mailboxes().count(), list.cut), (MAX_ADDRESSES, true));
+    assert!(!addresses("a@example.org,".repeat(MAX_ADDRESSES).as_bytes()).cut);
+    for many in ["a@b ", "[a@b,", "<a@b>", "@(", "\"(", "\\\"", "@[", "(a@b"] {
+        assert!(addresses(many.repeat(50_000).as_bytes()).mailboxes().count() <= MAX_ADDRESSES);
+    }
     addresses("(".repeat(1_000_000).as_bytes());
     addresses("<@".repeat(1_000_000).as_bytes());
     addresses("g:".repeat(1_000_000).as_bytes());

@@ -34,6 +34,10 @@ fn tells_what_is_wrong_and_goes_on() {
     check(": x\r\nB: 2\r\n", &[("B", "2")], &[EmptyName]);
     check("A b: x\r\nÄ: x\r\nB: 2\r\n", &[("B", "2")], &[BadName]);
     check(" A: x\r\n more\r\nB: 2\r\n", &[("B", "2")], &[LeadingSpace]);
+    check("From a@b Tue Nov  3 15:04:05 2026\r\nA: 1\r\n", &[("A", "1")], &[MboxLine]);
+    check(">From a@b\r\n>>From c@d\r\n folded\r\nFrom : e@f\r\n", &[("From", "e@f")], &[MboxLine]);
+    check("A: 1\r\nFrom a@b\r\n", &[("A", "1")], &[NoColon]);
+    check("From\r\nA: 1\r\n", &[("A", "1")], &[NoColon]);
     check("A: 1\r\nB: 2", &[("A", "1"), ("B", "2")], &[Unterminated]);
     check(&format!("A: {}\r\n", "x".repeat(996)), &[("A", &"x".repeat(996))], &[LineTooLong]);
     check(&format!("A: {}\r\n", "x".repeat(995)), &[("A", &"x".repeat(995))], &[]);
@@ -120,6 +124,10 @@ fn fields_go_by_name_or_value() {
     let block = b"A: 1\r\nB: 2\r\n 3\r\nb: 4\r\nC: 5\r\n\r\nB: body";
     let kept = without_fields(block, |name, _| name.eq_ignore_ascii_case(b"b"));
     assert_eq!(kept, [0..6, 22..block.len()]);
+    let mbox = b"From a@b\r\n>From c@d\r\nA: 1\r\nFrom e@f\r\nB: 2\r\n";
+    let kept = |goes: &[u8]| without_fields(mbox, |name, _| name == goes).first().map(|range| range.start);
+    assert_eq!((kept(b"-"), kept(b"A"), mbox[37..].first()), (Some(21), Some(37), Some(&b'B')));
+    assert_eq!(without_fields(b"From a@b\r\n", |_, _| false), Vec::<Range<usize>>::new());
     let kept = without_fields(block, |_, value| value == b" 1\r\n");
     assert_eq!(kept.iter().map(|range| (range.start, range.end)).collect::<Vec<_>>(), [(6, block.len())]);
     assert_eq!(without_fields(b"A: 1\r\n", |_, _| true), Vec::<Range<usize>>::new());

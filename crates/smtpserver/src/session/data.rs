@@ -5,7 +5,7 @@ use std::mem;
 use smtp_parser::limits::MAX_TEXT_LINE;
 use smtp_parser::{Bdat, Body, Data, DataDecoder, DataFacts};
 
-use super::states::{Chunk, Reception, Skip, State, Transaction};
+use super::states::{Chunk, Reception, Skip, State};
 use super::{Ask, AskMessage, CloseReason, Session, Step, too_large};
 use crate::envelope::Received;
 use crate::refusal::Refusal;
@@ -132,12 +132,9 @@ impl Session {
         if let Some(refusal) = refusal {
             return self.message_refused(&refusal, out);
         }
-        let binary = self.transaction().is_some_and(Transaction::is_binary);
         let received = Received {
             size: facts.content,
             eight_bit: facts.eight_bit,
-            // In a binary message lines are not looked for.
-            separator: facts.separator || binary,
             completed_lines: facts.completed_lines,
             chunked,
         };

@@ -132,7 +132,7 @@ pub struct Origin {
     pub rcpt_to_localpart: String,
     /// The recipient's domain.
     pub rcpt_to_domain: String,
-    /// The local part of the From header's one author, empty if there is none.
+    /// The local part of the From header's one author; if there is none, what stands there, for people.
     pub from_localpart: String,
     /// The author's domain.
     pub from_domain: String,

@@ -1,0 +1,115 @@
+//! Addresses in text that breaks the grammar: what a reader would take for one.
+
+use super::{Address, Site};
+use crate::lex::{Cursor, is_atext, text};
+
+/// Does text in quotes and in comments count?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Quotes {
+    /// Quoted strings and comments with both their ends are names; those without an end are text like any other.
+    Respected,
+    /// Quotes and parentheses are characters like others.
+    Plain,
+}
+
+/// Finds up to `limit` addresses in `input`: those in angle brackets if there are any, else all. Linear in the input.
+pub(crate) fn salvage(input: &[u8], quotes: Quotes, limit: usize) -> Vec<Address> {
+    let mut scan =
+        Scan { cursor: Cursor::new(input), quotes, comments: quotes, local: Vec::new(), gap: false };
+    let (mut in_angle, mut bracketed, mut bare) = (false, Vec::new(), Vec::new());
+    while let Some(b) = scan.cursor.peek() {
+        match b {
+            b'@' => {
+                let address = scan.address();
+                let found = if in_angle { &mut bracketed } else { &mut bare };
+                if found.len() < limit {
+                    found.extend(address);
+                }
+            }
+            b'<' | b'>' => {
+                in_angle = b == b'<';
+                scan.pass();
+            }
+            _ => scan.step(b),
+        }
+    }
+    if bracketed.is_empty() { bare } else { bracketed }
+}
+
+struct Scan<'a> {
+    cursor: Cursor<'a>,
+    /// Plain from the first quoted string on that has no end: to look for the end of each would cost the square.
+    quotes: Quotes,
+    /// The same for comments.
+    comments: Quotes,
+    /// What would be the local part if an `@` came next.
+    local: Vec<u8>,
+    /// White space has followed it.
+    gap: bool,
+}
+
+impl Scan<'_> {
+    /// Passes one character that belongs to no address.
+    fn pass(&mut self) {
+        self.cursor.next();
+        self.local.clear();
+    }
+
+    /// Passes what stands before an `@`: a character, a quoted string, a comment.
+    fn step(&mut self, b: u8) {
+        match b {
+            b'"' if self.quotes == Quotes::Respected => {
+                let mut ahead = self.cursor.clone();
+                let quoted = ahead.quoted().unwrap_or_default();
+                if ahead.broken {
+                    self.quotes = Quotes::Plain;
+                    return self.pass();
+                }
+                (self.cursor, self.local, self.gap) = (ahead, quoted, false);
+            }
+            b'(' if self.comments == Quotes::Respected => {
+                let mut ahead = self.cursor.clone();
+                ahead.comment();
+                if ahead.broken {
+                    self.comments = Quotes::Plain;
+                    return self.pass();
+                }
+                self.cursor = ahead;
+            }
+            b' ' | b'\t' | b'\r' | b'\n' => {
+                self.cursor.next();
+                self.gap = true;
+            }
+            _ if is_atext(b) || b == b'.' => {
+                if std::mem::take(&mut self.gap) {
+                    self.local.clear();
+                }
+                self.local.extend(self.cursor.next());
+            }
+            _ => self.pass(),
+        }
+    }
+
+    /// Reads the `@` and the domain behind it.
+    fn address(&mut self) -> Option<Address> {
+        let mut local = std::mem::take(&mut self.local);
+        self.gap = false;
+        let written = loop {
+            self.cursor.next();
+            self.cursor.fws();
+            let written = self.cursor.take_while(|b| is_atext(b) || b == b'.');
+            // Of several domains in a row the first counts that can be one of the Internet.
+            if written.contains(&b'.') || self.cursor.peek() != Some(b'@') {
+                break written;
+            }
+            local.push(b'@');
+            local.extend_from_slice(written);
+        };
+        if local.is_empty() || written.is_empty() {
+            return None;
+        }
+        let written = text(written);
+        let site = written.parse().map_or(Site::Invalid(written), Site::Host);
+        Some(Address { name: None, localpart: text(&local), site })
+    }
+}
