@@ -8,6 +8,11 @@ use std::{
     thread::{self, Thread},
 };
 
+use tokio::{
+    runtime::{Handle, RuntimeFlavor},
+    task::block_in_place,
+};
+
 /// A result that comes when the disk has it: await it, or [`wait`](Pending::wait) for it on a thread.
 ///
 /// Dropping it does not take back what was asked for.
@@ -61,6 +66,15 @@ impl<T: Unpin> Future for Pending<T> {
 impl<T> std::fmt::Debug for Pending<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Pending")
+    }
+}
+
+/// Does what may take long, or wait for the disk. Where a worker of a runtime calls, its other tasks go on elsewhere
+/// meanwhile.
+pub(crate) fn off_runtime<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::try_current() {
+        Ok(runtime) if runtime.runtime_flavor() == RuntimeFlavor::MultiThread => block_in_place(work),
+        _ => work(),
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker},
@@ -168,6 +168,67 @@ fn commits_go_on_while_a_busy_account_is_checked() {
         assert_eq!(messages(&store, me).len(), arrived.load(Ordering::Relaxed));
         sound(&store);
     }
+}
+
+/// A message with more references than are looked up, to many recipients: what is read does not grow with the product.
+#[test]
+fn looks_up_a_reference_once_for_an_account() {
+    let engine = Held::over(Memory::new());
+    let store = Store::on(engine.clone());
+    let open = |name: &str| store.open_account(name, INITIAL_MAILBOXES, now()).wait().unwrap();
+    let accounts: Vec<_> = (0..1000).map(|i| open(&format!("a{i}"))).collect();
+    let send = |accounts: &[AccountId], references: &[String]| {
+        let mut transaction = store.transaction(now());
+        for (i, account) in accounts.iter().enumerate() {
+            let mut message = NewMessage::new(Facts::new(now()));
+            message.facts.message_id = format!("{i}-{}@x", references.len());
+            message.references = references.to_vec();
+            transaction.deliver(*account, "Inbox", message, &store.body_writer().finish());
+        }
+        let before = engine.ranges();
+        let delivered = store.commit(transaction).wait().unwrap().delivered;
+        (delivered, engine.ranges() - before)
+    };
+    // Reads the rows of all accounts, and leaves an ancestor in each.
+    let (ancestors, _) = send(&accounts, &[]);
+    let unknown =
+        |i: usize| (0..20).map(|n| format!("unknown{n}@x")).chain([format!("{i}-0@x")]).collect::<Vec<_>>();
+    // Copies for one account: ten references at most.
+    let (_, read) = send(&[accounts[7]; 1000], &unknown(3));
+    assert_eq!(read, 10);
+    let (_, read) = send(&accounts[..100], &unknown(3));
+    assert!(read <= 1000, "{read} for 100 accounts");
+    // For more accounts than that: the nearest reference of each.
+    let (delivered, read) = send(&accounts, &unknown(3));
+    assert_eq!(read, 1000);
+    let answer = store.message(accounts[3], delivered[3].id).unwrap().unwrap();
+    assert_eq!(answer.thread.parents, [ancestors[3].id], "its ancestor was the nearest");
+    sound(&store);
+}
+
+/// While a message to many recipients is planned, the only worker of the runtime does what else there is to do.
+#[test]
+fn plans_a_message_to_many_recipients_beside_other_tasks() {
+    let engine = Held::over(Memory::new());
+    let store = Store::on(engine.clone());
+    let me = store.open_account("me", INITIAL_MAILBOXES, now()).wait().unwrap();
+    let (go_on, told) = std::sync::mpsc::channel::<()>();
+    let told = Mutex::new(told);
+    // Reading goes on once another task has run; when that has ended, at once.
+    engine.set_before_range(Arc::new(move || {
+        let _ = told.lock().unwrap().recv();
+    }));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    let delivered = runtime.block_on(async {
+        let large = tokio::spawn(async move {
+            tokio::spawn(async move { go_on.send(()) });
+            let mut transaction = store.transaction(now());
+            (0..100).for_each(|i| deliver(&mut transaction, &store, me, "Inbox", &format!("{i}@x")));
+            store.commit(transaction).await
+        });
+        large.await.unwrap().unwrap().delivered
+    });
+    assert_eq!(delivered.len(), 100);
 }
 
 fn poll<T>(future: Pin<&mut impl Future<Output = T>>) -> Poll<T> {

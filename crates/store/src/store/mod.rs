@@ -16,7 +16,7 @@ use crate::{
         memory::Memory,
     },
     error::{Error, ErrorKind, Result},
-    pending::Pending,
+    pending::{Pending, off_runtime},
     transaction::{Receipt, Transaction},
 };
 
@@ -35,6 +35,9 @@ use rows::Rows;
 /// How often a transaction is planned anew when others were quicker (our own limit; one is the rule, two follow a
 /// failure).
 const MAX_ATTEMPTS: usize = 64;
+/// Actions of a transaction that a worker of a runtime plans among its other work. More than these, as a message to many
+/// recipients has, take milliseconds.
+const FEW_ACTIONS: usize = 4;
 
 /// Accounts, mailboxes and messages. Cheap to clone; all clones are the same store.
 #[derive(Clone)]
@@ -122,6 +125,14 @@ impl Store {
 
     /// Plans a transaction and hands it to the engine; `None` when rows went from memory between the two steps.
     fn submit(&self, transaction: &Transaction) -> Result<Option<Submitted>> {
+        if transaction.actions.len() > FEW_ACTIONS {
+            off_runtime(|| self.plan(transaction))
+        } else {
+            self.plan(transaction)
+        }
+    }
+
+    fn plan(&self, transaction: &Transaction) -> Result<Option<Submitted>> {
         let read = prefetch::Prefetched::read(self, transaction)?;
         let stamp = self.engine().stamp();
         let mut rows = self.rows();

@@ -1,6 +1,6 @@
 //! What a transaction needs to read before it can be planned: done outside the lock on the rows.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, hash_map::Entry};
 
 use super::{
     Store, outgoing,
@@ -19,6 +19,9 @@ use crate::{
 const MAX_PARENTS: usize = 100;
 /// References of a message that are looked up at most, nearest first (our own limit).
 const MAX_REFERENCES: usize = 10;
+/// References that are looked up for one transaction at most, as long as each account gets one (our own limit): a stranger
+/// chooses how many references a message has, and to how many accounts it goes.
+const MAX_LOOKUPS: usize = 1000;
 
 /// What was read.
 #[derive(Default)]
@@ -52,11 +55,12 @@ impl Prefetched {
     pub(super) fn read(store: &Store, transaction: &Transaction) -> Result<Prefetched> {
         let engine = store.engine();
         let mut read = Prefetched::default();
+        let mut threads = Threads::new(engine, transaction);
         for (i, action) in transaction.actions.iter().enumerate() {
             match action {
                 Action::Deliver(deliver) => {
                     ensure_rows(store, deliver.account, false)?;
-                    if let Some(thread) = find_thread(engine, deliver)? {
+                    if let Some(thread) = threads.find(deliver)? {
                         read.threads.insert(i, thread);
                     }
                 }
@@ -137,27 +141,55 @@ pub(super) fn find<R: ReadRows + ?Sized>(
     }
 }
 
-/// The thread of a delivery, from the nearest ancestor that is here.
-fn find_thread(engine: &dyn Engine, deliver: &Deliver) -> Result<Option<Thread>> {
-    let account = deliver.account;
-    for reference in deliver.message.references.iter().rev().take(MAX_REFERENCES) {
-        let range = KeyRange::prefix(&Index::MessageId(reference).prefix(account));
-        let page = engine.range(&range, Direction::Backward, 1)?;
-        let Some(id) = page.rows.first().and_then(|(key, _)| indexed_message(key)) else { continue };
-        if let Some(parent) = find(engine, account, id)? {
-            let thread = parent.message.thread;
-            let mut parents = vec![id];
-            parents.extend(thread.parents.into_iter().take(MAX_PARENTS - 1));
-            return Ok(Some(Thread {
-                id: thread.id,
-                parents,
-                missing_link: false,
-                muted: thread.muted,
-                collapsed: thread.collapsed,
-            }));
-        }
+/// Finds the threads of deliveries. Copies of a message have the same references, so each is looked up once an account.
+struct Threads<'a> {
+    engine: &'a dyn Engine,
+    /// References of each message that are looked up.
+    most: usize,
+    known: HashMap<(AccountId, &'a str), Option<Thread>>,
+}
+
+impl<'a> Threads<'a> {
+    fn new(engine: &'a dyn Engine, transaction: &Transaction) -> Threads<'a> {
+        let answering = transaction.actions.iter().filter_map(|action| match action {
+            Action::Deliver(deliver) if !deliver.message.references.is_empty() => Some(deliver.account),
+            _ => None,
+        });
+        let accounts = answering.collect::<HashSet<_>>().len().max(1);
+        Threads { engine, most: (MAX_LOOKUPS / accounts).clamp(1, MAX_REFERENCES), known: HashMap::new() }
     }
-    Ok(None)
+
+    /// The thread of a delivery, from the nearest ancestor that is here.
+    fn find(&mut self, deliver: &'a Deliver) -> Result<Option<Thread>> {
+        for reference in deliver.message.references.iter().rev().take(self.most) {
+            let thread = match self.known.entry((deliver.account, reference.as_str())) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(answer_to(self.engine, deliver.account, reference)?),
+            };
+            if thread.is_some() {
+                return Ok(thread.clone());
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The thread of an answer to the message with this Message-ID, if that is here.
+fn answer_to(engine: &dyn Engine, account: AccountId, reference: &str) -> Result<Option<Thread>> {
+    let range = KeyRange::prefix(&Index::MessageId(reference).prefix(account));
+    let page = engine.range(&range, Direction::Backward, 1)?;
+    let Some(id) = page.rows.first().and_then(|(key, _)| indexed_message(key)) else { return Ok(None) };
+    let Some(parent) = find(engine, account, id)? else { return Ok(None) };
+    let thread = parent.message.thread;
+    let mut parents = vec![id];
+    parents.extend(thread.parents.into_iter().take(MAX_PARENTS - 1));
+    Ok(Some(Thread {
+        id: thread.id,
+        parents,
+        missing_link: false,
+        muted: thread.muted,
+        collapsed: thread.collapsed,
+    }))
 }
 
 /// The message that an index row names.

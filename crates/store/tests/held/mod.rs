@@ -3,7 +3,10 @@
 use std::{
     collections::{HashMap, HashSet},
     path::Path,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -37,6 +40,9 @@ pub(crate) struct Held {
     waiting: Mutex<Option<Vec<Waiting>>>,
     /// Called whenever somebody reads rows of a snapshot.
     meanwhile: Mutex<Option<Meanwhile>>,
+    /// Called whenever somebody reads a range of the rows as they are.
+    before_range: Mutex<Option<Meanwhile>>,
+    ranges: AtomicUsize,
 }
 
 type Meanwhile = Arc<dyn Fn() + Send + Sync>;
@@ -49,8 +55,24 @@ struct Watched<'a> {
 
 impl Held {
     pub(crate) fn over(inner: Arc<dyn Engine>) -> Arc<Held> {
-        let (guards, waiting, meanwhile) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Arc::new(Held { inner, guards, waiting, meanwhile })
+        Arc::new(Held {
+            inner,
+            guards: Mutex::default(),
+            waiting: Mutex::default(),
+            meanwhile: Mutex::default(),
+            before_range: Mutex::default(),
+            ranges: AtomicUsize::new(0),
+        })
+    }
+
+    /// From here on `before` is called before a range of the rows as they are is read.
+    pub(crate) fn set_before_range(&self, before: Meanwhile) {
+        *self.before_range.lock().unwrap() = Some(before);
+    }
+
+    /// How many ranges were read so far.
+    pub(crate) fn ranges(&self) -> usize {
+        self.ranges.load(Ordering::Relaxed)
     }
 
     /// From here on `meanwhile` is called before rows of a snapshot are read; `None` ends that.
@@ -119,6 +141,11 @@ impl Engine for Held {
     }
 
     fn range(&self, range: &KeyRange, direction: Direction, limit: usize) -> Result<Page> {
+        self.ranges.fetch_add(1, Ordering::Relaxed);
+        let before = self.before_range.lock().unwrap().clone();
+        if let Some(before) = before {
+            before();
+        }
         self.inner.range(range, direction, limit)
     }
 

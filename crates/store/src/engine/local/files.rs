@@ -8,13 +8,12 @@ use std::{
 };
 
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
-use tokio::{
-    runtime::{Handle, RuntimeFlavor},
-    task::block_in_place,
-};
 use tracing::warn;
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    pending::off_runtime,
+};
 
 fn io(path: &Path) -> impl FnOnce(io::Error) -> Error + '_ {
     move |e| Error::io(path.display().to_string(), e)
@@ -122,14 +121,6 @@ fn read_cached(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> 
         Ok(n) => Ok(n),
         Err(Errno::AGAIN | Errno::INTR) => Ok(0),
         Err(_) => file.read_exact_at(bytes, offset).map(|()| bytes.len()),
-    }
-}
-
-/// Does what may wait for the disk. Where a worker of a runtime calls, its other tasks go on elsewhere meanwhile.
-pub(super) fn off_runtime<T>(work: impl FnOnce() -> T) -> T {
-    match Handle::try_current() {
-        Ok(runtime) if runtime.runtime_flavor() == RuntimeFlavor::MultiThread => block_in_place(work),
-        _ => work(),
     }
 }
 

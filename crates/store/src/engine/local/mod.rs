@@ -41,7 +41,7 @@ use super::{
 use crate::{
     check::Finding,
     error::{Error, ErrorKind, Result},
-    pending::Pending,
+    pending::{Pending, off_runtime},
 };
 
 mod backup;
@@ -438,7 +438,7 @@ impl Engine for Local {
 
     fn body(&self, id: BodyId, offset: u64) -> Result<Bytes> {
         // A body's file has to be opened first, which may wait for the disk even where its content is in memory.
-        files::off_runtime(|| self.shared.read_body(id, offset))
+        off_runtime(|| self.shared.read_body(id, offset))
     }
 
     fn body_writer(&self) -> BodyWriter {
