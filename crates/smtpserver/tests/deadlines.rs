@@ -276,6 +276,21 @@ async fn refused_clients_that_do_not_leave_hold_few_places() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_handshake_that_is_too_large_ends_at_once() {
+    let rules = common::rules("submissions", &[]);
+    // The beginning of a hello of 60,000 bytes, in one record.
+    let mut hello = [b"\x16\x03\x01\x3e\x80\x01\x00\xea\x60\x03\x03".as_slice(), &[0; 32_000]].concat();
+    hello.splice(5 + 16_000..5 + 16_000, *b"\x16\x03\x01\x3e\x80");
+    for (length, seconds) in [(15_000, 30), (30_000, 0)] {
+        let (mut client, task) = connect(&server(GateRules::open()), &rules);
+        let start = Instant::now();
+        client.send(&hello[..length]).await;
+        task.await.unwrap();
+        assert_eq!(start.elapsed().as_secs(), seconds, "{length} bytes");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn long_lines_without_an_end_have_few_places() {
     let rules = common::rules("submission", &[]);
     let server = server(GateRules::open());

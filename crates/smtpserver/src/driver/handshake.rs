@@ -11,11 +11,15 @@ use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::tls::Tls;
-use super::wire::Transport;
+use super::wire::{Metered, Transport};
 use crate::client::TlsFacts;
 
 /// RFC 9266 §2: the label of the exporter.
 const EXPORTER: &[u8] = b"EXPORTER-Channel-Binding";
+
+/// Most bytes that a client may say in a handshake. A hello has two to four thousand, and certificates have a limit of
+/// their own; the library would keep 64 KiB of each connection, before anything is known of the client.
+const MAX_CLIENT_BYTES: usize = 20 << 10;
 
 /// Does a handshake within `timeout`. The costly part, our signature, is done by no more than `signers` at a time, first
 /// come first served, so that a storm of handshakes does not take every core from those who are connected. Waiting for
@@ -25,14 +29,17 @@ pub(super) async fn accept<T: Transport>(
     tls: &Tls,
     signers: &Semaphore,
     timeout: Duration,
-) -> io::Result<TlsStream<T>> {
+) -> io::Result<TlsStream<Metered<T>>> {
+    let stream = Metered::new(stream, MAX_CLIENT_BYTES);
     let handshake = async {
         let hello = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
         let accept = {
             let _place = signers.acquire().await;
             hello.into_stream(tls.config())
         };
-        accept.await
+        let mut stream = accept.await?;
+        stream.get_mut().0.lift();
+        Ok(stream)
     };
     tokio::time::timeout(timeout, handshake).await?
 }
