@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{IsTerminal, Read, Write};
+use std::io::{ErrorKind, IsTerminal, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
@@ -83,7 +83,7 @@ pub(crate) trait Source {
 pub(crate) fn print(bytes: &[u8]) -> Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => written.context("write to standard output"),
     }
 }
@@ -124,11 +124,12 @@ impl Writing {
     }
 
     fn end(self) -> Result<()> {
-        if self.modified > 0 {
-            let set = self.file.set_modified(UNIX_EPOCH + Duration::from_secs(self.modified));
-            set.with_context(|| format!("set the time of {}", self.path.display()))?;
+        let time = UNIX_EPOCH.checked_add(Duration::from_secs(self.modified)).filter(|_| self.modified > 0);
+        match time.map_or(Ok(()), |time| self.file.set_modified(time)) {
+            // Not every file system has times to set; the mail is more important.
+            Err(error) if error.kind() == ErrorKind::Unsupported => Ok(()),
+            set => set.with_context(|| format!("set the time of {}", self.path.display())),
         }
-        Ok(())
     }
 }
 

@@ -98,13 +98,22 @@ impl Maildir {
             self.take_folder(path, names, &parts, has_unfinished)?;
         }
         inside.sort();
-        if names.len() == MAX_DEPTH {
-            inside.clear();
-        }
         for name in inside {
             names.push(name.to_string_lossy().into_owned());
-            self.walk(&path.join(&name), names)?;
+            self.walk_inside(&path.join(&name), names)?;
             names.pop();
+        }
+        Ok(())
+    }
+
+    /// The same for a folder in another, which may have nothing to do with mail.
+    fn walk_inside(&mut self, path: &Path, names: &mut Vec<String>) -> Result<()> {
+        if names.len() > MAX_DEPTH {
+            self.remarks.skip("folder too deep in others");
+        } else if std::fs::read_dir(path).is_err() {
+            self.remarks.skip("folder that cannot be read");
+        } else {
+            self.walk(path, names)?;
         }
         Ok(())
     }

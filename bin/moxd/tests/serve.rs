@@ -545,9 +545,9 @@ fn mail_is_nobody_elses_to_read() {
     let check = |backup: &str, export: &str| {
         run(site.usual(&["backup", &text(&site.path(backup))]), b"").done();
         nobody_else_reads(site.path(backup));
-        // What is exported is whose who exports it, and as they like it.
+        // What is exported is whose who exports it.
         run(site.usual(&["export", "mbox", "alice", &text(&site.path(export))]), b"").done();
-        assert_eq!(mode(site.path(export)), 0o644);
+        assert_eq!(mode(site.path(export)), 0o600);
     };
     check("backup-1", "mbox-1");
     process.signal("TERM");
