@@ -13,13 +13,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// the text that it was read from. So it cannot be stale, and nobody can plant a wrong record in it. Hand it to
 /// [`Query::cache`](crate::Query::cache); one may serve all evaluations of a process.
 pub struct Cache {
-    /// Records in a generation.
-    capacity: usize,
-    generations: Mutex<[Generation; 2]>,
+    /// Bytes in a generation.
+    size: usize,
+    generations: Mutex<Generations>,
 }
 
-/// The first is filled; when it is full, it replaces the second. What is used stays.
-type Generation = HashMap<Name, Kept>;
+/// What is used moves to the young one. When that is full, it replaces the old one, and what was not used since is gone.
+#[derive(Default)]
+struct Generations {
+    young: HashMap<Name, Kept>,
+    young_size: usize,
+    old: HashMap<Name, Kept>,
+}
 
 /// A record with the text that it was read from.
 struct Kept {
@@ -27,13 +32,22 @@ struct Kept {
     record: Arc<Record<'static>>,
 }
 
-/// Octets of the longest record that is kept; RFC 7208 §3.4 wants them to fit into 512.
+/// Bytes of the longest record that is kept; RFC 7208 §3.4 wants them to fit into 512.
 const MAX_KEPT: usize = 4_096;
+/// Bytes that a kept record takes beside its data: the hash table, pointers, counters.
+const OVERHEAD: usize = 256;
+
+impl Kept {
+    /// Bytes it takes, as an estimate: a text of many short terms takes far more when it is read.
+    fn size(&self, domain: &Name) -> usize {
+        OVERHEAD + domain.as_str().len() + 2 * self.text.len() + self.record.terms_size()
+    }
+}
 
 impl Cache {
-    /// Room for about so many records.
-    pub fn new(records: usize) -> Self {
-        Self { capacity: records.div_ceil(2), generations: Mutex::default() }
+    /// Room for about `bytes`; 0 keeps nothing.
+    pub fn new(bytes: usize) -> Self {
+        Self { size: bytes / 2, generations: Mutex::default() }
     }
 
     /// Reads the record of a domain as [`Record::parse`] does. Only good ones are kept.
@@ -42,40 +56,47 @@ impl Cache {
             return Ok(record);
         }
         let record = Arc::new(Record::parse(text)?.into_owned());
-        if text.len() <= MAX_KEPT && self.capacity > 0 {
+        if text.len() <= MAX_KEPT {
             let kept = Kept { text: text.into(), record: Arc::clone(&record) };
-            keep(&mut self.lock(), self.capacity, domain.clone(), kept);
+            self.keep(&mut self.lock(), domain.clone(), kept);
         }
         Ok(record)
     }
 
     fn find(&self, domain: &Name, text: &[u8]) -> Option<Arc<Record<'static>>> {
         let mut generations = self.lock();
-        let [young, old] = &mut *generations;
-        if let Some(kept) = young.get(domain) {
+        if let Some(kept) = generations.young.get(domain) {
             return (*kept.text == *text).then(|| Arc::clone(&kept.record));
         }
-        let (domain, kept) = old.remove_entry(domain).filter(|(_, kept)| *kept.text == *text)?;
+        let (domain, kept) = generations.old.remove_entry(domain).filter(|(_, kept)| *kept.text == *text)?;
         let record = Arc::clone(&kept.record);
-        keep(&mut generations, self.capacity, domain, kept);
+        self.keep(&mut generations, domain, kept);
         Some(record)
     }
 
-    fn lock(&self) -> MutexGuard<'_, [Generation; 2]> {
+    fn keep(&self, generations: &mut Generations, domain: Name, kept: Kept) {
+        let size = kept.size(&domain);
+        if size > self.size {
+            return;
+        }
+        if generations.young_size + size > self.size {
+            generations.old = mem::take(&mut generations.young);
+            generations.young_size = 0;
+        }
+        generations.young_size += size;
+        if let Some(before) = generations.young.insert(domain.clone(), kept) {
+            generations.young_size -= before.size(&domain);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Generations> {
         self.generations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn keep([young, old]: &mut [Generation; 2], capacity: usize, domain: Name, kept: Kept) {
-    if young.len() >= capacity {
-        *old = mem::take(young);
-    }
-    young.insert(domain, kept);
-}
-
 impl fmt::Debug for Cache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cache").field("capacity", &self.capacity).finish_non_exhaustive()
+        f.debug_struct("Cache").field("size", &self.size).finish_non_exhaustive()
     }
 }
 
@@ -83,9 +104,14 @@ impl fmt::Debug for Cache {
 mod tests {
     use super::*;
 
+    /// Room for some four short records.
+    const SMALL: usize = 4_000;
+
     /// Whose records are held.
     fn held(cache: &Cache) -> Vec<String> {
-        let mut names: Vec<_> = cache.lock().iter().flat_map(|g| g.keys().map(ToString::to_string)).collect();
+        let generations = cache.lock();
+        let mut names: Vec<_> =
+            generations.young.keys().chain(generations.old.keys()).map(ToString::to_string).collect();
         names.sort();
         names
     }
@@ -96,7 +122,7 @@ mod tests {
 
     #[test]
     fn reads_once_and_gives_the_same() {
-        let cache = Cache::new(4);
+        let cache = Cache::new(SMALL);
         let text = "v=spf1 a:%{d} include:i.test -all";
         let first = read(&cache, "a.test", text).unwrap();
         assert!(Arc::ptr_eq(&first, &read(&cache, "a.test", text).unwrap()));
@@ -105,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_changed_record_is_read_anew() {
-        let cache = Cache::new(4);
+        let cache = Cache::new(SMALL);
         for text in ["v=spf1 -all", "v=spf1 +all", "v=spf1 -all"] {
             assert_eq!(read(&cache, "a.test", text).unwrap().to_string(), text.replace('+', ""));
         }
@@ -114,19 +140,32 @@ mod tests {
 
     #[test]
     fn keeps_what_is_used_within_its_bound() {
-        let cache = Cache::new(4);
+        let cache = Cache::new(SMALL);
         for n in 0..100 {
             read(&cache, "popular.test", "v=spf1 -all").unwrap();
             read(&cache, &format!("n{n}.test"), "v=spf1 +all").unwrap();
-            assert!(held(&cache).len() <= 4, "{:?}", held(&cache));
+            assert!(held(&cache).len() <= SMALL / OVERHEAD, "{:?}", held(&cache));
         }
         assert!(held(&cache).contains(&"popular.test".to_owned()));
         assert!(held(&cache).contains(&"n99.test".to_owned()));
     }
 
     #[test]
+    fn records_of_many_terms_count_by_what_they_take() {
+        let cache = Cache::new(1 << 20);
+        // The most terms that a text of this length has.
+        let text = format!("v=spf1{}", " a".repeat((MAX_KEPT - 6) / 2));
+        for n in 0..100 {
+            read(&cache, &format!("n{n}.test"), &text).unwrap();
+        }
+        let terms = (MAX_KEPT - 6) / 2 * size_of::<crate::Directive<'_>>();
+        let count = held(&cache).len();
+        assert!(count > 0 && count * terms <= 1 << 20, "{count} records of {terms} bytes");
+    }
+
+    #[test]
     fn keeps_neither_faults_nor_giants() {
-        let cache = Cache::new(4);
+        let cache = Cache::new(1 << 20);
         assert!(read(&cache, "a.test", "v=spf1 foo").is_err());
         assert!(read(&cache, "a.test", "v=spf1 foo").is_err());
         read(&cache, "b.test", &format!("v=spf1{}", " ".repeat(MAX_KEPT))).unwrap();

@@ -53,6 +53,7 @@ impl<'q> Checker<'q> {
         if !here.domain.as_str().as_bytes().contains(&b'.') {
             return Err(Error::new(ErrorKind::BadDomain));
         }
+        self.lookups.begin_record(here.depth);
         let next = here.including.map_or(Next::Unknown, Next::Terms);
         let found = self.lookups.ask_uncounted(here.domain, Kind::Txt, next).await?;
         let in_record = |error: Error| error.in_record(here.domain, here.depth);

@@ -58,7 +58,7 @@ pub enum ErrorKind {
     TooManyLookups,
     /// More questions without an answer than allowed (RFC 7208 §4.6.4).
     TooManyVoidLookups,
-    /// An `mx` with more hosts than may be asked about (RFC 7208 §4.6.4).
+    /// An `mx` with more hosts than may be asked about (RFC 7208 §4.6.4), by itself or together with other terms.
     TooManyHosts,
     /// The target of an `include` has no record (RFC 7208 §5.2).
     IncludeWithoutRecord,

@@ -69,6 +69,16 @@ impl Evaluation {
         }
     }
 
+    /// The identity has no domain that could have a record: a name that breaks its grammar, or no address at all (RFC 7208
+    /// §4.3: the result is none). A caller that reads names with [`dns::Domain`] cannot ask about it.
+    pub fn malformed(identity: Identity) -> Self {
+        Self {
+            identity: Some(identity),
+            reason: Some(Error::new(ErrorKind::BadDomain)),
+            ..Self::without_identity()
+        }
+    }
+
     /// Details about an error (RFC 7208 §9.1); nothing unless the result is temperror or permerror.
     pub fn problem(&self) -> Option<&Error> {
         let is_error = matches!(self.result, Outcome::Temperror | Outcome::Permerror);

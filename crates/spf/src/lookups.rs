@@ -6,6 +6,7 @@
 
 use crate::checker::Place;
 use crate::macros::{Sender, Values};
+use crate::mechanisms::MAX_NAMES;
 use crate::record::{Directive, Mechanism};
 use crate::{DomainSpec, Error, ErrorKind, Limits, Query};
 use dns::{Kind, Lookup, Name, Outcome, Question, Resolver, Security};
@@ -25,9 +26,13 @@ pub(crate) struct Lookups<'q> {
     terms: usize,
     voids: usize,
     security: Option<Security>,
+    /// Hosts whose addresses were asked for, or may be.
+    hosts: usize,
     ahead: Vec<Ahead<'q>>,
-    /// Questions of terms that may still be asked before evaluation is there.
+    /// Terms that may still be looked at before evaluation is there.
     ahead_left: usize,
+    /// For each record under way, by its depth: how many of its last terms nobody has looked at yet.
+    unseen: Vec<usize>,
 }
 
 /// A question that was asked before its turn.
@@ -63,8 +68,18 @@ pub(crate) fn address_kind(ip: IpAddr) -> Kind {
 
 impl<'q> Lookups<'q> {
     pub(crate) fn new(dns: &'q dyn Resolver, limits: Limits) -> Self {
-        let ahead_left = limits.lookups;
-        Self { dns, limits, terms: 0, voids: 0, security: None, ahead: Vec::new(), ahead_left }
+        Self {
+            dns,
+            limits,
+            terms: 0,
+            voids: 0,
+            security: None,
+            hosts: 0,
+            ahead: Vec::new(),
+            // Evaluation reaches no more terms than it may count, so that looking at more would be wasted.
+            ahead_left: limits.lookups,
+            unseen: Vec::new(),
+        }
     }
 
     /// Terms that asked DNS so far.
@@ -90,6 +105,21 @@ impl<'q> Lookups<'q> {
         }
         self.terms += 1;
         Ok(())
+    }
+
+    /// How many of a term's `hosts` may be asked for addresses. They count whether or not each is reached, so that the
+    /// result does not depend on how fast DNS answers.
+    pub(crate) fn count_hosts(&mut self, hosts: usize) -> usize {
+        // RFC 7208 §4.6.4: 10 for one term.
+        let allowed = hosts.min(MAX_NAMES).min(self.limits.hosts.saturating_sub(self.hosts));
+        self.hosts += allowed;
+        allowed
+    }
+
+    /// The evaluation of a record begins, at so many includes and redirects from the first.
+    pub(crate) fn begin_record(&mut self, depth: usize) {
+        self.unseen.truncate(depth);
+        self.unseen.resize(depth + 1, usize::MAX);
     }
 
     /// Counts a term as a void lookup; called once for a term at most.
@@ -176,30 +206,44 @@ impl<'q> Lookups<'q> {
             Next::Terms(upcoming) => {
                 let mut record = Some(upcoming);
                 while let Some(upcoming) = record {
-                    for (name, kind) in upcoming.questions() {
-                        if self.ahead_left == 0 {
-                            return;
-                        }
-                        if self.start(name, kind, current) {
-                            self.ahead_left -= 1;
-                        }
-                    }
+                    self.look_at_terms(upcoming, current);
                     record = upcoming.place.including;
                 }
             }
         }
     }
 
+    /// Starts the questions of a record's terms that were not looked at before. Expanding a stranger's macros has its
+    /// price, so each term is looked at once, however often evaluation waits.
+    fn look_at_terms(&mut self, upcoming: &Upcoming<'_>, current: (&Name, Kind)) {
+        let depth = upcoming.place.depth;
+        let terms = upcoming.terms();
+        let unseen = self.unseen.get(depth).copied().unwrap_or(usize::MAX).min(terms.len());
+        let seen = terms.len() - unseen;
+        for (at, term) in terms.enumerate().skip(seen) {
+            if self.ahead_left == 0 {
+                return;
+            }
+            if let Some(left) = self.unseen.get_mut(depth) {
+                *left = seen + unseen - at - 1;
+            }
+            let Some((target, kind)) = term else { continue };
+            self.ahead_left -= 1;
+            if let Some(name) = upcoming.name(target) {
+                self.start(name, kind, current);
+            }
+        }
+    }
+
     /// Starts a question unless it is under way.
-    fn start(&mut self, name: Name, kind: Kind, current: (&Name, Kind)) -> bool {
+    fn start(&mut self, name: Name, kind: Kind, current: (&Name, Kind)) {
         let same = |ahead: &Ahead<'_>| ahead.kind == kind && ahead.name == name;
         if current == (&name, kind) || self.ahead.iter().any(same) {
-            return false;
+            return;
         }
         let (dns, asked) = (self.dns, name.clone());
         let lookup = Lookup::waiting(async move { dns.lookup(Question { name: &asked, kind }).await });
         self.ahead.push(Ahead { name, kind, lookup });
-        true
     }
 }
 
@@ -213,27 +257,30 @@ impl Ahead<'_> {
     }
 }
 
+/// The target of a term, the record's own domain without one, and the type of its first question.
+type FirstQuestion<'m, 'n> = (Option<&'m DomainSpec<'n>>, Kind);
+
 impl<'n> Upcoming<'n> {
-    /// The first question of each term, as far as it can be told without asking DNS.
-    fn questions(&self) -> impl Iterator<Item = (Name, Kind)> {
-        let redirect = self.redirect.map(|target| (Some(target), Kind::Txt));
-        let terms = self
-            .directives
-            .iter()
-            .filter_map(|directive| self.question(&directive.mechanism))
-            .chain(redirect);
-        terms.filter_map(|(target, kind)| {
-            let domain = self.place.domain;
-            let name = match target {
-                Some(target) if target.needs_validated_name() => None,
-                Some(target) => target.target(&Values::of(self.query, self.sender, domain, None)).ok(),
-                None => Some(domain.clone()),
-            };
-            Some((name?, kind))
+    /// The terms in order, each with its first question; none where that is not known before its turn.
+    fn terms(&self) -> impl ExactSizeIterator<Item = Option<FirstQuestion<'_, 'n>>> {
+        let count = self.directives.len() + usize::from(self.redirect.is_some());
+        (0..count).map(|at| match self.directives.get(at) {
+            Some(directive) => self.question(&directive.mechanism),
+            None => Some((self.redirect, Kind::Txt)),
         })
     }
 
-    fn question<'m>(&self, mechanism: &'m Mechanism<'n>) -> Option<(Option<&'m DomainSpec<'n>>, Kind)> {
+    /// The name that a term asks for, as far as it can be told without asking DNS.
+    fn name(&self, target: Option<&DomainSpec<'_>>) -> Option<Name> {
+        let domain = self.place.domain;
+        match target {
+            Some(target) if target.needs_validated_name() => None,
+            Some(target) => target.target(&Values::of(self.query, self.sender, domain, None)).ok(),
+            None => Some(domain.clone()),
+        }
+    }
+
+    fn question<'m>(&self, mechanism: &'m Mechanism<'n>) -> Option<FirstQuestion<'m, 'n>> {
         match mechanism {
             Mechanism::Include(target) => Some((Some(target), Kind::Txt)),
             Mechanism::A { target, .. } => Some((target.as_ref(), address_kind(self.query.ip))),

@@ -1,5 +1,6 @@
 //! Macro strings: read (RFC 7208 §7.1) and expanded (§7.3).
 
+use crate::received::{escaped, is_dot_atom};
 use crate::{ErrorKind, Query};
 use dns::{Domain, Host, Name};
 use std::fmt::Write;
@@ -98,6 +99,17 @@ fn read_macro(inner: &str) -> Option<Macro<'_>> {
 pub(crate) struct Sender<'a> {
     pub(crate) localpart: &'a str,
     pub(crate) domain: &'a Domain,
+}
+
+impl Sender<'_> {
+    /// The mailbox as MAIL FROM has it: RFC 5321 §4.1.2, a local part that is no dot-string is quoted.
+    pub(crate) fn mailbox(&self) -> String {
+        if is_dot_atom(self.localpart) {
+            format!("{}@{}", self.localpart, self.domain)
+        } else {
+            format!("\"{}\"@{}", escaped(self.localpart, "\"\\"), self.domain)
+        }
+    }
 }
 
 /// What the macro letters stand for (RFC 7208 §7.2).

@@ -156,12 +156,12 @@ impl Checker<'_> {
         let mut exchanges: Vec<&Mx> = exchanges.filter(|mx| !mx.exchange.is_root()).collect();
         exchanges.sort_by_key(|mx| mx.preference);
         let hosts: Vec<Name> = exchanges.into_iter().map(|mx| mx.exchange.clone()).collect();
-        let asked = hosts.get(..MAX_NAMES).unwrap_or(&hosts);
+        let asked = hosts.get(..self.lookups.count_hosts(hosts.len())).unwrap_or(&hosts);
         if self.first_covering(asked, prefix, Failing::IsFatal).await?.is_some() {
             return Ok(true);
         }
         // RFC 7208 §4.6.4: no more than 10 hosts are asked about; needing more is a permerror.
-        if hosts.len() > MAX_NAMES { Err(Error::new(ErrorKind::TooManyHosts)) } else { Ok(false) }
+        if hosts.len() > asked.len() { Err(Error::new(ErrorKind::TooManyHosts)) } else { Ok(false) }
     }
 
     async fn ptr(&mut self, target: &Name) -> Result<bool, Error> {
@@ -192,6 +192,8 @@ impl Checker<'_> {
 
     /// The first name that has the client's address.
     async fn first_validated<'n>(&mut self, names: &'n [Name]) -> Result<Option<&'n Name>, Error> {
+        // RFC 7208 §4.6.4: names beyond the limit are ignored.
+        let names = names.get(..self.lookups.count_hosts(names.len())).unwrap_or(names);
         self.first_covering(names, DualPrefix::default(), Failing::IsSkipped).await
     }
 }

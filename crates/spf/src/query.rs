@@ -69,15 +69,20 @@ pub struct Limits {
     pub lookups: usize,
     /// Terms whose questions may be answered with nothing.
     pub void_lookups: usize,
+    /// Hosts of all `mx` and names of all `ptr` and `p` macros together whose addresses may be asked for. The RFC limits
+    /// those of one term alone, so that ten terms of ten hosts would let one message ask a hundred questions.
+    pub hosts: usize,
 }
 
 // RFC 7208 §4.6.4: at most 10 terms that cause DNS queries.
 const MAX_LOOKUPS: usize = 10;
 // RFC 7208 §4.6.4: void lookups are limited to two.
 const MAX_VOID_LOOKUPS: usize = 2;
+// RFC 7208 §11.1: a check must not become an attack on others. Three times what one term may have.
+const MAX_HOSTS: usize = 30;
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { lookups: MAX_LOOKUPS, void_lookups: MAX_VOID_LOOKUPS }
+        Self { lookups: MAX_LOOKUPS, void_lookups: MAX_VOID_LOOKUPS, hosts: MAX_HOSTS }
     }
 }

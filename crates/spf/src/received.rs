@@ -3,6 +3,8 @@
 mod parse;
 mod print;
 
+pub(crate) use print::{escaped, is_dot_atom};
+
 use crate::{Evaluation, Identity, Outcome, Query};
 use std::fmt::Write;
 
@@ -32,7 +34,7 @@ impl ReceivedSpf {
         let mut field = Self { result: evaluation.result, comment, pairs: Vec::new() };
         field.add("client-ip", &query.ip.to_string());
         if let Some(sender) = query.sender(Identity::MailFrom).or_else(|| query.sender(Identity::Helo)) {
-            field.add("envelope-from", &format!("{}@{}", sender.localpart, sender.domain));
+            field.add("envelope-from", &sender.mailbox());
         }
         if let Some(helo) = query.helo {
             field.add("helo", &helo.to_string());
@@ -89,10 +91,14 @@ fn comment(query: &Query<'_>, evaluation: &Evaluation) -> String {
         say(format_args!("{receiver}: "));
     }
     let Some(sender) = evaluation.identity.and_then(|identity| query.sender(identity)) else {
+        if let (Some(identity), None) = (evaluation.identity, &evaluation.domain) {
+            say(format_args!("{identity} has no domain that could designate permitted senders"));
+            return text;
+        }
         say(format_args!("no domain to check, MAIL FROM is empty and EHLO gives no name"));
         return text;
     };
-    let who = format_args!("{}@{}", sender.localpart, sender.domain);
+    let who = sender.mailbox();
     match evaluation.result {
         Outcome::Pass => say(format_args!("domain of {who} designates {ip} as permitted sender")),
         Outcome::Fail => say(format_args!("domain of {who} does not designate {ip} as permitted sender")),

@@ -185,6 +185,14 @@ impl<'a> Record<'a> {
         &self.unknown
     }
 
+    /// Bytes that a record of its own takes for its terms, beside their text.
+    pub(crate) fn terms_size(&self) -> usize {
+        // The text of a term is an allocation of its own, with what that costs; of a modifier there are two.
+        const ALLOCATION: usize = 32;
+        self.directives.capacity() * (size_of::<Directive<'_>>() + ALLOCATION)
+            + self.unknown.capacity() * (size_of::<Modifier<'_>>() + 2 * ALLOCATION)
+    }
+
     /// Keeps the record on its own.
     pub fn into_owned(self) -> Record<'static> {
         Record {

@@ -93,8 +93,9 @@ fn one_question_is_asked_once_though_two_terms_need_it() {
 example.test. TXT "v=spf1 include:i.test a:h.test include:i.test a:h.test -all"
 h.test. A 192.0.2.9
 i.test. TXT "v=spf1 -all""#;
-    // The answer that was asked for ahead is used up by the first term; the second asks again.
-    assert_eq!(check_rounds(zone, 3, 5).lookups, 4);
+    // The answer that was asked for ahead is used up by the first term. The second asks again, in its turn: each term is
+    // looked at once, and when this one was, its question was under way.
+    assert_eq!(check_rounds(zone, 4, 5).lookups, 4);
 }
 
 #[test]
@@ -111,4 +112,61 @@ fn looking_ahead_is_bounded_by_the_limit_of_lookups() {
     let asked = dns.asked.lock().unwrap();
     assert!(asked.len() <= 1 + 10 + 10, "{} questions", asked.len());
     assert!(asked.iter().all(|(_, kind)| *kind == Kind::Txt));
+}
+
+#[test]
+fn terms_that_cannot_be_reached_are_not_looked_at() {
+    // What a local part that is not ASCII is put into can be no name, so that these terms ask nothing, and still count.
+    let terms = " exists:%{l}.x.test".repeat(10);
+    let zone =
+        Zone::parse(&format!("example.test. TXT \"v=spf1 a:h.test{terms} include:i.test -all\"")).unwrap();
+    let domain: Domain = "example.test".parse().unwrap();
+    let query = Query::new("192.0.2.1".parse().unwrap()).mail_from("\u{fc}ber", &domain);
+    let dns = Delayed::new(&zone);
+    let (evaluation, _) = wait(check(&dns, &query, Limits::default()));
+    assert_eq!(evaluation.reason.unwrap().kind().token(), "spf.too-many-lookups");
+    let asked = dns.asked.lock().unwrap();
+    assert_eq!(asked.len(), 2, "{asked:?}");
+}
+
+#[test]
+fn what_a_record_can_make_us_ask_is_bounded() {
+    // Ten terms of ten hosts each, none of which is the client's.
+    let terms: String = (0..10).map(|n| format!(" mx:m{n}.test")).collect();
+    let mut text = format!("example.test. TXT \"v=spf1{terms} -all\"\n");
+    for (m, h) in (0..100).map(|n| (n / 10, n % 10)) {
+        text += &format!("m{m}.test. MX {h} h{h}.m{m}.test.\nh{h}.m{m}.test. A 198.51.100.1\n");
+    }
+    let evaluation = {
+        let zone = Zone::parse(&text).unwrap();
+        let domain: Domain = "example.test".parse().unwrap();
+        let query = Query::new("192.0.2.1".parse().unwrap()).mail_from("alice", &domain);
+        let dns = Delayed::new(&zone);
+        let (evaluation, _) = wait(check(&dns, &query, Limits::default()));
+        let asked = dns.asked.lock().unwrap();
+        let addresses = asked.iter().filter(|(_, kind)| *kind == Kind::A).count();
+        assert_eq!(addresses, Limits::default().hosts);
+        assert!(asked.len() <= 1 + 10 + addresses, "{} questions", asked.len());
+        evaluation
+    };
+    assert_eq!(evaluation.result.as_str(), "permerror");
+    assert_eq!(evaluation.reason.unwrap().kind().token(), "spf.too-many-hosts");
+}
+
+#[test]
+fn names_of_an_address_count_with_the_hosts_of_exchanges() {
+    let names: String = (0..10)
+        .map(|n| {
+            format!("1.2.0.192.in-addr.arpa. PTR h{n}.example.test.\nh{n}.example.test. A 198.51.100.1\n")
+        })
+        .collect();
+    let terms = " ptr".repeat(6);
+    let zone = Zone::parse(&format!("example.test. TXT \"v=spf1{terms} -all\"\n{names}")).unwrap();
+    let domain: Domain = "example.test".parse().unwrap();
+    let query = Query::new("192.0.2.1".parse().unwrap()).mail_from("alice", &domain);
+    let dns = Delayed::new(&zone);
+    let (evaluation, _) = wait(check(&dns, &query, Limits::default()));
+    assert_eq!(evaluation.result.as_str(), "fail", "what is beyond the limit is ignored");
+    let asked = dns.asked.lock().unwrap();
+    assert_eq!(asked.iter().filter(|(_, kind)| *kind == Kind::A).count(), Limits::default().hosts);
 }

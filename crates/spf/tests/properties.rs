@@ -104,7 +104,7 @@ proptest! {
         let at_once = ready(check(&zone, &query, Limits::default()));
         let delayed = Delayed::new(&zone);
         prop_assert_eq!(&wait(check(&delayed, &query, Limits::default())).0, &at_once);
-        let cache = Cache::new(10);
+        let cache = Cache::new(1 << 16);
         for _ in 0..2 {
             prop_assert_eq!(&ready(check(&zone, &query.cache(&cache), Limits::default())), &at_once);
         }

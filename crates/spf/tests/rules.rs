@@ -94,7 +94,7 @@ fn ask(zone: &Zone, query: &str, want: &str) -> Result<(), String> {
     if waited != at_once {
         return Err(format!("at once {at_once:?}, with delays {waited:?}"));
     }
-    let cache = Cache::new(100);
+    let cache = Cache::new(1 << 20);
     for _ in 0..2 {
         let known = ready(check(zone, &query.cache(&cache), limits));
         if known != at_once {

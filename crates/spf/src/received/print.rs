@@ -58,13 +58,13 @@ impl fmt::Display for Value<'_> {
 }
 
 /// RFC 5322 §3.2.3, with the characters beyond ASCII of RFC 6532 §3.2.
-fn is_dot_atom(text: &str) -> bool {
+pub(crate) fn is_dot_atom(text: &str) -> bool {
     let is_atext = |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c);
     text.split('.').all(|atom| !atom.is_empty() && atom.chars().all(is_atext))
 }
 
 /// The text with a backslash before each of the special characters (RFC 5322 §3.2.1).
-fn escaped(text: &str, special: &str) -> String {
+pub(crate) fn escaped(text: &str, special: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if special.contains(c) {

@@ -51,6 +51,26 @@ fn says_in_words_what_was_found() {
 }
 
 #[test]
+fn a_local_part_is_quoted_as_in_the_envelope() {
+    let check = |localpart: &str, mailbox: &str| {
+        let field = field("v=spf1 +all", Some(localpart), "c.test", "192.0.2.1");
+        assert_eq!(field.value("envelope-from"), Some(mailbox));
+        let words = format!("mx.receiver.test: domain of {mailbox} designates 192.0.2.1 as permitted sender");
+        assert_eq!(field.comment(), words);
+        assert_eq!(ReceivedSpf::parse(field.to_string().as_bytes()).as_ref(), Ok(&field));
+    };
+    check("a b", "\"a b\"@example.test");
+    check("a@b", "\"a@b\"@example.test");
+    check("a\"b\\c", "\"a\\\"b\\\\c\"@example.test");
+    check(".dots..", "\".dots..\"@example.test");
+    check("(comment)", "\"(comment)\"@example.test");
+    check("j\u{fc}rgen", "j\u{fc}rgen@example.test");
+    check("o'neil+x", "o'neil+x@example.test");
+    let printed = field("v=spf1 +all", Some("a b"), "c.test", "192.0.2.1").to_string();
+    assert!(printed.contains("envelope-from=\"\\\"a b\\\"@example.test\";"), "{printed}");
+}
+
+#[test]
 fn prints_the_pairs_of_the_section() {
     check_field(
         &field("v=spf1 ip4:192.0.2.0/24 -all", Some("alice"), "c.test", "192.0.2.1"),
@@ -91,9 +111,21 @@ fn leaves_out_an_identity_that_is_none() {
 }
 
 #[test]
+fn tells_of_an_identity_that_is_malformed() {
+    let query = Query::new("192.0.2.1".parse().unwrap());
+    let evaluation = Evaluation::malformed(Identity::MailFrom);
+    assert_eq!(evaluation.reason.as_ref().map(|reason| reason.kind()), Some(ErrorKind::BadDomain));
+    check_field(
+        &ReceivedSpf::new(&query, &evaluation),
+        "Received-SPF: none (mailfrom has no domain that could designate permitted senders) client-ip=192.0.2.1; \
+         identity=mailfrom",
+    );
+}
+
+#[test]
 fn lets_no_sender_break_out_of_its_place() {
     let sly = field("v=spf1 -all", Some("a)\r\nX: y (\"\\;\0"), "c.test", "192.0.2.1");
-    assert_eq!(sly.value("envelope-from"), Some("a)??X: y (\"\\;?@example.test"));
+    assert_eq!(sly.value("envelope-from"), Some("\"a)??X: y (\\\"\\\\;?\"@example.test"));
     let printed = sly.to_string();
     assert!(!printed.contains("\r\nX"));
     assert_eq!(ReceivedSpf::parse(printed.as_bytes()), Ok(sly));
