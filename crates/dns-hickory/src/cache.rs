@@ -62,6 +62,21 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
         self.insert(&mut self.lock(), key, entry);
     }
 
+    /// Changes what is there, and until when it stays; it goes at once if `change` returns false.
+    pub(crate) fn change(&self, key: &K, change: impl FnOnce(&mut V, &mut Instant) -> bool) {
+        let mut generations = self.lock();
+        let is_young = generations.young.contains_key(key);
+        let entries = if is_young { &mut generations.young } else { &mut generations.old };
+        let Some(entry) = entries.get_mut(key) else { return };
+        if change(&mut entry.value, &mut entry.until) {
+            return;
+        }
+        let size = entries.remove(key).map_or(0, |entry| entry.size);
+        if is_young {
+            generations.young_size -= size;
+        }
+    }
+
     /// Forgets everything.
     pub(crate) fn clear(&self) {
         let mut generations = self.lock();
@@ -100,6 +115,28 @@ mod tests {
         assert_eq!((cache.get(&"a"), cache.get(&"gone")), (Some(1), None));
         tokio::time::advance(MINUTE).await;
         assert_eq!(cache.get(&"a"), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_there_can_be_changed_or_taken_away() {
+        let cache = Cache::new(20 * (OVERHEAD + 100));
+        for n in 0..12 {
+            cache.put(n, n, 100, MINUTE);
+        }
+        for key in [0, 11] {
+            cache.change(&key, |value, until| {
+                *value = 77;
+                *until = Instant::now() + MINUTE / 2;
+                true
+            });
+            assert_eq!(cache.get(&key), Some(77));
+        }
+        cache.change(&1, |_, _| false);
+        cache.change(&10, |_, _| false);
+        cache.change(&99, |_, _| unreachable!("there is nothing"));
+        assert_eq!((cache.get(&1), cache.get(&10), cache.get(&9)), (None, None, Some(9)));
+        tokio::time::advance(MINUTE / 2).await;
+        assert_eq!((cache.get(&0), cache.get(&9)), (None, Some(9)));
     }
 
     #[tokio::test]

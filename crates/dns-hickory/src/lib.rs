@@ -38,6 +38,7 @@ mod metrics;
 mod options;
 mod probe;
 mod resolver;
+mod shares;
 #[doc(hidden)]
 pub mod testing;
 mod upstream;

@@ -23,6 +23,9 @@ use tokio::time::{Instant, timeout};
 
 /// RFC 9520 §3.2: a failure is cached for at least a second.
 const FAILURE_LIFETIME: Duration = Duration::from_secs(1);
+/// Verdicts on sets of records that the validator remembers, with some 500 bytes each. It needs them within one question, where
+/// the keys of a zone are judged for each answer that they sign.
+const KEPT_VERDICTS: usize = 8_192;
 /// How long a probe may take; a question asked during the first one waits for it no longer.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Servers that strip signatures are probed again after this time,
@@ -73,7 +76,11 @@ impl Hickory {
     pub fn with_servers(addresses: &[SocketAddr], options: Options) -> Result<Self, Error> {
         let upstream = Upstream::new(addresses, &options)?;
         let (anchor, anchors) = anchors(options.trust_anchors.as_deref())?;
-        let validator = DnssecDnsHandle::with_trust_anchor(upstream.clone(), Arc::new(anchors));
+        let validator = DnssecDnsHandle::with_trust_anchor(upstream.clone(), Arc::new(anchors))
+            .validation_cache_size(KEPT_VERDICTS)
+            // What was bogus by a forged key is judged anew with the right one.
+            .negative_validation_ttl(Duration::ZERO..=Duration::ZERO)
+            .positive_validation_ttl(Duration::ZERO..=options.max_ttl);
         let inner = Arc::new(Inner {
             upstream,
             validator,
@@ -215,6 +222,12 @@ impl Inner {
             let query = Query::query(name.clone(), record_type);
             let result = if validates { self.validated(query).await } else { self.upstream.ask(query).await };
             let said = answer::read(result, &name, question.kind, validates);
+            match said.what {
+                _ if !validates => {}
+                What::Error(LookupErrorKind::Bogus) => self.upstream.judged(&name, false),
+                _ if said.security > Security::Unknown => self.upstream.judged(&name, true),
+                _ => {}
+            }
             security = security.min(said.security);
             lifetime = lifetime.min(said.lifetime);
             match said.what {
@@ -233,6 +246,12 @@ impl Inner {
 
     /// The probe itself: the keys at the anchor, and then a denial at the same place.
     async fn examine(&self) -> Finding {
+        let finding = self.examine_anchor().await;
+        self.upstream.judged(&self.anchor, finding == Finding::Validating);
+        finding
+    }
+
+    async fn examine_anchor(&self) -> Finding {
         let keys = match self.validated(Query::query(self.anchor.clone(), RecordType::DNSKEY)).await {
             Ok(message) => message,
             Err(error @ (NetError::Timeout | NetError::Io(_) | NetError::NoConnections | NetError::Busy)) => {

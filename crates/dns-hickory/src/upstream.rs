@@ -1,6 +1,7 @@
 //! The servers that are asked: one after the other until one answers.
 
 use crate::cache::Cache;
+use crate::shares::Shares;
 use crate::{Error, ErrorKind, Options, answer};
 use hickory_net::runtime::TokioRuntimeProvider;
 use hickory_net::xfer::{DnsHandle, DnsResponseStream, FirstAnswer};
@@ -15,10 +16,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 /// One part of so many of the cache holds keys and delegations for the chain of trust.
 pub(crate) const CHAIN_SHARE: usize = 4;
+
+/// The types of records that a chain of trust is made of.
+const CHAIN_TYPES: [RecordType; 3] = [RecordType::DS, RecordType::DNSKEY, RecordType::NS];
+/// How long answers stay that have proven something before, and then took part in a bogus verdict. RFC 9520 §3.2: failures
+/// are remembered for no more than 5 minutes; RFC 4035 §4.7 wants a small TTL for bad data.
+const DOUBTED: Duration = Duration::from_secs(60);
 
 /// What hickory's validator asks, and what asks it plainly.
 #[derive(Clone)]
@@ -30,10 +37,18 @@ struct Servers {
     preferred: AtomicUsize,
     rounds: u32,
     /// Exchanges that may run at one time: each takes a socket, and more when datagrams are lost.
-    exchanges: Semaphore,
+    shares: Shares,
     /// Answers about keys and delegations: every name of a zone needs the same.
-    chain: Cache<(Name, RecordType), Result<DnsResponse, NetError>>,
+    chain: Cache<(Name, RecordType), Link>,
     max_ttl: Duration,
+}
+
+/// One link of a chain of trust, as a server gave it.
+#[derive(Clone)]
+struct Link {
+    answer: Result<DnsResponse, NetError>,
+    /// A verdict other than bogus has rested on it.
+    proven: bool,
 }
 
 /// One server: UDP with a fresh port for each question, TCP when an answer is truncated, equal questions at one time
@@ -54,7 +69,7 @@ impl Upstream {
             servers: servers.collect::<Result<_, _>>()?,
             preferred: AtomicUsize::new(0),
             rounds: options.rounds.max(1),
-            exchanges: Semaphore::new(options.exchanges.max(1)),
+            shares: Shares::new(options.exchanges),
             chain: Cache::new(options.cache_size / CHAIN_SHARE),
             max_ttl: options.max_ttl,
         })))
@@ -64,6 +79,28 @@ impl Upstream {
     pub(crate) async fn ask(&self, query: Query) -> Result<Message, NetError> {
         let request = DnsRequest::from_query(query, DnsRequestOptions::default());
         Ok(self.0.exchange(&request).await?.into_message())
+    }
+
+    /// Takes the verdict on an answer about a name. What a server says about keys is kept before it is judged; so when a
+    /// verdict is bad, it goes at once, or soon if it had been good before: one forged answer must not outlive its verdict.
+    pub(crate) fn judged(&self, name: &Name, is_good: bool) {
+        let mut name = name.to_lowercase();
+        loop {
+            for record_type in CHAIN_TYPES {
+                self.0.chain.change(&(name.clone(), record_type), |link, until| {
+                    if is_good {
+                        link.proven = true;
+                    } else {
+                        *until = (*until).min(Instant::now() + DOUBTED);
+                    }
+                    link.proven
+                });
+            }
+            if name.is_root() {
+                return;
+            }
+            name = name.base_name();
+        }
     }
 }
 
@@ -138,8 +175,12 @@ fn is_referral(absent: &NoRecords) -> bool {
 impl Servers {
     /// The first answer, or the last failure.
     async fn exchange(&self, request: &DnsRequest) -> Result<DnsResponse, NetError> {
-        // The semaphore is never closed.
-        let _permit = self.exchanges.acquire().await;
+        let Some(query) = request.queries.first() else { return Err(NetError::NoConnections) };
+        self.shares.run(query.name(), self.go_round(request)).await.unwrap_or(Err(NetError::Timeout))
+    }
+
+    /// Asks one server after the other.
+    async fn go_round(&self, request: &DnsRequest) -> Result<DnsResponse, NetError> {
         let mut failure = NetError::NoConnections;
         for _ in 0..self.rounds {
             let first = self.preferred.load(Ordering::Relaxed);
@@ -164,10 +205,10 @@ impl Servers {
     /// An exchange for the validator, cut down to what it has to validate.
     async fn validatable(&self, request: &DnsRequest) -> Result<DnsResponse, NetError> {
         let Some(query) = request.queries.first() else { return self.exchange(request).await };
-        let chain = matches!(query.query_type(), RecordType::DS | RecordType::DNSKEY | RecordType::NS);
-        let key = (query.name().clone(), query.query_type());
+        let chain = CHAIN_TYPES.contains(&query.query_type());
+        let key = (query.name().to_lowercase(), query.query_type());
         if chain && let Some(known) = self.chain.get(&key) {
-            return known;
+            return known.answer;
         }
         let answer = match self.exchange(request).await {
             Ok(response) => {
@@ -192,7 +233,7 @@ impl Servers {
                 Err(_) => (0, 0),
             };
             let lifetime = Duration::from_secs(lifetime.into()).min(self.max_ttl);
-            self.chain.put(key, answer.clone(), size, lifetime);
+            self.chain.put(key, Link { answer: answer.clone(), proven: false }, size, lifetime);
         }
         answer
     }

@@ -4,6 +4,8 @@
 mod signed;
 
 use dns::{LookupErrorKind, Name, Security, addresses, mx, txt};
+use hickory_proto::dnssec::rdata::{DNSKEY, DNSSECRData};
+use hickory_proto::dnssec::{Algorithm, PublicKeyBuf};
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::rdata::SOA;
 use hickory_proto::rr::{RData, Record, RecordType};
@@ -11,6 +13,7 @@ use moxd_dns_hickory::testing::Server;
 use moxd_dns_hickory::{Dnssec, Finding, Hickory, Options};
 use signed::{Signed, SignedServer, Zone};
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::UdpSocket;
 
@@ -389,6 +392,53 @@ async fn a_ttl_that_nobody_signed_is_not_believed() {
     tokio::time::advance(Duration::from_secs(301)).await;
     tokio::time::resume();
     assert_ne!(asked_again().await, 0, "300 seconds are over");
+}
+
+/// RFC 4035 §4.7: what was bad once does not stay.
+#[tokio::test]
+async fn a_forged_answer_about_keys_does_not_outlive_its_verdict() {
+    static FORGES: AtomicBool = AtomicBool::new(false);
+    let server = SignedServer::start(ZONES).await;
+    // Somebody gets one answer in before the server, then another.
+    let once: fn(&mut Message) = |message| {
+        if !FORGES.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        message.answers.retain(|r| message.queries[0].query_type() == r.record_type());
+        for record in &mut message.answers {
+            if record.record_type() == RecordType::DNSKEY {
+                let key = PublicKeyBuf::new(vec![7; 32], Algorithm::ED25519);
+                record.data = RData::DNSSEC(DNSSECRData::DNSKEY(DNSKEY::new(true, true, false, key)));
+            }
+        }
+    };
+    for asked in [(RecordType::DNSKEY, "good."), (RecordType::DS, "good."), (RecordType::DNSKEY, "test.")] {
+        let resolver = through(&server, asked, once).await;
+        FORGES.store(true, Ordering::Relaxed);
+        assert_eq!(verdict(&resolver, "good.test").await, "unknown dns.bogus", "{asked:?}");
+        assert!(!FORGES.load(Ordering::Relaxed), "the forged answer was used");
+        assert_eq!(verdict(&resolver, "timely.good.test").await, "secure 1", "{asked:?}");
+    }
+}
+
+/// Keys that were good and are no longer are asked for again within a minute, and not for each bogus answer.
+#[tokio::test]
+async fn keys_that_have_proven_something_stay_for_a_minute() {
+    let server = SignedServer::start(ZONES).await;
+    let resolver = Hickory::with_servers(&[server.address], options(&server)).unwrap();
+    assert_eq!(verdict(&resolver, "good.test").await, "secure 1");
+    let questions = async |name: &str| {
+        let before = server.questions();
+        verdict(&resolver, name).await;
+        server.questions() - before
+    };
+    assert_eq!(questions("forged.good.test").await, 1, "bogus");
+    assert_eq!(questions("no1.good.test").await, 1, "the keys are still there");
+    // The clock of tokio stands still between `pause` and `resume`, and no exchange takes place meanwhile.
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(61)).await;
+    tokio::time::resume();
+    assert!(questions("no2.good.test").await > 1, "the keys are asked for again");
 }
 
 /// RFC 4035 §5.2: where the parent is signed, a DS without signature is forged.

@@ -265,6 +265,26 @@ async fn a_thousand_questions_at_one_time_get_their_answers() {
 }
 
 #[tokio::test]
+async fn a_silent_zone_does_not_keep_others_waiting() {
+    let silent: String = (0..128).map(|n| format!("!timeout s{n}._domainkey.silent.test.\n")).collect();
+    let zone = Zone::parse(&format!("{ZONE}\n{silent}")).unwrap();
+    let server = Server::listen((Ipv4Addr::LOCALHOST, 0).into(), zone, Settings::default()).await.unwrap();
+    let mut options = options();
+    (options.server_timeout, options.question_timeout, options.exchanges) = (PATIENCE, PATIENCE, 64);
+    let resolver = Hickory::with_servers(&[server.address()], options).unwrap();
+    let mut silent = tokio::task::JoinSet::new();
+    for n in 0..128 {
+        let resolver = resolver.clone();
+        silent.spawn(async move { ask(&resolver, &format!("s{n}._domainkey.silent.test"), Kind::Txt).await });
+    }
+    while server.asked().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert!(ask(&resolver, "example.test", Kind::Txt).await.is_ok());
+    assert!(silent.try_join_next().is_none(), "all of them wait still");
+}
+
+#[tokio::test]
 async fn goes_on_to_the_next_server_and_stays_there() {
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
     let refusing = Server::start(Zone::parse("!refused example.test.\n!refused a.example.test.").unwrap())

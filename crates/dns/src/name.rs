@@ -59,6 +59,19 @@ impl Name {
         Some(self.0.split_once('.').map_or_else(Name::root, |(_, rest)| Name(Arc::from(rest))))
     }
 
+    /// The name that the last labels form; the name itself if it has no more than so many. None for none.
+    pub fn last_labels(&self, count: usize) -> Option<Name> {
+        let dots = self.0.rmatch_indices('.').map(|(at, _)| at + 1);
+        match count {
+            _ if self.is_root() => None,
+            0 => None,
+            _ => Some(match { dots }.nth(count - 1) {
+                Some(start) => Name(Arc::from(self.0.get(start..).unwrap_or_default())),
+                None => self.clone(),
+            }),
+        }
+    }
+
     /// Is this `other`, or a name below it?
     pub fn is_at_or_below(&self, other: &Name) -> bool {
         other.is_root()

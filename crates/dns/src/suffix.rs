@@ -3,7 +3,7 @@
 //! The list is compiled in. Only its ICANN section counts: a company that hands out names below its own domain is
 //! still one organisation to DMARC of RFC 7489 §3.2.
 
-use crate::Domain;
+use crate::{Domain, Name};
 use psl::{List, Psl, Type};
 
 /// The organizational domain: the public suffix and one label before it (RFC 7489 §3.2). A public suffix itself, or
@@ -14,6 +14,16 @@ pub fn organizational(domain: &Domain) -> Domain {
     let keep = (suffix_labels + 1).min(labels.len());
     let kept = labels.get(labels.len() - keep..).unwrap_or_default().join(".");
     kept.parse().unwrap_or_else(|_| domain.clone())
+}
+
+/// What stands behind a name of any kind, such as `_dmarc.example.org`: the public suffix and one label before it. None for
+/// the root and for a public suffix.
+pub fn registered(name: &Name) -> Option<Name> {
+    if name.is_root() {
+        return None;
+    }
+    let keep = suffix_labels(name.as_str()) + 1;
+    (name.labels().count() >= keep).then(|| name.last_labels(keep)).flatten()
 }
 
 /// Is this name a public suffix, so that nobody in particular stands behind it?
@@ -59,6 +69,20 @@ mod tests {
         check("co.uk", "co.uk", true);
         check("x.unlisted", "x.unlisted", false);
         check("unlisted", "unlisted", true);
+    }
+
+    #[test]
+    fn what_stands_behind_a_name_of_any_kind() {
+        let check = |name: &str, want: Option<&str>| {
+            let name: Name = name.parse().unwrap();
+            assert_eq!(registered(&name).as_ref().map(Name::as_str), want, "{name}");
+        };
+        check("_dmarc.a.example.com", Some("example.com"));
+        check("s._domainkey.someone.github.io", Some("github.io"));
+        check("_dmarc.co.uk", Some("_dmarc.co.uk"));
+        check("co.uk", None);
+        check("com", None);
+        check(".", None);
     }
 
     #[test]
