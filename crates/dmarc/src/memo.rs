@@ -13,7 +13,8 @@ type Places<'d> = BTreeMap<Name, Vec<(Kind, Arc<Shared<'d>>)>>;
 /// A resolver over another that asks each question once: who asks it again gets the same answer, and waits for it
 /// together with the first if it is still open.
 ///
-/// It forgets nothing: made for the questions of one message, and dropped with it.
+/// It forgets no answer: made for the questions of one message, and dropped with it. A question that nobody waits for any
+/// more is given up, so that it holds no socket and no turn for as long as the message takes.
 pub struct Memo<'d> {
     dns: Source<'d>,
     asked: Mutex<Places<'d>>,
@@ -61,8 +62,28 @@ impl Memo<'static> {
 
 impl Resolver for Memo<'_> {
     fn lookup<'a>(&'a self, question: Question<'a>) -> Lookup<'a> {
-        let place = self.place(question);
-        Lookup::waiting(poll_fn(move |context| place.poll(context)))
+        let waiter = Waiter { memo: self, question, place: self.place(question) };
+        Lookup::waiting(poll_fn(move |context| waiter.place.poll(context)))
+    }
+}
+
+/// One that waits for an answer.
+struct Waiter<'m, 'd> {
+    memo: &'m Memo<'d>,
+    question: Question<'m>,
+    place: Arc<Shared<'d>>,
+}
+
+impl Drop for Waiter<'_, '_> {
+    fn drop(&mut self) {
+        let mut asked = lock(&self.memo.asked);
+        // One is in the table, one is ours; under the lock there can be no new one.
+        if Arc::strong_count(&self.place) > 2 || self.place.is_done() {
+            return;
+        }
+        if let Some(places) = asked.get_mut(self.question.name) {
+            places.retain(|(kind, _)| *kind != self.question.kind);
+        }
     }
 }
 
@@ -86,6 +107,10 @@ enum State<'d> {
 impl<'d> Shared<'d> {
     fn new(lookup: impl Future<Output = Outcome> + Send + 'd) -> Self {
         Self { state: Mutex::new(State::Open(Lookup::waiting(lookup))), waiting: Arc::default() }
+    }
+
+    fn is_done(&self) -> bool {
+        matches!(&*lock(&self.state), State::Done(_))
     }
 
     fn poll(&self, context: &Context<'_>) -> Poll<Outcome> {

@@ -74,11 +74,43 @@ fn goes_on_when_the_one_that_asked_first_is_gone() {
     let dns = counting("_dmarc.example.com. TXT v=DMARC1");
     let memo = Memo::new(&dns);
     let name: Name = "_dmarc.example.com".parse().unwrap();
-    let mut first = Box::pin(txt(&memo, &name));
+    let (mut first, second) =
+        (Box::pin(txt(&memo, &name)), memo.lookup(Question { name: &name, kind: Kind::Txt }));
     assert!(first.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     drop(first);
-    assert!(drive(txt(&memo, &name)).is_ok());
+    assert!(drive(second).is_ok());
     assert_eq!(dns.asked.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn gives_up_a_question_that_nobody_waits_for() {
+    /// Never answers, and has one place for a question.
+    struct OnePlace(AtomicUsize);
+    struct Place<'a>(&'a AtomicUsize);
+    impl Drop for Place<'_> {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+    impl Resolver for OnePlace {
+        fn lookup<'a>(&'a self, _: Question<'a>) -> Lookup<'a> {
+            assert_eq!(self.0.fetch_add(1, Ordering::Relaxed), 0, "the place is free");
+            let place = Place(&self.0);
+            Lookup::waiting(poll_fn(move |_| {
+                let _place = &place;
+                Poll::Pending
+            }))
+        }
+    }
+    let dns = OnePlace(AtomicUsize::new(0));
+    let memo = Memo::new(&dns);
+    for name in ["a.test", "b.test", "a.test"] {
+        let name: Name = name.parse().unwrap();
+        let mut lookups = [Kind::Txt, Kind::Txt].map(|kind| memo.lookup(Question { name: &name, kind }));
+        for lookup in &mut lookups {
+            assert!(Pin::new(lookup).poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        }
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! [`Intake`]: the answers to what an SMTP session asks.
 
 use crate::body::{Arriving, HeaderRoom, Piece, not_kept};
-use crate::evidence::{Gathering, Judges, Origin, Reverse};
+use crate::evidence::{ConnectionJudges, Gathering, Judges, Origin, Reverse};
 use crate::password::Passwords;
 use crate::recipients::{self, Recipient};
 use crate::signing::Hashing;
@@ -46,6 +46,8 @@ pub struct Intake {
 /// What is kept of a connection.
 #[derive(Debug)]
 pub struct Link {
+    /// None where DNS is not asked.
+    judges: Option<ConnectionJudges>,
     pub(crate) reverse: Reverse,
 }
 
@@ -165,7 +167,9 @@ impl Backend for Intake {
 
     fn connect(&self, client: &Client) -> Link {
         let judges = self.judges.as_ref().filter(|_| !client.kind.is_submission());
-        Link { reverse: Reverse::start(judges, client.ip()) }
+        let judges = judges.map(|judges| judges.for_connection(client.ip()));
+        let reverse = Reverse::start(judges.as_ref().map(|ours| &ours.judges), client.ip());
+        Link { judges, reverse }
     }
 
     async fn secret(&self, _link: &mut Link, _client: &Client, need: Need) -> Result<Verifier, Refusal> {
@@ -180,13 +184,14 @@ impl Backend for Intake {
         self.account(identity)
     }
 
-    async fn sender(&self, _link: &mut Link, client: &Client, sender: &Sender) -> Result<Incoming, Refusal> {
+    async fn sender(&self, link: &mut Link, client: &Client, sender: &Sender) -> Result<Incoming, Refusal> {
         let settings = self.settings();
         recipients::sender(&settings, client, &sender.path)?;
         // Without pedantry the message should arrive first.
         let keep_sample = settings.mode == Mode::Develop && settings.pedantic;
         let submission = client.kind.is_submission();
-        let gathering = (!submission).then(|| Gathering::start(self.judges.as_ref(), origin(client, sender)));
+        let judges = link.judges.as_ref().map(|ours| &ours.judges);
+        let gathering = (!submission).then(|| Gathering::new(judges, origin(client, sender)));
         Ok(Incoming {
             settings,
             sender: sender.path.clone(),
@@ -212,6 +217,10 @@ impl Backend for Intake {
         // The same address twice is one recipient.
         if !message.recipients.contains(&recipient) {
             message.recipients.push(recipient);
+        }
+        // Also where nobody has the address: who answers for the sender's domain must not be told that by a question.
+        if let Some(gathering) = &mut message.gathering {
+            gathering.recipient();
         }
         Ok(())
     }
@@ -242,7 +251,11 @@ impl Backend for Intake {
         if let Some(login) = &client.login {
             self.submit(client, login, message).await
         } else {
-            self.deliver(link, client, message).await
+            self.deliver(link, client, message).await?;
+            if let Some(judges) = &link.judges {
+                judges.allowance.renew();
+            }
+            Ok(())
         }
     }
 }

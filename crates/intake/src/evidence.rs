@@ -1,11 +1,12 @@
-//! What is found out about a message while it arrives. Every question goes out as soon as its name is known: reverse
-//! DNS at connect, SPF at MAIL, DKIM keys and the DMARC record when the header ends. At the final dot the answers are
-//! usually there.
+//! What is found out about a message while it arrives. Every question goes out as soon as there is a reason for it: reverse
+//! DNS at connect, SPF at the first recipient that is taken, DKIM keys and the DMARC record when the header ends. At the
+//! final dot the answers are usually there.
 //!
 //! Without DNS nothing is asked, and what would need an answer stays empty.
 
 use crate::asked::{Asked, JUDGE_TIMEOUT, Timed};
 use crate::metrics;
+use crate::questions::{Allowance, Allowed, Networks};
 use dkim::{KeyLookups, Keys, Policy, Verifier};
 use dmarc::{Discovery, Memo, Method, Organizations, Proven, Rules};
 use dns::{Domain, Host, Resolver};
@@ -15,8 +16,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::time::Instant;
 
-/// SPF records that are kept with what was read from them: those that many senders include, and regular senders' own.
-const KEPT_SPF_RECORDS: usize = 1_000;
+/// Bytes of the SPF records that are kept with what was read from them: those that many senders include, and regular
+/// senders' own. Some 4,000 ordinary ones.
+const SPF_CACHE_BYTES: usize = 4 << 20;
 
 /// What the judges of all messages share.
 #[derive(Clone)]
@@ -26,6 +28,19 @@ pub struct Judges {
     dkim: Arc<dyn Resolver>,
     dmarc: Arc<dyn Resolver>,
     spf_records: Arc<spf::Cache>,
+    networks: Arc<Networks>,
+}
+
+/// The judges of the messages of one connection, with what they may ask.
+pub(crate) struct ConnectionJudges {
+    pub(crate) judges: Judges,
+    pub(crate) allowance: Arc<Allowance>,
+}
+
+impl fmt::Debug for ConnectionJudges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectionJudges").finish_non_exhaustive()
+    }
 }
 
 impl Judges {
@@ -36,8 +51,25 @@ impl Judges {
             spf: dns("spf"),
             dkim: dns("dkim"),
             dmarc: dns("dmarc"),
-            spf_records: Arc::new(spf::Cache::new(KEPT_SPF_RECORDS)),
+            spf_records: Arc::new(spf::Cache::new(SPF_CACHE_BYTES)),
+            networks: Arc::new(Networks::new()),
         }
+    }
+
+    /// The same judges for a connection from `ip`: they ask no more than it may cause.
+    pub(crate) fn for_connection(&self, ip: IpAddr) -> ConnectionJudges {
+        let allowance = Arc::new(Allowance::new(Arc::clone(&self.networks), ip));
+        let allowed = |dns: &Arc<dyn Resolver>| -> Arc<dyn Resolver> {
+            Arc::new(Allowed { dns: Arc::clone(dns), allowance: Arc::clone(&allowance) })
+        };
+        let judges = Self {
+            iprev: allowed(&self.iprev),
+            spf: allowed(&self.spf),
+            dkim: allowed(&self.dkim),
+            dmarc: allowed(&self.dmarc),
+            ..self.clone()
+        };
+        ConnectionJudges { judges, allowance }
     }
 }
 
@@ -105,8 +137,10 @@ impl Reverse {
     }
 }
 
-/// Whom the judges ask that start when the header has ended.
+/// Whom the judges of one message ask.
 struct Dns {
+    spf: Arc<dyn Resolver>,
+    spf_records: Arc<spf::Cache>,
     dkim: Arc<dyn Resolver>,
     /// DMARC asks twice: for the author's domain with the header, and for what SPF and DKIM have proven at the end.
     dmarc: Arc<Memo<'static>>,
@@ -152,27 +186,35 @@ pub struct Evidence {
 }
 
 impl Gathering {
-    /// Begins at MAIL: SPF is asked.
-    pub fn start(judges: Option<&Judges>, origin: Origin) -> Self {
-        let spf = judges.map(|judges| {
-            let (origin, dns, records) =
-                (origin.clone(), Memo::shared(judges.spf.clone()), judges.spf_records.clone());
-            Asked::start("spfverify", async move {
-                spf::check(&dns, &origin.query().cache(&records), spf::Limits::default()).await
-            })
-        });
+    /// Begins at MAIL. Nothing is asked: a sender costs its client nothing, and may have no recipient.
+    pub fn new(judges: Option<&Judges>, origin: Origin) -> Self {
         let dns = judges.map(|judges| Dns {
+            spf: judges.spf.clone(),
+            spf_records: judges.spf_records.clone(),
             dkim: judges.dkim.clone(),
             dmarc: Arc::new(Memo::shared(judges.dmarc.clone())),
         });
-        Self { dns, origin, spf, verifier: None, keys: None, from: None, dmarc: None }
+        Self { dns, origin, spf: None, verifier: None, keys: None, from: None, dmarc: None }
+    }
+
+    /// A recipient was taken: SPF is asked, once.
+    pub fn recipient(&mut self) {
+        let Some(dns) = self.dns.as_ref().filter(|_| self.spf.is_none()) else { return };
+        let (origin, records) = (self.origin.clone(), Arc::clone(&dns.spf_records));
+        let dns = Memo::shared(Arc::clone(&dns.spf));
+        self.spf = Some(Asked::start("spfverify", async move {
+            spf::check(&dns, &origin.query().cache(&records), spf::Limits::default()).await
+        }));
     }
 
     /// The header has ended: DKIM keys and the DMARC record are asked for. `now` is in Unix seconds.
     pub fn header(&mut self, block: &[u8], now: u64) {
         self.from = message::from_domain(&message::headers(block)).ok();
         let Some(dns) = &self.dns else { return };
-        let verifier = Verifier::new(block, &Policy::default(), now);
+        // Nothing here rests on an Authenticated Received Chain, so its keys are not asked for.
+        let mut policy = Policy::default();
+        policy.validates_chain = false;
+        let verifier = Verifier::new(block, &policy, now);
         let lookups: KeyLookups = verifier.lookups();
         if !lookups.names().is_empty() {
             let dns = dns.dkim.clone();

@@ -19,6 +19,7 @@ mod login;
 mod metrics;
 mod password;
 mod prefix;
+mod questions;
 mod recipients;
 mod record;
 mod results;

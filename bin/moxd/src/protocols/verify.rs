@@ -21,7 +21,8 @@ pub(crate) fn run(arguments: &Verify) -> Result<()> {
         let dns = Arc::new(dns);
         let judges = Judges::new(|_| dns.clone());
         let now = wiring::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let mut gathering = Gathering::start(Some(&judges), origin.clone());
+        let mut gathering = Gathering::new(Some(&judges), origin.clone());
+        gathering.recipient();
         let end = message::header_end(&text).unwrap_or(text.len());
         let (header, body) = text.split_at(end);
         gathering.header(header, now);

@@ -27,6 +27,9 @@ pub struct Policy {
     pub max_signatures: usize,
     /// Seconds by which `x=` may be past and `t=` in the future.
     pub clock_skew: u64,
+    /// Validate the Authenticated Received Chain. It can need 100 keys more, so a caller that makes no use of it should not
+    /// have it validated; it counts as if there were none then.
+    pub validates_chain: bool,
 }
 
 impl Default for Policy {
@@ -36,6 +39,7 @@ impl Default for Policy {
             unsigned_subject: false,
             max_signatures: MAX_SIGNATURES,
             clock_skew: CLOCK_SKEW,
+            validates_chain: true,
         }
     }
 }

@@ -53,7 +53,7 @@ pub struct Verification {
 pub struct Evaluation {
     /// One result for each DKIM-Signature field, in the order of the header.
     pub signatures: Vec<Verification>,
-    /// The Authenticated Received Chain.
+    /// The Authenticated Received Chain; none if the policy does not ask for it.
     pub chain: Chain,
 }
 
@@ -95,7 +95,11 @@ impl Verifier {
             open += usize::from(matches!(entry, Entry::Open(_)));
             entries.push(entry);
         }
-        let chain = Sets::collect(&fields, malformed, &rules.of_chain(), &mut bodies);
+        let chain = if policy.validates_chain {
+            Sets::collect(&fields, malformed, &rules.of_chain(), &mut bodies)
+        } else {
+            Sets::Decided(Chain::none())
+        };
         let needed = open > 0 || chain.is_open();
         let (index, header) = if needed {
             (

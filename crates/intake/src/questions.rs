@@ -1,0 +1,197 @@
+//! How many questions to DNS a client may cause. What a stranger writes decides which names are asked for, of whom, and how
+//! often; so the questions of a connection are counted, and those of the network it comes from. Who has used up what there is
+//! gets no answer from DNS for a while: what needs one comes out as a temporary error.
+
+use dns::{Lookup, LookupError, LookupErrorKind, Question, Resolver};
+use ratelimit::{Addresses, Limiter, Window};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+/// Questions of one connection until a message of it is taken. An ordinary message needs a dozen, the worst some 200.
+const CONNECTION_QUESTIONS: usize = 500;
+/// Questions of one address, site and provider in a minute. What the resolver has in its cache is not counted.
+const NETWORK_QUESTIONS: Window =
+    Window { name: "DNS questions", length: Duration::from_secs(60), limits: [3_000, 9_000, 27_000] };
+/// Questions of one connection, and so of one message, that are open at one time. The others wait for their turn, so that a
+/// message with many names does not take the places of all others.
+const OPEN_QUESTIONS: usize = 16;
+
+/// The questions of all networks.
+pub(crate) struct Networks {
+    limiter: Mutex<Limiter>,
+    /// Windows slide by a clock that is never set.
+    since: Instant,
+}
+
+impl Networks {
+    pub(crate) fn new() -> Self {
+        let limiter = Limiter::new(&[NETWORK_QUESTIONS], Addresses::default());
+        Self { limiter: Mutex::new(limiter), since: Instant::now() }
+    }
+
+    fn take(&self, ip: IpAddr) -> bool {
+        let now = SystemTime::UNIX_EPOCH + self.since.elapsed();
+        self.limiter.lock().unwrap_or_else(PoisonError::into_inner).take(ip, now, 1).is_allowed()
+    }
+}
+
+/// What one connection may ask.
+pub(crate) struct Allowance {
+    networks: Arc<Networks>,
+    ip: IpAddr,
+    left: AtomicUsize,
+    turns: Semaphore,
+}
+
+impl Allowance {
+    pub(crate) fn new(networks: Arc<Networks>, ip: IpAddr) -> Self {
+        Self {
+            networks,
+            ip,
+            left: AtomicUsize::new(CONNECTION_QUESTIONS),
+            turns: Semaphore::new(OPEN_QUESTIONS),
+        }
+    }
+
+    /// A message was taken: its questions were not asked for nothing.
+    pub(crate) fn renew(&self) {
+        self.left.store(CONNECTION_QUESTIONS, Ordering::Relaxed);
+    }
+
+    /// Takes one question; false if there is none left.
+    fn take(&self) -> bool {
+        let one_less = |left: usize| left.checked_sub(1);
+        match self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less) {
+            Ok(_) => self.networks.take(self.ip),
+            Err(_) => false,
+        }
+    }
+}
+
+/// A resolver for the questions of one connection.
+pub(crate) struct Allowed {
+    pub(crate) dns: Arc<dyn Resolver>,
+    pub(crate) allowance: Arc<Allowance>,
+}
+
+impl Resolver for Allowed {
+    fn lookup<'a>(&'a self, question: Question<'a>) -> Lookup<'a> {
+        let lookup = self.dns.lookup(question);
+        if matches!(lookup, Lookup::Ready(_)) {
+            return lookup;
+        }
+        let allowance = &self.allowance;
+        Lookup::waiting(async move {
+            // The semaphore is never closed.
+            let _turn = allowance.turns.acquire().await;
+            if allowance.take() {
+                return lookup.await;
+            }
+            tracing::debug!(ip = %allowance.ip, "too many questions to DNS for this client");
+            let Question { name, kind } = question;
+            Err(LookupError::new(LookupErrorKind::Temporary, name.clone(), kind))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dns::zone::Zone;
+    use dns::{Kind, Name};
+    use std::future::{pending, poll_fn};
+    use std::task::Poll;
+
+    /// Knows some answers at once, takes a moment for others, and never answers about `silent.test`.
+    struct Dns {
+        zone: Zone,
+        asked: AtomicUsize,
+    }
+
+    impl Resolver for Dns {
+        fn lookup<'a>(&'a self, question: Question<'a>) -> Lookup<'a> {
+            let name = question.name.as_str();
+            if name.starts_with("known") {
+                return self.zone.lookup(question);
+            }
+            Lookup::waiting(async move {
+                self.asked.fetch_add(1, Ordering::Relaxed);
+                if name.ends_with("silent.test") {
+                    pending::<()>().await;
+                }
+                self.zone.lookup(question).await
+            })
+        }
+    }
+
+    fn dns() -> Arc<Dns> {
+        let zone = Zone::parse("*.test. TXT x").unwrap();
+        Arc::new(Dns { zone, asked: AtomicUsize::new(0) })
+    }
+
+    fn connection(dns: &Arc<Dns>, networks: &Arc<Networks>, ip: &str) -> Allowed {
+        let allowance = Arc::new(Allowance::new(Arc::clone(networks), ip.parse().unwrap()));
+        Allowed { dns: Arc::clone(dns) as Arc<dyn Resolver>, allowance }
+    }
+
+    async fn ask(dns: &Allowed, name: &str) -> Result<(), LookupErrorKind> {
+        let name: Name = name.parse().unwrap();
+        dns::txt(dns, &name).await.map(|_| ()).map_err(|error| error.kind())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_has_so_many_questions_until_a_message_is_taken() {
+        let (dns, networks) = (dns(), Arc::new(Networks::new()));
+        let connection = connection(&dns, &networks, "192.0.2.1");
+        for _ in 0..2 {
+            for n in 0..CONNECTION_QUESTIONS {
+                assert_eq!(ask(&connection, &format!("n{n}.test")).await, Ok(()));
+            }
+            assert_eq!(ask(&connection, "more.test").await, Err(LookupErrorKind::Temporary));
+            assert_eq!(ask(&connection, "known.test").await, Ok(()), "what is known costs nothing");
+            connection.allowance.renew();
+        }
+        assert_eq!(dns.asked.load(Ordering::Relaxed), 2 * CONNECTION_QUESTIONS);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_has_so_many_questions_in_a_minute() {
+        let (dns, networks) = (dns(), Arc::new(Networks::new()));
+        let [limit, ..] = NETWORK_QUESTIONS.limits.map(|limit| limit as usize);
+        for _ in 0..limit.div_ceil(CONNECTION_QUESTIONS) + 3 {
+            let connection = connection(&dns, &networks, "192.0.2.1");
+            for n in 0..CONNECTION_QUESTIONS {
+                let _ = ask(&connection, &format!("n{n}.test")).await;
+            }
+        }
+        assert_eq!(dns.asked.load(Ordering::Relaxed), limit);
+        assert_eq!(ask(&connection(&dns, &networks, "198.51.100.1"), "other.test").await, Ok(()));
+        tokio::time::advance(2 * NETWORK_QUESTIONS.length).await;
+        assert_eq!(ask(&connection(&dns, &networks, "192.0.2.1"), "later.test").await, Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_questions_of_one_message_wait_for_their_turns() {
+        let (dns, networks) = (dns(), Arc::new(Networks::new()));
+        let one = connection(&dns, &networks, "192.0.2.1");
+        let names: Vec<Name> =
+            (0..3 * OPEN_QUESTIONS).map(|n| format!("n{n}.silent.test").parse().unwrap()).collect();
+        let mut lookups: Vec<_> =
+            names.iter().map(|name| one.lookup(Question { name, kind: Kind::Txt })).collect();
+        poll_fn(|context| {
+            for lookup in &mut lookups {
+                assert!(std::pin::Pin::new(lookup).poll(context).is_pending());
+            }
+            Poll::Ready(())
+        })
+        .await;
+        assert_eq!(dns.asked.load(Ordering::Relaxed), OPEN_QUESTIONS);
+        assert_eq!(ask(&connection(&dns, &networks, "192.0.2.1"), "other.test").await, Ok(()));
+        drop(lookups);
+        assert_eq!(ask(&one, "other.test").await, Ok(()), "turns come back");
+    }
+}

@@ -1,0 +1,119 @@
+//! Which questions to DNS a client can cause, and when.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
+
+mod world;
+
+use dns::zone::Zone;
+use moxd_intake::{AccountRules, Intake, Judges, Settings, World};
+use smtpserver::{Backend, Kind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use store::Store;
+
+use world::*;
+
+/// An intake whose judges ask this DNS.
+fn asking(dns: Arc<dyn dns::Resolver>) -> TestWorld {
+    let settings = Settings::clone(&world(None, AccountRules::default()).intake.settings());
+    let store = Store::memory();
+    let judges = Judges::new(|_| dns.clone());
+    TestWorld {
+        intake: Intake::new(store.clone(), Some(judges), settings, World { now, random }).unwrap(),
+        store,
+    }
+}
+
+/// DNS that takes a moment for each question, and counts those about names with a text in them.
+struct Counted {
+    zone: Zone,
+    about: &'static str,
+    asked: AtomicUsize,
+}
+
+impl Counted {
+    fn new(zone: &str, about: &'static str) -> Arc<Self> {
+        Arc::new(Self { zone: Zone::parse(zone).unwrap(), about, asked: AtomicUsize::new(0) })
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
+    }
+}
+
+impl dns::Resolver for Counted {
+    fn lookup<'a>(&'a self, question: dns::Question<'a>) -> dns::Lookup<'a> {
+        dns::Lookup::waiting(async move {
+            if question.name.as_str().contains(self.about) {
+                self.asked.fetch_add(1, Ordering::Relaxed);
+            }
+            tokio::task::yield_now().await;
+            self.zone.lookup(question).await
+        })
+    }
+}
+
+/// What can be done without waiting for anybody is done.
+async fn settle() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_sender_without_recipient_asks_nothing() {
+    let dns = Counted::new("b.example. TXT \"v=spf1 -all\"", "b.example");
+    let world = asking(dns.clone());
+    let smtp = client(Kind::Smtp, None);
+    let mut link = world.intake.connect(&smtp);
+    let mut message = world.begin(&mut link, &smtp, "x@b.example", &[]).await.unwrap();
+    settle().await;
+    assert_eq!(dns.asked(), 0);
+    assert!(
+        world.intake.recipient(&mut link, &smtp, &mut message, &path("x@elsewhere.example")).await.is_err()
+    );
+    settle().await;
+    assert_eq!(dns.asked(), 0, "nor does a recipient that is refused");
+    for recipient in ["ann@a.example", "bob@a.example"] {
+        world.intake.recipient(&mut link, &smtp, &mut message, &path(recipient)).await.unwrap();
+        settle().await;
+        assert_eq!(dns.asked(), 1, "{recipient}");
+    }
+}
+
+#[tokio::test]
+async fn transactions_that_come_to_nothing_do_not_ask_without_end() {
+    let terms: String = (0..9).map(|n| format!(" exists:{n}.%{{l}}.victim.example")).collect();
+    let dns = Counted::new(&format!("b.example. TXT \"v=spf1{terms} -all\""), "victim.example");
+    let world = asking(dns.clone());
+    let smtp = client(Kind::Smtp, None);
+    let mut link = world.intake.connect(&smtp);
+    for n in 0..900 {
+        let sender = format!("x{n}@b.example");
+        drop(world.begin(&mut link, &smtp, &sender, &["ann@a.example"]).await.unwrap());
+        let message = world.begin(&mut link, &smtp, &sender, &["ann@a.example"]).await.unwrap();
+        settle().await;
+        drop(message);
+    }
+    assert!((100..=500).contains(&dns.asked()), "{} questions", dns.asked());
+}
+
+#[tokio::test]
+async fn keys_of_a_chain_that_nobody_uses_are_not_asked_for() {
+    let dns = Counted::new("", "_domainkey");
+    let world = asking(dns.clone());
+    let signed = "a=ed25519-sha256; s=s; b=AAAA";
+    let hash = "bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; h=from";
+    let sets: String = (1..=50)
+        .map(|i| {
+            let status = if i == 1 { "none" } else { "pass" };
+            format!(
+                "ARC-Seal: i={i}; cv={status}; d=s{i}.example; {signed}\r\n\
+                 ARC-Message-Signature: i={i}; d=m{i}.example; {hash}; {signed}\r\n\
+                 ARC-Authentication-Results: i={i}; mx.example; none\r\n"
+            )
+        })
+        .collect();
+    let text = format!("{sets}{HEADER}\r\nbody\r\n");
+    world.send(&client(Kind::Smtp, None), "x@b.example", &["ann@a.example"], &text).await.unwrap();
+    assert_eq!(dns.asked(), 0);
+}
