@@ -25,11 +25,11 @@ pub enum ErrorKind {
     NoPolicy,
     /// RFC 7489: `p` stands somewhere else than right after `v`.
     PolicyNotFirst,
-    /// RFC 7489: something between semicolons is not `tag=value`.
+    /// RFC 7489: something before the policy is not `tag=value`.
     BadTag,
-    /// RFC 7489: a tag stands there twice.
+    /// RFC 7489: before the policy, a tag stands there twice.
     DuplicateTag,
-    /// RFC 7489: a value is none of those that the tag allows.
+    /// RFC 7489: before the policy, a value is none of those that the tag allows.
     BadValue,
 }
 

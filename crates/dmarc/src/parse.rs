@@ -1,4 +1,4 @@
-//! Reading a [`Record`]: forgiving by RFC 9989 §4.7, strict by RFC 7489 §6.3 and §6.4.
+//! Reading a [`Record`]: forgiving by RFC 9989 §4.7; by RFC 7489 §6.3 strict up to the policy, and forgiving behind it.
 
 use crate::uri::MAX_URIS;
 use crate::{Alignment, Error, ErrorKind, FailureOptions, Policy, PublicSuffix, Record, Rules, Uri};
@@ -31,8 +31,9 @@ pub(crate) fn record(text: &str, rules: Rules) -> Result<Record, Error> {
         body.split(';').map(|s| s.trim_matches([' ', '\t'])).filter(|s| !s.is_empty()).take(MAX_TAGS)
     {
         match reader.tag(segment) {
-            // RFC 9989 §4.7: syntax errors in the remainder of the record are ignored.
-            Err(error) if rules == Rules::Rfc7489 => return Err(error),
+            // RFC 9989 §4.7, RFC 7489 §6.3: syntax errors in the remainder of the record are ignored, and the defaults
+            // count; by RFC 7489 the remainder begins behind p=.
+            Err(error) if rules == Rules::Rfc7489 && !reader.has_policy => return Err(error),
             _ => {}
         }
     }
@@ -45,6 +46,8 @@ struct Reader<'a> {
     record: Record,
     /// A policy tag stands there and its value is none of the three.
     policy_is_broken: bool,
+    /// The tag `p` was read, whatever its value.
+    has_policy: bool,
     seen: Vec<&'a str>,
 }
 
@@ -72,7 +75,10 @@ impl<'a> Reader<'a> {
         Ok(match name {
             "p" if !standard && self.seen.len() > 1 => return Err(Error::at(ErrorKind::PolicyNotFirst, "p")),
             // RFC 9989 §4.10.1: what an unusable policy means is decided when all tags are read.
-            "p" => put(&mut record.p, policy(value), &mut self.policy_is_broken),
+            "p" => {
+                self.has_policy = true;
+                put(&mut record.p, policy(value), &mut self.policy_is_broken)
+            }
             "sp" => put(&mut record.sp, policy(value), &mut self.policy_is_broken),
             "np" if standard => put(&mut record.np, policy(value), &mut self.policy_is_broken),
             "adkim" => alignment(value).map(|a| record.adkim = a).is_some(),
@@ -172,15 +178,11 @@ fn formats(value: &str) -> Option<Vec<String>> {
     formats.iter().all(|w| keyword(w)).then_some(formats)
 }
 
-/// RFC 9989 §4.10.1 asks for at least one valid URI: broken ones among good ones are left out. RFC 7489 refuses them.
+/// RFC 9989 §4.10.1 asks for at least one valid URI: broken ones among good ones are left out.
 fn uris(value: &str, rules: Rules) -> Option<Vec<Uri>> {
     let mut uris = Vec::new();
     for text in value.split(',').map(|uri| uri.trim_matches([' ', '\t'])).take(MAX_URIS) {
-        match Uri::parse(text, rules) {
-            Some(uri) => uris.push(uri),
-            None if rules == Rules::Rfc7489 => return None,
-            None => {}
-        }
+        uris.extend(Uri::parse(text, rules));
     }
     (!uris.is_empty()).then_some(uris)
 }
