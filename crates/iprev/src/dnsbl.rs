@@ -3,7 +3,7 @@
 //! Lists that refuse a resolver, or that were given up, answer every question. Believing each answer would turn all
 //! mail away, so only a code that can be a listing is one, and [`health`] tells whether a list works at all.
 
-use dns::{Domain, LookupError, Name, Resolver, ipv4, join_all, reverse_name, txt};
+use dns::{Domain, LookupError, LookupErrorKind, Name, Resolver, ipv4, join_all, reverse_name, txt};
 use std::fmt;
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr};
@@ -53,7 +53,7 @@ impl fmt::Display for Outcome {
 pub enum Reason {
     /// DNS did not answer.
     Lookup(LookupError),
-    /// The list answered with a code for errors (127.255.255.0/24), such as a resolver that it does not serve.
+    /// The list answered with a code for errors (127.255.255.0/24, or 127.0.0.1), such as a resolver that it does not serve.
     ErrorCode(Ipv4Addr),
     /// The answer is outside of 127.0.0.0/8: the zone is no list, or no longer.
     NotACode(Ipv4Addr),
@@ -151,10 +151,18 @@ fn objection(code: Ipv4Addr) -> Option<Reason> {
     match code.octets() {
         // The convention of the large public lists, which no RFC tells: wrong zone, public resolver, over the quota.
         [127, 255, 255, _] => Some(Reason::ErrorCode(code)),
+        // No list has it for an entry; it is what some answer to those they do not serve, and what a resolver says that
+        // blocks names.
+        [127, 0, 0, 1] => Some(Reason::ErrorCode(code)),
         // RFC 5782 §2.1: 127.0.0.2 by convention; §2.3: other values of 127.0.0.0/8 tell sublists apart.
         [127, ..] => None,
         _ => Some(Reason::NotACode(code)),
     }
+}
+
+/// Is there anything at or below this name? RFC 8020 §2: NXDOMAIN means that there is not.
+async fn exists(dns: &dyn Resolver, zone: &Domain) -> bool {
+    !ipv4(dns, zone.name()).await.is_err_and(|error| error.kind() == LookupErrorKind::NoName)
 }
 
 /// Texts joined with `; `, fit for a log and a reply: whatever is not printable ASCII becomes a question mark.
@@ -177,6 +185,8 @@ pub enum Health {
     ListsEverything,
     /// It does not list 127.0.0.2, so it is likely to list nothing.
     ListsNothing,
+    /// There is no zone of this name.
+    NoZone,
     /// It cannot be told.
     Unknown(Reason),
 }
@@ -199,12 +209,14 @@ impl fmt::Display for Health {
             Self::Healthy => f.write_str("healthy"),
             Self::ListsEverything => write!(f, "not healthy: it lists {NEVER_LISTED}"),
             Self::ListsNothing => write!(f, "not healthy: it does not list {ALWAYS_LISTED}"),
+            Self::NoZone => f.write_str("there is no such zone"),
             Self::Unknown(reason) => write!(f, "unknown: {reason}"),
         }
     }
 }
 
-/// Asks a list about the two addresses that tell whether it works (RFC 5782 §5), both at the same time.
+/// Asks a list about the two addresses that tell whether it works (RFC 5782 §5), both at the same time; and about its zone where
+/// it lists nothing.
 ///
 /// RFC 5782 §7: a list whose test entries are wrong should not be used. The caller asks every few hours, not each time.
 /// A list of IPv6 addresses alone has neither entry and is not healthy: one list is asked about both families here.
@@ -222,7 +234,9 @@ pub async fn health(dns: &dyn Resolver, zone: &Domain) -> Health {
             Outcome::Temperror => reason = reason.or(evaluation.reason),
             result if result == expected => {}
             Outcome::Listed => return Health::ListsEverything,
-            Outcome::Pass => return Health::ListsNothing,
+            Outcome::Pass => {
+                return if exists(dns, zone).await { Health::ListsNothing } else { Health::NoZone };
+            }
         }
     }
     reason.map_or(Health::Healthy, Health::Unknown)

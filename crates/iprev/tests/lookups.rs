@@ -62,7 +62,10 @@ fn an_address_that_is_not_listed_costs_one_question() {
 fn both_questions_about_the_health_of_a_list_go_out_together() {
     let list = "list.test".parse().unwrap();
     let questions = ["1.0.0.127.list.test A", "2.0.0.127.list.test A"];
-    costs("", 1, &questions, async |dns| drop(dnsbl::health(dns, &list).await));
+    let ask = async |dns: &Slow| drop(dnsbl::health(dns, &list).await);
+    costs("2.0.0.127.list.test. A 127.0.0.2", 1, &questions, ask);
+    // Where nothing is listed, is there a list?
+    costs("", 2, &[&questions[..], &["list.test A"]].concat(), ask);
 }
 
 #[test]

@@ -30,7 +30,7 @@ fn zone(records: impl IntoIterator<Item = (Name, Record)>) -> Zone {
 
 fn is_listing(code: &Ipv4Addr) -> bool {
     let range = |from, to| (u32::from(from)..=u32::from(to)).contains(&u32::from(*code));
-    range(Ipv4Addr::new(127, 0, 0, 0), Ipv4Addr::new(127, 255, 254, 255))
+    *code != Ipv4Addr::LOCALHOST && range(Ipv4Addr::new(127, 0, 0, 0), Ipv4Addr::new(127, 255, 254, 255))
 }
 
 /// Codes that are near the borders.
