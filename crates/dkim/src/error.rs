@@ -20,6 +20,11 @@ impl Error {
         Self { kind, subject: Some(shown.escape_ascii().to_string().into_boxed_str()) }
     }
 
+    /// The error with its reason in our own words.
+    pub(crate) fn because(kind: ErrorKind, why: &'static str) -> Self {
+        Self { kind, subject: Some(why.into()) }
+    }
+
     /// What kind of trouble it is.
     pub fn kind(&self) -> ErrorKind {
         self.kind

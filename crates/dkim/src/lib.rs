@@ -50,9 +50,9 @@ pub use error::{Error, ErrorKind};
 pub use names::{FieldNames, Identity, Selector};
 pub use public_key::{MAX_RSA_BITS, MIN_RSA_BITS, PublicKey};
 pub use record::Record;
-pub use sign::{DEFAULT_FIELDS, Signing, sign};
+pub use sign::{DEFAULT_FIELDS, Signing, sign, sign_message};
 pub use signature::{Claims, Signature};
-pub use signing_key::SigningKey;
+pub use signing_key::{ED25519_SEED, SigningKey};
 pub use tags::MAX_TAGS;
 pub use verify::{
     CLOCK_SKEW, Evaluation, KeyLookups, Keys, MAX_KEY_RECORDS, MAX_SIGNATURES, Policy, Verification,

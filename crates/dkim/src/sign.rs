@@ -2,7 +2,8 @@
 
 use crate::block::{Block, Index};
 use crate::{
-    BodyHashes, Canonicalization, Error, ErrorKind, FieldNames, Identity, Selector, Signature, SigningKey,
+    BodyHasher, BodyHashes, Canonicalization, Error, ErrorKind, FieldNames, Identity, Selector, Signature,
+    SigningKey,
 };
 use dns::Domain;
 
@@ -82,6 +83,36 @@ pub fn sign(
         return Err(ErrorKind::IdentityOutsideDomain.into());
     }
     complete(header, bodies, key, signing, now, &|signature| signature.header_field())
+}
+
+/// Signs a whole message that is at hand; its lines end in CRLF. Put [`Signature::header_field`] before it.
+///
+/// ```
+/// use moxd_dkim::{Signing, SigningKey, sign_message};
+/// # let pem = include_str!("../testdata/keys/ed25519.pem");
+/// let key = SigningKey::from_pem(pem)?;
+/// let signing = Signing::new("example.org".parse()?, "mail".parse()?);
+///
+/// let message = "From: a@example.org\r\nSubject: hello\r\n\r\nhello\r\n";
+/// let signature = sign_message(message.as_bytes(), &key, &signing, 1_700_000_000)?;
+/// let signed = signature.header_field() + message;
+/// # assert!(signed.starts_with("DKIM-Signature: v=1; d=example.org; s=mail; a=ed25519-sha256;"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// As [`sign`].
+pub fn sign_message(
+    message: &[u8],
+    key: &SigningKey,
+    signing: &Signing,
+    now: u64,
+) -> Result<Signature, Error> {
+    let end = message::header_end(message).unwrap_or(message.len());
+    let (header, body) = message.split_at(end);
+    let mut hasher = BodyHasher::new([signing.body]);
+    hasher.update(body);
+    sign(header, &hasher.finish(), key, signing, now)
 }
 
 /// Makes a signature whose field `write` prints.

@@ -2,6 +2,7 @@
 
 use crate::{Algorithm, Error, ErrorKind, KeyType, PublicKey, Record, der, tags};
 use ring::digest::{SHA256, digest};
+use ring::error::KeyRejected;
 use ring::rand::SystemRandom;
 use ring::signature::{Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
 use std::fmt;
@@ -33,21 +34,23 @@ impl SigningKey {
     /// `RSA PRIVATE KEY` (PKCS#1), which older tools write.
     ///
     /// # Errors
-    /// [`ErrorKind::PrivateKey`]. What was wrong is told; nothing of the key is.
-    pub fn from_pem(pem: &str) -> Result<Self, Error> {
-        let bad = |why: &str| Error::about(ErrorKind::PrivateKey, why.as_bytes());
-        let (label, der) = decode_pem(pem).ok_or_else(|| bad("not PEM"))?;
+    /// [`ErrorKind::PrivateKey`]. What was wrong is told, and what to do; nothing of the key is.
+    pub fn from_pem(pem: impl AsRef<[u8]>) -> Result<Self, Error> {
+        let pem = pem.as_ref();
+        let (label, body) = pem_block(pem).ok_or_else(|| bad(no_pem(pem)))?;
         let secret = match label {
-            "PRIVATE KEY" => match Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der) {
-                Ok(key) => Secret::Ed25519(key),
-                Err(_) => {
-                    Secret::Rsa(Box::new(RsaKeyPair::from_pkcs8(&der).map_err(|e| bad(&e.to_string()))?))
+            "PRIVATE KEY" => {
+                let der = decode(body)?;
+                match Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der) {
+                    Ok(key) => Secret::Ed25519(key),
+                    Err(_) => Secret::Rsa(Box::new(RsaKeyPair::from_pkcs8(&der).map_err(rejected)?)),
                 }
-            },
-            "RSA PRIVATE KEY" => {
-                Secret::Rsa(Box::new(RsaKeyPair::from_der(&der).map_err(|e| bad(&e.to_string()))?))
             }
-            _ => return Err(bad("PEM label is neither PRIVATE KEY nor RSA PRIVATE KEY")),
+            "RSA PRIVATE KEY" => {
+                let der = decode(body)?;
+                Secret::Rsa(Box::new(RsaKeyPair::from_der(&der).map_err(rejected)?))
+            }
+            label => return Err(bad(not_a_key(label))),
         };
         let octets = match &secret {
             Secret::Rsa(key) => der::wrap_rsa(key.public_key().as_ref()),
@@ -55,6 +58,15 @@ impl SigningKey {
         };
         let record = Record::new(PublicKey::parse(secret.key_type(), &octets)?);
         Ok(Self { secret, record })
+    }
+
+    /// The Ed25519 key that stands for a seed of random bytes, in PEM. Whoever reads it needs no more than the first version
+    /// of PKCS#8, which is all that OpenSSL before 3.5 and what is built on it know.
+    pub fn ed25519_pem(seed: &[u8; ED25519_SEED]) -> Zeroizing<String> {
+        let der = Zeroizing::new([ED25519_PKCS8, seed].concat());
+        let body = Zeroizing::new(tags::encode_base64(&der));
+        // 48 bytes are one line of 64 characters (RFC 7468 §2).
+        Zeroizing::new(format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", *body))
     }
 
     /// The kind of key.
@@ -97,13 +109,67 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// Label and content of the first PEM block (RFC 7468 §2).
-fn decode_pem(pem: &str) -> Option<(&str, Zeroizing<Vec<u8>>)> {
-    let (_, rest) = pem.split_once("-----BEGIN ")?;
+/// Bytes of the seed of an Ed25519 key (RFC 8032 §5.1.5).
+pub const ED25519_SEED: usize = 32;
+/// RFC 8410 §7: version 0, id-Ed25519, and an OCTET STRING within an OCTET STRING; the seed follows.
+const ED25519_PKCS8: &[u8] = &[0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+
+fn bad(why: &'static str) -> Error {
+    Error::because(ErrorKind::PrivateKey, why)
+}
+
+/// Label and encoded content of the first PEM block (RFC 7468 §2).
+fn pem_block(pem: &[u8]) -> Option<(&str, &str)> {
+    let (_, rest) = std::str::from_utf8(pem).ok()?.split_once("-----BEGIN ")?;
     let (label, rest) = rest.split_once("-----")?;
     let (body, _) = rest.split_once("-----END ")?;
+    Some((label, body))
+}
+
+fn decode(body: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
+    // RFC 1421 §4.6.1.1: how older tools say that they have encrypted a key.
+    if body.contains("ENCRYPTED") {
+        return Err(bad(ENCRYPTED));
+    }
     let packed: Zeroizing<Vec<u8>> = Zeroizing::new(body.bytes().filter(|b| !tags::is_fws(b)).collect());
-    Some((label, Zeroizing::new(tags::decode_base64(&packed)?)))
+    tags::decode_base64(&packed).map(Zeroizing::new).ok_or_else(|| bad("its PEM block is not base64"))
+}
+
+const ENCRYPTED: &str = "it is encrypted; write it without a passphrase: openssl pkey -in KEY -out NEWKEY";
+const OTHER_KIND: &str =
+    "it is neither an RSA nor an Ed25519 key (such as an EC key), and DKIM knows no other";
+
+/// What to say of a file without a PEM block.
+fn no_pem(text: &[u8]) -> &'static str {
+    // X.690 §8.9.1: what DER wraps a key in.
+    if text.first() == Some(&der::SEQUENCE) {
+        "it is DER and not PEM; convert it: openssl pkey -inform DER -in KEY -out NEWKEY"
+    } else {
+        "it is not PEM: there is no -----BEGIN PRIVATE KEY----- with its end"
+    }
+}
+
+/// What to say of a PEM block with another label.
+fn not_a_key(label: &str) -> &'static str {
+    match label {
+        "ENCRYPTED PRIVATE KEY" => ENCRYPTED,
+        "EC PRIVATE KEY" | "EC PARAMETERS" | "DSA PRIVATE KEY" => OTHER_KIND,
+        "PUBLIC KEY" | "RSA PUBLIC KEY" => "it is a public key, and signing takes the private one",
+        "CERTIFICATE" => "it is a certificate, and signing takes a private key",
+        "OPENSSH PRIVATE KEY" => "it is a key of OpenSSH; make one: moxd dkim keygen ed25519 --out NEWKEY",
+        _ => "its PEM block is neither PRIVATE KEY nor RSA PRIVATE KEY",
+    }
+}
+
+/// What ring has against an RSA key, in plain words.
+fn rejected(error: KeyRejected) -> Error {
+    bad(match error.to_string().as_str() {
+        "WrongAlgorithm" => OTHER_KIND,
+        "TooSmall" => "the RSA key has less than 2048 bits",
+        "TooLarge" => "the RSA key has more than 4096 bits",
+        "InvalidEncoding" => "the content of its PEM block is no key",
+        _ => "its parts do not make a key",
+    })
 }
 
 #[cfg(test)]
@@ -116,12 +182,45 @@ mod tests {
             let error = SigningKey::from_pem(pem).unwrap_err();
             assert_eq!(error.to_string(), format!("private key cannot be used: {want}"));
         };
-        check("", "not PEM");
-        check("-----BEGIN PRIVATE KEY-----\n*\n-----END PRIVATE KEY-----\n", "not PEM");
-        check("-----BEGIN PRIVATE KEY-----\naGVsbG8=\n-----END PRIVATE KEY-----\n", "InvalidEncoding");
-        check(
-            "-----BEGIN EC PRIVATE KEY-----\naGVsbG8=\n-----END EC PRIVATE KEY-----\n",
-            "PEM label is neither PRIVATE KEY nor RSA PRIVATE KEY",
-        );
+        check("", "it is not PEM: there is no -----BEGIN PRIVATE KEY----- with its end");
+        check("-----BEGIN PRIVATE KEY-----\n*\n-----END PRIVATE KEY-----\n", "its PEM block is not base64");
+        let block = |label: &str| format!("-----BEGIN {label}-----\naGVsbG8=\n-----END {label}-----\n");
+        check(&block("PRIVATE KEY"), "the content of its PEM block is no key");
+        check(&block("RSA PRIVATE KEY"), "the content of its PEM block is no key");
+        check(&block("EC PRIVATE KEY"), OTHER_KIND);
+        check(&block("ENCRYPTED PRIVATE KEY"), ENCRYPTED);
+        check(&block("PUBLIC KEY"), "it is a public key, and signing takes the private one");
+        check(&block("CERTIFICATE"), "it is a certificate, and signing takes a private key");
+        check(&block("X509 CRL"), "its PEM block is neither PRIVATE KEY nor RSA PRIVATE KEY");
+        let encrypted = "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\naGVsbG8=";
+        check(&block("RSA PRIVATE KEY").replace("aGVsbG8=", encrypted), ENCRYPTED);
+        // P-256, as `openssl ecparam -name prime256v1 -genkey | openssl pkcs8 -topk8 -nocrypt` writes it.
+        let ec = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgeDiEgalUxUXvteLJ\n\
+                  EHXcLpHdsUDzK9+KyuBXmL5avmWhRANCAATiENBBcejuHmbCZoVWNCQyi+hSwbhD\n\
+                  25FnPsw6+Vh3SQo/7t+7oRyp1fpFGt79yhYsuwp4WOq5XNFZO6TnjMQF";
+        check(&block("PRIVATE KEY").replace("aGVsbG8=", ec), OTHER_KIND);
+        let der = [der::SEQUENCE, 0x82, 4, 0xa2, 2, 1, 0, 0xff];
+        let error = SigningKey::from_pem(der).unwrap_err();
+        assert!(error.to_string().contains("it is DER and not PEM"), "{error}");
+    }
+
+    #[test]
+    fn an_ed25519_key_is_written_for_all_and_read_in_both_versions() {
+        // RFC 8410 §10.3: the first example, which is version 1 and reads back as what was written.
+        let pem = "-----BEGIN PRIVATE KEY-----\n\
+                   MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n\
+                   -----END PRIVATE KEY-----\n";
+        let (_, body) = pem_block(pem.as_bytes()).unwrap();
+        let der = decode(body).unwrap();
+        let seed: [u8; ED25519_SEED] = der[ED25519_PKCS8.len()..].try_into().unwrap();
+        assert_eq!(*SigningKey::ed25519_pem(&seed), pem);
+        let key = SigningKey::from_pem(pem).unwrap();
+        // Version 2 has the public key behind it, [1] in a BIT STRING (RFC 5958 §2); ring writes it so.
+        let public = key.record().key.as_ref().unwrap().as_octets();
+        let mut second = [&[0xa1, 0x23, 3, 0x21, 0], public].concat();
+        second.splice(0..0, der.iter().copied());
+        (second[1], second[4]) = (0x53, 1);
+        let second = pem.replace(body.trim(), &tags::encode_base64(&second));
+        assert_eq!(SigningKey::from_pem(second).unwrap().record(), key.record());
     }
 }
