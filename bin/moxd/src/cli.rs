@@ -1,6 +1,6 @@
 //! The command line: verbs, their arguments and their help texts. `docs/` and the man pages are made from it.
 
-use crate::protocols::args::{DkimVerb, DmarcVerb, DnsblVerb, Lookup, SpfVerb, Verify};
+use crate::protocols::args::{DkimVerb, DmarcVerb, DnsblVerb, Judged, Lookup, SpfVerb, Verify};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -127,6 +127,8 @@ pub(crate) enum Verb {
         ip: IpAddr,
         #[command(flatten)]
         lookup: Lookup,
+        #[command(flatten)]
+        judged: Judged,
     },
     /// DNS block lists (RFC 5782)
     #[command(subcommand)]
@@ -168,9 +170,20 @@ pub(crate) struct Localserve {
 /// Which DNS servers to ask.
 #[derive(Debug, Args)]
 pub(crate) struct Dns {
-    /// Ask this DNS server (UDP, TCP on truncation) instead of the system's; may be given more than once
-    #[arg(long = "dns", value_name = "ADDR:PORT")]
+    /// Ask this DNS server (UDP, TCP on truncation; port 53 unless one is given) instead of the system's; may be given more
+    /// than once
+    #[arg(long = "dns", value_name = "ADDR[:PORT]", value_parser = dns_server)]
     pub(crate) servers: Vec<SocketAddr>,
+}
+
+/// RFC 1035 §4.2: the port of DNS.
+const DNS_PORT: u16 = 53;
+
+fn dns_server(text: &str) -> Result<SocketAddr, String> {
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    text.parse().or_else(|_| bare.parse().map(|ip: IpAddr| SocketAddr::new(ip, DNS_PORT))).map_err(|_| {
+        "give an IP address such as 127.0.0.1 or [::1], or one with a port, such as 127.0.0.1:5353".to_owned()
+    })
 }
 
 /// How to print.

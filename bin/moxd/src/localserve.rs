@@ -4,8 +4,6 @@ use crate::cli::{Localserve, Wrong};
 use crate::{ctl, privileges};
 use anyhow::{Context, Result, ensure};
 use rcgen::{CertificateParams, DnType, KeyPair, PKCS_ECDSA_P256_SHA256, SanType};
-use ring::rand::SystemRandom;
-use ring::signature::Ed25519KeyPair;
 use std::fs;
 use std::io::Write;
 use std::net::IpAddr;
@@ -56,9 +54,8 @@ pub(crate) fn prepare(arguments: &Localserve, now: SystemTime) -> Result<PathBuf
         certificate(&config, arguments.ip, now)?;
     }
     if !config.join("dkim-ed25519.key").exists() {
-        let key = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
-            .map_err(|_| anyhow::anyhow!("the system gives no random numbers"))?;
-        write(&config.join("dkim-ed25519.key"), pem("PRIVATE KEY", key.as_ref()).as_bytes(), 0o600)?;
+        let key = crate::protocols::dkim::ed25519()?;
+        write(&config.join("dkim-ed25519.key"), key.as_bytes(), 0o600)?;
     }
     // The addresses are those of this start, so this file follows the arguments.
     write(&config.join("moxd.toml"), moxd_toml(arguments).as_bytes(), 0o644)?;

@@ -35,10 +35,14 @@ use std::process::ExitCode;
 const FAILED: u8 = 1;
 /// The arguments are wrong.
 const WRONG: u8 = 2;
+/// The result is not `pass`, and `--exit-code` was given.
+const NOT_PASSED: u8 = 3;
 
 fn main() -> ExitCode {
     match Cli::try_parse().map_err(misread).and_then(run) {
         Ok(()) => ExitCode::SUCCESS,
+        // The result was printed, and there is nothing to add.
+        Err(error) if error.is::<protocols::NotPassed>() => ExitCode::from(NOT_PASSED),
         Err(error) => {
             // One line, unless it is about many things, such as a configuration with many mistakes.
             for line in format!("{error:#}").lines() {
@@ -115,7 +119,7 @@ fn run(cli: Cli) -> Result<()> {
         Verb::Spf(verb) => protocols::spf::run(verb),
         Verb::Dkim(verb) => protocols::dkim::run(verb),
         Verb::Dmarc(verb) => protocols::dmarc::run(verb),
-        Verb::Iprev { ip, lookup } => protocols::names::iprev(*ip, lookup),
+        Verb::Iprev { ip, lookup, judged } => protocols::names::iprev(*ip, lookup, *judged),
         Verb::Dnsbl(verb) => protocols::names::dnsbl(verb),
         Verb::Verify(arguments) => protocols::verify::run(arguments),
         Verb::Completions { shell } => {

@@ -16,6 +16,14 @@ pub(crate) struct Lookup {
     pub(crate) output: Output,
 }
 
+/// What every verb takes that ends in a result.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Judged {
+    /// Exit with status 3 unless the result is pass
+    #[arg(long)]
+    pub(crate) exit_code: bool,
+}
+
 /// What incoming delivery would be told of a client.
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
@@ -33,6 +41,8 @@ pub(crate) struct Verify {
     pub(crate) file: PathBuf,
     #[command(flatten)]
     pub(crate) lookup: Lookup,
+    #[command(flatten)]
+    pub(crate) judged: Judged,
 }
 
 /// Arguments of `dmarc check`.
@@ -55,6 +65,8 @@ pub(crate) struct DmarcCheck {
     pub(crate) rfc: DmarcRfc,
     #[command(flatten)]
     pub(crate) lookup: Lookup,
+    #[command(flatten)]
+    pub(crate) judged: Judged,
 }
 
 /// Arguments of `spf check`.
@@ -74,6 +86,8 @@ pub(crate) struct SpfCheck {
     pub(crate) receiver: Option<String>,
     #[command(flatten)]
     pub(crate) lookup: Lookup,
+    #[command(flatten)]
+    pub(crate) judged: Judged,
 }
 
 #[derive(Debug, Subcommand)]
@@ -105,6 +119,8 @@ pub(crate) enum DkimVerb {
         file: PathBuf,
         #[command(flatten)]
         lookup: Lookup,
+        #[command(flatten)]
+        judged: Judged,
     },
     /// Sign a message: prints the DKIM-Signature field, then the message
     Sign(DkimSign),
@@ -120,10 +136,16 @@ pub(crate) enum DkimVerb {
         #[arg(long)]
         out: PathBuf,
     },
-    /// Print the TXT record for a private key
+    /// Print the TXT record for a private key: its value, or with --selector the line of a zone file
     Txt {
         /// The private key, PKCS#8 PEM
         file: PathBuf,
+        /// Selector: print the line of a zone file, in strings of 255 bytes at most
+        #[arg(long)]
+        selector: Option<String>,
+        /// Signing domain; without it the name is relative to that of the zone
+        #[arg(long, requires = "selector")]
+        domain: Option<String>,
     },
 }
 
@@ -197,5 +219,7 @@ pub(crate) enum DnsblVerb {
         ip: IpAddr,
         #[command(flatten)]
         lookup: Lookup,
+        #[command(flatten)]
+        judged: Judged,
     },
 }

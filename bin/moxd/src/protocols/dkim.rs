@@ -1,21 +1,21 @@
 //! `moxd dkim`.
 
 use super::args::{DkimSign, DkimVerb, KeyAlgorithm};
-use super::{Report, argument, domain, input, message, print, print_json, with_dns};
+use super::{Report, argument, conclude, domain, input, message, print, print_json, with_dns};
 use crate::cli::Wrong;
 use crate::console;
 use crate::localserve::pem;
 use crate::wiring;
 use anyhow::{Context, Result};
 use dkim::{
-    BodyHasher, Canonicalization, ErrorKind, Evaluation, Identity, Policy, Signing, SigningKey, Verification,
+    Canonicalization, ED25519_SEED, Evaluation, Identity, Policy, Selector, Signing, SigningKey, Status,
+    Verification,
 };
-use ring::rand::SystemRandom;
-use ring::signature::Ed25519KeyPair;
+use ring::rand::{SecureRandom, SystemRandom};
 use rsa::pkcs8::EncodePrivateKey;
 use serde_json::{Value, json};
 use std::fmt::Display;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
@@ -24,21 +24,33 @@ use zeroize::Zeroizing;
 /// The sizes of RSA keys that can sign (RFC 8301 §3.2 recommends 2048).
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
 
+/// No key file is longer than this, in bytes.
+const MAX_KEY_FILE: u64 = 1 << 20;
+
 pub(crate) fn run(verb: &DkimVerb) -> Result<()> {
     match verb {
-        DkimVerb::Verify { file, lookup } => {
+        DkimVerb::Verify { file, lookup, judged } => {
             let text = message(file)?;
             let evaluation = with_dns(&lookup.dns, |dns| async move {
                 Ok(dkim::verify(&dns, &text, &Policy::default(), unix()).await)
             })?;
             if lookup.output.json {
-                return print_json(&json(&evaluation));
+                print_json(&json(&evaluation))?;
+            } else {
+                report(&evaluation).print()?;
             }
-            report(&evaluation).print()
+            conclude(*judged, evaluation.signatures.iter().any(|one| one.status == Status::Pass))
         }
         DkimVerb::Sign(arguments) => sign(arguments),
         DkimVerb::Keygen { algorithm, bits, out } => keygen(*algorithm, *bits, out),
-        DkimVerb::Txt { file } => print(&format!("{}\n", key(file)?.record())),
+        DkimVerb::Txt { file, selector, domain } => {
+            let record = key(file)?.record().to_string();
+            let line = match selector {
+                Some(selector) => zone_line(selector, domain.as_deref(), &record)?,
+                None => record,
+            };
+            print(&format!("{line}\n"))
+        }
     }
 }
 
@@ -60,7 +72,15 @@ fn row(verification: &Verification) -> Value {
         "algorithm": claims.algorithm,
         "identity": claims.identity.map(|i| i.to_string()),
         "error": verification.error.as_ref().map(ToString::to_string),
+        "key_bits": key_bits(verification),
+        "dnssec": verification.security.to_string(),
     })
+}
+
+/// The size of the key that decided.
+fn key_bits(verification: &Verification) -> Option<usize> {
+    let key = verification.record.as_ref()?.key.as_ref()?;
+    Some(key.bits())
 }
 
 fn report(evaluation: &Evaluation) -> Report {
@@ -80,23 +100,38 @@ fn report(evaluation: &Evaluation) -> Report {
         report.line("selector", claims.selector.map(|s| s.as_str().to_owned()));
         report.line("algorithm", claims.algorithm);
         report.line("identity", claims.identity.map(|i| i.to_string()));
-        let key = verification.record.as_ref().and_then(|record| record.key.as_ref());
-        report.line("key", key.map(|key| format!("{} bits", key.bits())));
+        report.line("key", key_bits(verification).map(|bits| format!("{bits} bits")));
         report.line("dnssec", verification.security.to_string());
     }
     report
 }
 
 fn key(path: &Path) -> Result<SigningKey> {
-    let mut pem = Zeroizing::new(String::new());
-    input(path)?.read_to_string(&mut pem).with_context(|| format!("read {}", path.display()))?;
-    SigningKey::from_pem(&pem).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))
+    let mut pem = Zeroizing::new(Vec::new());
+    let about = || format!("read {}", path.display());
+    input(path)?.take(MAX_KEY_FILE).read_to_end(&mut pem).with_context(about)?;
+    SigningKey::from_pem(&*pem).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))
+}
+
+/// A record as it stands in a zone file (RFC 1035 §5.1).
+fn zone_line(selector: &str, name: Option<&str>, record: &str) -> Result<String> {
+    let selector: Selector = argument("--selector", selector)?;
+    let name = match name {
+        Some(name) => format!(
+            "{}.",
+            selector.key_name(&domain(name)?).map_err(|error| Wrong(format!("--selector: {error}")))?
+        ),
+        None => format!("{}._domainkey", selector.as_str()),
+    };
+    // RFC 1035 §3.3: a character-string has at most 255 octets. A record is ASCII, and has neither quotes nor backslashes.
+    let strings = record.as_bytes().chunks(255).map(|part| format!("\"{}\"", String::from_utf8_lossy(part)));
+    Ok(format!("{name} IN TXT {}", strings.collect::<Vec<_>>().join(" ")))
 }
 
 fn sign(arguments: &DkimSign) -> Result<()> {
     let words = |error: dkim::Error| match error.kind() {
-        ErrorKind::FromNotSigned => Wrong(format!("--headers: {error}")).into(),
-        ErrorKind::IdentityOutsideDomain => Wrong(format!("--identity: {error}")).into(),
+        dkim::ErrorKind::FromNotSigned => Wrong(format!("--headers: {error}")).into(),
+        dkim::ErrorKind::IdentityOutsideDomain => Wrong(format!("--identity: {error}")).into(),
         _ => anyhow::anyhow!("sign: {error}"),
     };
     let key = key(&arguments.key)?;
@@ -115,11 +150,7 @@ fn sign(arguments: &DkimSign) -> Result<()> {
     }
     signing.expiration = arguments.expire;
     let text = message(&arguments.file)?;
-    let end = message::header_end(&text).unwrap_or(text.len());
-    let (header, rest) = text.split_at(end);
-    let mut body = BodyHasher::new([signing.body]);
-    body.update(rest);
-    let signature = dkim::sign(header, &body.finish(), &key, &signing, unix()).map_err(words)?;
+    let signature = dkim::sign_message(&text, &key, &signing, unix()).map_err(words)?;
     print(&signature.header_field())?;
     console::print(&text)
 }
@@ -138,12 +169,8 @@ fn canonicalization(word: &str) -> Result<Canonicalization> {
 }
 
 fn keygen(algorithm: KeyAlgorithm, bits: usize, out: &Path) -> Result<()> {
-    let text = Zeroizing::new(match algorithm {
-        KeyAlgorithm::Ed25519 => {
-            let key = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
-                .map_err(|_| anyhow::anyhow!("the system gives no random numbers"))?;
-            pem("PRIVATE KEY", key.as_ref())
-        }
+    match algorithm {
+        KeyAlgorithm::Ed25519 => write_key(out, &ed25519()?),
         KeyAlgorithm::Rsa => {
             if !RSA_BITS.contains(&bits) {
                 return Err(Wrong(format!("--bits {bits}: RSA keys have 2048 to 4096 bits")).into());
@@ -151,16 +178,38 @@ fn keygen(algorithm: KeyAlgorithm, bits: usize, out: &Path) -> Result<()> {
             let key =
                 rsa::RsaPrivateKey::new(&mut rsa::rand_core::OsRng, bits).context("generate the key")?;
             let der = key.to_pkcs8_der().map_err(|error| anyhow::anyhow!("write the key: {error}"))?;
-            pem("PRIVATE KEY", der.as_bytes())
+            write_key(out, &Zeroizing::new(pem("PRIVATE KEY", der.as_bytes())))
         }
-    });
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(out)
-        .with_context(|| format!("make {}", out.display()))?;
-    file.write_all(text.as_bytes())
+    }
+}
+
+/// A new Ed25519 key in PEM.
+pub(crate) fn ed25519() -> Result<Zeroizing<String>> {
+    let mut seed = Zeroizing::new([0; ED25519_SEED]);
+    SystemRandom::new()
+        .fill(&mut *seed)
+        .map_err(|_| anyhow::anyhow!("the system gives no random numbers"))?;
+    Ok(SigningKey::ed25519_pem(&seed))
+}
+
+/// Makes a file that its owner alone may read.
+fn write_key(out: &Path, pem: &str) -> Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    let file = options.write(true).create_new(true).mode(0o600).open(out);
+    let mut file = file.map_err(|error| match error.kind() {
+        ErrorKind::NotFound => {
+            let folder = out.parent().unwrap_or(out).display();
+            anyhow::anyhow!(
+                "make {}: there is no folder {folder}; make it first: mkdir -p {folder}",
+                out.display()
+            )
+        }
+        ErrorKind::AlreadyExists => {
+            anyhow::anyhow!("make {}: it exists, and no key is overwritten; name another file", out.display())
+        }
+        _ => anyhow::anyhow!("make {}: {error}", out.display()),
+    })?;
+    file.write_all(pem.as_bytes())
         .and_then(|()| file.sync_all())
         .with_context(|| format!("write {}", out.display()))
 }

@@ -1,7 +1,7 @@
 //! `moxd dmarc`.
 
 use super::args::{DmarcCheck, DmarcRfc, DmarcVerb};
-use super::{Report, domain, print_json, with_dns};
+use super::{Report, conclude, domain, print_json, with_dns};
 use crate::cli::Wrong;
 use anyhow::Result;
 use dmarc::{Alignment, Discovery, Evaluation, Method, Outcome, Proven, PublicSuffix, Record, Rules};
@@ -37,6 +37,10 @@ fn discovery_json(discovery: &Discovery) -> Value {
         "record": discovery.text,
         "policy": discovery.record.as_ref().map(policy_json),
         "problem": discovery.problem.map(dmarc::ErrorKind::token),
+        "applies": discovery.record.as_ref().map(|_| discovery.policy().as_str()),
+        "organization": discovery.organizational.as_ref().map(ToString::to_string),
+        "dnssec": discovery.security.to_string(),
+        "asked": asked(discovery),
     })
 }
 
@@ -81,9 +85,13 @@ fn discovery_report(discovery: &Discovery) -> Report {
     report.line("policy", discovery.record.as_ref().map(|_| discovery.policy().as_str().to_owned()));
     report.line("organization", discovery.organizational.as_ref().map(ToString::to_string));
     report.line("dnssec", discovery.security.to_string());
-    let asked: Vec<String> = discovery.steps.iter().map(|step| format!("_dmarc.{}", step.domain)).collect();
-    report.line("asked", asked.join(", "));
+    report.line("asked", asked(discovery).join(", "));
     report
+}
+
+/// The names whose records were asked for.
+fn asked(discovery: &Discovery) -> Vec<String> {
+    discovery.steps.iter().map(|step| format!("_dmarc.{}", step.domain)).collect()
 }
 
 fn check(arguments: &DmarcCheck) -> Result<()> {
@@ -106,17 +114,31 @@ fn check(arguments: &DmarcCheck) -> Result<()> {
         Ok(dmarc::check(&dns, &from, &proven, rules, None).await)
     })?;
     if arguments.lookup.output.json {
-        return print_json(&json(&evaluation));
+        let mut value = json(&evaluation);
+        value["record"] = json!(discovery.text);
+        value["problem"] = json!(discovery.problem.map(dmarc::ErrorKind::token));
+        value["dnssec"] = json!(discovery.security.to_string());
+        value["asked"] = json!(asked(&discovery));
+        print_json(&value)?;
+    } else {
+        check_report(&discovery, &evaluation).print()?;
     }
+    conclude(arguments.judged, evaluation.result == dmarc::Verdict::Pass)
+}
+
+fn check_report(discovery: &Discovery, evaluation: &Evaluation) -> Report {
     let mut report = Report::default();
     report.result("result", evaluation.result.as_str());
+    report.line("reason", discovery.problem.map(|problem| problem.token().to_owned()));
     report.line("policy", evaluation.policy.as_str().to_owned());
     report.line("reject", if evaluation.reject() { "yes" } else { "no" }.to_owned());
     report.line("found at", evaluation.domain.as_ref().map(ToString::to_string));
-    report.line("record", discovery.text);
+    report.line("record", discovery.text.clone());
     report.line("spf", if evaluation.aligned_spf { "aligned" } else { "not aligned" }.to_owned());
     report.line("dkim", if evaluation.aligned_dkim { "aligned" } else { "not aligned" }.to_owned());
-    report.print()
+    report.line("dnssec", discovery.security.to_string());
+    report.line("asked", asked(discovery).join(", "));
+    report
 }
 
 /// What the verbs promise about an evaluation.

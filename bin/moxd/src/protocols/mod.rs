@@ -11,6 +11,7 @@ use crate::cli::{Dns, Wrong};
 use crate::console;
 use crate::text::printable_lines;
 use anyhow::{Context, Result};
+use args::Judged;
 use dns::Domain;
 use dns_hickory::{Hickory, Options};
 use mailfiles::CrlfReader;
@@ -20,11 +21,30 @@ use std::fmt::Display;
 use std::fs::File;
 use std::future::Future;
 use std::io::{IsTerminal, Read};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::str::FromStr;
+use tokio::net::{TcpStream, UdpSocket};
 
 /// The largest message that these verbs read, in octets.
 const MAX_MESSAGE: u64 = 256 << 20;
+
+/// The result is not `pass`, and the exit status is to say so.
+#[derive(Debug)]
+pub(crate) struct NotPassed;
+
+impl std::fmt::Display for NotPassed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the result is not pass")
+    }
+}
+
+impl std::error::Error for NotPassed {}
+
+/// Ends a verb whose result was printed.
+fn conclude(judged: Judged, passed: bool) -> Result<()> {
+    if judged.exit_code && !passed { Err(NotPassed.into()) } else { Ok(()) }
+}
 
 /// Runs what has to wait for DNS. `work` gets the resolver that the arguments name.
 fn with_dns<T, F: Future<Output = Result<T>>>(arguments: &Dns, work: impl FnOnce(Hickory) -> F) -> Result<T> {
@@ -35,8 +55,42 @@ fn with_dns<T, F: Future<Output = Result<T>>>(arguments: &Dns, work: impl FnOnce
             [] => Hickory::from_system(),
             servers => Hickory::with_servers(servers, Options::default()),
         };
-        work(resolver.context("set up DNS")?).await
+        let resolver = resolver.context("set up DNS")?;
+        let servers = resolver.servers().to_vec();
+        tokio::select! {
+            // Who answers in spite of it has answered.
+            biased;
+            done = work(resolver) => done,
+            () = refused(&servers) => {
+                let servers: Vec<String> = servers.iter().map(ToString::to_string).collect();
+                anyhow::bail!("no DNS server listens at {}: connection refused", servers.join(", "))
+            }
+        }
     })
+}
+
+/// Ends when it is certain that nobody listens at any of the addresses. A question would be lost without a word there: what
+/// sends it is not told.
+async fn refused(servers: &[SocketAddr]) {
+    for server in servers {
+        if !is_refused(*server).await.unwrap_or(false) {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+async fn is_refused(server: SocketAddr) -> std::io::Result<bool> {
+    let any: SocketAddr = match server {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    let socket = UdpSocket::bind(any).await?;
+    socket.connect(server).await?;
+    // No question: a server has nothing to say to it, and a host on which there is none says so.
+    socket.send(&[]).await?;
+    let refuses = |error: std::io::Error| error.kind() == std::io::ErrorKind::ConnectionRefused;
+    let by_udp = socket.recv(&mut [0]).await.is_err_and(refuses);
+    Ok(by_udp && TcpStream::connect(server).await.is_err_and(refuses))
 }
 
 /// The value of an argument.

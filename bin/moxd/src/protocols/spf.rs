@@ -1,13 +1,13 @@
 //! `moxd spf`.
 
 use super::args::{SpfCheck, SpfVerb};
-use super::{Report, argument, domain, print_json, sender, with_dns};
+use super::{Report, argument, conclude, domain, print_json, sender, with_dns};
 use crate::cli::Wrong;
 use crate::wiring;
 use anyhow::{Context, Result};
 use dns::{Host, Name};
 use serde_json::{Value, json};
-use spf::{Evaluation, Limits, Query, Record};
+use spf::{Evaluation, Identity, Limits, Query, Record};
 
 pub(crate) fn run(verb: &SpfVerb) -> Result<()> {
     match verb {
@@ -23,11 +23,18 @@ pub(crate) fn run(verb: &SpfVerb) -> Result<()> {
 }
 
 fn check(arguments: &SpfCheck) -> Result<()> {
-    let mail_from = arguments.mailfrom.as_deref().map_or(Ok(None), sender)?;
-    let helo = arguments.helo.as_deref().map(host).transpose()?;
-    if mail_from.is_none() && helo.is_none() {
+    if arguments.mailfrom.is_none() && arguments.helo.is_none() {
         return Err(Wrong("neither --mailfrom nor --helo is given: nothing to check".to_owned()).into());
     }
+    // RFC 7208 §4.3: what is malformed has no record, so the result is none.
+    let mail_from = arguments.mailfrom.as_deref().map_or(Ok(None), sender);
+    let helo = arguments.helo.as_deref().map(host).transpose();
+    let malformed = match (&mail_from, &helo) {
+        (Err(_), _) => Some(Identity::MailFrom),
+        (Ok(None), Err(_)) => Some(Identity::Helo),
+        _ => None,
+    };
+    let (mail_from, helo) = (mail_from.unwrap_or_default(), helo.unwrap_or_default());
     let receiver = arguments.receiver.as_deref().map(domain).transpose()?;
     let mut query = Query::new(arguments.ip);
     if let Some(mailbox) = &mail_from {
@@ -39,18 +46,31 @@ fn check(arguments: &SpfCheck) -> Result<()> {
     if let Some(receiver) = &receiver {
         query = query.receiver(receiver);
     }
+    if let Some(identity) = malformed {
+        return tell(arguments, &query, &Evaluation::malformed(identity), None);
+    }
     let limits = Limits::default();
     let (evaluation, explanation) = with_dns(&arguments.lookup.dns, |dns| async move {
         let evaluation = spf::check(&dns, &query, limits).await;
         let explanation = spf::explain(&dns, &query, &evaluation, limits, wiring::now()).await;
         Ok((evaluation, explanation))
     })?;
-    let field = spf::ReceivedSpf::new(&query, &evaluation).to_string();
-    let value = json(&evaluation, explanation.as_deref(), &field);
+    tell(arguments, &query, &evaluation, explanation.as_deref())
+}
+
+fn tell(
+    arguments: &SpfCheck,
+    query: &Query<'_>,
+    evaluation: &Evaluation,
+    explanation: Option<&str>,
+) -> Result<()> {
+    let field = spf::ReceivedSpf::new(query, evaluation).to_string();
     if arguments.lookup.output.json {
-        return print_json(&value);
+        print_json(&json(evaluation, explanation, &field))?;
+    } else {
+        report(evaluation, explanation, field).print()?;
     }
-    report(&value, &evaluation).print()
+    conclude(arguments.judged, evaluation.result == spf::Outcome::Pass)
 }
 
 /// What the verbs promise about an evaluation.
@@ -62,23 +82,27 @@ pub(super) fn json(evaluation: &Evaluation, explanation: Option<&str>, field: &s
         "mechanism": evaluation.matched.as_ref().map(ToString::to_string),
         "explanation": explanation,
         "problem": evaluation.problem().map(ToString::to_string),
-        "received_spf": field,
+        "reason": evaluation.reason.as_ref().map(ToString::to_string),
+        "lookups": evaluation.lookups,
+        "void_lookups": evaluation.void_lookups,
+        "dnssec": evaluation.security.to_string(),
+        // On one line, as Authentication-Results.
+        "received_spf": field.trim_end().replace("\r\n\t", " "),
     })
 }
 
-fn report(value: &Value, evaluation: &Evaluation) -> Report {
-    let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
+fn report(evaluation: &Evaluation, explanation: Option<&str>, field: String) -> Report {
     let mut report = Report::default();
     report.result("result", evaluation.result.as_str());
-    report.line("identity", text("identity"));
-    report.line("domain", text("domain"));
-    report.line("mechanism", text("mechanism"));
+    report.line("identity", evaluation.identity.map(|identity| identity.to_string()));
+    report.line("domain", evaluation.domain.as_ref().map(ToString::to_string));
+    report.line("mechanism", evaluation.matched.as_ref().map(ToString::to_string));
     report.line("reason", evaluation.reason.as_ref().map(ToString::to_string));
-    report.line("explanation", text("explanation"));
+    report.line("explanation", explanation.map(str::to_owned));
     report.line("lookups", format!("{}, {} void", evaluation.lookups, evaluation.void_lookups));
     report.line("dnssec", evaluation.security.to_string());
     report.gap();
-    report.line("field", text("received_spf"));
+    report.line("field", field);
     report
 }
 

@@ -1,7 +1,7 @@
 //! `moxd verify`: all judges on one message, as incoming delivery has them.
 
 use super::args::Verify;
-use super::{Report, dkim, dmarc, message, names, print_json, sender, spf, with_dns};
+use super::{Report, conclude, dkim, dmarc, message, names, print_json, sender, spf, with_dns};
 use crate::wiring;
 use anyhow::Result;
 use intake::{Evidence, Gathering, Judges, Origin};
@@ -30,7 +30,9 @@ pub(crate) fn run(arguments: &Verify) -> Result<()> {
         let iprev = iprev::check(&*dns, origin.ip).await;
         Ok(gathering.finish(Some(iprev)).await)
     })?;
-    report(&evidence, arguments.lookup.output.json)
+    report(&evidence, arguments.lookup.output.json)?;
+    let passed = evidence.dmarc.as_ref().is_some_and(|judged| judged.result == ::dmarc::Verdict::Pass);
+    conclude(arguments.judged, passed)
 }
 
 fn report(evidence: &Evidence, as_json: bool) -> Result<()> {
@@ -38,7 +40,7 @@ fn report(evidence: &Evidence, as_json: bool) -> Result<()> {
     if as_json {
         return print_json(&json!({
             "iprev": evidence.iprev.as_ref().map(names::json),
-            "spf": evidence.spf.as_ref().map(|spf| spf::json(spf, None, evidence.received_spf().trim_end())),
+            "spf": evidence.spf.as_ref().map(|spf| spf::json(spf, None, &evidence.received_spf())),
             "dkim": evidence.dkim.as_ref().map(dkim::json),
             "dmarc": evidence.dmarc.as_ref().map(dmarc::json),
             "authentication_results": field.to_string(),
