@@ -47,7 +47,20 @@ fn says(value: &Value, expected: &Value) {
     }
 }
 
-const SPF: &[&str] = &["result", "identity", "domain", "mechanism", "explanation", "problem", "received_spf"];
+const SPF: &[&str] = &[
+    "result",
+    "identity",
+    "domain",
+    "mechanism",
+    "explanation",
+    "problem",
+    "received_spf",
+    "reason",
+    "lookups",
+    "void_lookups",
+    "dnssec",
+];
+const IPREV: &[&str] = &["result", "name", "names", "reason", "dnssec"];
 
 #[test]
 fn spf_check_says_who_may_send_and_why() {
@@ -116,8 +129,107 @@ fn spf_check_takes_the_helo_name_where_there_is_no_sender() {
     assert!(why.contains("'192.0.2' for '--ip <IP>'"), "{why}");
     let why = ask(&names, &["spf", "check", "--helo", "a.test"]).wrong_arguments();
     assert!(why.contains("--ip <IP>"), "{why}");
-    let why = ask(&names, &["spf", "check", "--ip", "192.0.2.1", "--mailfrom", "nobody"]).wrong_arguments();
-    assert!(why.starts_with("--mailfrom nobody: not an address such as "), "{why}");
+}
+
+#[test]
+fn spf_check_of_what_can_have_no_record_is_none() {
+    let names = Names::serve(ZONE);
+    let long = format!("ann@{}.test", "x".repeat(64));
+    for sender in ["nobody", "ann@a..test", "ann@-a.test", &long, "ann@localhost", "ann@"] {
+        let verb = ["spf", "check", "--ip", "192.0.2.1", "--mailfrom", sender, "--helo", "mail.example.test"];
+        let found = ask_json(&names, &verb);
+        has_keys(&found, SPF);
+        let expected =
+            json!({ "result": "none", "identity": "mailfrom", "mechanism": null, "problem": null });
+        says(&found, &expected);
+        assert_eq!(found["reason"], "not a domain name of at least two labels", "{sender}");
+        let field = found["received_spf"].as_str().unwrap();
+        assert!(field.starts_with("Received-SPF: none ("), "{field}");
+    }
+    let found = ask_json(&names, &["spf", "check", "--ip", "192.0.2.1", "--helo", "a..test"]);
+    says(&found, &json!({ "result": "none", "identity": "helo", "domain": null }));
+    let text = ask(&names, &["spf", "check", "--ip", "192.0.2.1", "--mailfrom", "nobody"]).text();
+    assert!(
+        text.starts_with("result         none\nidentity       mailfrom\nreason         not a domain"),
+        "{text}"
+    );
+}
+
+#[test]
+fn json_has_all_that_the_text_has() {
+    let names = Names::serve(&format!("{ZONE}\n_dmarc.example.test. TXT \"v=DMARC1; p=reject\""));
+    let found = ask_json(&names, &["spf", "check", "--ip", "203.0.113.9", "--mailfrom", "ann@example.test"]);
+    says(&found, &json!({ "lookups": 2, "void_lookups": 0, "dnssec": "unknown", "reason": null }));
+    assert!(!found["received_spf"].as_str().unwrap().contains('\n'), "on one line: {found}");
+    let found = ask_json(&names, &["spf", "check", "--ip", "203.0.113.9", "--mailfrom", "a@other.test"]);
+    assert_eq!(found["reason"], "no SPF record");
+    let asked = json!(["_dmarc.a.example.test", "_dmarc.example.test", "_dmarc.test"]);
+    let found = ask_json(&names, &["dmarc", "lookup", "a.example.test"]);
+    let expected = json!({ "applies": "reject", "organization": "example.test", "dnssec": "unknown" });
+    says(&found, &expected);
+    assert_eq!(found["asked"], asked);
+    let found = ask_json(&names, &["dmarc", "check", "--from", "a.example.test"]);
+    says(&found, &json!({ "record": "v=DMARC1; p=reject", "problem": null, "dnssec": "unknown" }));
+    assert_eq!(found["asked"], asked);
+    let found = ask_json(&names, &["iprev", "192.0.2.1"]);
+    says(&found, &json!({ "dnssec": "unknown", "reason": "1.2.0.192.in-addr.arpa PTR: no such name" }));
+}
+
+/// The exit status of a verb.
+#[track_caller]
+fn ends_in(names: &Names, verb: &[&str], status: i32) {
+    let verb: Vec<&str> = verb.iter().copied().chain(["--json"]).collect();
+    let address = names.address();
+    let ended = moxd(verb.iter().copied().chain(["--dns", &address, "--exit-code"]));
+    assert_eq!((ended.status, ended.stderr.as_str()), (Some(status), ""), "{verb:?}");
+    if status == 3 {
+        // It was printed all the same, and without the option all went well.
+        let plain = moxd(verb.iter().copied().chain(["--dns", &address])).done();
+        assert_eq!(plain, ended.stdout, "{verb:?}");
+        assert!(!plain.is_empty());
+    }
+}
+
+#[test]
+fn exit_code_says_whether_it_passed() {
+    let desk = Desk::new();
+    let names = desk.names(
+        "example.test. TXT \"v=spf1 ip4:192.0.2.1 -all\"\n_dmarc.example.test. TXT \"v=DMARC1; p=reject\"\n\
+         1.2.0.192.in-addr.arpa. PTR mail.example.test.\nmail.example.test. A 192.0.2.1\n\
+         2.0.0.127.list.test. A 127.0.0.2\n9.2.0.192.list.test. A 127.0.0.4\n\
+         8.2.0.192.list.test. A 127.0.0.1\n",
+    );
+    let (good, bad, half) = (desk.path("good"), desk.path("bad"), desk.path("half"));
+    let signed = desk.sign("e", &[], MESSAGE.as_bytes());
+    fs::write(&good, &signed).unwrap();
+    fs::write(&bad, String::from_utf8(signed.clone()).unwrap().replace("From here", "From there")).unwrap();
+    // One signature that passes is enough.
+    fs::write(&half, desk.sign("gone", &[], &signed)).unwrap();
+    for (ip, status) in [("192.0.2.1", 0), ("192.0.2.2", 3)] {
+        ends_in(&names, &["spf", "check", "--ip", ip, "--mailfrom", "ann@example.test"], status);
+        ends_in(&names, &["iprev", ip], status);
+    }
+    ends_in(&names, &["spf", "check", "--ip", "192.0.2.1", "--mailfrom", "nobody"], 3);
+    for (file, status) in [(&good, 0), (&half, 0), (&bad, 3), (&desk.path("message"), 3)] {
+        ends_in(&names, &["dkim", "verify", file], status);
+        let from = ["--ip", "192.0.2.7", "--helo", "a.test", "--mailfrom", "ann@other.test"];
+        ends_in(&names, &[&["verify"], &from[..], &[file]].concat(), status);
+    }
+    let check = ["dmarc", "check", "--from", "example.test", "--dkim"];
+    ends_in(&names, &[&check[..], &["example.test=pass"]].concat(), 0);
+    ends_in(&names, &[&check[..], &["example.test=fail"]].concat(), 3);
+    for (zone, ip, status) in [
+        ("list.test", "192.0.2.1", 0),
+        ("list.test", "192.0.2.9", 3),
+        // No listing, and no word that there is none.
+        ("list.test", "192.0.2.8", 3),
+        ("gone.test", "192.0.2.1", 3),
+    ] {
+        ends_in(&names, &["dnsbl", "check", zone, ip], status);
+    }
+    // What could not be done, and what was asked the wrong way, stay what they are.
+    moxd(["dkim", "verify", "--exit-code", "/nowhere"]).failed();
+    moxd(["iprev", "--exit-code", "nobody"]).wrong_arguments();
 }
 
 #[test]
@@ -182,7 +294,22 @@ fn servers_are_asked_in_turn_and_silence_is_an_answer() {
     assert_eq!(found["result"], "pass");
     let found = moxd(verb).json();
     assert_eq!(found["result"], "temperror");
-    moxd(["iprev", "192.0.2.1", "--dns", "localhost"]).wrong_arguments();
+    let why = moxd(["iprev", "192.0.2.1", "--dns", "localhost"]).wrong_arguments();
+    assert!(why.contains("give an IP address such as 127.0.0.1"), "{why}");
+}
+
+#[test]
+fn a_port_where_nobody_listens_is_told_from_silence() {
+    // A port that takes privileges, of an address that no test binds.
+    let nobody = "127.9.9.9:9";
+    let names = Names::serve(ZONE);
+    let verb = ["spf", "check", "--ip", "192.0.2.1", "--mailfrom", "ann@example.test", "--dns", nobody];
+    assert_eq!(moxd(verb).failed(), format!("no DNS server listens at {nobody}: connection refused"));
+    // Without a port it is that of DNS.
+    let why = moxd(["iprev", "192.0.2.1", "--dns", "127.9.9.9"]).failed();
+    assert_eq!(why, "no DNS server listens at 127.9.9.9:53: connection refused");
+    let found = moxd(verb.iter().copied().chain(["--dns", &names.address(), "--json"])).json();
+    assert_eq!(found["result"], "pass");
 }
 
 /// A folder with keys and a message in it.
@@ -231,7 +358,8 @@ fn verify(names: &Names, message: &[u8]) -> Value {
     moxd_reading(["dkim", "verify", "--dns", &names.address(), "--json"], message).json()
 }
 
-const DKIM: &[&str] = &["status", "domain", "selector", "algorithm", "identity", "error"];
+const DKIM: &[&str] =
+    &["status", "domain", "selector", "algorithm", "identity", "error", "key_bits", "dnssec"];
 
 #[test]
 fn dkim_keys_are_made_once_and_for_the_owner_alone() {
@@ -244,7 +372,8 @@ fn dkim_keys_are_made_once_and_for_the_owner_alone() {
         assert!(record.replace("; ", ";").starts_with(start), "{record}");
         assert_eq!(moxd_reading(["dkim", "txt", "-"], pem.as_bytes()).text().trim_end(), record);
         let why = moxd(["dkim", "keygen", "ed25519", "--out", &desk.path(key)]).failed();
-        assert!(why.starts_with(&format!("make {}: ", desk.path(key))), "{why}");
+        let expected = "it exists, and no key is overwritten; name another file";
+        assert_eq!(why, format!("make {}: {expected}", desk.path(key)));
         assert_eq!(fs::read_to_string(desk.path(key)).unwrap(), pem);
     }
     let out = desk.path("other.key");
@@ -252,10 +381,58 @@ fn dkim_keys_are_made_once_and_for_the_owner_alone() {
     assert_eq!(why, "--bits 1024: RSA keys have 2048 to 4096 bits");
     moxd(["dkim", "keygen", "dsa", "--out", &out]).wrong_arguments();
     assert!(!std::path::Path::new(&out).exists());
+    let missing = desk.path("no/folder/x.key");
+    let why = moxd(["dkim", "keygen", "ed25519", "--out", &missing]).failed();
+    let folder = desk.path("no/folder");
+    assert_eq!(why, format!("make {missing}: there is no folder {folder}; make it first: mkdir -p {folder}"));
     let why = moxd(["dkim", "txt", &desk.path("message")]).failed();
-    assert!(why.starts_with(&desk.path("message")), "{why}");
+    assert!(
+        why.starts_with(&format!("{}: private key cannot be used: it is not PEM", desk.path("message"))),
+        "{why}"
+    );
+    let der = desk.path("der");
+    fs::write(&der, b"\x30\x82\x04\xa4\x02\x01\x00\xff\xfe").unwrap();
+    let why = moxd(["dkim", "txt", &der]).failed();
+    assert!(why.contains("openssl pkey -inform DER"), "{why}");
     let why = moxd(["dkim", "txt", "/nowhere"]).failed();
     assert!(why.contains("/nowhere"), "{why}");
+}
+
+#[test]
+fn dkim_records_can_be_pasted_into_a_zone() {
+    let desk = Desk::new();
+    for (key, strings) in [("ed25519.key", 1), ("rsa.key", 2)] {
+        let line = |further: &[&str]| {
+            let verb = ["dkim", "txt", &desk.path(key)].map(str::to_owned);
+            moxd(verb.iter().map(String::as_str).chain(further.iter().copied())).text()
+        };
+        let whole = line(&["--selector", "2026a", "--domain", "example.test"]);
+        let value = whole.strip_prefix("2026a._domainkey.example.test. IN TXT \"").unwrap();
+        let parts: Vec<&str> = value.trim_end().trim_end_matches('"').split("\" \"").collect();
+        assert_eq!(parts.len(), strings, "{whole}");
+        assert!(parts.iter().all(|part| part.len() <= 255), "{whole}");
+        assert_eq!(parts.concat(), desk.record(key));
+        assert!(line(&["--selector", "2026a"]).starts_with("2026a._domainkey IN TXT \"v=DKIM1;"));
+        // As a zone reads it.
+        let names = Names::serve(&whole.replace(" IN ", " "));
+        let path = desk.path(key);
+        let sign = ["dkim", "sign", "--domain", "example.test", "--selector", "2026a", "--key", &path];
+        let signed = moxd_reading(sign, MESSAGE.as_bytes()).done();
+        assert_eq!(verify(&names, &signed)[0]["status"], "pass");
+    }
+    let key = desk.path("rsa.key");
+    moxd(["dkim", "txt", &key, "--domain", "example.test"]).wrong_arguments();
+    moxd(["dkim", "txt", &key, "--selector", "a..b"]).wrong_arguments();
+}
+
+#[test]
+fn dkim_keys_are_read_by_others() {
+    let desk = Desk::new();
+    // RFC 8410 §7: version 0, and nothing behind the private key.
+    let pem = fs::read_to_string(desk.path("ed25519.key")).unwrap();
+    let body = pem.lines().nth(1).unwrap();
+    assert!(body.starts_with("MC4CAQAwBQYDK2VwBCIEI") && body.len() == 64, "{pem}");
+    assert_eq!(pem.lines().count(), 3);
 }
 
 #[test]
@@ -275,6 +452,8 @@ fn dkim_verifies_what_it_signs() {
                 "algorithm": algorithm,
                 "identity": found[0]["identity"],
                 "error": null,
+                "key_bits": if selector == "r" { 2048 } else { 256 },
+                "dnssec": "unknown",
             }]);
             assert_eq!(found, expected, "{canonicalization}");
             // Without CR, as files are: read as if it were there.
@@ -364,7 +543,9 @@ fn dmarc_lookup_finds_the_record_by_either_standard() {
     let names = Names::serve(POLICIES);
     let lookup = |domain: &str, rfc: &str| ask_json(&names, &["dmarc", "lookup", domain, "--rfc", rfc]);
     let found = ask_json(&names, &["dmarc", "lookup", "a.example.test"]);
-    has_keys(&found, &["status", "domain", "record", "policy", "problem"]);
+    let keys =
+        ["status", "domain", "record", "policy", "problem", "applies", "organization", "dnssec", "asked"];
+    has_keys(&found, &keys);
     says(&found, &json!({ "status": "pass", "domain": "example.test", "problem": null }));
     let policy = json!({ "p": "reject", "sp": "quarantine", "np": "none", "adkim": "r", "aspf": "r", "psd": "u", "t": false });
     says(&found["policy"], &policy);
@@ -394,7 +575,9 @@ fn dmarc_check_judges_what_was_proven() {
     let check = |from: &str, rfc: &str, proven: &[&str]| {
         let verb = [&["dmarc", "check", "--from", from, "--rfc", rfc], proven].concat();
         let found = ask_json(&names, &verb);
-        has_keys(&found, &["result", "policy", "reject", "domain", "aligned_spf", "aligned_dkim"]);
+        let further = ["record", "problem", "dnssec", "asked"];
+        let keys = ["result", "policy", "reject", "domain", "aligned_spf", "aligned_dkim"];
+        has_keys(&found, &[&keys[..], &further].concat());
         let word = |key: &str| found[key].as_str().unwrap_or("-").to_owned();
         let flags =
             [&found["reject"], &found["aligned_spf"], &found["aligned_dkim"]].map(|v| v.as_bool().unwrap());
@@ -470,7 +653,7 @@ fn iprev_goes_from_the_address_to_names_and_back() {
         ("192.0.2.4", "temperror", json!(null)),
     ] {
         let found = ask_json(&names, &["iprev", ip]);
-        has_keys(&found, &["result", "name", "names"]);
+        has_keys(&found, IPREV);
         says(&found, &json!({ "result": result, "name": name }));
     }
     let mut found = ask_json(&names, &["iprev", "192.0.2.1"])["names"].take();
@@ -499,11 +682,15 @@ fn dnsbl_tells_listings_from_lists_that_do_not_work() {
         "codes": ["127.0.0.4"],
         "reason": "see https://list.test/192.0.2.9",
         "healthy": true,
+        "health": "healthy",
     });
     assert_eq!(listed, expected);
     says(&check("list.test", "192.0.2.1"), &json!({ "result": "pass", "codes": [], "healthy": true }));
     assert_eq!(check("all.test", "192.0.2.1")["healthy"], false);
-    assert_eq!(check("gone.test", "192.0.2.1")["healthy"], false);
+    let expected = json!({ "result": "temperror", "healthy": false, "health": "there is no such zone" });
+    says(&check("gone.test", "192.0.2.1"), &expected);
+    let text = ask(&names, &["dnsbl", "check", "gone.test", "192.0.2.1"]).text();
+    assert!(text.contains("reason         there is no such zone\n"), "{text}");
     let text = ask(&names, &["dnsbl", "check", "list.test", "192.0.2.9"]).text();
     assert!(text.contains("codes          127.0.0.4\n"), "{text}");
     ask(&names, &["dnsbl", "check", "list.test", "nine"]).wrong_arguments();
@@ -537,7 +724,7 @@ fn verify_tells_all_that_delivery_would_find_out() {
         found
     };
     let found = verify("192.0.2.1", "ann@example.test", &signed);
-    has_keys(&found["iprev"], &["result", "name", "names"]);
+    has_keys(&found["iprev"], IPREV);
     has_keys(&found["spf"], SPF);
     has_keys(&found["dkim"][0], DKIM);
     has_keys(&found["dmarc"], &["result", "policy", "reject", "domain", "aligned_spf", "aligned_dkim"]);

@@ -8,8 +8,8 @@
 
 #![allow(clippy::print_stdout, reason = "a program")]
 
-use dns::zone::{Zone, ready};
 use moxd_dkim::arc::{Findings, seal, sealing};
+use moxd_dkim::dns::zone::{Zone, ready};
 use moxd_dkim::{BodyHasher, Canonicalization, Policy, Signing, SigningKey, sign, verify};
 use std::error::Error;
 use std::io::{Read, Write};

@@ -1,8 +1,10 @@
-//! DKIM and ARC: which names vouch for these bytes, and signing so that others can tell.
+//! DKIM and ARC: verifies which domains vouch for a message, and signs messages.
 //!
 //! Verification is one pass over a message that may still be arriving: [`Verifier`] takes the header, then the body in
-//! pieces, then the keys that [`KeyLookups`] found meanwhile. Signing ([`sign`]) and sealing ([`arc::seal`]) make header
+//! pieces, then the keys that [`KeyLookups`] found meanwhile. Signing ([`sign`], [`sign_message`] for one that is at hand) and sealing ([`arc::seal`]) make header
 //! fields from a header and the hashes of a body ([`BodyHasher`]).
+//!
+//! A [`dns::Resolver`] that asks real servers is in the crate `moxd-dns-hickory`.
 //!
 //! It does not know the clock: time is an argument, in Unix seconds. It does not know sockets, files or a runtime; DNS is
 //! behind [`dns::Resolver`]. It does not decide what becomes of a message: a signature of a
@@ -14,7 +16,7 @@
 //! name are nobody's claim. Other rules of the receiver are in [`Policy`].
 //!
 //! ```
-//! use dns::zone::{ready, Zone};
+//! use moxd_dkim::dns::zone::{ready, Zone};
 //! use moxd_dkim::{Policy, Status, verify};
 //!
 //! let message = b"DKIM-Signature: v=1; a=rsa-sha256; d=example.test; s=a; h=from:subject; bh=; b=\r\n\
@@ -43,6 +45,9 @@ mod signature;
 mod signing_key;
 mod tags;
 mod verify;
+
+/// The names, the records and the seam to DNS that this API speaks of; with it a caller needs no other crate.
+pub use dns;
 
 pub use algorithm::{Algorithm, Canonicalization, KeyType, Status};
 pub use canonical::{BodyHasher, BodyHashes};

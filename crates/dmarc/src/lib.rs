@@ -9,8 +9,7 @@
 //!
 //! ```
 //! use moxd_dmarc::{check, Method, Outcome, Proven, Rules, Verdict};
-//! # use dns as moxd_dns;
-//! use moxd_dns::{zone::{ready, Zone}, Domain};
+//! use moxd_dmarc::dns::{zone::{ready, Zone}, Domain};
 //!
 //! let zone = Zone::parse(r#"_dmarc.example.test. TXT "v=DMARC1; p=reject""#)?;
 //! let from: Domain = "news.example.test".parse()?;
@@ -36,11 +35,10 @@
 //! ```
 //! use moxd_dmarc::{discover, evaluate, needed, organization, worth_walking};
 //! use moxd_dmarc::{Memo, Method, Organizations, Outcome, Proven, Rules, Verdict};
-//! # use dns as moxd_dns;
-//! use moxd_dns::{zone::Zone, Domain};
+//! use moxd_dmarc::dns::{zone::Zone, Domain};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # moxd_dns::zone::ready(async {
+//! # moxd_dmarc::dns::zone::ready(async {
 //! let zone = Zone::parse(r#"_dmarc.example.test. TXT "v=DMARC1; p=reject""#)?;
 //! let memo = Memo::new(&zone);
 //! let (from, signer): (Domain, Domain) = ("example.test".parse()?, "mail.example.test".parse()?);
@@ -76,6 +74,9 @@ mod parse;
 mod record;
 mod uri;
 mod walk;
+
+/// The names, the records and the seam to DNS that this API speaks of; with it a caller needs no other crate.
+pub use dns;
 
 pub use check::check;
 pub use destination::{Consent, Destination, destination};

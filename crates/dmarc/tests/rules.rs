@@ -33,7 +33,8 @@ impl Case {
     }
 
     fn from(&self) -> Domain {
-        self.input("from").unwrap().parse().unwrap()
+        let from = self.input("from").unwrap_or_else(|| panic!("{}: from: is missing", self.title));
+        from.parse().unwrap_or_else(|error| panic!("{}: from: {from}: {error}", self.title))
     }
 
     fn proven(&self) -> Vec<Proven> {
@@ -45,7 +46,9 @@ impl Case {
         let proven = self.input.iter().filter_map(|(key, value)| Some((of(key)?, value)));
         proven
             .map(|(by, value)| {
-                let (domain, result) = value.split_once(' ').unwrap();
+                let (domain, result) = value
+                    .split_once(' ')
+                    .unwrap_or_else(|| panic!("{}: {value}: not `DOMAIN RESULT`", self.title));
                 let result = match result {
                     "pass" => Outcome::Pass,
                     "temperror" => Outcome::Temperror,
@@ -61,11 +64,12 @@ impl Case {
 /// All cases of a folder; every file in it is a table.
 fn cases(folder: &str) -> Vec<Case> {
     let mut cases = Vec::new();
-    for text in files(folder, "cases") {
+    for (file, text) in files(folder, "cases") {
         let mut wants = false;
-        for line in text.lines() {
+        for (at, line) in text.lines().enumerate() {
+            let place = format!("{file}:{}", at + 1);
             if let Some(title) = line.strip_prefix("=== ") {
-                cases.push(Case { title: title.to_owned(), ..Case::default() });
+                cases.push(Case { title: format!("{place}: {title}"), ..Case::default() });
                 wants = false;
             } else if line == "want" {
                 wants = true;
@@ -73,7 +77,8 @@ fn cases(folder: &str) -> Vec<Case> {
                 if let Some(zone) = line.strip_prefix("  ") {
                     case.zone += &format!("{zone}\n");
                 } else {
-                    let (key, value) = line.split_once(": ").unwrap_or_else(|| panic!("{line}"));
+                    let (key, value) =
+                        line.split_once(": ").unwrap_or_else(|| panic!("{place}: not `key: value`: {line}"));
                     let list = if wants { &mut case.want } else { &mut case.input };
                     list.push((key.to_owned(), value.to_owned()));
                 }
@@ -84,12 +89,14 @@ fn cases(folder: &str) -> Vec<Case> {
     cases
 }
 
-fn files(folder: &str, extension: &str) -> Vec<String> {
+/// The files of a folder, each with its name.
+fn files(folder: &str, extension: &str) -> Vec<(String, String)> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(folder);
     let mut paths: Vec<_> = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     paths.retain(|path| path.extension().is_some_and(|e| e == extension));
-    paths.iter().map(|path| fs::read_to_string(path).unwrap()).collect()
+    let name = |path: &Path| path.file_name().unwrap().display().to_string();
+    paths.iter().map(|path| (name(path), fs::read_to_string(path).unwrap())).collect()
 }
 
 type Seen = BTreeMap<&'static str, String>;
@@ -179,11 +186,17 @@ fn reads_and_prints_records_by_the_rules() {
         Err(error) => error.kind().token().to_owned(),
     };
     let mut wrong = Vec::new();
-    for line in files("records", "table").iter().flat_map(|text| text.lines()) {
+    let files = files("records", "table");
+    let lines = files
+        .iter()
+        .flat_map(|(file, text)| text.lines().enumerate().map(move |(at, line)| (file, at, line)));
+    for (file, at, line) in lines {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let [text, new, old] = line.split(" | ").collect::<Vec<_>>()[..] else { panic!("{line}") };
+        let [text, new, old] = line.split(" | ").collect::<Vec<_>>()[..] else {
+            panic!("{file}:{}: not `TEXT | RFC 9989 | RFC 7489`: {line}", at + 1)
+        };
         for (rules, want) in [(Rules::Rfc9989, new), (Rules::Rfc7489, if old == "=" { new } else { old })] {
             let got = read(text, rules);
             if got != want {

@@ -7,8 +7,7 @@
 //!
 //! ```
 //! use moxd_dns_hickory::{Hickory, Options, testing::Server};
-//! # use dns as moxd_dns;
-//! use moxd_dns::{txt, zone::Zone, Name};
+//! use moxd_dns_hickory::dns::{txt, zone::Zone, Name};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -42,6 +41,9 @@ mod shares;
 #[doc(hidden)]
 pub mod testing;
 mod upstream;
+
+/// The names, the records and the seam to DNS that this API speaks of; with it a caller needs no other crate.
+pub use dns;
 
 pub use error::{Error, ErrorKind};
 pub use metrics::describe_metrics;

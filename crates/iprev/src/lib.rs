@@ -15,7 +15,7 @@
 //! codes and texts are bounded ([`MAX_NAMES`], [`sender::MAX_HOSTS`], [`dnsbl::MAX_CODES`], [`dnsbl::MAX_TEXT`]).
 //!
 //! ```
-//! use dns::zone::{Zone, ready};
+//! use moxd_iprev::dns::zone::{Zone, ready};
 //! use moxd_iprev::{Outcome, check, dnsbl, sender};
 //!
 //! let zone = Zone::parse(
@@ -44,5 +44,8 @@
 pub mod dnsbl;
 mod reverse;
 pub mod sender;
+
+/// The names, the records and the seam to DNS that this API speaks of; with it a caller needs no other crate.
+pub use dns;
 
 pub use reverse::{Evaluation, MAX_NAMES, Outcome, check};

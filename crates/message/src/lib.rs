@@ -37,6 +37,9 @@ mod part;
 mod received;
 mod thread;
 
+/// The domains that this API speaks of; with it a caller needs no other crate.
+pub use dns;
+
 pub use address::{Address, AddressList, Entry, MAX_ADDRESSES, Site, addresses};
 pub use auth_results::{
     AuthResults, MAX_PROPERTY, MAX_VALUE, MethodResult, Property, claims, without_claims,

@@ -35,6 +35,9 @@ mod path;
 mod reply;
 mod xtext;
 
+/// The names that paths and greetings have; with it a caller needs no other crate.
+pub use dns;
+
 pub use code::{Code, EnhancedCode};
 pub use command::{Auth, Bdat, Command, Hello, Inquiry, Mail, Rcpt, Verb, command};
 pub use data::{Data, DataDecoder, DataFacts, DataFault};

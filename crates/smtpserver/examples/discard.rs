@@ -10,12 +10,12 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use moxd_smtpserver::sasl::{Identity, Need, Verifier};
+use moxd_smtpserver::smtp_parser::Path;
 use moxd_smtpserver::{
     Backend, Certificate, Client, GateRules, Kind, Login, Received, Refusal, RequestKey, Reveal, Rules,
     Sender, Server, Settings, Stop, Tls, TlsRules, replies,
 };
-use sasl::{Identity, Need, Verifier};
-use smtp_parser::Path;
 use tokio::net::TcpListener;
 
 struct Discard;

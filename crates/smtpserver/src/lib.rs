@@ -49,6 +49,9 @@ pub mod replies;
 mod rules;
 mod session;
 
+/// What this API speaks of beside its own types; with these a caller needs no other crate.
+pub use {dns, sasl, smtp_parser};
+
 pub use backend::{Backend, LoginFailure, LoginFailureReason};
 pub use client::{Client, Hello, Login, Peer, RequestId, TlsFacts};
 pub use driver::{

@@ -6,8 +6,8 @@
 //! result, matched mechanism, token of the reason, explanation, separated by tabs, `-` for what is not known.
 #![allow(clippy::print_stdout, reason = "printing is what it is for")]
 
-use dns::zone::{Zone, ready};
-use dns::{Domain, Host};
+use moxd_spf::dns::zone::{Zone, ready};
+use moxd_spf::dns::{self, Domain, Host};
 use moxd_spf::{Limits, Query, check, explain};
 use std::error::Error;
 use std::time::SystemTime;

@@ -4,10 +4,11 @@
 //! explanation of a fail ([`explain`]), and prints and reads the Received-SPF field ([`ReceivedSpf`]).
 //!
 //! It does not know sockets, a runtime, the clock or metrics: DNS is a [`dns::Resolver`] and time an argument. It bounds
-//! the questions of an evaluation, not its time. What to do about a result is no business of its either.
+//! the questions of an evaluation, not its time. Nor does it decide what to do with a result. A [`dns::Resolver`] that asks real
+//! servers is in the crate `moxd-dns-hickory`.
 //!
 //! ```
-//! use dns::{Domain, zone::{Zone, ready}};
+//! use moxd_spf::dns::{Domain, zone::{Zone, ready}};
 //! use moxd_spf::{Limits, Outcome, Query, check};
 //!
 //! let zone = Zone::parse(r#"example.test. TXT "v=spf1 ip4:192.0.2.0/24 -all""#)?;
@@ -41,6 +42,9 @@ mod plan;
 mod query;
 mod received;
 mod record;
+
+/// The names, the records and the seam to DNS that this API speaks of; with it a caller needs no other crate.
+pub use dns;
 
 pub use cache::Cache;
 pub use check::{check, check_helo};

@@ -20,21 +20,64 @@ struct Case {
     asked: Vec<(String, String)>,
 }
 
-fn cases(text: &str) -> Vec<Case> {
+/// The cases of a file, or where it is malformed and how.
+fn cases(file: &str, text: &str) -> Result<Vec<Case>, String> {
     let mut cases: Vec<Case> = Vec::new();
-    for line in text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with(';')) {
+    for (at, line) in text.lines().enumerate() {
+        let wrong = |why: &str| format!("{file}:{}: {why}: {line}", at + 1);
+        if line.trim().is_empty() || line.starts_with(';') {
+            continue;
+        }
         if line.starts_with('§') || line.starts_with("RFC ") {
             cases.push(Case { title: line.to_owned(), zone: String::new(), asked: Vec::new() });
             continue;
         }
-        let case = cases.last_mut().unwrap();
-        match line.split_at(1) {
-            ("?", query) => case.asked.push((query.trim().to_owned(), String::new())),
-            ("=", want) => case.asked.last_mut().unwrap().1 = want.trim().to_owned(),
-            _ => case.zone.extend([line, "\n"]),
+        let case = cases.last_mut().ok_or_else(|| wrong("a line before the title of a case (§ or RFC)"))?;
+        if let Some(query) = line.strip_prefix('?') {
+            let &[ip, mail_from, helo] = query.split_whitespace().collect::<Vec<_>>().as_slice() else {
+                return Err(wrong("not `? IP MAILFROM HELO`"));
+            };
+            let is_name = |name: &str| name == "-" || name.parse::<Host>().is_ok();
+            let domain = mail_from.rsplit_once('@').map_or("-", |(_, domain)| domain);
+            if ip.parse::<std::net::IpAddr>().is_err() || !is_name(domain) || !is_name(helo) {
+                return Err(wrong("not an address and names"));
+            }
+            case.asked.push((query.trim().to_owned(), String::new()));
+        } else if let Some(want) = line.strip_prefix('=') {
+            let asked = case.asked.last_mut().filter(|(_, want)| want.is_empty());
+            asked.ok_or_else(|| wrong("an answer without a query"))?.1 = want.trim().to_owned();
+            let words = want.split(" explanation=").next().unwrap_or_default().split_whitespace().skip(1);
+            if let Some(word) = words.into_iter().find(|word| !word.contains('=')) {
+                return Err(wrong(&format!("{word} is not key=value")));
+            }
+        } else {
+            let zone = Zone::parse(line).map_err(|error| wrong(&error.to_string()));
+            case.zone.extend([line, "\n"]);
+            zone?;
         }
     }
-    cases
+    match cases
+        .iter()
+        .find(|case| case.asked.is_empty() || case.asked.iter().any(|(_, want)| want.is_empty()))
+    {
+        Some(case) => Err(format!("{file}: {}: there is no query, or one without an answer", case.title)),
+        None => Ok(cases),
+    }
+}
+
+#[test]
+fn a_malformed_file_is_told_with_its_line() {
+    let check = |text: &str, want: &str| {
+        let error = cases("x.rules", text).err().unwrap_or_default();
+        assert!(error.starts_with(want), "{error}\nnot {want}");
+    };
+    check("? 192.0.2.1 a@b.test -", "x.rules:1: a line before the title");
+    check("§5.1 x\n? 192.0.2.1 a@b.test", "x.rules:2: not `? IP MAILFROM HELO`");
+    check("§5.1 x\n\n? 192.0.2 a@b.test -", "x.rules:3: not an address and names");
+    check("§5.1 x\n= pass", "x.rules:2: an answer without a query");
+    check("§5.1 x\n? 192.0.2.1 a@b.test -\n= pass why", "x.rules:3: why is not key=value");
+    check("§5.1 x\nb.test. TXT", "x.rules:2: ");
+    check("§5.1 x\n? 192.0.2.1 a@b.test -", "x.rules: §5.1 x: there is no query, or one without an answer");
 }
 
 /// What evaluation gave, as far as `want` speaks of it.
@@ -115,10 +158,11 @@ fn every_rule_holds() {
     files.sort();
     let (mut played, mut failures) = (0, Vec::new());
     for file in files.iter().filter(|file| file.extension().is_some_and(|e| e == "rules")) {
-        for case in cases(&fs::read_to_string(file).unwrap()) {
-            let name = format!("{}: {}", file.file_name().unwrap().display(), case.title);
+        let file_name = file.file_name().unwrap().display().to_string();
+        let cases = cases(&file_name, &fs::read_to_string(file).unwrap());
+        for case in cases.unwrap_or_else(|error| panic!("{error}")) {
+            let name = format!("{file_name}: {}", case.title);
             let zone = Zone::parse(&case.zone).unwrap_or_else(|error| panic!("{name}: {error}"));
-            assert!(!case.asked.is_empty(), "{name} asks nothing");
             for (query, want) in &case.asked {
                 played += 1;
                 failures
