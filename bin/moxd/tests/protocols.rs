@@ -142,7 +142,8 @@ fn spf_check_of_what_can_have_no_record_is_none() {
         let expected =
             json!({ "result": "none", "identity": "mailfrom", "mechanism": null, "problem": null });
         says(&found, &expected);
-        assert_eq!(found["reason"], "not a domain name of at least two labels", "{sender}");
+        let reason = found["reason"].as_str().unwrap();
+        assert!(reason.starts_with("not a domain name of at least two labels"), "{sender}: {reason}");
         let field = found["received_spf"].as_str().unwrap();
         assert!(field.starts_with("Received-SPF: none ("), "{field}");
     }
@@ -162,7 +163,7 @@ fn json_has_all_that_the_text_has() {
     says(&found, &json!({ "lookups": 2, "void_lookups": 0, "dnssec": "unknown", "reason": null }));
     assert!(!found["received_spf"].as_str().unwrap().contains('\n'), "on one line: {found}");
     let found = ask_json(&names, &["spf", "check", "--ip", "203.0.113.9", "--mailfrom", "a@other.test"]);
-    assert_eq!(found["reason"], "no SPF record");
+    assert_eq!(found["reason"], "no SPF record (other.test)");
     let asked = json!(["_dmarc.a.example.test", "_dmarc.example.test", "_dmarc.test"]);
     let found = ask_json(&names, &["dmarc", "lookup", "a.example.test"]);
     let expected = json!({ "applies": "reject", "organization": "example.test", "dnssec": "unknown" });

@@ -160,7 +160,7 @@ fn differences(case: &Case, seen: &Seen) -> Vec<String> {
 fn discovers_by_the_rules() {
     let mut wrong = Vec::new();
     for case in cases("discover") {
-        let zone = Zone::parse(&case.zone).unwrap();
+        let zone = Zone::parse(&case.zone).unwrap_or_else(|error| panic!("{}: {error}", case.title));
         let discovery = ready(discover(&zone, &case.from(), case.rules()));
         wrong.extend(differences(&case, &seen_by_discovery(&discovery)));
     }

@@ -31,7 +31,7 @@ pub(crate) struct Lookups<'q> {
     ahead: Vec<Ahead<'q>>,
     /// Terms that may still be looked at before evaluation is there.
     ahead_left: usize,
-    /// For each record under way, by its depth: how many of its last terms nobody has looked at yet.
+    /// For each record under way, by its depth: how many of its last terms nobody has looked at yet. As long as needed.
     unseen: Vec<usize>,
 }
 
@@ -119,7 +119,6 @@ impl<'q> Lookups<'q> {
     /// The evaluation of a record begins, at so many includes and redirects from the first.
     pub(crate) fn begin_record(&mut self, depth: usize) {
         self.unseen.truncate(depth);
-        self.unseen.resize(depth + 1, usize::MAX);
     }
 
     /// Counts a term as a void lookup; called once for a term at most.
@@ -217,6 +216,9 @@ impl<'q> Lookups<'q> {
     /// price, so each term is looked at once, however often evaluation waits.
     fn look_at_terms(&mut self, upcoming: &Upcoming<'_>, current: (&Name, Kind)) {
         let depth = upcoming.place.depth;
+        if self.unseen.len() <= depth {
+            self.unseen.resize(depth + 1, usize::MAX);
+        }
         let terms = upcoming.terms();
         let unseen = self.unseen.get(depth).copied().unwrap_or(usize::MAX).min(terms.len());
         let seen = terms.len() - unseen;

@@ -76,7 +76,7 @@ fn a_malformed_file_is_told_with_its_line() {
     check("§5.1 x\n\n? 192.0.2 a@b.test -", "x.rules:3: not an address and names");
     check("§5.1 x\n= pass", "x.rules:2: an answer without a query");
     check("§5.1 x\n? 192.0.2.1 a@b.test -\n= pass why", "x.rules:3: why is not key=value");
-    check("§5.1 x\nb.test. TXT", "x.rules:2: ");
+    check("§5.1 x\nb.test. NONSENSE x", "x.rules:2: ");
     check("§5.1 x\n? 192.0.2.1 a@b.test -", "x.rules: §5.1 x: there is no query, or one without an answer");
 }
 

@@ -33,7 +33,7 @@ const MAX_MESSAGE: u64 = 256 << 20;
 #[derive(Debug)]
 pub(crate) struct NotPassed;
 
-impl std::fmt::Display for NotPassed {
+impl Display for NotPassed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("the result is not pass")
     }

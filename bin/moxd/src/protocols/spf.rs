@@ -77,7 +77,7 @@ fn tell(
 pub(super) fn json(evaluation: &Evaluation, explanation: Option<&str>, field: &str) -> Value {
     json!({
         "result": evaluation.result.as_str(),
-        "identity": evaluation.identity.map(spf::Identity::as_str),
+        "identity": evaluation.identity.map(Identity::as_str),
         "domain": evaluation.domain.as_ref().map(ToString::to_string),
         "mechanism": evaluation.matched.as_ref().map(ToString::to_string),
         "explanation": explanation,
