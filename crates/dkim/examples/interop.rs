@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let bodies = hasher.finish();
     let policy = Policy::default();
     let key = |path: &str| -> Result<SigningKey, Box<dyn Error>> {
-        Ok(SigningKey::from_pem(&std::fs::read_to_string(path)?)?)
+        Ok(SigningKey::from_pem(std::fs::read_to_string(path)?)?)
     };
     let zone =
         |path: &str| -> Result<Zone, Box<dyn Error>> { Ok(Zone::parse(&std::fs::read_to_string(path)?)?) };

@@ -17,7 +17,7 @@ const ALL: [Canonicalization; 2] = [Canonicalization::Simple, Canonicalization::
 
 fn key(name: &str) -> SigningKey {
     let path = format!("{}/testdata/keys/{name}.pem", env!("CARGO_MANIFEST_DIR"));
-    SigningKey::from_pem(&fs::read_to_string(path).unwrap()).unwrap()
+    SigningKey::from_pem(fs::read_to_string(path).unwrap()).unwrap()
 }
 
 fn hashes(body: &[u8]) -> BodyHashes {
@@ -155,7 +155,7 @@ fn refuses_what_must_not_be_signed() {
 fn refuses_keys_that_are_too_small_to_sign() {
     for name in ["rsa512", "rsa1024"] {
         let path = format!("{}/testdata/keys/{name}.pem", env!("CARGO_MANIFEST_DIR"));
-        let error = SigningKey::from_pem(&fs::read_to_string(path).unwrap()).unwrap_err();
+        let error = SigningKey::from_pem(fs::read_to_string(path).unwrap()).unwrap_err();
         assert_eq!(error.to_string(), "private key cannot be used: the RSA key has less than 2048 bits");
     }
 }
