@@ -182,7 +182,7 @@ fn looks_up_a_reference_once_for_an_account() {
         for (i, account) in accounts.iter().enumerate() {
             let mut message = NewMessage::new(Facts::new(now()));
             message.facts.message_id = format!("{i}-{}@x", references.len());
-            message.references = references.to_vec();
+            message.references = references.into();
             transaction.deliver(*account, "Inbox", message, &store.body_writer().finish());
         }
         let before = engine.ranges();
@@ -254,6 +254,8 @@ impl Dice {
 struct Wanted {
     /// Account and Message-ID of each delivery, in order.
     delivered: Vec<(AccountId, String)>,
+    /// Names of accounts that are made, in order.
+    accounts: Vec<String>,
     /// Messages that are flagged, or removed.
     flagged: Vec<(AccountId, String)>,
     removed: Vec<(AccountId, String)>,
@@ -262,6 +264,7 @@ struct Wanted {
 /// What is known in the end.
 #[derive(Default)]
 struct Known {
+    accounts: BTreeMap<String, AccountId>,
     delivered: BTreeMap<(AccountId, String), Delivered>,
     flagged: BTreeSet<(AccountId, String)>,
     removed: BTreeSet<(AccountId, String)>,
@@ -325,7 +328,12 @@ impl Round {
             match self.dice.roll(10) {
                 0 => transaction.submission(account, &[format!("{}@x", self.dice.roll(5))], None),
                 1 => transaction.quota(account, u64::MAX),
-                2 | 3 => self.change(&mut transaction, &mut wanted),
+                2 => {
+                    let name = format!("new{}", self.dice.roll(20));
+                    transaction.create_account(&name, &INITIAL_MAILBOXES[..1]);
+                    wanted.accounts.push(name);
+                }
+                3 | 4 => self.change(&mut transaction, &mut wanted),
                 roll => {
                     self.next += 1;
                     let id = format!("{:06}@x", self.next);
@@ -386,6 +394,10 @@ impl Round {
     fn learn(&mut self, result: Result<Receipt>, wanted: Wanted) {
         match result {
             Ok(receipt) => {
+                for (name, id) in wanted.accounts.into_iter().zip(receipt.accounts) {
+                    // Whoever asks for an account gets the same one.
+                    assert_eq!(*self.known.accounts.entry(name).or_insert(id), id);
+                }
                 self.known.delivered.extend(wanted.delivered.into_iter().zip(receipt.delivered));
                 self.known.flagged.extend(wanted.flagged);
                 self.known.removed.extend(wanted.removed);
@@ -424,6 +436,12 @@ impl Round {
     fn agrees(&self) {
         let store = &self.stores[0];
         sound(store);
+        for (name, id) in &self.known.accounts {
+            assert_eq!(store.account(name).unwrap(), Some(*id), "{name}");
+        }
+        let accounts = store.accounts().unwrap();
+        let numbers: BTreeSet<_> = accounts.iter().map(|(_, id)| *id).collect();
+        assert_eq!(numbers.len(), accounts.len(), "two accounts have the same number");
         let mut ids: BTreeSet<(AccountId, MessageId)> = BTreeSet::new();
         for account in &self.busy {
             let mut found = messages(store, *account);
