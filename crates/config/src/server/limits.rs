@@ -51,7 +51,10 @@ pub(crate) static SECTION: Section = Section {
         Key {
             name: "open_connections",
             sample: Sample::Default("[30, 90, 270]"),
-            doc: &["Connections open at a time."],
+            doc: &[
+                "Connections open at a time. In all there may be 20,000, or half as many as the files that the process may",
+                "have open (ulimit -Hn, LimitNOFILE= of systemd).",
+            ],
         },
         Key {
             name: "failed_logins_per_minute",
