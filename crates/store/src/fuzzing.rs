@@ -15,6 +15,7 @@ use std::{
 };
 
 use crate::{
+    account::AccountRow,
     credentials::Credentials,
     engine::{
         Batch, Direction, Engine, KeyRange, OpsIter, Pre,
@@ -22,6 +23,7 @@ use crate::{
     },
     mailbox::MailboxId,
     message::{self, Row, Uid},
+    tables,
 };
 
 /// Reading frames from a segment of arbitrary octets ends, and gives only what was checked.
@@ -34,7 +36,7 @@ pub fn block(data: &[u8]) {
     local::fuzzing::block(data);
 }
 
-/// Records of messages: what can be read is written and read again as the same.
+/// Records of messages, and other rows: what can be read is written and read again as the same.
 pub fn record(data: &[u8]) {
     let (mailbox, uid) = (MailboxId::from_u32(1), Uid::from_u32(1));
     if let Some(Row::Message(message)) = message::decode(mailbox, uid, data) {
@@ -44,6 +46,10 @@ pub fn record(data: &[u8]) {
     if let Some(credentials) = Credentials::decode(data) {
         assert!(Credentials::decode(&credentials.encode()) == Some(credentials));
     }
+    if let Some(row) = AccountRow::decode(data) {
+        assert_eq!(AccountRow::decode(&row.encode(7)), Some(row));
+    }
+    assert!(!tables::row_name(data).is_empty());
     let mut ops = OpsIter::new(data);
     let read = ops.by_ref().count();
     assert!(read <= data.len());

@@ -170,6 +170,9 @@ impl Transaction {
     }
 
     /// Fails the commit with `Conflict` unless the row has this value, or (`None`) is not there.
+    ///
+    /// A row that guards others needs a value that no other write of it has: see the rules of
+    /// [`engine`](crate::engine).
     pub fn require(&mut self, table: Table, key: &[u8], value: Option<&[u8]>) {
         let key = table.key(key);
         self.actions.push(Action::Require(match value {

@@ -17,10 +17,11 @@ use crate::{
     check::{Finding, FindingKind},
     engine::{BodyId, Direction},
     error::{Error, ErrorKind, Result},
+    tables::row_name,
 };
 
-/// Rows that differ are named one by one up to this number.
-const MAX_NAMED: usize = 100;
+/// Rows that differ are named one by one up to this number, and counted beyond: of a lost segment every row is missing.
+const MAX_NAMED: usize = 10;
 
 /// Checks journal, snapshot, bodies and view.
 pub(super) fn check(shared: &Shared) -> Result<Vec<Finding>> {
@@ -123,12 +124,12 @@ fn check_view(shared: &Shared, runs: &[Arc<Run>], findings: &mut Vec<Finding>) -
 fn compare(found: &[Arc<Run>], expected: &[Arc<Run>], findings: &mut Vec<Finding>) -> Result<()> {
     let mut found = Merge::seek(&[], found, Some(&[]), Direction::Forward)?;
     let mut expected = Merge::seek(&[], expected, Some(&[]), Direction::Forward)?;
-    let mut named = 0;
+    let mut differing = 0;
     loop {
         skip_removed(&mut found)?;
         skip_removed(&mut expected)?;
         let (key, text) = match (found.key(), expected.key()) {
-            (None, None) => return Ok(()),
+            (None, None) => break,
             (Some(a), Some(b)) if a == b && found.value() == expected.value() => (None, ""),
             (Some(a), Some(b)) if a == b => (Some(a.to_vec()), "the row differs from the journal's"),
             (Some(a), b) if b.is_none_or(|b| a < b) => {
@@ -136,11 +137,11 @@ fn compare(found: &[Arc<Run>], expected: &[Arc<Run>], findings: &mut Vec<Finding
             }
             (_, b) => (b.map(<[u8]>::to_vec), "the view does not have this row"),
         };
-        if let Some(key) = &key
-            && named < MAX_NAMED
-        {
-            named += 1;
-            findings.push(Finding::new(FindingKind::View, crate::tables::row_name(key), text));
+        if let Some(key) = &key {
+            differing += 1;
+            if differing <= MAX_NAMED {
+                findings.push(Finding::new(FindingKind::View, row_name(key), text));
+            }
         }
         let (is_found, is_expected) = match &key {
             None => (true, true),
@@ -153,6 +154,11 @@ fn compare(found: &[Arc<Run>], expected: &[Arc<Run>], findings: &mut Vec<Finding
             expected.advance()?;
         }
     }
+    if differing > MAX_NAMED {
+        let text = format!("{} more rows differ from the journal's", differing - MAX_NAMED);
+        findings.push(Finding::new(FindingKind::View, "view", text));
+    }
+    Ok(())
 }
 
 fn skip_removed(merge: &mut Merge) -> Result<()> {
