@@ -5,7 +5,8 @@ use crate::console::{Incoming, Remarks, Source};
 use anyhow::{Context, Result, ensure};
 use flate2::read::MultiGzDecoder;
 use mailfiles::maildir::{
-    KEYWORDS_FILE, Keywords, MAGIC, MAX_KEYWORDS_FILE, Name, PARTS, Packing, mailbox_of, packing,
+    KEYWORDS_FILE, Keywords, MAX_KEYWORDS_FILE, MAX_START, Name, PARTS, Packing, mailbox_of, packing,
+    take_flags,
 };
 use mailfiles::{CrlfReader, Flags, mbox};
 use std::collections::VecDeque;
@@ -153,31 +154,41 @@ impl Maildir {
     fn begin(&mut self, entry: &Entry) -> Result<Option<Incoming>> {
         let Some(folder) = self.folders.get(entry.folder) else { return Ok(None) };
         let path = folder.path.join(entry.part).join(&entry.name);
-        let opened = match File::open(&path) {
+        let about = || format!("read {}", path.display());
+        let mut opened = match File::open(&path) {
             // A mail program may read, move or remove messages meanwhile.
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 self.remarks.skip("removed meanwhile");
                 return Ok(None);
             }
-            opened => opened.with_context(|| format!("open {}", path.display()))?,
+            opened => opened.with_context(about)?,
         };
-        let modified = opened.metadata()?.modified()?.duration_since(UNIX_EPOCH);
-        let modified = modified.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or_default());
+        let modified = opened.metadata().and_then(|meta| meta.modified()).with_context(about)?;
+        let modified = modified
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or_default());
         let name = entry.name.to_string_lossy();
         let name = Name::parse(&name);
-        let flags = name.flags(&folder.keywords);
-        let received = name.received.unwrap_or(modified);
-        let mailbox = folder.mailbox.clone();
-        let unpacked = unpacked(opened).with_context(|| format!("read {}", path.display()))?;
-        let reader = match unpacked {
-            Ok(reader) => reader,
-            Err(kind) => {
+        let mut flags = name.flags(&folder.keywords);
+        let mut start = Vec::new();
+        opened.by_ref().take(MAX_START as u64).read_to_end(&mut start).with_context(about)?;
+        let packing = packing(&start);
+        // Mail in `new` is as it was delivered, perhaps with such fields from a stranger.
+        if packing == Packing::Plain && !name.has_flags() && entry.part == "cur" {
+            flags = take_flags(&mut start);
+        }
+        let whole = Cursor::new(start).chain(opened);
+        let reader: Box<dyn Read> = match packing {
+            Packing::Plain => Box::new(whole),
+            Packing::Gzip => Box::new(MultiGzDecoder::new(BufReader::new(whole))),
+            Packing::Other(kind) => {
                 self.remarks.skip(format!("compressed with {kind}"));
                 return Ok(None);
             }
         };
+        let message = incoming(folder.mailbox.clone(), name.received.unwrap_or(modified), flags);
         self.current = Some(Message { path, reader: CrlfReader::new(reader) });
-        Ok(Some(incoming(mailbox, received, flags)))
+        Ok(Some(message))
     }
 }
 
@@ -250,19 +261,6 @@ fn keywords(folder: &Path) -> Result<Keywords> {
             Ok(Keywords::parse(&text))
         }
     }
-}
-
-/// The message in a file, which Dovecot may have compressed; or how it is compressed, if we cannot read that.
-fn unpacked(mut file: File) -> std::io::Result<Result<Box<dyn Read>, &'static str>> {
-    let mut start = Vec::new();
-    file.by_ref().take(MAGIC as u64).read_to_end(&mut start)?;
-    let packing = packing(&start);
-    let whole = Cursor::new(start).chain(file);
-    Ok(match packing {
-        Packing::Plain => Ok(Box::new(whole)),
-        Packing::Gzip => Ok(Box::new(MultiGzDecoder::new(BufReader::new(whole)))),
-        Packing::Other(kind) => Err(kind),
-    })
 }
 
 /// The messages of an mbox file.

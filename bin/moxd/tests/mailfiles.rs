@@ -94,6 +94,15 @@ fn a_maildir_may_be_without_new_and_compressed() {
     assert_eq!(import(&server, "maildir", "Old", &source), "1 message imported into Old\n");
     let id = server.messages()[0]["id"].as_u64().unwrap();
     assert_eq!(server.show(id), b"Subject: packed\r\n\r\nhello\r\n");
+    // Thunderbird keeps flags in the files.
+    let kept = "X-Mozilla-Status: 0005\nX-Mozilla-Status2: 00000000\nSubject: thunderbird\n\nhello\n";
+    let other = server.scratch("thunderbird");
+    fs::create_dir_all(other.join("cur")).unwrap();
+    fs::write(other.join("cur/1604415845123456"), kept).unwrap();
+    import(&server, "maildir", "Old", &other);
+    let row = server.messages().pop().unwrap();
+    assert_eq!(row["flags"], json!(["seen", "flagged"]));
+    assert_eq!(server.show(row["id"].as_u64().unwrap()), b"Subject: thunderbird\r\n\r\nhello\r\n");
     // What is damaged is named.
     let bad = source.join("cur/1604415846.M2P2.h:2,S");
     fs::write(&bad, b"\x1f\x8b\x08\x00 no more").unwrap();

@@ -6,7 +6,7 @@
 )]
 
 use crate::lines::{ToCrlf, ToLf};
-use crate::maildir::{Keywords, MAX_COMPONENT, Name, file_name, folder_of, mailbox_of, packing};
+use crate::maildir::{Keywords, MAX_COMPONENT, Name, file_name, folder_of, mailbox_of, packing, take_flags};
 use crate::mbox::{Mbox, Message, Writer};
 use std::io::Read;
 
@@ -65,6 +65,9 @@ fn in_file(text: &[u8]) -> Vec<u8> {
 /// are written say the same when read, and no folder is out of place.
 pub fn maildir(data: &[u8]) {
     packing(data);
+    let mut start = data.to_vec();
+    take_flags(&mut start);
+    assert!(data.ends_with(&start));
     let mut lines = data.splitn(3, |byte| *byte == b'\n');
     let mut line = || lines.next().unwrap_or_default();
     let (name, mailbox, keywords) = (line(), line(), line());

@@ -4,11 +4,12 @@
 //! names of a Maildir say: times, flags, keywords, and which mailbox a folder is. Files have LF at the end of each line, mail
 //! has CRLF: [`CrlfReader`] and [`LfWriter`] stand between them.
 //!
-//! It does not know where mail is stored, accounts, paths or the clock. Nothing it reads makes it fail or use more memory
-//! than its named limits; only the reader or writer below it can fail.
+//! The crate does not know where mail is stored, accounts, paths or the clock. Whatever it reads, memory stays within named
+//! limits, and only the reader or writer below it can fail.
 
 #![warn(clippy::indexing_slicing)]
 
+mod fields;
 mod flags;
 mod lines;
 pub mod maildir;

@@ -1,9 +1,9 @@
-//! Which folder a mailbox is, and the reverse.
+//! The folders of mailboxes.
 //!
-//! Written, each level of a mailbox's name is a folder in the one above. A `%` is in no name of a mailbox: with it are
-//! written levels that a file system reads otherwise (`..`), that are a Maildir's own (`cur`), and those too long for one
-//! folder, which become several. Read, the folders of other programs are understood too: Maildir++ (`.Lists.Rust`),
-//! Dovecot's modified UTF-7, and Thunderbird's `Lists.sbd`.
+//! On writing, each level of a mailbox's name becomes a folder in the one above. No mailbox name contains `%`, so `%` marks
+//! levels that a folder cannot be called: `..`, the parts of a Maildir such as `cur`, and names that are too long, which are
+//! cut into several folders. Reading also understands Maildir++ (`.Lists.Rust`), modified UTF-7, and Thunderbird's
+//! `Lists.sbd`.
 
 use message::decode_base64;
 
@@ -13,14 +13,14 @@ pub const MAX_COMPONENT: usize = 255;
 /// Thunderbird keeps the mailboxes in a mailbox in a folder with this at its end.
 const SUBFOLDERS: &str = ".sbd";
 
-/// Levels that are parts of a Maildir, and what stands for their first letter.
+/// Names of a Maildir's own folders, and what we write for their first letter.
 const RESERVED: [(&str, &str); 3] = [("cur", "%63"), ("new", "%6E"), ("tmp", "%74")];
 
-/// What is written with a `%`.
+/// Everything that we write with a `%`, and what it stands for.
 const ESCAPES: [(&str, &str); 4] = [("%2E", "."), ("%63", "c"), ("%6E", "n"), ("%74", "t")];
 
-/// The folder for a mailbox, with `/` between its levels. Different mailboxes have different folders, none of them leads
-/// out of the folder that they are in, and none has a part that is longer than [`MAX_COMPONENT`].
+/// Returns the folder for a mailbox, with `/` between levels. Different mailboxes get different folders. No folder leads out
+/// of the one it is in, and no part of it is longer than [`MAX_COMPONENT`].
 pub fn folder_of(mailbox: &str) -> String {
     mailbox.split('/').map(level_folder).collect::<Vec<_>>().join("/")
 }
@@ -48,8 +48,8 @@ fn level_folder(level: &str) -> String {
     pieces.join("%/%")
 }
 
-/// The mailbox of a folder, by the names of the folders that lead to it. Empty for none. What programs cannot agree on,
-/// such as which letters a name may have, is for whoever makes the mailbox.
+/// Returns the mailbox that a folder stands for, by the names of the folders that lead to it; empty if none do. The result may
+/// contain characters that the caller does not allow in names of mailboxes.
 pub fn mailbox_of<'a>(folders: impl IntoIterator<Item = &'a str>) -> String {
     let mut levels: Vec<String> = Vec::new();
     let mut begun: Option<String> = None;
@@ -77,7 +77,7 @@ fn decode(folder: &str) -> String {
     decode_utf7(&name)
 }
 
-/// Decodes the modified UTF-7 of mailbox names. What is none stays as it is.
+/// Decodes the modified UTF-7 of mailbox names, and leaves everything else as it is.
 fn decode_utf7(name: &str) -> String {
     let mut out = String::new();
     let mut rest = name;

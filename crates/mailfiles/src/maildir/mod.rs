@@ -9,14 +9,15 @@ mod keywords;
 pub use folders::{MAX_COMPONENT, folder_of, mailbox_of};
 pub use keywords::{KEYWORDS_FILE, Keywords, MAX_KEYWORDS_FILE};
 
+use crate::fields::take_mozilla;
 use crate::flags::{Flag, Flags};
 use crate::times::plausible;
 
 /// The folders of a Maildir that hold messages. Those in `tmp` are not whole yet.
 pub const PARTS: [&str; 2] = ["new", "cur"];
 
-/// Smaller numbers at the start of a name are no seconds since 1970 (this is March 1973): they count messages, or are days
-/// such as 20201103.
+/// The earliest time that a name is believed to say: March 1973. Smaller numbers count messages, or are days such as
+/// 20201103.
 const EARLIEST: i64 = 100_000_000;
 
 /// What stands before the flags. File systems without colons have others in its place.
@@ -35,9 +36,11 @@ const LETTERS: [(char, Flag); 6] = [
 /// What the name of a message says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Name<'a> {
-    /// When it was delivered, in seconds since 1970. None where the name begins otherwise: then the file's own time has to do.
+    /// When the message was delivered, in seconds since 1970. None if the name begins otherwise: the caller then uses the
+    /// time of the file.
     pub received: Option<i64>,
-    letters: &'a str,
+    /// None if the name has no place for flags.
+    letters: Option<&'a str>,
 }
 
 impl<'a> Name<'a> {
@@ -45,15 +48,20 @@ impl<'a> Name<'a> {
     pub fn parse(name: &'a str) -> Self {
         let received = name.split('.').next().and_then(seconds);
         let info = INFO.iter().filter_map(|mark| name.rfind(mark)).max();
-        let letters = info.and_then(|at| name.get(at + 3..)).unwrap_or_default();
-        // What follows another comma is some program's own.
-        Self { received, letters: letters.split(',').next().unwrap_or_default() }
+        // Programs put things of their own behind another comma.
+        let letters = info.and_then(|at| name.get(at + 3..)?.split(',').next());
+        Self { received, letters }
+    }
+
+    /// Does the name have a place for flags? If not, [`take_flags`] may find some.
+    pub fn has_flags(&self) -> bool {
+        self.letters.is_some()
     }
 
     /// The flags and keywords that its letters stand for in a folder with these keywords.
     pub fn flags(&self, keywords: &Keywords) -> Flags {
         let mut flags = Flags::default();
-        for letter in self.letters.chars() {
+        for letter in self.letters.unwrap_or_default().chars() {
             if let Some((_, flag)) = LETTERS.iter().find(|(known, _)| *known == letter) {
                 flags.known.insert(*flag);
             } else if let Some(word) = keywords.word(letter) {
@@ -69,7 +77,8 @@ fn seconds(text: &str) -> Option<i64> {
     plausible(number).filter(|seconds| *seconds >= EARLIEST)
 }
 
-/// The name of a message in `cur`, by its number, which no other has. `keywords` of the folder get what it needs.
+/// Composes the name of a message in `cur`. No other message may have the same `number`. Keywords without a letter get one
+/// in `keywords`.
 pub fn file_name(received: i64, number: u64, flags: &Flags, keywords: &mut Keywords) -> String {
     let letter = |flag: Flag| LETTERS.iter().find(|(_, known)| *known == flag).map(|(letter, _)| *letter);
     let mut letters: Vec<char> = flags.known.iter().filter_map(|flag| letter(*flag)).collect();
@@ -79,7 +88,7 @@ pub fn file_name(received: i64, number: u64, flags: &Flags, keywords: &mut Keywo
     format!("{received}.M{number}.moxd:2,{}", letters.into_iter().collect::<String>())
 }
 
-/// How a file is packed.
+/// The compression of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Packing {
     /// As it is.
@@ -90,10 +99,16 @@ pub enum Packing {
     Other(&'static str),
 }
 
-/// How many bytes [`packing`] needs.
-pub const MAGIC: usize = 11;
+/// How many bytes of a file [`packing`] and [`take_flags`] look at.
+pub const MAX_START: usize = 1024;
 
-/// How a file is packed, by its first [`MAGIC`] bytes: no message begins so.
+/// Takes from the start of a message the fields in which Thunderbird keeps flags, and returns those. `start` should have
+/// [`MAX_START`] bytes or the whole file.
+pub fn take_flags(start: &mut Vec<u8>) -> Flags {
+    take_mozilla(start)
+}
+
+/// Tells how a file is packed, by its start. No message begins so.
 pub fn packing(start: &[u8]) -> Packing {
     const OTHERS: [(&[u8], &str); 4] = [
         (b"\x28\xb5\x2f\xfd", "zstd"),

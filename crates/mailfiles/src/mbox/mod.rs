@@ -1,10 +1,9 @@
 //! mbox: the messages of a file one after the other, each below a line that begins with `From `.
 //!
-//! There is no standard but RFC 4155, and no two programs agree. [`Mbox`] reads what they write; [`Writer`] writes the form
-//! called mboxrd, in which every line of a message that begins with `>`s and `From ` gets one more `>`, so that reading
-//! gives the same message again.
+//! RFC 4155 describes the form, but no two programs agree on it. [`Mbox`] reads what they write. [`Writer`] writes mboxrd:
+//! each line of a message that begins with `From `, or with `>`s and `From `, gets one more `>`, so that reading returns the
+//! same message.
 
-mod fields;
 mod quoting;
 mod read;
 mod separator;

@@ -1,8 +1,8 @@
 //! Reading an mbox.
 
-use super::fields::{self, Found};
 use super::quoting::Unquoter;
 use super::separator::{self, Form, begins_message, is_in_doubt};
+use crate::fields::{self, Found};
 use crate::flags::Flags;
 use crate::lines::{Pending, ToCrlf};
 use std::io::{self, BufRead, Read};

@@ -1,6 +1,6 @@
-//! Which lines that begin with `From ` begin a message. Programs agree neither on what follows nor on whether such lines of
-//! a text are quoted, so two signs of three have to agree: the line's own form, the empty line before it, and a header
-//! field in the line after it.
+//! Decides which lines that begin with `From ` begin a message. Programs differ in what follows `From `, and not all of them
+//! quote such lines in a text. So we look at three signs, the form of the line, an empty line before it, and a header field
+//! after it, and want two of them.
 
 use crate::times;
 

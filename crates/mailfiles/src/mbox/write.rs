@@ -1,13 +1,13 @@
 //! Writing an mbox.
 
-use super::fields;
 use super::quoting::Quoter;
+use crate::fields;
 use crate::flags::Flags;
 use crate::lines::ToLf;
 use crate::times::asctime;
 use std::io::{self, Write};
 
-/// Who has sent a message of which nobody is known to have.
+/// Stands for the sender where none is known, or where it is not one word.
 const NOBODY: &str = "MAILER-DAEMON";
 
 /// Writes messages into an mbox: [`Writer::begin`], [`Writer::content`] for each piece, [`Writer::end`].

@@ -1,8 +1,8 @@
-//! Header fields in which mail programs keep flags inside an mbox: those of Unix programs, of Mozilla, and of Google.
+//! Header fields in which mail programs keep flags inside files: those of Unix programs, of Mozilla, and of Google.
 //!
-//! A program writes its fields at the top of the header or at its end. Where they are at the top, they alone count: what
-//! is further down came with the message, perhaps from a stranger. They are removed on reading, being no part of the message;
-//! those of Google stay, since labels say more than flags can.
+//! A program writes its fields at the top of the header or at its end. If some are at the top, only those count: fields
+//! further down came with the message, perhaps from a stranger. The fields are no part of the message, so reading removes
+//! them. Those of Google stay, because labels say more than flags can.
 
 use crate::flags::{Flag, Flags};
 use crate::times::plausible;
@@ -48,21 +48,24 @@ const BITS: [(u32, Flag); 6] = [
     (0x0080_0000, Flag::MdnSent),
 ];
 
+/// How the first field of Mozilla begins.
+const MOZILLA: &[u8] = b"X-Mozilla-";
+
 /// How the subject begins of what c-client and its heirs keep about the mailbox.
 const INTERNAL: &str = "DON'T DELETE THIS MESSAGE";
 
 /// What the header of a message in an mbox says.
 #[derive(Debug, Default)]
-pub(super) struct Found {
-    pub(super) flags: Flags,
+pub(crate) struct Found {
+    pub(crate) flags: Flags,
     /// The time of its Date field.
-    pub(super) date: Option<i64>,
+    pub(crate) date: Option<i64>,
     /// It is no mail, but what c-client and its heirs keep about the mailbox.
-    pub(super) is_internal: bool,
+    pub(crate) is_internal: bool,
 }
 
 /// Reads what the header says, and removes the fields that are no part of the message.
-pub(super) fn take(header: &mut Vec<u8>) -> Found {
+pub(crate) fn take(header: &mut Vec<u8>) -> Found {
     let (length, flags) = at_top(header);
     header.drain(..length);
     let mut found = Found { flags, ..Found::default() };
@@ -84,12 +87,23 @@ pub(super) fn take(header: &mut Vec<u8>) -> Found {
     found
 }
 
+/// Reads and removes the fields of Mozilla at the start of a file that is a message: Thunderbird keeps flags in the files of a
+/// Maildir too.
+pub(crate) fn take_mozilla(start: &mut Vec<u8>) -> Flags {
+    if !start.get(..MOZILLA.len()).is_some_and(|name| name.eq_ignore_ascii_case(MOZILLA)) {
+        return Flags::default();
+    }
+    let (length, flags) = at_top(start);
+    start.drain(..length);
+    flags
+}
+
 /// The fields of one program at the top, each at most once: how long they are, and what they say.
 fn at_top(header: &[u8]) -> (usize, Flags) {
     let (mut at, mut flags) = (0, Flags::default());
     let mut first = None;
     let mut seen = [false; FIELDS.len()];
-    for line in header.split_inclusive(|byte| *byte == b'\n') {
+    for line in header.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")) {
         let Some((name, value)) = line.iter().position(|b| *b == b':').map(|colon| line.split_at(colon))
         else {
             break;
@@ -174,7 +188,7 @@ fn add_labels(value: &str, flags: &mut Flags) {
 
 /// Writes the fields for flags, all of them whatever the flags are: a field of the same name that came with the message is
 /// then never taken for one of ours.
-pub(super) fn write(flags: &Flags, out: &mut Vec<u8>) {
+pub(crate) fn write(flags: &Flags, out: &mut Vec<u8>) {
     let has = |flag: Option<Flag>| flag.is_some_and(|flag| flags.known.contains(&flag));
     let letter =
         |wanted: Flag| LETTERS.iter().find(|(_, flag)| *flag == Some(wanted)).map(|(letter, _)| *letter);
@@ -240,6 +254,22 @@ mod tests {
         }
         check("X-Mozilla-Status: 0001\nX-Mozilla-Status2: 00800000\n", "seen mdnsent", "");
         check("X-Mozilla-Status: x\n", "", "X-Mozilla-Status: x\n");
+    }
+
+    #[test]
+    fn reads_the_fields_of_mozilla_from_the_start_of_a_file() {
+        for (start, expected, left) in [
+            ("X-Mozilla-Status: 0005\nX-Mozilla-Status2: 00000000\nA: b\n", "seen flagged", "A: b\n"),
+            ("X-Mozilla-Status: 0001\r\nX-Mozilla-Keys: $la", "seen", "X-Mozilla-Keys: $la"),
+            ("Status: RO\nA: b\n", "", "Status: RO\nA: b\n"),
+            ("A: b\nX-Mozilla-Status: 0001\n", "", "A: b\nX-Mozilla-Status: 0001\n"),
+            ("", "", ""),
+        ] {
+            let mut bytes = start.as_bytes().to_vec();
+            let flags = take_mozilla(&mut bytes);
+            let names: Vec<_> = flags.known.iter().map(|flag| flag.name()).collect();
+            assert_eq!((names.join(" ").as_str(), bytes.as_slice()), (expected, left.as_bytes()), "{start}");
+        }
     }
 
     #[test]
