@@ -104,8 +104,8 @@ pub(crate) fn export(cli: &Cli, format: MailFormat, account: &str, path: &Path, 
         MailFormat::Maildir => {
             // What is there already would be mixed with what comes, and nobody could tell the two apart.
             let is_free = match std::fs::read_dir(path) {
-                Ok(mut entries) => entries.next().is_none(),
-                Err(error) => error.kind() == ErrorKind::NotFound,
+                Err(error) if error.kind() == ErrorKind::NotFound => true,
+                entries => entries.with_context(|| format!("read {}", path.display()))?.next().is_none(),
             };
             ensure!(
                 is_free,
