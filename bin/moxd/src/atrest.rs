@@ -46,7 +46,12 @@ pub(crate) fn run(store: &Store, request: Request, now: SystemTime, console: &mu
             store.commit(transaction).wait()?;
             Ok(())
         }
-        Request::Reload | Request::Stop | Request::Status { .. } | Request::LogLevel { .. } => {
+        Request::Reload
+        | Request::Stop
+        | Request::Status { .. }
+        | Request::BlockedList { .. }
+        | Request::BlockedLift { .. }
+        | Request::LogLevel { .. } => {
             bail!("the server does not run: there is no control socket in the data directory")
         }
     }
@@ -65,7 +70,7 @@ fn begin(store: &Store, name: &str, configured: bool, now: SystemTime) -> Result
     Ok(())
 }
 
-fn print_json(console: &mut dyn Console, value: &Value) -> Result<()> {
+pub(crate) fn print_json(console: &mut dyn Console, value: &Value) -> Result<()> {
     console.write(format!("{}\n", text::json(value)).as_bytes())
 }
 
@@ -214,7 +219,7 @@ fn line(row: &Value) -> String {
     )
 }
 
-fn rfc3339(time: SystemTime) -> String {
+pub(crate) fn rfc3339(time: SystemTime) -> String {
     let time = jiff::Timestamp::try_from(time).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

@@ -223,10 +223,32 @@ pub(crate) enum CtlVerb {
         #[command(flatten)]
         output: Output,
     },
+    /// Show who is held back after failed logins, or let them go
+    #[command(subcommand)]
+    Blocked(BlockedVerb),
     /// Show what the server logs, or change it until it ends
     Loglevel {
         /// As for --log-level
         filter: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BlockedVerb {
+    /// List addresses whose logins are refused, and accounts whose logins are slowed down except from where they have
+    /// logged in lately
+    List {
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Forget the failed logins of an address or an account, and list what was lifted
+    Lift {
+        /// IP address, network such as 192.0.2.0/24, account, or mail address of an account; a network around an address
+        /// is lifted with it [default: everyone]
+        #[arg(value_name = "ADDRESS|ACCOUNT")]
+        name: Option<String>,
+        #[command(flatten)]
+        output: Output,
     },
 }
 

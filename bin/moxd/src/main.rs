@@ -1,6 +1,7 @@
 //! moxd, a mail server for people who run their own mail: arguments, dispatch, exit code.
 
 mod atrest;
+mod blocked;
 mod cli;
 mod client;
 mod console;
@@ -26,7 +27,7 @@ mod wiring;
 
 use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser};
-use cli::{Cli, ConfigVerb, CtlVerb, MailboxVerb, MessageVerb, Verb, Wrong};
+use cli::{BlockedVerb, Cli, ConfigVerb, CtlVerb, MailboxVerb, MessageVerb, Verb, Wrong};
 use request::Request;
 use std::io::Write;
 use std::process::ExitCode;
@@ -96,6 +97,10 @@ fn run(cli: Cli) -> Result<()> {
                 CtlVerb::Reload => Request::Reload,
                 CtlVerb::Stop => Request::Stop,
                 CtlVerb::Status { output } => Request::Status { json: output.json },
+                CtlVerb::Blocked(BlockedVerb::List { output }) => Request::BlockedList { json: output.json },
+                CtlVerb::Blocked(BlockedVerb::Lift { name, output }) => {
+                    Request::BlockedLift { name: name.clone(), json: output.json }
+                }
                 CtlVerb::Loglevel { filter } => Request::LogLevel { filter: filter.clone() },
             },
         ),

@@ -25,6 +25,10 @@ pub(crate) enum Request {
     Stop,
     /// How the server does.
     Status { json: bool },
+    /// Who is held back after failed logins.
+    BlockedList { json: bool },
+    /// Lets go an address, a network or an account; everyone without a name.
+    BlockedLift { name: Option<String>, json: bool },
     /// What the server logs: shown, or changed until it ends.
     LogLevel { filter: Option<String> },
     /// Mailboxes with counts. An account that is `configured` begins to exist with the first question about it.
@@ -56,7 +60,15 @@ impl Request {
 
     /// Is it about the running server, and not about mail at rest?
     pub(crate) fn needs_server(&self) -> bool {
-        matches!(self, Self::Reload | Self::Stop | Self::Status { .. } | Self::LogLevel { .. })
+        matches!(
+            self,
+            Self::Reload
+                | Self::Stop
+                | Self::Status { .. }
+                | Self::BlockedList { .. }
+                | Self::BlockedLift { .. }
+                | Self::LogLevel { .. }
+        )
     }
 }
 

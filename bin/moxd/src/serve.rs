@@ -5,13 +5,13 @@ use crate::console::Console;
 use crate::logging::Logging;
 use crate::request::Request;
 use crate::system::{self, Sockets};
-use crate::{atrest, ctl, localserve, monitoring, privileges, text, tls, wiring};
+use crate::{atrest, blocked, ctl, localserve, monitoring, privileges, text, tls, wiring};
 use anyhow::{Context, Result};
 use config::{Config, Server};
 use dns_hickory::Hickory;
 use intake::{Intake, Judges, Mode};
 use serde_json::json;
-use smtpserver::{GateRules, RequestKey, Rules, Stop};
+use smtpserver::{GateRules, Logins, RequestKey, Rules, Stop};
 use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::IntoRawFd;
@@ -43,6 +43,7 @@ enum Event {
 struct Control {
     store: Store,
     intake: Arc<Intake>,
+    logins: Logins,
     certificates: tls::Listeners,
     server: Server,
     logging: Logging,
@@ -95,6 +96,7 @@ async fn run(path: &Path, config: Config, mode: Mode, logging: Logging, open_fil
     let intake = Arc::new(Intake::new(store.clone(), judges, settings, wiring::WORLD)?);
     let stop = Stop::new();
     let gate = wiring::gate(&server, open_files);
+    let logins = gate.logins.clone();
     let settings = driver_settings(gate, &store, &logging, stop.clone())?;
     let smtp = smtpserver::Server::new(intake.clone(), settings);
     let socket = ctl::bind(&server.data_dir)?;
@@ -109,6 +111,7 @@ async fn run(path: &Path, config: Config, mode: Mode, logging: Logging, open_fil
     let control = Arc::new(Control {
         store: store.clone(),
         intake,
+        logins,
         certificates,
         server,
         logging,
@@ -331,6 +334,11 @@ impl Control {
             Request::Reload => self.reload(),
             Request::Stop => self.stop.try_send(()).context("the server is stopping already"),
             Request::Status { json } => self.status(json, console),
+            Request::BlockedList { json } => blocked::list(&self.logins, wiring::now(), json, console),
+            Request::BlockedLift { name, json } => {
+                let name = name.as_deref();
+                blocked::lift(&self.logins, &self.intake, name, wiring::now(), json, console)
+            }
             Request::LogLevel { filter: Some(filter) } => self.logging.set(&filter),
             Request::LogLevel { filter: None } => {
                 console.write(format!("{}\n", self.logging.filter()).as_bytes())

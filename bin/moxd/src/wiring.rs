@@ -9,15 +9,15 @@ use intake::{
     AccountRules, Destination, Directory, JunkFlags, LocalDomain, Mode, Pattern, Ruleset, Settings, Signer,
     World,
 };
-use ratelimit::{Addresses, Failures, Network, Prefixes};
+use ratelimit::{Addresses, Network, Prefixes};
 use ring::rand::{SecureRandom, SystemRandom};
 use sasl::Mechanism;
 use smtp_parser::Dialect;
-use smtpserver::{Delays, GateRules, Kind, Rules, Timeouts};
+use smtpserver::{Delays, GateRules, Kind, Logins, Rules, Timeouts};
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::SystemTime;
 use zeroize::Zeroizing;
 
@@ -304,12 +304,13 @@ fn limited(server: &Server) -> GateRules {
     minute.networks = limits.failed_logins_per_minute;
     day.networks = limits.failed_logins_per_day;
     day.account = limits.failed_logins_per_account_per_day;
-    let failures = Failures::new(&[minute, day], addresses.clone());
+    let logins = Logins::new(&[minute, day], addresses.clone());
     GateRules {
         connection_rate: Some(limits.connections_per_minute),
         open_connections: Some(limits.open_connections),
+        message_rate: Some(limits.messages_per_minute),
         addresses,
-        failures: Arc::new(Mutex::new(failures)),
+        logins,
         ..GateRules::default()
     }
 }
@@ -330,6 +331,21 @@ mod tests {
             assert_eq!(gate(&server(""), open_files).connections, connections, "{open_files}");
         }
     }
+
+    #[test]
+    fn bounds_messages_unless_limits_are_off() {
+        let rate = |text: &str| {
+            let text = format!(
+                "{}\n[limits]\n{text}",
+                "hostname = \"mx.example\"\npostmaster = { account = \"a\" }\n[listeners.a]\nips = [\"::1\"]\nsmtp = { starttls = false }"
+            );
+            gate(&config::parse_server(&text, "moxd.toml").unwrap(), usize::MAX).message_rate
+        };
+        assert_eq!(rate(""), Some([500, 1500, 4500]));
+        assert_eq!(rate("messages_per_minute = [5, 6, 7]"), Some([5, 6, 7]));
+        assert_eq!(rate("enabled = false"), None);
+    }
+
     #[test]
     fn withholds_scram_plus_where_the_configuration_says_so() {
         for (text, offered) in [("", true), ("scram_plus = false", false)] {

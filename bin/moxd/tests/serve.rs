@@ -6,7 +6,7 @@ mod common;
 
 use common::client::Smtp;
 use common::names::Names;
-use common::run::{Ended, MOXD, moxd, moxd_reading, run};
+use common::run::{Ended, MOXD, has_keys, moxd, moxd_reading, run};
 use common::server::{Process, SMTP, SUBMISSION, SUBMISSIONS, text};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -167,6 +167,49 @@ mailbox = "Lists/Rust"
 
 fn message(subject: &str) -> Vec<u8> {
     format!("From: you@client.example\r\nSubject: {subject}\r\n\r\nhello\r\n").into_bytes()
+}
+
+#[test]
+fn who_is_held_back_is_listed_and_lifted() {
+    let limits = "[limits]\nfailed_logins_per_minute = [2, 30, 90]\nfailed_logins_per_account_per_day = 2\n";
+    let site = Site::new("");
+    site.write("moxd.toml", &format!("{}\n{limits}", site.moxd_toml("")));
+    site.set_password("alice", "moxmoxmox").done();
+    let _process = site.start();
+    let list = || site.verb(&["ctl", "blocked", "list", "--json"]).json();
+    assert_eq!(list(), serde_json::json!([]));
+    let mut client = site.submission();
+    for _ in 0..2 {
+        let reply = client.auth("PLAIN", "alice+shop@localhost", "wrong horse");
+        assert!(reply.starts_with("535 5.7.8 "), "{reply}");
+    }
+    let blocked = list();
+    let rows = blocked.as_array().unwrap();
+    let named: Vec<_> = rows.iter().map(|row| (row["what"].as_str(), row["kind"].as_str())).collect();
+    assert_eq!(named, [(Some("127.0.0.1"), Some("address")), (Some("alice"), Some("account"))]);
+    for row in rows {
+        has_keys(row, &["what", "kind", "until"]);
+        assert!(row["until"].as_str().unwrap().ends_with('Z'), "{row}");
+    }
+    let table = site.verb(&["ctl", "blocked", "list"]).text();
+    assert!(table.starts_with("WHAT ") && table.lines().count() == 3, "{table}");
+    let mut refused = Smtp::open(site.address(1));
+    assert!(refused.reply().starts_with("421 4.7.0 too many auth failures"));
+
+    let why = site.verb(&["ctl", "blocked", "lift", "192.0.2.1"]).failed();
+    assert!(why.contains("192.0.2.1 is not held back"), "{why}");
+    assert!(site.verb(&["ctl", "blocked", "lift", "bob"]).failed().contains("bob is not held back"));
+    let lifted = site.verb(&["ctl", "blocked", "lift", "127.0.0.1", "--json"]).json();
+    assert_eq!(lifted.as_array().unwrap().len(), 1);
+    assert_eq!(list().as_array().unwrap().len(), 1);
+    assert!(site.submission().auth("PLAIN", "alice@localhost", "moxmoxmox").starts_with("235 "));
+    // Without a name everyone is let go; an account may be named by its address.
+    site.submission().auth("PLAIN", "alice@localhost", "wrong horse");
+    site.submission().auth("PLAIN", "alice@localhost", "wrong horse");
+    let lifted = site.verb(&["ctl", "blocked", "lift", "sales@localhost"]).text();
+    assert!(lifted.contains("alice") && lifted.contains("account"), "{lifted}");
+    assert_eq!(site.verb(&["ctl", "blocked", "lift", "--json"]).json().as_array().unwrap().len(), 1);
+    assert_eq!(list(), serde_json::json!([]));
 }
 
 #[test]

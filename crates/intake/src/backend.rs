@@ -7,9 +7,11 @@ use crate::recipients::{self, Recipient};
 use crate::signing::Hashing;
 use crate::submission::Unwanted;
 use crate::{Mode, Settings, metrics};
+use ratelimit::LoginKey;
 use sasl::{Identity, Need, Verifier};
 use smtp_parser::Path;
-use smtpserver::{Backend, Client, Login, Received, Refusal, Sender};
+use smtpserver::{Backend, Client, Login, Received, Refusal, Sender, Standing};
+use std::hash::RandomState;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 use store::Store;
@@ -40,6 +42,8 @@ pub struct Intake {
     pub(crate) passwords: Passwords,
     headers: HeaderRoom,
     pub(crate) decoy_seed: [u8; sasl::SEED_OCTETS],
+    /// Hashes login names that are nobody's.
+    names: RandomState,
     pub(crate) world: World,
 }
 
@@ -125,6 +129,7 @@ impl Intake {
             passwords: Passwords::new(&world.octets()),
             headers: HeaderRoom::default(),
             decoy_seed,
+            names: RandomState::new(),
             world,
         })
     }
@@ -172,12 +177,18 @@ impl Backend for Intake {
         Link { judges, reverse }
     }
 
-    async fn secret(&self, _link: &mut Link, _client: &Client, need: Need) -> Result<Verifier, Refusal> {
-        self.verifier(need).await
+    async fn secret(
+        &self,
+        _link: &mut Link,
+        _client: &Client,
+        standing: Standing,
+        need: Need,
+    ) -> Result<Verifier, Refusal> {
+        self.verifier(standing, need).await
     }
 
-    fn login_key(&self, username: &str) -> String {
-        crate::login::key(&self.settings(), username)
+    fn login_key(&self, username: &str) -> LoginKey {
+        crate::login::key(&self.settings(), &self.names, username)
     }
 
     async fn login(&self, _link: &mut Link, _client: &Client, identity: &Identity) -> Result<Login, Refusal> {

@@ -28,7 +28,8 @@ impl Intake {
         let now = (self.world.now)();
         if message.recipients.iter().all(|recipient| recipient.to.is_none()) {
             metrics::delivery("unknownuser", "");
-            return Err(Refusal::new(replies::NO_SUCH_USERS).after(UNKNOWN_RECIPIENTS_DELAY));
+            let refusal = Refusal::new(replies::NO_SUCH_USERS).after(UNKNOWN_RECIPIENTS_DELAY);
+            return Err(refusal.about_unknown_recipient());
         }
         let parsed = message::headers(message.arriving.header());
         if message::hops(&parsed) > MAX_HOPS {

@@ -5,9 +5,11 @@
 use crate::backend::Intake;
 use crate::password::{Checked, hash};
 use crate::{Destination, Settings};
+use ratelimit::LoginKey;
 use sasl::{Absent, CramMd5Secret, Decoy, Hash, Identity, Need, Password, ScramSecret, Verifier};
 use smtp_parser::Mailbox;
-use smtpserver::{Login, Refusal, replies};
+use smtpserver::{Login, Refusal, Standing, replies};
+use std::hash::{BuildHasher as _, RandomState};
 use std::str::FromStr;
 use store::Credentials;
 use zeroize::Zeroizing;
@@ -56,11 +58,12 @@ fn canonical(settings: &Settings, username: &str) -> Option<String> {
 
 /// What failed logins are counted under: all addresses of an account are one, and so are all spellings of an address
 /// that is nobody's, or the count would tell which is which.
-pub(crate) fn key(settings: &Settings, username: &str) -> String {
+pub(crate) fn key(settings: &Settings, names: &RandomState, username: &str) -> LoginKey {
     match account_of(settings, username) {
-        Some((_, to)) => format!("account {}", to.account),
+        Some((_, to)) => LoginKey::Account(to.account),
         None => {
-            format!("nobody {}", canonical(settings, username).unwrap_or_else(|| username.to_lowercase()))
+            let name = canonical(settings, username).unwrap_or_else(|| username.to_lowercase());
+            LoginKey::Nobody(names.hash_one(name))
         }
     }
 }
@@ -88,7 +91,7 @@ impl Intake {
     }
 
     /// The answer to what an exchange asks.
-    pub(crate) async fn verifier(&self, need: Need) -> Result<Verifier, Refusal> {
+    pub(crate) async fn verifier(&self, standing: Standing, need: Need) -> Result<Verifier, Refusal> {
         let settings = self.settings();
         match need {
             Need::Password { username, password } => {
@@ -96,7 +99,7 @@ impl Intake {
                 let account = known.account.as_ref().map_or("", |(to, _)| &*to.account);
                 let stored = known.account.as_ref().and_then(|(_, credentials)| credentials.plain.as_deref());
                 let text = Zeroizing::new(password.as_str().to_owned());
-                match self.passwords.check(account, stored, text).await {
+                match self.passwords.check(account, stored, text, standing).await {
                     Checked::Right => Ok(Verifier::Checked(true)),
                     Checked::Wrong => Ok(Verifier::Checked(false)),
                     Checked::Busy => Err(Refusal::new(replies::AUTH_UNAVAILABLE)),

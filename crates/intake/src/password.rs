@@ -1,22 +1,20 @@
 //! The slow hash behind PLAIN and LOGIN: strong against whoever steals the store, cheap for whoever logs in often, and
 //! no lever for denial of service.
 //!
-//! Three bounds: hashes on half of the cores at a time, each in memory that is kept for the next one; so many waiting for
-//! them ([`MAX_WAITING`]); and a success is remembered for a while under a keyed hash, so that a client that logs in for
+//! Three bounds: hashes on half of the cores at a time, each in memory that is kept for the next one; a queue before them
+//! that is fair to every network and bounded for each; and a success is remembered for a while under a keyed hash, so that a client that logs in for
 //! every message costs one slow hash a quarter of an hour. The password itself is nowhere kept.
 
+use crate::fair::FairQueue;
 use argon2::password_hash::Output;
 use argon2::{Algorithm, Argon2, Block, Params, PasswordHash, PasswordHasher, Version};
 use ring::hmac;
+use smtpserver::Standing;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
-/// Logins waiting for a slot; more are told to come back.
-pub const MAX_WAITING: usize = 100;
 /// How long a success is remembered.
 pub const REMEMBERED_FOR: Duration = Duration::from_secs(15 * 60);
 /// Successes remembered at most; beyond that the memory starts afresh.
@@ -43,10 +41,9 @@ pub(crate) enum Checked {
 /// Checks passwords, with bounds.
 #[derive(Debug)]
 pub(crate) struct Passwords {
-    slots: Arc<Semaphore>,
+    slots: FairQueue,
     /// The memory of slots that are free. Given back to the allocator it would stay with one thread after the other.
     memory: Arc<Mutex<Vec<Vec<Block>>>>,
-    waiting: AtomicUsize,
     key: hmac::Key,
     remembered: Mutex<HashMap<[u8; 32], Instant>>,
     /// Verified against for accounts that are not there, so that both cases take the same time.
@@ -95,9 +92,8 @@ impl Passwords {
         let slots = std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2));
         let salt: [u8; SALT_OCTETS] = *key.first_chunk().expect("the key is longer than the salt");
         Self {
-            slots: Arc::new(Semaphore::new(slots)),
+            slots: FairQueue::new(slots),
             memory: Arc::default(),
-            waiting: AtomicUsize::new(0),
             key: hmac::Key::new(hmac::HMAC_SHA256, key),
             remembered: Mutex::new(HashMap::new()),
             decoy: hash("no password hashes to this by design", &salt),
@@ -115,13 +111,14 @@ impl Passwords {
         account: &str,
         stored: Option<&str>,
         password: Zeroizing<String>,
+        standing: Standing,
     ) -> Checked {
         let tag = self.tag(account, stored.unwrap_or_default(), &password);
         if stored.is_some() && self.is_remembered(&tag, Instant::now()) {
             return Checked::Right;
         }
         let phc = stored.unwrap_or(&self.decoy).to_owned();
-        let Some(right) = self.slow(phc, password).await else { return Checked::Busy };
+        let Some(right) = self.slow(phc, password, standing).await else { return Checked::Busy };
         if !right || stored.is_none() {
             return Checked::Wrong;
         }
@@ -129,9 +126,8 @@ impl Passwords {
         Checked::Right
     }
 
-    async fn slow(&self, phc: String, password: Zeroizing<String>) -> Option<bool> {
-        let _waiting = Waiting::enter(&self.waiting)?;
-        let slot = self.slots.clone().acquire_owned().await.ok()?;
+    async fn slow(&self, phc: String, password: Zeroizing<String>, standing: Standing) -> Option<bool> {
+        let slot = self.slots.enter(standing).await?;
         let kept = self.memory.clone();
         let work = tokio::task::spawn_blocking(move || {
             let lock = || kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -168,25 +164,12 @@ impl Passwords {
     }
 }
 
-/// A place among those who wait, given back when dropped.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn enter(count: &'a AtomicUsize) -> Option<Self> {
-        let place = Self(count);
-        (count.fetch_add(1, Ordering::Relaxed) < MAX_WAITING).then_some(place)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const STANDING: fn() -> Standing =
+        || Standing { known: false, network: ratelimit::Network::new([192, 0, 2, 1].into(), 21) };
 
     fn password(text: &str) -> Zeroizing<String> {
         Zeroizing::new(text.to_owned())
@@ -197,13 +180,22 @@ mod tests {
         let passwords = Passwords::new(&[7; 32]);
         let stored = hash("moxmoxmox", &[1; 16]);
         assert!(stored.starts_with("$argon2id$v=19$m=9216,t=4,p=1$"), "{stored}");
-        assert_eq!(passwords.check("mox", Some(&stored), password("moxmoxmox")).await, Checked::Right);
-        assert_eq!(passwords.check("mox", Some(&stored), password("moxmoxmoy")).await, Checked::Wrong);
-        assert_eq!(passwords.check("eve", None, password("moxmoxmox")).await, Checked::Wrong);
+        assert_eq!(
+            passwords.check("mox", Some(&stored), password("moxmoxmox"), STANDING()).await,
+            Checked::Right
+        );
+        assert_eq!(
+            passwords.check("mox", Some(&stored), password("moxmoxmoy"), STANDING()).await,
+            Checked::Wrong
+        );
+        assert_eq!(passwords.check("eve", None, password("moxmoxmox"), STANDING()).await, Checked::Wrong);
         let decoy = passwords.decoy.clone();
         let text = password("no password hashes to this by design");
-        assert_eq!(passwords.check("eve", None, text).await, Checked::Wrong, "{decoy}");
-        assert_eq!(passwords.check("mox", Some("not a hash"), password("x")).await, Checked::Wrong);
+        assert_eq!(passwords.check("eve", None, text, STANDING()).await, Checked::Wrong, "{decoy}");
+        assert_eq!(
+            passwords.check("mox", Some("not a hash"), password("x"), STANDING()).await,
+            Checked::Wrong
+        );
     }
 
     #[tokio::test]
@@ -219,14 +211,5 @@ mod tests {
         assert!(!known(&stored, "moxmoxmo", now));
         assert!(!known("other", "moxmoxmox", now));
         assert!(!known(&stored, "moxmoxmox", now + REMEMBERED_FOR));
-    }
-
-    #[test]
-    fn only_so_many_wait() {
-        let count = AtomicUsize::new(0);
-        let places: Vec<_> = (0..MAX_WAITING).map(|_| Waiting::enter(&count).unwrap()).collect();
-        assert!(Waiting::enter(&count).is_none());
-        drop(places);
-        assert_eq!(count.load(Ordering::Relaxed), 0);
     }
 }

@@ -111,7 +111,8 @@ pub(crate) fn recipient(
     // An address that nobody has is refused after DATA, for the whole message; so it has to come alone, and the
     // client tries the others again with a message of their own.
     if !taken.is_empty() && (to.is_none() || taken.iter().any(|r| r.to.is_none())) {
-        return Err(Refusal::with(replies::RECIPIENT_ALONE, taken.len()));
+        let refusal = Refusal::with(replies::RECIPIENT_ALONE, taken.len());
+        return Err(refusal.about_unknown_recipient());
     }
     Ok(Recipient { path: path.clone(), to })
 }

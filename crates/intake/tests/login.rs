@@ -4,8 +4,9 @@
 use moxd_intake::{
     AccountRules, Destination, Directory, Intake, LocalDomain, Mode, Settings, World, credentials,
 };
+use ratelimit::{LoginKey, Network};
 use sasl::{Channel, Mechanism, Nonce, Password, Step};
-use smtpserver::{Backend, Client, Kind, Peer, RequestId, Rules};
+use smtpserver::{Backend, Client, Kind, Peer, RequestId, Rules, Standing};
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 use store::Store;
@@ -60,7 +61,8 @@ async fn challenge(intake: &Intake, mechanism: Mechanism, username: &str) -> (St
     let mut server = sasl::Server::new(mechanism, &Channel::tls(), Nonce::from_random([1; 18]));
     let first = format!("n,,n={username},r=0123456789");
     let Step::Need(need) = server.begin(Some(first.as_bytes())).unwrap() else { panic!("a need") };
-    let verifier = intake.secret(&mut link, &client, need).await.unwrap();
+    let standing = Standing { known: false, network: Network::new(client.ip(), 21) };
+    let verifier = intake.secret(&mut link, &client, standing, need).await.unwrap();
     let Step::Challenge(challenge) = server.supply(verifier).unwrap() else { panic!("a challenge") };
     let challenge = String::from_utf8(challenge).unwrap();
     let mut fields = challenge.split(',').skip(1).map(str::to_owned);
@@ -108,4 +110,14 @@ async fn salts_and_iterations_of_unknown_names_look_like_those_of_known_ones() {
             assert_ne!(shown.0, known.0, "{unknown}");
         }
     }
+}
+
+#[test]
+fn a_name_that_is_nobodys_takes_no_room_and_is_not_kept() {
+    let intake = intake();
+    let keys = ["x", "hunter2", "eve@exact.example"].map(|name| intake.login_key(&name.repeat(40)));
+    assert!(keys.iter().all(|key| matches!(key, LoginKey::Nobody(_))), "{keys:?}");
+    assert_eq!(intake.login_key("ann@exact.example"), LoginKey::Account("ann".into()));
+    // What strangers choose cannot be made to collide: the hash is another with each start.
+    assert_ne!(intake.login_key("x"), self::intake().login_key("x"));
 }

@@ -82,6 +82,21 @@ impl<K: Hash + Eq + Clone> KeyLimiter<K> {
         }
     }
 
+    /// Brings what is counted of a key up to `now`, also where that is earlier than before: a clock was set back.
+    pub(crate) fn follow(&mut self, key: &K, now: SystemTime) {
+        self.give_back(key, now, 0);
+    }
+
+    /// The keys for which one more would exceed a limit.
+    pub(crate) fn exceeded(&self, now: SystemTime) -> impl Iterator<Item = (&K, Exceeded)> {
+        self.table.keys().filter_map(move |key| Some((key, self.peek(key, now, 1)?)))
+    }
+
+    /// Forgets the keys that `goes` says yes to.
+    pub(crate) fn forget(&mut self, goes: impl Fn(&K) -> bool) {
+        self.table.retain(|key| !goes(key));
+    }
+
     /// How many are counted in the longest window.
     pub fn count(&self, key: &K, now: SystemTime) -> u64 {
         self.at(key, now).map(|slots| slots.total()).max().unwrap_or(0)

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use crate::keyed::{DEFAULT_CAPACITY, KeyLimiter, KeyWindow};
+use crate::keyed::{DEFAULT_CAPACITY, Exceeded, KeyLimiter, KeyWindow};
 use crate::network::{Class, Network, Prefixes};
 use crate::slots::Slots;
 
@@ -23,7 +23,7 @@ pub struct Window {
 pub enum Scope {
     /// An address or a network around it.
     Network(Class, Network),
-    /// An account, from wherever.
+    /// An account.
     Account,
 }
 
@@ -111,9 +111,19 @@ impl Limiter {
 
     /// What [`Limiter::take`] would say. Of several limits the one to wait for longest is named.
     pub fn peek(&self, ip: IpAddr, now: SystemTime, n: u64) -> Decision {
+        self.peek_each(ip, now, |_, _| n)
+    }
+
+    /// As [`Limiter::peek`], with a number for each network around `ip`.
+    pub(crate) fn peek_each(
+        &self,
+        ip: IpAddr,
+        now: SystemTime,
+        n: impl Fn(Class, Network) -> u64,
+    ) -> Decision {
         let Some(networks) = self.addresses.networks(ip) else { return Decision::Allowed };
         let exceeded = networks.into_iter().zip(&self.classes).filter_map(|((class, network), limiter)| {
-            let exceeded = limiter.peek(&network, now, n)?;
+            let exceeded = limiter.peek(&network, now, n(class, network))?;
             let scope = Scope::Network(class, network);
             Some(Refusal { limit: exceeded.limit, scope, retry_after: exceeded.retry_after })
         });
@@ -131,9 +141,37 @@ impl Limiter {
         self.each(ip, |limiter, network| limiter.add(network, now, n));
     }
 
-    /// The network of class [`Class::Host`] around `ip`.
-    pub(crate) fn host(&self, ip: IpAddr) -> Network {
-        self.addresses.prefixes.network(Class::Host, ip)
+    /// How many are counted in the longest window, for each of [`Class::ALL`]; none of what is on the allow-list.
+    pub fn counts(&self, ip: IpAddr, now: SystemTime) -> [u64; 3] {
+        let [host, site, provider] = &self.classes;
+        self.addresses.networks(ip).map_or([0; 3], |[(_, a), (_, b), (_, c)]| {
+            [host.count(&a, now), site.count(&b, now), provider.count(&c, now)]
+        })
+    }
+
+    /// The network of `class` around `ip`.
+    pub(crate) fn network(&self, class: Class, ip: IpAddr) -> Network {
+        self.addresses.prefixes.network(class, ip)
+    }
+
+    /// Is `ip` on the allow-list?
+    pub(crate) fn is_exempt(&self, ip: IpAddr) -> bool {
+        self.addresses.networks(ip).is_none()
+    }
+
+    /// Brings what is counted for `ip` up to `now`, also where a clock was set back.
+    pub(crate) fn follow(&mut self, ip: IpAddr, now: SystemTime) {
+        self.give_back(ip, now, 0);
+    }
+
+    /// The networks for which one more would exceed a limit.
+    pub(crate) fn exceeded(&self, now: SystemTime) -> impl Iterator<Item = (Network, Exceeded)> {
+        self.classes.iter().flat_map(move |limiter| limiter.exceeded(now)).map(|(network, e)| (*network, e))
+    }
+
+    /// Forgets the networks that `goes` says yes to.
+    pub(crate) fn forget(&mut self, goes: impl Fn(&Network) -> bool) {
+        self.classes.iter_mut().for_each(|limiter| limiter.forget(&goes));
     }
 
     pub(crate) fn subtract(&mut self, ip: IpAddr, now: SystemTime, counted: &[Slots]) {

@@ -88,6 +88,22 @@ impl Network {
         }
     }
 
+    /// Is one of the two within the other?
+    pub fn overlaps(&self, other: &Network) -> bool {
+        self.contains(other.address) && self.length <= other.length
+            || other.contains(self.address) && other.length <= self.length
+    }
+
+    /// Is it a single address?
+    pub fn is_address(&self) -> bool {
+        self.length == if self.address.is_ipv4() { 32 } else { 128 }
+    }
+
+    /// The first address.
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+
     /// Is the address in this network?
     pub fn contains(&self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
@@ -170,6 +186,20 @@ mod tests {
             "192.0.2.0/256",
         ] {
             assert_eq!(bad.parse::<Network>(), Err(NetworkSyntax), "{bad}");
+        }
+    }
+
+    #[test]
+    fn networks_overlap_where_one_is_within_the_other() {
+        for (a, b, expected) in [
+            ("192.0.2.1", "192.0.2.1", true),
+            ("192.0.2.1", "192.0.2.0/26", true),
+            ("192.0.2.0/24", "192.0.2.64/26", true),
+            ("192.0.2.0/26", "192.0.2.64/26", false),
+            ("::/0", "192.0.2.1", false),
+        ] {
+            let (a, b): (Network, Network) = (a.parse().unwrap(), b.parse().unwrap());
+            assert_eq!((a.overlaps(&b), b.overlaps(&a)), (expected, expected), "{a} {b}");
         }
     }
 

@@ -46,6 +46,16 @@ impl<K: Hash + Eq + Clone, V: Default> Table<K, V> {
         self.young.remove(key).or_else(|| self.old.remove(key))
     }
 
+    /// Keeps the entries whose key `keep` says yes to.
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&K) -> bool) {
+        self.young.retain(|key, _| keep(key));
+        self.old.retain(|key, _| keep(key));
+    }
+
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &K> {
+        self.young.keys().chain(self.old.keys())
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.young.len() + self.old.len()
     }

@@ -122,15 +122,47 @@ proptest! {
         let mut now = start();
         for (gap, ip, who, success) in events {
             now += Duration::from_millis(gap);
+            let key = LoginKey::Account(NAMES[who].into());
+            let Start::Now(grant) = failures.begin(ip, &key, now) else { panic!("there is no limit") };
+            let expected = model.iter().filter(|failure| **failure == (ip, who)).count();
+            prop_assert_eq!(grant.failures, expected as u64);
+            let outcome = if success { Outcome::Succeeded } else { Outcome::Failed };
+            failures.finish(ip, &key, outcome, now);
             if success {
-                failures.succeeded(ip, NAMES[who], now);
                 model.retain(|failure| *failure != (ip, who));
             } else {
-                failures.failed(ip, Some(NAMES[who]), now);
                 model.push((ip, who));
             }
-            let expected = model.iter().filter(|failure| **failure == (ip, who)).count();
-            prop_assert_eq!(failures.count(ip, NAMES[who], now), expected as u64);
+        }
+    }
+
+    /// However attempts overlap, no more fail within a window than the limit of their network says, unless they come
+    /// from where the account has logged in of late.
+    #[test]
+    fn no_overlap_of_attempts_gets_past_a_limit(
+        events in prop::collection::vec((0_u64..3000, addresses(), any::<bool>()), 1..150), host in 1_u32..8,
+    ) {
+        let (length, networks) = (Duration::from_secs(60), [host, host * 2, host * 3]);
+        let window = FailureWindow { name: "w", length, networks, account: u32::MAX };
+        let mut failures = Failures::new(&[window], Addresses::default());
+        let key = LoginKey::Nobody(1);
+        let (mut now, mut open, mut failed) = (start(), Vec::new(), Vec::new());
+        for (gap, ip, begins) in events {
+            now += Duration::from_millis(gap);
+            if begins {
+                if let Start::Now(_) = failures.begin(ip, &key, now) {
+                    open.push(ip);
+                }
+            } else if let Some(ip) = open.pop() {
+                failures.finish(ip, &key, Outcome::Failed, now);
+                failed.push((now, ip));
+            }
+            for (class, limit) in Class::ALL.into_iter().zip(networks) {
+                let network = Prefixes::default().network(class, ip);
+                let recent = |(at, other): &&(SystemTime, IpAddr)| *at + length > now && network.contains(*other);
+                let sum = failed.iter().filter(recent).count() + open.iter().filter(|ip| network.contains(**ip)).count();
+                prop_assert!(sum <= limit as usize, "{sum} of {limit} in {network}");
+            }
         }
     }
 }

@@ -71,7 +71,7 @@ pub enum ErrorKind {
     /// Unknown user, wrong password, wrong proof: which of them is not told.
     Credentials,
     /// The proof failed because the account has no secret for this mechanism ([`crate::Absent::Secret`]).
-    /// To the client it is [`ErrorKind::Credentials`]; it should not count as a failed login.
+    /// To the client it is [`ErrorKind::Credentials`]; it should not count against the account.
     SecretAbsent,
     /// The client wants to act as somebody else than the one it proves to be.
     Authzid,

@@ -10,11 +10,12 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use moxd_smtpserver::ratelimit::LoginKey;
 use moxd_smtpserver::sasl::{Identity, Need, Verifier};
 use moxd_smtpserver::smtp_parser::Path;
 use moxd_smtpserver::{
     Backend, Certificate, Client, GateRules, Kind, Login, Received, Refusal, RequestKey, Reveal, Rules,
-    Sender, Server, Settings, Stop, Tls, TlsRules, replies,
+    Sender, Server, Settings, Standing, Stop, Tls, TlsRules, replies,
 };
 use tokio::net::TcpListener;
 
@@ -27,8 +28,13 @@ impl Backend for Discard {
 
     fn connect(&self, _: &Client) {}
 
-    async fn secret(&self, (): &mut (), _: &Client, _: Need) -> Result<Verifier, Refusal> {
+    async fn secret(&self, (): &mut (), _: &Client, _: Standing, _: Need) -> Result<Verifier, Refusal> {
         Err(Refusal::new(replies::AUTH_UNAVAILABLE))
+    }
+
+    /// There are no accounts.
+    fn login_key(&self, _: &str) -> LoginKey {
+        LoginKey::Nobody(0)
     }
 
     async fn login(&self, (): &mut (), _: &Client, _: &Identity) -> Result<Login, Refusal> {

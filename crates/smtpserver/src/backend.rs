@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use ratelimit::{LoginKey, Network};
 use sasl::{Identity, Mechanism, Need, Verifier};
 use smtp_parser::Path;
 
@@ -37,19 +38,19 @@ pub trait Backend: Send + Sync + 'static {
 
     /// What an exchange of AUTH needs to know of a user. Answer for users that do not exist as for those that do: a
     /// [`sasl::Decoy`], or a check that takes as long. A refusal is for trouble of our own. For [`Need::Certificate`],
-    /// which is also asked right after a handshake with a certificate, the key is in [`Client::tls`].
+    /// which is also asked right after a handshake with a certificate, the key is in [`Client::tls`]. Where there is more
+    /// to do than can be done at a time, `standing` says who comes first.
     fn secret(
         &self,
         connection: &mut Self::Connection,
         client: &Client,
+        standing: Standing,
         need: Need,
     ) -> impl Future<Output = Result<Verifier, Refusal>> + Send;
 
-    /// The name under which failed logins of `username` are counted: one for all spellings that lead to the same secret,
-    /// or guesses would be spread over them. It must not be easier to find for a user who exists.
-    fn login_key(&self, username: &str) -> String {
-        username.to_lowercase()
-    }
+    /// What failed logins of `username` are counted under: one for all spellings that lead to the same secret, or guesses
+    /// would be spread over them. It must not be easier to find for a user who exists.
+    fn login_key(&self, username: &str) -> LoginKey;
 
     /// Who `identity`, just proved, is here; or why it may not log in after all.
     fn login(
@@ -97,6 +98,15 @@ pub trait Backend: Send + Sync + 'static {
         transaction: Self::Transaction,
         received: &Received,
     ) -> impl Future<Output = Result<(), Refusal>> + Send;
+}
+
+/// How an attempt to log in stands beside others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Has the account logged in from there of late? Strangers must not be able to get in the way of such attempts.
+    pub known: bool,
+    /// The provider's network that the attempt comes from. One network must not take the share of others.
+    pub network: Network,
 }
 
 /// A login that has failed.

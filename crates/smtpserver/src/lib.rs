@@ -50,13 +50,13 @@ mod rules;
 mod session;
 
 /// What this API speaks of beside its own types; with these a caller needs no other crate.
-pub use {dns, sasl, smtp_parser};
+pub use {dns, ratelimit, sasl, smtp_parser};
 
-pub use backend::{Backend, LoginFailure, LoginFailureReason};
+pub use backend::{Backend, LoginFailure, LoginFailureReason, Standing};
 pub use client::{Client, Hello, Login, Peer, RequestId, TlsFacts};
 pub use driver::{
-    COMMAND_BUCKETS, Certificate, GateRules, RequestKey, Reveal, Server, Settings, Stop, Tls, TlsRules,
-    Transport,
+    COMMAND_BUCKETS, Certificate, GateRules, Logins, RequestKey, Reveal, Server, Settings, Stop, Tls,
+    TlsRules, Transport,
 };
 pub use envelope::{Received, Sender};
 pub use error::{Error, ErrorKind};

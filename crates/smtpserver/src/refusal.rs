@@ -23,6 +23,7 @@ pub struct Refusal {
     text: Cow<'static, str>,
     slow: bool,
     close: bool,
+    probe: bool,
     delay: Duration,
 }
 
@@ -79,6 +80,7 @@ impl Refusal {
         whole.text = lines.join("\n").into();
         whole.slow = refusals.iter().any(|r| r.slow);
         whole.close = refusals.iter().any(|r| r.close);
+        whole.probe = refusals.iter().any(|r| r.probe);
         whole.delay = refusals.iter().map(|r| r.delay).max().unwrap_or_default();
         whole
     }
@@ -94,6 +96,14 @@ impl Refusal {
     #[must_use]
     pub fn closing(mut self) -> Self {
         self.close = true;
+        self
+    }
+
+    /// It tells that an address does not exist. The driver counts such answers by network, and delays them more the more
+    /// there are, so that finding out who exists takes long.
+    #[must_use]
+    pub fn about_unknown_recipient(mut self) -> Self {
+        self.probe = true;
         self
     }
 
@@ -133,12 +143,16 @@ impl Refusal {
         self.close
     }
 
+    pub(crate) fn is_about_unknown_recipient(&self) -> bool {
+        self.probe
+    }
+
     pub(crate) fn delay(&self) -> Duration {
         self.delay
     }
 
     fn of(code: Code, status: EnhancedCode, text: Cow<'static, str>) -> Self {
-        Self { code, status, text, slow: false, close: false, delay: Duration::ZERO }
+        Self { code, status, text, slow: false, close: false, probe: false, delay: Duration::ZERO }
     }
 
     fn internal() -> Self {

@@ -147,6 +147,8 @@ wordings! {
 
     // ---- MAIL ----
 
+    /// RFC 5321 §4.2.2: too many messages of one network within a minute.
+    MESSAGE_RATE: LOCAL_ERROR Some((7, 0)), "message rate from your ip or network too high, slow down please";
     /// RFC 5321 §7.8: only refused messages on this connection.
     TOO_MANY_FAILURES: MAILBOX_UNAVAILABLE Some((1, 0)), "too many failures";
     /// RFC 5321 §4.1.4: one transaction at a time.

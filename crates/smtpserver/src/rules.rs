@@ -204,17 +204,22 @@ pub struct Delays {
     pub bad_client: Duration,
     /// For each failed login beyond the third, before the next attempt.
     pub failed_login: Duration,
+    /// For each address that does not exist, which a network has tried beyond those that are free
+    /// ([`crate::GateRules::unknown_recipients`]), before the reply about the next.
+    pub unknown_recipient: Duration,
 }
 
 impl Delays {
     /// None at all.
-    pub const NONE: Self = Self { bad_client: Duration::ZERO, failed_login: Duration::ZERO };
+    pub const NONE: Self =
+        Self { bad_client: Duration::ZERO, failed_login: Duration::ZERO, unknown_recipient: Duration::ZERO };
     /// Failed logins on a connection that cost nothing.
     pub const FREE_LOGINS: u32 = 3;
 }
 
 impl Default for Delays {
     fn default() -> Self {
-        Self { bad_client: Duration::from_secs(1), failed_login: Duration::from_secs(1) }
+        let second = Duration::from_secs(1);
+        Self { bad_client: second, failed_login: second, unknown_recipient: second }
     }
 }

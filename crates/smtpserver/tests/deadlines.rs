@@ -7,8 +7,6 @@ mod common;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use common::backend::TestBackend;
 use common::driver::{Client, Link, settings, tls};
 use common::talk::Peer as _;
@@ -149,37 +147,6 @@ async fn failed_logins_wait_and_are_answered_slowly() {
     let start = Instant::now();
     client.ask("AUTH PLAIN AG1veEBsb2NhbGhvc3QAbW94bW94bW94").await;
     assert!(start.elapsed().as_secs() <= 5, "a login ends slow mode: {:?}", start.elapsed());
-}
-
-#[tokio::test(start_paused = true)]
-async fn failures_are_counted_for_an_account_however_it_is_spelled() {
-    let mut rules = Rules::clone(&common::rules("submission", &[]));
-    rules.delays = Delays::default();
-    let stop = Stop::new();
-    let backend = Arc::new(TestBackend::default());
-    let gate = GateRules::default();
-    let server = Server::new(backend, Settings { gate, ..settings(stop.clone()) });
-    let rules = Arc::new(rules);
-    let attempt = async |last: u8, user: &str| {
-        let (client, stream) = tokio::io::duplex(1 << 16);
-        let ends = [([10, 0, last, 1], 4000).into(), ([127, 0, 0, 1], 25).into()];
-        let (server, rules) = (server.clone(), Arc::clone(&rules));
-        tokio::spawn(async move { server.converse(stream, ends, rules, None).await });
-        let mut client = Client::new(client, stop.clone());
-        client.reply().await;
-        client.ask("EHLO client.example").await;
-        let message = BASE64.encode(format!("\0{user}\0wrong horse"));
-        client.ask(&format!("AUTH PLAIN {message}")).await
-    };
-    // From a network of its own each, so that only the account is what they have in common.
-    for from in 0..100 {
-        let reply = attempt(from, &format!("mox+{from}@localhost")).await;
-        assert!(reply.starts_with("535 5.7.8 "), "{from}: {reply}");
-    }
-    let reply = attempt(100, "mox@localhost").await;
-    assert!(reply.starts_with("454 "), "{reply}");
-    let reply = attempt(101, "other@localhost").await;
-    assert!(reply.starts_with("535 5.7.8 "), "{reply}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -190,6 +190,25 @@ async fn a_flood_of_refused_connections_is_a_line_a_minute() {
 }
 
 #[tokio::test]
+async fn failed_logins_are_one_line_that_names_the_account_but_nothing_that_was_typed() {
+    let _alone = ALONE.lock().await;
+    let wrong = "AUTH PLAIN AG1veEBsb2NhbGhvc3QAd3Jvbmcgb25l";
+    let log =
+        logged(&["EHLO client.example", wrong, wrong, "QUIT"], tracing::Level::INFO, Reveal::default()).await;
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("failed login")).collect();
+    assert_eq!(lines.len(), 1, "{log}");
+    let fields = "network=192.0.2.1/32 mechanism=\"PLAIN\" result=\"badcreds\" account=\"mox@localhost\"";
+    assert!(lines[0].contains(fields), "{log}");
+    // hunter2 stands where the name should be, and is nobody's.
+    let typed = "AUTH PLAIN AGh1bnRlcjIAeA==";
+    let log = logged(&["EHLO client.example", typed, "QUIT"], tracing::Level::INFO, Reveal::default()).await;
+    assert!(
+        log.contains("failed login network=") && !log.contains("account") && !log.contains("hunter2"),
+        "{log}"
+    );
+}
+
+#[tokio::test]
 async fn slow_mode_is_told_when_it_begins_and_when_it_ends() {
     let _alone = ALONE.lock().await;
     let (wrong, right) =

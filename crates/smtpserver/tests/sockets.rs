@@ -10,8 +10,8 @@ use std::sync::Arc;
 use common::backend::{PASSWORD, TestBackend, USER};
 use common::driver::{AnyServer, Client, Link, any_server, certificate, settings, tls};
 use common::talk::Peer as _;
-use moxd_smtpserver::{GateRules, Rules, Server, Settings, Stop, Tls, TlsRules};
-use ratelimit::{Addresses, Failures};
+use moxd_smtpserver::{GateRules, Logins, Rules, Server, Settings, Stop, Tls, TlsRules};
+use ratelimit::Addresses;
 use rustls::ClientConfig;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -410,9 +410,8 @@ async fn refuses_connections_over_the_rate_and_over_the_whole() {
 
 #[tokio::test]
 async fn refuses_submitters_who_failed_to_log_in_too_often() {
-    let failures = Failures::new(&GateRules::FAILURE_WINDOWS, Addresses::default());
-    let failures = Arc::new(std::sync::Mutex::new(failures));
-    let gate = GateRules { failures, ..GateRules::open() };
+    let logins = Logins::new(&GateRules::FAILURE_WINDOWS, Addresses::default());
+    let gate = GateRules { logins, ..GateRules::open() };
     let submission = {
         let gate = gate.clone();
         let change = |settings: Settings| Settings { gate, ..settings };

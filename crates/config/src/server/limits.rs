@@ -17,6 +17,8 @@ pub struct Limits {
     pub connections_per_minute: [u32; 3],
     /// Connections open at a time.
     pub open_connections: [u32; 3],
+    /// Messages that other servers begin in a minute.
+    pub messages_per_minute: [u32; 3],
     /// Failed logins in a minute.
     pub failed_logins_per_minute: [u32; 3],
     /// Failed logins in a day.
@@ -57,9 +59,19 @@ pub(crate) static SECTION: Section = Section {
             ],
         },
         Key {
+            name: "messages_per_minute",
+            sample: Sample::Default("[500, 1500, 4500]"),
+            doc: &[
+                "Messages that other servers begin in any minute, for all accounts together. Users have limits of their own.",
+            ],
+        },
+        Key {
             name: "failed_logins_per_minute",
             sample: Sample::Default("[10, 30, 90]"),
-            doc: &["Failed logins in any minute. A success forgives the failures of its own account alone."],
+            doc: &[
+                "Failed logins in any minute; more are refused, except to accounts that have logged in from there of late. A",
+                "success forgives the failures of its own account alone. `moxd ctl blocked` shows who is held back.",
+            ],
         },
         Key {
             name: "failed_logins_per_day",
@@ -69,7 +81,10 @@ pub(crate) static SECTION: Section = Section {
         Key {
             name: "failed_logins_per_account_per_day",
             sample: Sample::Default("200"),
-            doc: &["Failed logins to one account in any 24 hours, from wherever they come."],
+            doc: &[
+                "Failed logins to one account in any 24 hours, from wherever they come. Beyond it logins to the account take",
+                "turns, one in two seconds, except from networks that it has logged in from in the last 30 days.",
+            ],
         },
         Key {
             name: "exempt",
@@ -104,6 +119,7 @@ pub(crate) fn read(table: &Table<'_>) -> Option<Limits> {
     let enabled = table.get("enabled", values::boolean);
     let connections_per_minute = widening(table, "connections_per_minute");
     let open_connections = widening(table, "open_connections");
+    let messages_per_minute = widening(table, "messages_per_minute");
     let failed_logins_per_minute = widening(table, "failed_logins_per_minute");
     let failed_logins_per_day = widening(table, "failed_logins_per_day");
     let per_account = table.get("failed_logins_per_account_per_day", values::number(1));
@@ -115,6 +131,7 @@ pub(crate) fn read(table: &Table<'_>) -> Option<Limits> {
         enabled: enabled?,
         connections_per_minute: connections_per_minute?,
         open_connections: open_connections?,
+        messages_per_minute: messages_per_minute?,
         failed_logins_per_minute: failed_logins_per_minute?,
         failed_logins_per_day: failed_logins_per_day?,
         failed_logins_per_account_per_day: per_account?,

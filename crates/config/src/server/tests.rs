@@ -28,6 +28,7 @@ fn a_few_lines_are_enough() {
     assert_eq!(server.max_message_size, 100 << 20);
     assert_eq!(server.timeouts.command, Duration::from_secs(300));
     assert_eq!(server.limits.connections_per_minute, [300, 900, 2700]);
+    assert_eq!(server.limits.messages_per_minute, [500, 1500, 4500]);
     assert_eq!((server.user, server.metrics, server.pedantic, server.cram_md5), (None, None, false, false));
     assert!(server.scram_plus);
     assert_eq!(

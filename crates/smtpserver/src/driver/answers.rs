@@ -3,14 +3,15 @@
 use std::fmt;
 use std::time::Duration;
 
+use ratelimit::{Class, Outcome, Scope};
 use ring::rand::SecureRandom as _;
 use sasl::{Mechanism, NONCE_OCTETS, Need};
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error, warn};
 
 use super::connection::Connection;
-use super::now;
+use super::refusals::Refused;
 use super::wire::Transport;
-use crate::backend::{Backend, LoginFailure};
+use crate::backend::{Backend, LoginFailure, LoginFailureReason, Standing};
 use crate::refusal::Refusal;
 use crate::replies;
 use crate::rules::Delays;
@@ -20,6 +21,10 @@ use crate::session::{
 
 /// The longest an attempt to log in is held back: clients give up after a while.
 const MAX_LOGIN_DELAY: Duration = Duration::from_secs(30);
+
+/// The longest a reply about an address that does not exist is delayed for those that were tried before. RFC 5321
+/// §4.5.3.2.3: clients wait for five minutes.
+const MAX_RECIPIENT_DELAY: Duration = Duration::from_secs(20);
 
 impl<B: Backend, T: Transport> Connection<B, T> {
     /// The answer to a question, when it is time for it.
@@ -60,20 +65,34 @@ impl<B: Backend, T: Transport> Connection<B, T> {
 
     async fn secret(&mut self, ask: AskSecret) -> Answer {
         let (need, reply) = ask.split();
-        let Some(context) = &mut self.context else { return reply.refuse(internal("check the login")) };
+        let ip = self.session.client().ip();
+        let network = self.shared.gate.logins.network(Class::Provider, ip);
+        let mut standing = Standing { known: false, network };
         if let Some(username) = username(&need) {
-            let account = self.shared.backend.login_key(username);
-            // Other connections have tried, too: what counts is the account and where they come from.
-            let Some(failures) = self.shared.gate.may_log_in(self.session.client().ip(), &account, now())
-            else {
-                return reply.refuse(Refusal::new(replies::AUTH_UNAVAILABLE));
+            let key = self.shared.backend.login_key(username);
+            // Other connections try, too: what counts is the account and where they come from.
+            let attempt = match self.shared.gate.logins.begin(ip, key).await {
+                Ok(attempt) => attempt,
+                Err(limit) => {
+                    self.shared.metrics.login_refused();
+                    let network = match limit.scope {
+                        Scope::Network(_, network) => network,
+                        Scope::Account => self.shared.gate.logins.network(Class::Host, ip),
+                    };
+                    self.shared.refusals.note(Refused::Logins, limit.limit, Some(network));
+                    return reply.refuse(Refusal::new(replies::AUTH_UNAVAILABLE));
+                }
             };
-            let dear = failures.saturating_sub(u64::from(Delays::FREE_LOGINS));
+            let grant = attempt.grant();
+            self.attempt = Some(attempt);
+            standing.known = grant.known;
+            let dear = grant.failures.saturating_sub(u64::from(Delays::FREE_LOGINS));
             let delay = self.session.rules().delays.failed_login;
             let delay = delay.saturating_mul(u32::try_from(dear).unwrap_or(u32::MAX));
-            self.shared.stop.sleep(delay.min(MAX_LOGIN_DELAY)).await;
+            self.shared.stop.sleep(delay.min(MAX_LOGIN_DELAY).max(grant.wait)).await;
         }
-        match self.shared.backend.secret(context, self.session.client(), need).await {
+        let Some(context) = &mut self.context else { return reply.refuse(internal("check the login")) };
+        match self.shared.backend.secret(context, self.session.client(), standing, need).await {
             Ok(verifier) => reply.supply(verifier),
             Err(refusal) => {
                 log_refusal(format_args!("AUTH"), &refusal);
@@ -88,8 +107,13 @@ impl<B: Backend, T: Transport> Connection<B, T> {
         let client = self.session.client();
         match self.shared.backend.login(context, client, identity).await {
             Ok(login) => {
-                let account = self.shared.backend.login_key(&identity.username);
-                self.shared.gate.login_succeeded(client.ip(), &account, now());
+                match self.attempt.take() {
+                    Some(attempt) => attempt.finish(Outcome::Succeeded),
+                    None => {
+                        let key = self.shared.backend.login_key(&identity.username);
+                        self.shared.gate.logins.succeeded(client.ip(), &key);
+                    }
+                }
                 self.shared.metrics.login(identity.mechanism.name(), "ok");
                 tracing::Span::current().record("username", identity.username.to_lowercase());
                 ask.accept(login)
@@ -104,15 +128,21 @@ impl<B: Backend, T: Transport> Connection<B, T> {
     /// Tells of a failed login whoever has to know.
     pub(super) fn login_failed(&mut self, failure: &LoginFailure) {
         let ip = self.session.client().ip();
-        if failure.reason.counts() {
-            let account = failure.username.as_deref().map(|username| self.shared.backend.login_key(username));
-            self.shared.gate.login_failed(ip, account.as_deref(), now());
+        let key = failure.username.as_deref().map(|username| self.shared.backend.login_key(username));
+        match self.attempt.take() {
+            Some(attempt) => attempt.finish(outcome(failure.reason)),
+            None if failure.reason.counts() => self.shared.gate.logins.failed(ip, key.as_ref()),
+            None => {}
         }
         let mechanism = failure.mechanism.map_or("", Mechanism::name);
         self.shared.metrics.login(mechanism, failure.reason.label());
-        // What stands where the name should be may be a password: only who looks closely gets to see it.
-        info!(%ip, mechanism, result = failure.reason.label(), "failed login");
-        debug!(username = failure.username.as_deref().map(str::to_lowercase), "failed login");
+        let host = self.shared.gate.logins.network(Class::Host, ip);
+        self.shared.refusals.login_failed(host, mechanism, failure.reason.label(), key.as_ref());
+        // What stands where the name should be may be a password: only an operator who looks closely gets to see it.
+        debug!(
+            username = failure.username.as_deref().map(str::to_lowercase),
+            "failed login, as it was typed"
+        );
         if let Some(context) = &mut self.context {
             self.shared.backend.login_failed(context, self.session.client(), failure);
         }
@@ -122,6 +152,13 @@ impl<B: Backend, T: Transport> Connection<B, T> {
         // What was begun before has come to nothing, or there would be no MAIL.
         self.transaction = None;
         self.recipients.clear();
+        if !self.session.rules().kind.is_submission()
+            && let Err(rejection) = self.shared.gate.message(self.session.client().ip())
+        {
+            self.shared.metrics.message_refused(rejection.limit);
+            self.shared.refusals.note(Refused::Messages, rejection.limit, rejection.network);
+            return ask.refuse(Refusal::new(rejection.wording));
+        }
         let Some(context) = &mut self.context else { return ask.refuse(internal("begin a message")) };
         match self.shared.backend.sender(context, self.session.client(), ask.sender()).await {
             Ok(transaction) => {
@@ -167,7 +204,13 @@ impl<B: Backend, T: Transport> Connection<B, T> {
 
     /// A refusal, when it is time for it.
     async fn held_back(&mut self, refusal: Refusal) -> Refusal {
-        self.shared.stop.sleep(refusal.delay()).await;
+        let mut delay = refusal.delay();
+        if refusal.is_about_unknown_recipient() {
+            let excess = self.shared.gate.unknown_recipient(self.session.client().ip());
+            let more = self.session.rules().delays.unknown_recipient.saturating_mul(excess);
+            delay += more.min(MAX_RECIPIENT_DELAY);
+        }
+        self.shared.stop.sleep(delay).await;
         refusal
     }
 }
@@ -179,6 +222,17 @@ fn username(need: &Need) -> Option<&str> {
             Some(username)
         }
         Need::Certificate { .. } => None,
+    }
+}
+
+/// What a failed attempt is counted as.
+fn outcome(reason: LoginFailureReason) -> Outcome {
+    match reason {
+        LoginFailureReason::SecretAbsent => Outcome::FailedUnarmed,
+        LoginFailureReason::Unavailable => Outcome::Undecided,
+        LoginFailureReason::Credentials | LoginFailureReason::Aborted | LoginFailureReason::Protocol => {
+            Outcome::Failed
+        }
     }
 }
 

@@ -14,8 +14,10 @@ use super::answers::log_refusal;
 use super::buffers::Buffer;
 use super::clock::Clock;
 use super::gate::Admission;
+use super::logins::Attempt;
 use super::pipe::Pipe;
 use super::recipients::Share;
+use super::refusals::Refused;
 use super::trace::{Input, Reveal};
 use super::wire::{Transport, Wire};
 use super::{Listener, Shared, handshake, now};
@@ -62,6 +64,8 @@ pub(super) struct Connection<B: Backend, T> {
     pub(super) transaction: Option<B::Transaction>,
     /// What the transaction's recipients take of what there is for all.
     pub(super) recipients: Share,
+    /// An attempt to log in whose outcome is open.
+    pub(super) attempt: Option<Attempt>,
     /// What was last said of slow mode in the log.
     slow: bool,
 }
@@ -71,8 +75,8 @@ impl<B: Backend, T: Transport> Connection<B, T> {
         let session = Session::new(Arc::clone(&listener.rules), peer);
         let (pipe, clock) = (Pipe::new(Wire::Plain(stream)), Clock::new());
         let recipients = Share::new(Arc::clone(&shared.recipients), session.client().ip());
-        let (context, transaction, slow) = (None, None, false);
-        Self { shared, listener, pipe, clock, session, context, transaction, recipients, slow }
+        let (context, transaction, attempt, slow) = (None, None, None, false);
+        Self { shared, listener, pipe, clock, session, context, transaction, recipients, attempt, slow }
     }
 
     /// Serves the client, or sends it away.
@@ -90,10 +94,10 @@ impl<B: Backend, T: Transport> Connection<B, T> {
             return Err(replies::SHUTTING_DOWN);
         }
         let (ip, submission) = (self.session.client().ip(), self.session.rules().kind.is_submission());
-        self.shared.gate.admit(ip, submission, now()).map_err(|rejection| {
+        self.shared.gate.admit(ip, submission).map_err(|rejection| {
             let for_logins = rejection.wording == replies::TOO_MANY_AUTH_FAILURES;
             self.shared.metrics.refused(rejection.limit, for_logins);
-            self.shared.refusals.note(rejection.limit, rejection.network);
+            self.shared.refusals.note(Refused::Connections, rejection.limit, rejection.network);
             rejection.wording
         })
     }

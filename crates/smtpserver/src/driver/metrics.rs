@@ -20,6 +20,7 @@ const MAX_HANDLES: usize = 2000;
 
 const CONNECTIONS: &str = "mox_smtpserver_connection_total";
 const REFUSED: &str = "mox_smtpserver_connection_refused_total";
+const MESSAGES_REFUSED: &str = "mox_smtpserver_message_refused_total";
 const DURATION: &str = "mox_smtpserver_command_duration_seconds";
 const STARTTLS: &str = "mox_smtpserver_delivery_starttls_total";
 const STARTTLS_ERRORS: &str = "mox_smtpserver_delivery_starttls_errors_total";
@@ -48,11 +49,12 @@ impl Metrics {
     pub(super) fn new() -> Self {
         describe_counter!(CONNECTIONS, "SMTP connections accepted, by kind");
         describe_counter!(REFUSED, "SMTP connections sent away at once, by limit");
+        describe_counter!(MESSAGES_REFUSED, "messages refused at MAIL, by limit");
         describe_histogram!(DURATION, "time from a command to its reply");
         describe_counter!(STARTTLS, "TLS handshakes of delivering servers");
         describe_counter!(STARTTLS_ERRORS, "failed TLS handshakes of delivering servers, by reason");
         describe_counter!(AUTHENTICATION, "logins, by mechanism and result");
-        describe_counter!(RATE_LIMITED, "connections refused for failed logins");
+        describe_counter!(RATE_LIMITED, "connections and logins refused for failed logins");
         describe_gauge!(OPEN, "open connections, by listener");
         describe_counter!(PANICS, "unexpected faults, each contained to one connection");
         let panics = counter!(PANICS, "pkg" => "smtpserver");
@@ -83,6 +85,16 @@ impl Metrics {
         if for_logins {
             self.rate_limited.increment(1);
         }
+    }
+
+    /// An attempt to log in was refused because of those that failed before.
+    pub(super) fn login_refused(&self) {
+        self.rate_limited.increment(1);
+    }
+
+    /// A message was refused because of `limit`.
+    pub(super) fn message_refused(&self, limit: &'static str) {
+        counter!(MESSAGES_REFUSED, "limit" => limit).increment(1);
     }
 
     /// A delivering server has done a handshake, or failed to.

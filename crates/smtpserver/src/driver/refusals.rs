@@ -1,11 +1,11 @@
-//! Connections that limits refuse, as the log shows them: a flood must not become a flood of lines.
+//! What limits refuse, as the log shows it: a flood must not become a flood of lines.
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ratelimit::Network;
+use ratelimit::{LoginKey, Network};
 use tokio::time::Instant;
 use tracing::info;
 
@@ -14,12 +14,32 @@ pub(super) const PAUSE: Duration = Duration::from_mins(1);
 /// Most limits and networks that have lines of their own. Refusals beyond them are counted together, by limit.
 const MAX_ROWS: usize = 1024;
 
-/// Counts refused connections by limit and network. The first is logged at once, those after it once a minute.
+/// What is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Refused {
+    Connections,
+    /// Attempts to log in, by a limit.
+    Logins,
+    /// Attempts to log in, because they failed.
+    Credentials,
+    Messages,
+}
+
+/// Counts what is refused by limit and network. The first is logged at once, those after it once a minute.
 #[derive(Default)]
 pub(super) struct Refusals(Mutex<HashMap<Key, Row>>);
 
-/// A limit, and the network that has exceeded it; none for limits over everyone.
-type Key = (&'static str, Option<Network>);
+/// What is counted together.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    what: Refused,
+    /// The limit, or what a login came to.
+    why: &'static str,
+    /// The network that has exceeded the limit; none for limits over everyone.
+    network: Option<Network>,
+    /// The account that a login was for, if there is one of that name.
+    account: Option<Arc<str>>,
+}
 
 struct Row {
     /// When this row was last logged.
@@ -29,25 +49,48 @@ struct Row {
 }
 
 impl Refusals {
-    /// A connection was refused.
-    pub(super) fn note(&self, limit: &'static str, network: Option<Network>) {
-        if self.is_news(limit, network, Instant::now()) {
-            log((limit, network), 1);
+    /// A limit has refused something.
+    pub(super) fn note(&self, what: Refused, why: &'static str, network: Option<Network>) {
+        let key = Key { what, why, network, account: None };
+        if self.is_news(&key, Instant::now()) {
+            log(&key, 1);
+        }
+    }
+
+    /// A login from `host` has failed. The log names the account, but not what was typed where there is none of that
+    /// name: it may be a password.
+    pub(super) fn login_failed(
+        &self,
+        host: Network,
+        mechanism: &'static str,
+        result: &'static str,
+        key: Option<&LoginKey>,
+    ) {
+        let account = key.and_then(|key| match key {
+            LoginKey::Account(name) => Some(Arc::clone(name)),
+            LoginKey::Nobody(_) => None,
+        });
+        let key = Key { what: Refused::Credentials, why: result, network: Some(host), account };
+        if self.is_news(&key, Instant::now()) {
+            let account = key.account.as_deref();
+            info!(network = %host, mechanism, result, account, "failed login");
         }
     }
 
     /// Logs what was counted in rows that were last logged at least `age` ago, and forgets rows without news.
     pub(super) fn report(&self, age: Duration) {
         for (key, count) in self.due(age, Instant::now()) {
-            log(key, count);
+            log(&key, count);
         }
     }
 
-    /// Counts a refusal. True for the first of its limit and network, which is not counted but logged.
-    fn is_news(&self, limit: &'static str, network: Option<Network>, now: Instant) -> bool {
+    /// Counts a refusal. True for the first of its kind, which is not counted but logged.
+    fn is_news(&self, key: &Key, now: Instant) -> bool {
         let mut rows = self.rows();
-        let full = rows.len() >= MAX_ROWS && !rows.contains_key(&(limit, network));
-        let key = (limit, network.filter(|_| !full));
+        let mut key = key.clone();
+        if rows.len() >= MAX_ROWS && !rows.contains_key(&key) {
+            (key.network, key.account) = (None, None);
+        }
         match rows.get_mut(&key) {
             Some(row) => {
                 row.count = row.count.saturating_add(1);
@@ -69,7 +112,7 @@ impl Refusals {
             let count = std::mem::take(&mut row.count);
             row.logged = now;
             if count > 0 {
-                due.push((*key, count));
+                due.push((key.clone(), count));
             }
             count > 0
         });
@@ -81,9 +124,16 @@ impl Refusals {
     }
 }
 
-fn log((limit, network): Key, count: u64) {
+fn log(key: &Key, count: u64) {
+    let Key { what, why, network, account } = key;
     let network: &dyn fmt::Display = network.as_ref().map_or(&"any", |network| network);
-    info!(limit, %network, count, "connections refused");
+    let account = account.as_deref();
+    match what {
+        Refused::Connections => info!(limit = why, %network, count, "connections refused"),
+        Refused::Logins => info!(limit = why, %network, count, "logins refused"),
+        Refused::Credentials => info!(result = why, %network, account, count, "failed logins"),
+        Refused::Messages => info!(limit = why, %network, count, "messages refused"),
+    }
 }
 
 #[cfg(test)]
@@ -91,6 +141,10 @@ mod tests {
     use super::*;
 
     const LIMIT: &str = "connection rate";
+
+    fn key(network: Option<Network>) -> Key {
+        Key { what: Refused::Connections, why: LIMIT, network, account: None }
+    }
 
     fn network(third: u8) -> Option<Network> {
         Some(Network::new([192, 0, third, 0].into(), 24))
@@ -100,15 +154,31 @@ mod tests {
     fn counts_each_network_and_reports_once_a_minute() {
         let refusals = Refusals::default();
         let start = Instant::now();
-        assert!(refusals.is_news(LIMIT, network(1), start));
-        assert!((0..50).all(|_| !refusals.is_news(LIMIT, network(1), start)));
-        assert!(refusals.is_news(LIMIT, network(2), start));
+        assert!(refusals.is_news(&key(network(1)), start));
+        assert!((0..50).all(|_| !refusals.is_news(&key(network(1)), start)));
+        assert!(refusals.is_news(&key(network(2)), start));
         assert_eq!(refusals.due(PAUSE, start + PAUSE / 2), []);
-        assert_eq!(refusals.due(PAUSE, start + PAUSE), [((LIMIT, network(1)), 50)]);
+        assert_eq!(refusals.due(PAUSE, start + PAUSE), [(key(network(1)), 50)]);
         // The second network has no news and is forgotten; the first is counted on.
-        assert!(refusals.is_news(LIMIT, network(2), start + PAUSE));
-        assert!(!refusals.is_news(LIMIT, network(1), start + PAUSE));
-        assert_eq!(refusals.due(Duration::ZERO, start + PAUSE), [((LIMIT, network(1)), 1)]);
+        assert!(refusals.is_news(&key(network(2)), start + PAUSE));
+        assert!(!refusals.is_news(&key(network(1)), start + PAUSE));
+        assert_eq!(refusals.due(Duration::ZERO, start + PAUSE), [(key(network(1)), 1)]);
+    }
+
+    #[test]
+    fn counts_failed_logins_by_account_and_names_none_that_is_not_there() {
+        let refusals = Refusals::default();
+        let host = Network::new([192, 0, 2, 1].into(), 32);
+        let account = |name: &str| LoginKey::Account(name.into());
+        for key in [Some(account("ann")), Some(account("bob")), Some(LoginKey::Nobody(1)), None] {
+            for _ in 0..3 {
+                refusals.login_failed(host, "PLAIN", "badcreds", key.as_ref());
+            }
+        }
+        let mut due = refusals.due(Duration::ZERO, Instant::now());
+        due.sort_by(|a, b| a.0.account.cmp(&b.0.account));
+        let due: Vec<_> = due.iter().map(|(key, count)| (key.account.as_deref(), *count)).collect();
+        assert_eq!(due, [(None, 5), (Some("ann"), 2), (Some("bob"), 2)]);
     }
 
     #[test]
@@ -119,10 +189,10 @@ mod tests {
             let [_, .., b, c] = n.to_be_bytes();
             Some(Network::new([10, b, c, 0].into(), 24))
         };
-        assert!((0..MAX_ROWS).all(|n| refusals.is_news(LIMIT, of(n), start)));
-        assert!(refusals.is_news(LIMIT, of(MAX_ROWS), start), "the first of the rest");
-        assert!((MAX_ROWS..2 * MAX_ROWS).all(|n| !refusals.is_news(LIMIT, of(n), start)));
+        assert!((0..MAX_ROWS).all(|n| refusals.is_news(&key(of(n)), start)));
+        assert!(refusals.is_news(&key(of(MAX_ROWS)), start), "the first of the rest");
+        assert!((MAX_ROWS..2 * MAX_ROWS).all(|n| !refusals.is_news(&key(of(n)), start)));
         assert_eq!(refusals.rows().len(), MAX_ROWS + 1);
-        assert_eq!(refusals.due(PAUSE, start + PAUSE), [((LIMIT, None), MAX_ROWS as u64)]);
+        assert_eq!(refusals.due(PAUSE, start + PAUSE), [(key(None), MAX_ROWS as u64)]);
     }
 }

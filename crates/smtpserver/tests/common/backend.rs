@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use moxd_smtpserver::{
-    Backend, Client, Hello, Kind, Login, LoginFailure, Received, Refusal, Sender, replies,
+    Backend, Client, Hello, Kind, Login, LoginFailure, Received, Refusal, Sender, Standing, replies,
 };
+use ratelimit::LoginKey;
 use sasl::{Absent, CramMd5Secret, Decoy, Hash, Identity, Need, Password, ScramSecret, Verifier};
 use smtp_parser::{Code, Path};
 use tokio::sync::Semaphore;
@@ -94,7 +95,13 @@ impl Backend for TestBackend {
         }
     }
 
-    async fn secret(&self, (): &mut (), client: &Client, need: Need) -> Result<Verifier, Refusal> {
+    async fn secret(
+        &self,
+        (): &mut (),
+        client: &Client,
+        _: Standing,
+        need: Need,
+    ) -> Result<Verifier, Refusal> {
         Ok(match need {
             Need::Password { username, .. } | Need::Scram { username, .. }
                 if username == "broken@localhost" =>
@@ -126,9 +133,9 @@ impl Backend for TestBackend {
     }
 
     /// What follows a `+` does not make another user.
-    fn login_key(&self, username: &str) -> String {
-        let (name, domain) = username.split_once('@').unwrap_or((username, ""));
-        format!("{}@{domain}", name.split('+').next().unwrap_or_default())
+    fn login_key(&self, username: &str) -> LoginKey {
+        let Some((name, domain)) = username.split_once('@') else { return LoginKey::Nobody(0) };
+        LoginKey::Account(format!("{}@{domain}", name.split('+').next().unwrap_or_default()).into())
     }
 
     async fn login(&self, (): &mut (), _: &Client, identity: &Identity) -> Result<Login, Refusal> {
@@ -169,6 +176,9 @@ impl Backend for TestBackend {
         self.tell(format!("recipient {recipient}"));
         if let Path::Mailbox(mailbox) = recipient {
             assert!(!self.fragile || mailbox.localpart.as_str() != "fragile", "a fault, on purpose");
+        }
+        if recipient.to_string() == "<nobody@localhost>" {
+            return Err(Refusal::new(replies::NO_SUCH_USER).about_unknown_recipient());
         }
         failure(recipient, "rcptto").map_or(Ok(()), Err)?;
         transaction.recipients.push(recipient.clone());

@@ -8,8 +8,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
 use moxd_smtpserver::{
-    Answer, Ask, Backend, CloseReason, Peer as Ends, RequestId, Rules, Session, Step, TlsFacts,
+    Answer, Ask, Backend, CloseReason, Peer as Ends, RequestId, Rules, Session, Standing, Step, TlsFacts,
 };
+use ratelimit::Network;
 
 use super::backend::{TestBackend, Transaction};
 use super::talk::Peer;
@@ -142,7 +143,8 @@ impl Pure {
             Ask::Nonce(ask) => ask.supply([2; 18]),
             Ask::Secret(ask) => {
                 let (need, reply) = ask.split();
-                match ready(backend.secret(&mut (), client, need)) {
+                let standing = Standing { known: false, network: Network::new(client.ip(), 21) };
+                match ready(backend.secret(&mut (), client, standing, need)) {
                     Ok(verifier) => reply.supply(verifier),
                     Err(refusal) => reply.refuse(refusal),
                 }
