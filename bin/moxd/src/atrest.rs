@@ -4,11 +4,14 @@
 use crate::console::Console;
 use crate::export::export;
 use crate::import::import;
+use crate::privileges;
 use crate::request::Request;
 use crate::text::{self, printable};
 use anyhow::{Context, Result, bail};
+use nix::unistd::geteuid;
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
 use std::time::SystemTime;
 use store::{AccountId, Facts, Mailbox, Message, MessageId, Row, Store, Uid};
 
@@ -36,8 +39,10 @@ pub(crate) fn run(store: &Store, request: Request, now: SystemTime, console: &mu
         }
         Request::Import { account, mailbox, json } => import(store, &account, &mailbox, json, now, console),
         Request::Verify { json } => verify(store, json, console),
-        Request::Backup { dir } => {
-            store.backup(&dir).with_context(|| format!("back up to {}", dir.display()))
+        Request::Backup { dir, json } => backup(store, &dir, json, console),
+        Request::Compact { thorough } => {
+            store.compact(thorough)?;
+            console.write(b"the room of removed mail was given back\n")
         }
         Request::SetCredentials { account, secrets } => {
             let account = store.open_account(&account, store::INITIAL_MAILBOXES, now).wait()?;
@@ -276,6 +281,31 @@ fn message_delete(store: &Store, name: &str, ids: &[u64], now: SystemTime) -> Re
     Ok(())
 }
 
+fn backup(store: &Store, dir: &Path, json: bool, console: &mut dyn Console) -> Result<()> {
+    let shown = dir.display();
+    // The server may not write everywhere that the user of the verb may.
+    let store::Copied { files, bytes } = store.backup(dir).with_context(|| {
+        format!(
+            "back up to {shown}; the server writes it as user {}",
+            privileges::name_of(geteuid().as_raw())
+        )
+    })?;
+    if json {
+        return print_json(console, &json!({ "backup": shown.to_string(), "files": files, "bytes": bytes }));
+    }
+    let text = format!("{shown}: {files} files, {bytes} bytes; configuration and keys are not among them\n");
+    console.write(text.as_bytes())
+}
+
+/// Checks a data directory, or a backup, that nobody has open. Nothing in it is changed.
+pub(crate) fn verify_closed(data: &Path, json: bool, console: &mut dyn Console) -> Result<()> {
+    let scratch = tempfile::Builder::new().prefix("moxd-verifydata-").tempdir();
+    let scratch = scratch.context("make a folder for temporary files; TMPDIR names another place for it")?;
+    let store = Store::open_read_only(data, scratch.path())
+        .with_context(|| format!("open the data directory {}", data.display()))?;
+    verify(&store, json, console)
+}
+
 fn verify(store: &Store, json: bool, console: &mut dyn Console) -> Result<()> {
     let findings = store.check()?;
     if json {
@@ -286,7 +316,8 @@ fn verify(store: &Store, json: bool, console: &mut dyn Console) -> Result<()> {
         }
     }
     match findings.len() {
-        0 => Ok(()),
+        0 if json => Ok(()),
+        0 => console.write(b"no inconsistencies found\n"),
         1 => bail!("1 inconsistency found"),
         n => bail!("{n} inconsistencies found"),
     }

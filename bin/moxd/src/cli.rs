@@ -100,17 +100,25 @@ pub(crate) enum Verb {
         #[command(flatten)]
         output: Output,
     },
-    /// Walk a data directory and report every inconsistency
+    /// Walk a data directory or a backup and report every inconsistency; changes nothing in it
     Verifydata {
-        /// The data directory
+        /// The data directory, or what `backup` made
         dir: PathBuf,
         #[command(flatten)]
         output: Output,
     },
-    /// Make a consistent copy of the data directory, also while the server runs
+    /// Make a consistent copy of all mail, also while the server runs; configuration and keys are not in it
     Backup {
-        /// Folder to make; must not exist
+        /// Folder to make; must not exist. The server writes it, as the user that it runs as
         dir: PathBuf,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Give back the room of removed mail; without this the server does so when it pays
+    Compact {
+        /// Leave no byte of removed mail on the disk; writes all mail again
+        #[arg(long)]
+        thorough: bool,
     },
     /// SPF (RFC 7208)
     #[command(subcommand)]

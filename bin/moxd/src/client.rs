@@ -83,12 +83,12 @@ pub(crate) fn verify(data: &Path, json: bool) -> Result<()> {
 }
 
 /// Makes a copy of the data directory. The path is made absolute here: the server may run elsewhere.
-pub(crate) fn backup(cli: &Cli, dir: &Path) -> Result<()> {
+pub(crate) fn backup(cli: &Cli, dir: &Path, json: bool) -> Result<()> {
     let dir = std::path::absolute(dir)?;
     let server = server(cli)?;
     let data = std::path::absolute(&server.data_dir)?;
     ensure!(!dir.starts_with(&data), "{} is in the data directory: name a folder elsewhere", dir.display());
-    carry_out(&server, &Request::Backup { dir }, &mut no_files())
+    carry_out(&server, &Request::Backup { dir, json }, &mut no_files())
 }
 
 /// Writes the mail of an account below a folder, or to a file.

@@ -41,6 +41,9 @@ pub(crate) fn keep(data: &Path, user: Option<&str>) -> Result<()> {
     let _ = ctl::serve(&stream, |request, console| {
         privileges::become_keeper(user, data)?;
         privileges::keep_files_private();
+        if let Request::Verify { json } = request {
+            return atrest::verify_closed(data, json, console);
+        }
         let store = Store::open(data, store::Options::default())
             .with_context(|| format!("open the data directory {}", data.display()))?;
         let result = atrest::run(&store, request, wiring::now(), console);

@@ -120,7 +120,8 @@ fn run(cli: Cli) -> Result<()> {
             client::import(&cli, *format, account, mailbox, path, output.json)
         }
         Verb::Verifydata { dir, output } => client::verify(dir, output.json),
-        Verb::Backup { dir } => client::backup(&cli, dir),
+        Verb::Backup { dir, output } => client::backup(&cli, dir, output.json),
+        Verb::Compact { thorough } => client::ask(&cli, Request::Compact { thorough: *thorough }),
         Verb::Spf(verb) => protocols::spf::run(verb),
         Verb::Dkim(verb) => protocols::dkim::run(verb),
         Verb::Dmarc(verb) => protocols::dmarc::run(verb),

@@ -46,7 +46,9 @@ pub(crate) enum Request {
     /// Every inconsistency.
     Verify { json: bool },
     /// A consistent copy.
-    Backup { dir: PathBuf },
+    Backup { dir: PathBuf, json: bool },
+    /// Gives back the room of removed mail; with `thorough`, no byte of it is left.
+    Compact { thorough: bool },
     /// Replaces what is kept of a password.
     SetCredentials { account: String, secrets: Secrets },
 }

@@ -10,7 +10,7 @@ use nix::pty::{OpenptyResult, openpty};
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::UNIX_EPOCH;
 
@@ -113,7 +113,7 @@ fn messages_are_listed_shown_and_removed() {
         format!("there is no message {}", ids[0])
     );
     let data = text(&server.data());
-    assert_eq!(moxd(["verifydata", &data]).text(), "");
+    assert_eq!(moxd(["verifydata", &data]).text(), "no inconsistencies found\n");
 }
 
 /// What a message is, wherever it is kept.
@@ -471,10 +471,10 @@ fn damage(folder: &Path, needle: &[u8]) {
 fn damage_is_found_and_named() {
     let mut server = with(&[message("whole", "left alone\r\n"), message("hurt", "a needle in it\r\n")]);
     let data = text(&server.data());
-    assert_eq!(moxd(["verifydata", &data]).text(), "");
+    assert_eq!(moxd(["verifydata", &data]).text(), "no inconsistencies found\n");
     assert_eq!(moxd(["verifydata", &data, "--json"]).json(), json!([]));
     server.stop();
-    assert_eq!(moxd(["verifydata", &data]).text(), "");
+    assert_eq!(moxd(["verifydata", &data]).text(), "no inconsistencies found\n");
     let ids: Vec<_> = server.messages().iter().map(|row| row["id"].as_u64().unwrap()).collect();
     damage(&server.data(), b"a needle in it");
 
@@ -508,6 +508,40 @@ fn damage_is_found_and_named() {
     assert_eq!(fs::read_dir(server.dir()).unwrap().count(), 2, "nothing was made in it");
 }
 
+/// All files below a folder.
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        match fs::metadata(&path).unwrap() {
+            meta if meta.is_dir() => files.extend(files_below(&path)),
+            meta if meta.is_file() => files.push(path),
+            _ => {}
+        }
+    }
+    files.sort();
+    files
+}
+
+#[test]
+fn room_is_given_back_when_asked_for() {
+    let server = with(&[message("gone", "a secret that goes\r\n"), message("kept", "this stays\r\n")]);
+    let ids: Vec<_> = server.messages().iter().map(|row| row["id"].to_string()).collect();
+    let holds = |server: &Server, needle: &[u8]| {
+        let files = files_below(&server.data());
+        let has =
+            |path: &PathBuf| fs::read(path).unwrap().windows(needle.len()).any(|window| window == needle);
+        files.iter().any(has)
+    };
+    server.verb(&["message", "delete", "mox", &ids[0]]).done();
+    assert!(holds(&server, b"a secret that goes"));
+    running_and_stopped(server, |server| {
+        let told = server.verb(&["compact", "--thorough"]).text();
+        assert_eq!(told, "the room of removed mail was given back\n");
+        assert!(!holds(server, b"a secret that goes") && holds(server, b"this stays"));
+    });
+}
+
 #[test]
 fn a_backup_is_made_while_the_server_runs() {
     let large = "a line of a large message\r\n".repeat(20_000);
@@ -518,11 +552,26 @@ fn a_backup_is_made_while_the_server_runs() {
         fs::copy(server.config(name), site.join("config").join(name)).unwrap();
     }
     let data = text(&site.join("data"));
-    assert_eq!(server.verb(&["backup", &data]).text(), "");
+    let told = server.verb(&["backup", &data]).text();
+    assert!(told.starts_with(&format!("{data}: ")) && told.ends_with("keys are not among them\n"), "{told}");
     let before = content(&server, "Inbox");
     server.session(SMTP).deliver("ann@client.example", &["mox@localhost"], &message("later", "3\r\n"));
 
-    assert_eq!(moxd(["verifydata", &data]).text(), "");
+    let unchanged = files_below(Path::new(&data));
+    assert_eq!(moxd(["verifydata", &data]).text(), "no inconsistencies found\n");
+    assert_eq!(files_below(Path::new(&data)), unchanged, "checking a backup changes nothing in it");
+    // Without its list the end of a journal would not be missed.
+    let newest = unchanged.iter().filter(|path| path.extension().is_some_and(|e| e == "log")).max().unwrap();
+    let whole = fs::read(newest).unwrap();
+    fs::write(newest, &whole[..whole.len() / 2]).unwrap();
+    let ended = moxd(["verifydata", &data]);
+    assert_eq!(ended.status, Some(1));
+    let findings = String::from_utf8(ended.stdout).unwrap();
+    assert!(
+        findings.contains(&format!("it has {} bytes and not {}", whole.len() / 2, whole.len())),
+        "{findings}"
+    );
+    fs::write(newest, whole).unwrap();
     let config = text(&site.join("config/moxd.toml"));
     let rows = moxd(["--config", &config, "message", "list", "mox", "--json"]).json();
     let shown = rows.as_array().unwrap().iter().map(|row| {
@@ -552,8 +601,10 @@ fn a_backup_is_made_while_the_server_runs() {
     running_and_stopped(server, |server| {
         let again = fs::read_dir(server.scratch("")).unwrap().count();
         let data = text(&server.scratch(&format!("again-{again}")));
-        assert_eq!(server.verb(&["backup", &data]).text(), "");
-        assert_eq!(moxd(["verifydata", &data]).text(), "");
+        let told = server.verb(&["backup", &data, "--json"]).json();
+        assert_eq!(told["backup"], data);
+        assert!(told["files"].as_u64() >= Some(2) && told["bytes"].as_u64() > Some(0), "{told}");
+        assert_eq!(moxd(["verifydata", &data]).text(), "no inconsistencies found\n");
     });
 }
 

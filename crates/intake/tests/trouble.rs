@@ -47,7 +47,7 @@ impl Engine for Failing {
     fn check(&self) -> store::Result<Vec<Finding>> {
         self.engine.check()
     }
-    fn backup(&self, to: &std::path::Path) -> store::Result<()> {
+    fn backup(&self, to: &std::path::Path) -> store::Result<store::Copied> {
         self.engine.backup(to)
     }
     fn compact(&self, thorough: bool) -> store::Result<()> {

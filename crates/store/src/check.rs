@@ -65,6 +65,8 @@ pub enum FindingKind {
     Count,
     /// A number is used twice, or lies behind its next value.
     Number,
+    /// A file of a backup is not as the backup's list says.
+    Backup,
 }
 
 impl FindingKind {
@@ -78,6 +80,7 @@ impl FindingKind {
             FindingKind::Record => "store.finding.record",
             FindingKind::Count => "store.finding.count",
             FindingKind::Number => "store.finding.number",
+            FindingKind::Backup => "store.finding.backup",
         }
     }
 }

@@ -48,7 +48,7 @@ pub use account::{AccountId, INITIAL_MAILBOXES, InitialMailbox};
 pub use check::{Finding, FindingKind};
 pub use credentials::Credentials;
 pub use engine::{
-    Body, BodyId, BodyReader, BodyWriter,
+    Body, BodyId, BodyReader, BodyWriter, Copied,
     local::{Options, Progress},
 };
 pub use error::{Error, ErrorKind, Result};

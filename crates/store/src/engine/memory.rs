@@ -10,7 +10,8 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Batch, Body, BodyId, BodyWriter, CommitError, Direction, Engine, KeyRange, Op, Page, Pre, ReadRows,
+    Batch, Body, BodyId, BodyWriter, CommitError, Copied, Direction, Engine, KeyRange, Op, Page, Pre,
+    ReadRows,
     body::{BodyIds, Content},
 };
 use crate::{
@@ -168,7 +169,7 @@ impl Engine for Memory {
         Ok(Vec::new())
     }
 
-    fn backup(&self, _to: &Path) -> Result<()> {
+    fn backup(&self, _to: &Path) -> Result<Copied> {
         Err(Error::new(ErrorKind::Failed, "a store in memory has no files to copy"))
     }
 

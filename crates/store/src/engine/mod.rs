@@ -146,7 +146,7 @@ pub trait Engine: Send + Sync + 'static {
     ///
     /// # Errors
     /// When `to` exists, or cannot be written.
-    fn backup(&self, to: &Path) -> Result<()>;
+    fn backup(&self, to: &Path) -> Result<Copied>;
 
     /// Gives back the room of what was removed; with `thorough` every removed octet is overwritten or unlinked.
     ///
@@ -156,6 +156,15 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Ends the engine's work in order; later commits fail.
     fn close(&self);
+}
+
+/// What a backup consists of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Copied {
+    /// Files, without the list of them.
+    pub files: u64,
+    /// Bytes in these files.
+    pub bytes: u64,
 }
 
 /// An engine behind a pointer, as the store holds it.

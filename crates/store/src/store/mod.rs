@@ -11,7 +11,7 @@ use std::{
 use crate::{
     account::{AccountId, InitialMailbox},
     engine::{
-        Body, BodyId, BodyReader, BodyWriter, CommitError, Engine, SharedEngine,
+        Body, BodyId, BodyReader, BodyWriter, CommitError, Copied, Engine, SharedEngine,
         local::{Local, Options},
         memory::Memory,
     },
@@ -74,6 +74,15 @@ impl Store {
     /// it cannot be read or written. Damage is no error: what is whole can be read, [`Store::check`] names the rest.
     pub fn open(dir: &Path, options: Options) -> Result<Store> {
         Ok(Store::on(Local::open(dir, options)?))
+    }
+
+    /// Opens a data directory or a backup to check it, without changing anything in it; also on media that can be read
+    /// alone. What has to be found in order is made in `scratch`, an empty folder elsewhere. What would write fails.
+    ///
+    /// # Errors
+    /// `Locked` when a process has it open for writing, else as for [`Store::open`].
+    pub fn open_read_only(dir: &Path, scratch: &Path) -> Result<Store> {
+        Ok(Store::on(Local::open_read_only(dir, scratch)?))
     }
 
     /// Ends the work in order: what is acknowledged is on the disk already, this spares the next start some work.
@@ -217,7 +226,7 @@ impl Store {
     ///
     /// # Errors
     /// When `to` exists, or cannot be written.
-    pub fn backup(&self, to: &Path) -> Result<()> {
+    pub fn backup(&self, to: &Path) -> Result<Copied> {
         self.engine().backup(to)
     }
 

@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use moxd_store::{
     BodyId, BodyWriter, Finding, Pending, Result,
-    engine::{Batch, CommitError, Direction, Engine, KeyRange, Op, Page, ReadRows},
+    engine::{Batch, CommitError, Copied, Direction, Engine, KeyRange, Op, Page, ReadRows},
 };
 use tokio::sync::oneshot;
 
@@ -185,7 +185,7 @@ impl Engine for Held {
         self.inner.check()
     }
 
-    fn backup(&self, to: &Path) -> Result<()> {
+    fn backup(&self, to: &Path) -> Result<Copied> {
         self.inner.backup(to)
     }
 

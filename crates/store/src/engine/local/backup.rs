@@ -1,17 +1,41 @@
 //! A consistent copy while mail comes in: files never change once they are written, so copying them up to a position of
 //! the journal is enough. The copy has no view; the first opening makes it.
+//!
+//! A journal that lost its end looks like one that was never longer. So a copy has a list of its files, with the size and
+//! the SHA-256 of each: that is what tells a whole copy from a part of one.
 
-use std::{fs, path::Path, sync::PoisonError};
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{Read, Write},
+    path::{Path, PathBuf},
+    sync::PoisonError,
+};
+
+use ring::digest::{Context, SHA256, digest};
 
 use super::{
     Shared, bodies, files, rebuild,
     segment::{self, Segment},
 };
-use crate::error::{Error, ErrorKind, Result};
+use crate::{
+    check::{Finding, FindingKind},
+    engine::Copied,
+    error::{Error, ErrorKind, Result},
+};
+
+/// The list of a backup's files. It goes when the copy is opened, and is a backup no more.
+pub(super) const LIST: &str = "backup.list";
+/// The list's first line. Lines of SHA-256, size and path follow; the last one has the SHA-256 of all before.
+const HEADING: &str = "moxd backup, version 1\n";
+/// What begins the last line.
+const END: &str = "end ";
+/// Bytes that are copied at a time.
+const PIECE: usize = 256 * 1024;
 
 /// Copies the store to the new directory `to`, which has its name once the copy is whole: a part of one would pass for
 /// a store with less mail in it.
-pub(super) fn backup(shared: &Shared, to: &Path) -> Result<()> {
+pub(super) fn backup(shared: &Shared, to: &Path) -> Result<Copied> {
     let partial = to.with_added_extension("partial");
     for (path, what) in
         [(to, "exists already"), (&partial, "is left of a backup that was cut off: remove it")]
@@ -20,46 +44,165 @@ pub(super) fn backup(shared: &Shared, to: &Path) -> Result<()> {
             return Err(Error::new(ErrorKind::Failed, format!("{} {what}", path.display())));
         }
     }
-    let copied = copy_to(shared, &partial)
-        .and_then(|()| fs::rename(&partial, to).map_err(|e| Error::io(to.display().to_string(), e)));
-    if let Err(error) = copied {
+    let copied = copy_to(shared, &partial).and_then(|copied| {
+        fs::rename(&partial, to).map_err(|e| Error::io(to.display().to_string(), e))?;
+        Ok(copied)
+    });
+    let copied = copied.inspect_err(|_| {
         // It may be that nothing was made; what cannot be removed is found by the next backup.
         let _ = fs::remove_dir_all(&partial);
-        return Err(error);
-    }
+    })?;
     let above = to.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    files::sync_dir(above)
+    files::sync_dir(above)?;
+    Ok(copied)
 }
 
-fn copy_to(shared: &Shared, to: &Path) -> Result<()> {
+fn copy_to(shared: &Shared, to: &Path) -> Result<Copied> {
     let _kept = shared.tending.keep.read().unwrap_or_else(PoisonError::into_inner);
     let end = shared.position();
-    let journal = to.join(segment::FOLDER);
-    let large = to.join(bodies::FOLDER);
-    files::create_dir(&journal)?;
-    files::create_dir(&large)?;
+    let mut copy = Copy { to, list: HEADING.to_owned(), copied: Copied::default() };
+    files::create_dir(to)?;
+    files::create_dir(&to.join(segment::FOLDER))?;
+    files::create_dir(&to.join(bodies::FOLDER))?;
     for path in rebuild::snapshots(&shared.settings.journal)? {
-        copy(&path, &journal, u64::MAX)?;
+        copy.file(&path, segment::FOLDER, u64::MAX)?;
     }
     for number in Segment::list(&shared.settings.journal)?.into_iter().filter(|number| *number <= end.segment)
     {
         let len = if number == end.segment { end.offset } else { u64::MAX };
-        copy(&Segment::path(&shared.settings.journal, number), &journal, len)?;
+        copy.file(&Segment::path(&shared.settings.journal, number), segment::FOLDER, len)?;
     }
     // Those that came after the position are in nobody's way; the copy's first opening removes them.
     for path in files::list(&shared.settings.dir.join(bodies::FOLDER))? {
-        match copy(&path, &large, u64::MAX) {
+        match copy.file(&path, bodies::FOLDER, u64::MAX) {
             // Of a message that has been refused meanwhile: those that rows name are kept.
-            Err(_) if !path.exists() => {}
+            Err(_) if !path.exists() => {
+                let target = path.file_name().map(|name| to.join(bodies::FOLDER).join(name));
+                target.map_or(Ok(()), |target| files::remove(&target))?;
+            }
             copied => copied?,
         }
     }
-    [journal.as_path(), &large, to].into_iter().try_for_each(files::sync_dir)
+    copy.finish()
 }
 
-fn copy(from: &Path, folder: &Path, len: u64) -> Result<()> {
-    match from.file_name() {
-        Some(name) => files::copy(from, &folder.join(name), len),
-        None => Ok(()),
+/// A copy that is being made.
+struct Copy<'a> {
+    to: &'a Path,
+    list: String,
+    copied: Copied,
+}
+
+impl Copy<'_> {
+    /// Copies at most `len` bytes of a file into `folder`, and lists it.
+    fn file(&mut self, from: &Path, folder: &str, len: u64) -> Result<()> {
+        let Some(name) = from.file_name().and_then(|name| name.to_str()) else { return Ok(()) };
+        let target = self.to.join(folder).join(name);
+        let copy = || {
+            let mut file = File::create_new(&target)?;
+            let (size, sum) = read_through(&mut File::open(from)?.take(len), |piece| file.write_all(piece))?;
+            file.sync_all()?;
+            Ok((size, sum))
+        };
+        let (size, sum) = copy().map_err(|e| Error::io(target.display().to_string(), e))?;
+        self.list.push_str(&format!("{sum} {size} {folder}/{name}\n"));
+        self.copied.files += 1;
+        self.copied.bytes += size;
+        Ok(())
     }
+
+    /// Writes the list, and makes all names durable.
+    fn finish(mut self) -> Result<Copied> {
+        let sum = hex(digest(&SHA256, self.list.as_bytes()).as_ref());
+        self.list.push_str(&format!("{END}{sum}\n"));
+        files::replace(&self.to.join(LIST), self.list.as_bytes())?;
+        for folder in [segment::FOLDER, bodies::FOLDER, ""] {
+            files::sync_dir(&self.to.join(folder))?;
+        }
+        Ok(self.copied)
+    }
+}
+
+/// Reads to the end; gives the size and the SHA-256.
+fn read_through(
+    source: &mut impl Read,
+    mut each: impl FnMut(&[u8]) -> std::io::Result<()>,
+) -> std::io::Result<(u64, String)> {
+    let mut piece = vec![0; PIECE];
+    let (mut size, mut context) = (0, Context::new(&SHA256));
+    loop {
+        let n = match source.read(&mut piece) {
+            Ok(0) => return Ok((size, hex(context.finish().as_ref()))),
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
+            read => read?,
+        };
+        let read = piece.get(..n).unwrap_or_default();
+        context.update(read);
+        each(read)?;
+        size += n as u64;
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A list's files: path, size, SHA-256. `None` when it is not whole.
+fn parse(list: &str) -> Option<BTreeMap<&str, (u64, &str)>> {
+    let (body, end) = list.strip_suffix('\n')?.rsplit_once('\n')?;
+    let body = list.get(..=body.len())?;
+    if end.strip_prefix(END)? != hex(digest(&SHA256, body.as_bytes()).as_ref()) {
+        return None;
+    }
+    let entry = |line: &'_ str| -> Option<(usize, u64, usize)> {
+        let sum = line.find(' ')?;
+        let size = sum + 1 + line.get(sum + 1..)?.find(' ')?;
+        Some((sum, line.get(sum + 1..size)?.parse().ok()?, size + 1))
+    };
+    let lines = body.strip_prefix(HEADING)?.lines();
+    lines
+        .map(|line| {
+            let (sum, size, path) = entry(line)?;
+            Some((line.get(path..)?, (size, line.get(..sum)?)))
+        })
+        .collect()
+}
+
+/// Compares the files of a backup with its list; of a folder without one there is nothing to be said.
+pub(super) fn check_list(dir: &Path, findings: &mut Vec<Finding>) -> Result<()> {
+    let mut found = |place: &str, text: String| {
+        findings.push(Finding::new(FindingKind::Backup, place, text));
+    };
+    let path = dir.join(LIST);
+    let bytes = match fs::read(&path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        read => read.map_err(|e| Error::io(path.display().to_string(), e))?,
+    };
+    let Some(mut listed) = std::str::from_utf8(&bytes).ok().and_then(parse) else {
+        found(LIST, "the list of files is damaged".to_owned());
+        return Ok(());
+    };
+    for folder in [segment::FOLDER, bodies::FOLDER] {
+        let mut paths: Vec<PathBuf> =
+            if dir.join(folder).exists() { files::list(&dir.join(folder))? } else { Vec::new() };
+        paths.sort();
+        for path in paths {
+            let name = path.file_name().map_or_else(Default::default, |name| name.to_string_lossy());
+            let place = format!("{folder}/{name}");
+            let Some((size, sum)) = listed.remove(place.as_str()) else {
+                found(&place, "the list does not have this file".to_owned());
+                continue;
+            };
+            match File::open(&path).and_then(|mut file| read_through(&mut file, |_| Ok(()))) {
+                Err(e) => found(&place, format!("it cannot be read: {e}")),
+                Ok((has, _)) if has != size => found(&place, format!("it has {has} bytes and not {size}")),
+                Ok((_, has)) if has != sum => {
+                    found(&place, "its content was changed (wrong SHA-256)".to_owned())
+                }
+                Ok(_) => {}
+            }
+        }
+    }
+    listed.into_keys().for_each(|place| found(place, "the file is missing".to_owned()));
+    Ok(())
 }

@@ -117,6 +117,17 @@ impl BodyFiles {
         }))
     }
 
+    /// The bodies of a data directory that is read alone.
+    pub(super) fn reading(dir: &Path) -> Arc<BodyFiles> {
+        Arc::new(BodyFiles {
+            folder: dir.join(FOLDER),
+            tmp: dir.join(TMP),
+            jobs: Mutex::default(),
+            threads: Mutex::default(),
+            in_memory: Arc::default(),
+        })
+    }
+
     /// Finishes what is under way and ends the threads.
     pub(super) fn close(&self) {
         drop(self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take());

@@ -78,17 +78,6 @@ pub(super) fn list(path: &Path) -> Result<Vec<PathBuf>> {
     entries.map(|entry| entry.map(|e| e.path()).map_err(io(path))).collect()
 }
 
-/// Copies at most `len` octets of a file to a new one, and makes them durable.
-pub(super) fn copy(from: &Path, to: &Path, len: u64) -> Result<()> {
-    let copy = || {
-        let mut source = File::open(from)?.take(len);
-        let mut target = File::create_new(to)?;
-        io::copy(&mut source, &mut target)?;
-        target.sync_all()
-    };
-    copy().map_err(io(to))
-}
-
 /// Exactly `len` bytes at `offset`. The length may come from the disk: no more memory is taken than the file can fill.
 pub(super) fn read_at(file: &File, offset: u64, len: u64) -> io::Result<Vec<u8>> {
     /// Up to this size reading tells soon enough that the file is shorter.

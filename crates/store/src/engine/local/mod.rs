@@ -35,8 +35,8 @@ use self::{
     writer::Writer,
 };
 use super::{
-    Batch, BodyId, BodyWriter, CommitError, Direction, Engine, KeyRange, Page, ReadRows, body::BodyIds,
-    memory::no_body,
+    Batch, BodyId, BodyWriter, CommitError, Copied, Direction, Engine, KeyRange, Page, ReadRows,
+    body::BodyIds, memory::no_body,
 };
 use crate::{
     check::Finding,
@@ -55,6 +55,7 @@ mod journal;
 mod maintain;
 mod metrics;
 mod queue;
+mod readonly;
 mod rebuild;
 mod reclaim;
 mod reserve;
@@ -132,6 +133,9 @@ struct Shared {
 struct Settings {
     dir: PathBuf,
     journal: PathBuf,
+    /// Where a view can be made beside, to compare.
+    scratch: PathBuf,
+    is_read_only: bool,
     segment_size: u64,
     snapshot_min: u64,
     /// How often the journal has been opened.
@@ -187,6 +191,15 @@ impl Local {
         Local::open_on(dir, options, Disk::default())
     }
 
+    /// Opens a data directory or a backup without changing anything in it. Its view is made in `scratch`, an empty folder
+    /// elsewhere; what would write fails.
+    ///
+    /// # Errors
+    /// `Locked` when a process has it open for writing, else as for [`Local::open`].
+    pub fn open_read_only(dir: &Path, scratch: &Path) -> Result<Arc<Local>> {
+        readonly::open(dir, scratch)
+    }
+
     fn open_on(dir: &Path, options: Options, disk: Disk) -> Result<Arc<Local>> {
         files::create_dir(dir)?;
         files::make_private(dir)?;
@@ -207,6 +220,8 @@ impl Local {
     fn start(dir: &Path, options: &Options, disk: &Disk, reserve: &Arc<Reserve>) -> Result<Arc<Local>> {
         let folder = dir.join(segment::FOLDER);
         files::create_dir(&folder)?;
+        // A backup that is opened becomes a store of its own, which differs from then on.
+        files::remove(&dir.join(backup::LIST))?;
         remove_unfinished(&folder)?;
         // What never became mail gives its room back before any is needed.
         let bodies = BodyFiles::open(dir, disk.clone(), Arc::clone(reserve))?;
@@ -221,6 +236,8 @@ impl Local {
             settings: Settings {
                 dir: dir.to_path_buf(),
                 journal: folder,
+                scratch: dir.join(bodies::TMP),
+                is_read_only: false,
                 segment_size,
                 snapshot_min: options.snapshot_min,
                 generation: start.generation,
@@ -269,12 +286,13 @@ fn lock(dir: &Path) -> Result<File> {
     let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(io)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            let text = format!("{}: another process has this data directory open", dir.display());
-            Err(Error::new(ErrorKind::Locked, text))
-        }
+        Err(TryLockError::WouldBlock) => Err(locked(dir)),
         Err(TryLockError::Error(e)) => Err(io(e)),
     }
+}
+
+fn locked(dir: &Path) -> Error {
+    Error::new(ErrorKind::Locked, format!("{}: another process has this data directory open", dir.display()))
 }
 
 /// Removes files that never got their names.
@@ -449,11 +467,14 @@ impl Engine for Local {
         verify::check(&self.shared)
     }
 
-    fn backup(&self, to: &Path) -> Result<()> {
+    fn backup(&self, to: &Path) -> Result<Copied> {
         backup::backup(&self.shared, to)
     }
 
     fn compact(&self, thorough: bool) -> Result<()> {
+        if self.shared.settings.is_read_only {
+            return Err(Error::new(ErrorKind::Failed, "the store is open for reading alone"));
+        }
         maintain::compact(&self.shared, thorough)
     }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Shared,
+    Shared, backup,
     bodyrow::{self, BodyRow},
     files, maintain,
     rebuild::{self, Files},
@@ -28,7 +28,15 @@ pub(super) fn check(shared: &Shared) -> Result<Vec<Finding>> {
     let _alone = shared.tending.checking.lock().unwrap_or_else(PoisonError::into_inner);
     let _kept = shared.tending.keep.read().unwrap_or_else(PoisonError::into_inner);
     let mut findings = Vec::new();
+    if shared.settings.is_read_only {
+        backup::check_list(&shared.settings.dir, &mut findings)?;
+    }
     check_journal(shared, &mut findings)?;
+    if shared.settings.is_read_only {
+        check_kept_view(shared, &mut findings)?;
+        check_bodies(shared, &settled_runs(shared)?, &mut findings)?;
+        return Ok(findings);
+    }
     let mut runs = settled_runs(shared)?;
     if !are_whole(shared, &runs, &mut findings) {
         // What it has instead is to be checked.
@@ -88,6 +96,29 @@ fn check_journal(shared: &Shared, findings: &mut Vec<Finding>) -> Result<()> {
     Ok(())
 }
 
+/// Checks the view that a data directory has, which is not the one that was made of the journal to check it.
+fn check_kept_view(shared: &Shared, findings: &mut Vec<Finding>) -> Result<()> {
+    let (position, runs) = match View::kept(&shared.settings.dir) {
+        Ok(None) => return Ok(()),
+        Ok(Some(kept)) => kept,
+        Err(e) if e.kind() == ErrorKind::Damaged => {
+            findings.push(Finding::new(FindingKind::View, "view", e.to_string()));
+            return Ok(());
+        }
+        Err(e) => return Err(e),
+    };
+    let end = shared.position();
+    if position > end {
+        let place = format!("journal segment {}, offset {}", end.segment, end.offset);
+        let text =
+            "the journal ends here, and did not when the view was written; what was committed behind is lost";
+        findings.push(Finding::new(FindingKind::Journal, place, text));
+    } else if are_whole(shared, &runs, findings) {
+        check_view(shared, &runs, findings)?;
+    }
+    Ok(())
+}
+
 /// Reads every block of the view.
 fn are_whole(shared: &Shared, runs: &[Arc<Run>], findings: &mut Vec<Finding>) -> bool {
     let mut damaged = false;
@@ -107,7 +138,7 @@ fn are_whole(shared: &Shared, runs: &[Arc<Run>], findings: &mut Vec<Finding>) ->
 /// Makes the view anew in another place and compares.
 fn check_view(shared: &Shared, runs: &[Arc<Run>], findings: &mut Vec<Finding>) -> Result<()> {
     let Some(newest) = runs.first() else { return Ok(()) };
-    let beside = shared.settings.dir.join(super::bodies::TMP).join("check");
+    let beside = shared.settings.scratch.join("check");
     let mut made_anew = || {
         files::create_dir(&beside)?;
         let fresh = View::create(&beside)?;

@@ -14,6 +14,7 @@ use crate::{
     engine::{Batch, Body, BodyId, CommitError, Direction, Engine, KeyRange, Pre},
 };
 
+mod backup;
 mod compaction;
 mod damage;
 mod faults;

@@ -8,7 +8,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
 };
 
-const NAME: &str = "manifest";
+pub(super) const NAME: &str = "manifest";
 const MAGIC: &[u8; 8] = b"moxd-man";
 /// Version of the file format.
 const VERSION: u32 = 1;

@@ -77,6 +77,18 @@ impl View {
         Ok(view)
     }
 
+    /// The runs of the view in `dir`, and the journal position that they reflect; `None` if there is none. Nothing is
+    /// changed.
+    pub(super) fn kept(dir: &Path) -> Result<Option<(Position, Vec<Arc<Run>>)>> {
+        let folder = dir.join(FOLDER);
+        if !folder.join(manifest::NAME).exists() {
+            return Ok(None);
+        }
+        let Manifest { position, runs, .. } = Manifest::read(&folder)?;
+        let open = |id: &u64| Run::open(&run_path(&folder, *id)).map(Arc::new);
+        Ok(Some((position, runs.iter().map(open).collect::<Result<_>>()?)))
+    }
+
     /// An empty view at the journal's beginning; what there was is removed.
     pub(super) fn create(dir: &Path) -> Result<View> {
         let folder = dir.join(FOLDER);

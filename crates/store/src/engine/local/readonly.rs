@@ -1,0 +1,75 @@
+//! Opening a data directory, or a backup, without changing anything in it: to check it, wherever it lies.
+//!
+//! The view is made in another folder. There is no writer; whatever would write fails.
+
+use std::{
+    fs::{File, TryLockError},
+    path::Path,
+    sync::{Arc, Mutex},
+};
+
+use super::{
+    Local, Settings, Shared, Tending,
+    bodies::BodyFiles,
+    disk::Disk,
+    locked,
+    metrics::Metrics,
+    queue::Queue,
+    rebuild::{Files, Replayed},
+    reserve::Reserve,
+    segment,
+    view::View,
+};
+use crate::{
+    engine::body::BodyIds,
+    error::{Error, Result},
+};
+
+/// Opens `dir` for reading; its view is made in `scratch`, a folder of the caller's.
+pub(super) fn open(dir: &Path, scratch: &Path) -> Result<Arc<Local>> {
+    let lock = lock(dir)?;
+    let folder = dir.join(segment::FOLDER);
+    let journal = Files::open(&folder)?;
+    let view = View::create(scratch)?;
+    let Replayed { end, damage, .. } = journal.rebuild(&view, None, &|_| {})?;
+    let disk = Disk::default();
+    let reserve = Arc::new(Reserve::new(dir, 0, disk.clone()));
+    let queue = Queue::default();
+    queue.close();
+    let shared = Shared {
+        settings: Settings {
+            dir: dir.to_path_buf(),
+            journal: folder,
+            scratch: scratch.to_path_buf(),
+            is_read_only: true,
+            segment_size: u64::MAX,
+            snapshot_min: u64::MAX,
+            generation: 0,
+        },
+        view,
+        bodies: BodyFiles::reading(dir),
+        disk,
+        ids: BodyIds::new(0),
+        queue,
+        metrics: Metrics::new(),
+        position: Mutex::new(end),
+        gate: Mutex::default(),
+        reserve,
+        tending: Tending::with(None, Replayed { damage, ..Replayed::default() }),
+    };
+    Ok(Arc::new(Local { shared: Arc::new(shared), threads: Mutex::default(), lock: Mutex::new(lock) }))
+}
+
+/// Makes sure that nobody writes to the directory meanwhile. Where no lock is, none ever did.
+fn lock(dir: &Path) -> Result<Option<File>> {
+    let path = dir.join("lock");
+    let file = match File::open(&path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(|e| Error::io(path.display().to_string(), e))?,
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(locked(dir)),
+        Err(TryLockError::Error(e)) => Err(Error::io(path.display().to_string(), e)),
+    }
+}
