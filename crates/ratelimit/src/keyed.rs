@@ -68,8 +68,12 @@ impl<K: Hash + Eq + Clone> KeyLimiter<K> {
     /// Counts `n` more if they are within all limits; otherwise counts nothing and says why.
     pub fn take(&mut self, key: &K, now: SystemTime, n: u64) -> Option<Exceeded> {
         let exceeded = self.peek(key, now, n);
-        // What is refused is touched as well: it stays in memory, and follows a clock that was set back.
-        self.add(key, now, if exceeded.is_none() { n } else { 0 });
+        match exceeded {
+            None => self.add(key, now, n),
+            // What is refused stays in memory, and follows a clock that was set back. But it makes no new row: a flood of
+            // keys that are refused must not push out what is counted of others.
+            Some(_) => self.follow(key, now),
+        }
         exceeded
     }
 

@@ -104,8 +104,12 @@ impl Limiter {
     /// Counts `n` for `ip`, if no limit is exceeded by it.
     pub fn take(&mut self, ip: IpAddr, now: SystemTime, n: u64) -> Decision {
         let decision = self.peek(ip, now, n);
-        // What is refused is touched as well: it stays in memory, and follows a clock that was set back.
-        self.add(ip, now, if decision.is_allowed() { n } else { 0 });
+        match decision {
+            Decision::Allowed => self.add(ip, now, n),
+            // What is refused stays in memory, and follows a clock that was set back. But it makes no new rows: a flood
+            // from a network over its limit must not push out what is counted of others.
+            Decision::Refused(_) => self.follow(ip, now),
+        }
         decision
     }
 

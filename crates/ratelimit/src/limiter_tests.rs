@@ -177,3 +177,19 @@ fn memory_is_bounded_and_the_wider_network_still_counts() {
         assert!(limiter.classes.iter().all(|class| class.len() <= 100));
     }
 }
+
+#[test]
+fn a_flood_that_is_refused_pushes_out_nobody() {
+    let window = Window { name: "w", length: Duration::from_secs(60), limits: [2, 2, 2] };
+    let mut limiter = Limiter::with_capacity(&[window], Addresses::default(), 8);
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    let other: IpAddr = "192.0.2.1".parse().unwrap();
+    assert!(limiter.take(other, now, 2).is_allowed());
+    // One provider's network, and a new address in it for every try.
+    for host in 0..100_u16 {
+        let flood: IpAddr = std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, host, 0, 0, 0, 1).into();
+        let _ = limiter.take(flood, now, 1);
+    }
+    assert!(!limiter.take(other, now, 1).is_allowed());
+    assert!(!limiter.take("2001:db8:0:200::1".parse().unwrap(), now, 1).is_allowed());
+}
