@@ -9,20 +9,22 @@ use crate::times::plausible;
 use message::{Date, decode_words, headers, without_fields};
 
 /// Who writes a field.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Program {
     Unix,
     Mozilla,
 }
 
-/// The fields that are removed.
-const FIELDS: [(&str, Program); 6] = [
+/// Fields that programs write. The last two say nothing of flags, and stay.
+const FIELDS: [(&str, Program); 8] = [
     ("Status", Program::Unix),
     ("X-Status", Program::Unix),
     ("X-Keywords", Program::Unix),
     ("X-Mozilla-Status", Program::Mozilla),
     ("X-Mozilla-Status2", Program::Mozilla),
     ("X-Mozilla-Keys", Program::Mozilla),
+    ("X-Account-Key", Program::Mozilla),
+    ("X-UIDL", Program::Mozilla),
 ];
 
 /// Letters of `Status` and `X-Status` for flags. `O` (old), `N` (new) and `U` (unread) say nothing that is kept.
@@ -48,9 +50,6 @@ const BITS: [(u32, Flag); 6] = [
     (0x0080_0000, Flag::MdnSent),
 ];
 
-/// How the first field of Mozilla begins.
-const MOZILLA: &[u8] = b"X-Mozilla-";
-
 /// How the subject begins of what c-client and its heirs keep about the mailbox.
 const INTERNAL: &str = "DON'T DELETE THIS MESSAGE";
 
@@ -66,15 +65,16 @@ pub(crate) struct Found {
 
 /// Reads what the header says, and removes the fields that are no part of the message.
 pub(crate) fn take(header: &mut Vec<u8>) -> Found {
-    let (length, flags) = at_top(header);
-    header.drain(..length);
+    let top = at_top(header);
+    let is_marked = top.is_some();
+    let flags = top.map(|top| top.take_from(header)).unwrap_or_default();
     let mut found = Found { flags, ..Found::default() };
     let fields = headers(header);
     let value =
         |name: &str| fields.first(name).map(|field| String::from_utf8_lossy(&field.unfolded()).into_owned());
     let date = value("Date").and_then(|date| date.parse::<Date>().ok());
     found.date = date.and_then(|date| plausible(date.unix()));
-    if length > 0 {
+    if is_marked {
         return found;
     }
     let has_index = value("X-IMAP").or_else(|| value("X-IMAPbase")).is_some();
@@ -90,41 +90,66 @@ pub(crate) fn take(header: &mut Vec<u8>) -> Found {
 /// Reads and removes the fields of Mozilla at the start of a file that is a message: Thunderbird keeps flags in the files of a
 /// Maildir too.
 pub(crate) fn take_mozilla(start: &mut Vec<u8>) -> Flags {
-    if !start.get(..MOZILLA.len()).is_some_and(|name| name.eq_ignore_ascii_case(MOZILLA)) {
-        return Flags::default();
-    }
-    let (length, flags) = at_top(start);
-    start.drain(..length);
-    flags
+    let top = at_top(start).filter(|top| top.program == Program::Mozilla);
+    top.map(|top| top.take_from(start)).unwrap_or_default()
 }
 
-/// The fields of one program at the top, each at most once: how long they are, and what they say.
-fn at_top(header: &[u8]) -> (usize, Flags) {
-    let (mut at, mut flags) = (0, Flags::default());
-    let mut first = None;
+/// The fields of one program at the top of a header.
+#[derive(Debug)]
+struct Top {
+    program: Program,
+    flags: Flags,
+    length: usize,
+    /// Those of them that stay.
+    kept: Vec<u8>,
+}
+
+impl Top {
+    /// Removes the fields, and returns what they say.
+    fn take_from(self, header: &mut Vec<u8>) -> Flags {
+        header.splice(..self.length, self.kept);
+        self.flags
+    }
+}
+
+/// Finds the fields of one program at the top, each at most once. None if there are none that say something of flags.
+fn at_top(header: &[u8]) -> Option<Top> {
+    let mut top: Option<Top> = None;
     let mut seen = [false; FIELDS.len()];
+    let mut has_flags = false;
     for line in header.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")) {
         let Some((name, value)) = line.iter().position(|b| *b == b':').map(|colon| line.split_at(colon))
         else {
             break;
         };
         let Some((field, said)) = read(name, value.get(1..).unwrap_or_default()) else { break };
-        let program = FIELDS.get(field).map(|(_, program)| *program);
+        let Some((_, program)) = FIELDS.get(field) else { break };
         let again = seen.get_mut(field).is_none_or(|seen| std::mem::replace(seen, true));
-        if again || *first.get_or_insert(program) != program {
+        let begun = Top { program: *program, flags: Flags::default(), length: 0, kept: Vec::new() };
+        let top = top.get_or_insert(begun);
+        if again || top.program != *program {
             break;
         }
-        add(said, &mut flags);
-        at += line.len();
+        match said {
+            Said::Nothing => top.kept.extend_from_slice(line),
+            said => {
+                has_flags = true;
+                add(said, &mut top.flags);
+            }
+        }
+        top.length += line.len();
     }
-    (at, flags)
+    top.filter(|_| has_flags)
 }
 
 /// The fields of all programs anywhere in the header.
 fn take_anywhere(header: &mut Vec<u8>, flags: &mut Flags) {
-    let kept = without_fields(header, |name, value| {
-        let said = read(name, value).map(|(_, said)| said);
-        said.map(|said| add(said, flags)).is_some()
+    let kept = without_fields(header, |name, value| match read(name, value) {
+        None | Some((_, Said::Nothing)) => false,
+        Some((_, said)) => {
+            add(said, flags);
+            true
+        }
     });
     *header = kept.into_iter().filter_map(|range| header.get(range)).collect::<Vec<_>>().concat();
 }
@@ -134,6 +159,7 @@ enum Said<'a> {
     Letters(&'a str),
     Bits(u32),
     Keywords(&'a str),
+    Nothing,
 }
 
 /// Reads a field by its name, and says which it is. None if it is not one of [`FIELDS`], or is one of another meaning that
@@ -149,7 +175,8 @@ fn read<'a>(name: &[u8], value: &'a [u8]) -> Option<(usize, Said<'a>)> {
         }
         3 => Said::Bits(hex()? & 0xffff),
         4 => Said::Bits(hex()? & 0xffff_0000),
-        _ => Said::Keywords(value),
+        2 | 5 => Said::Keywords(value),
+        _ => Said::Nothing,
     };
     Some((field, said))
 }
@@ -164,6 +191,7 @@ fn add(said: Said<'_>, flags: &mut Flags) {
             flags.known.extend(BITS.iter().filter(|(bit, _)| bits & bit != 0).map(|(_, flag)| *flag));
         }
         Said::Keywords(words) => words.split_whitespace().for_each(|word| flags.add_keyword(word)),
+        Said::Nothing => (),
     }
 }
 
@@ -227,6 +255,14 @@ mod tests {
         check("Status: O\r\nX-Status: \r\nX-Keywords:\r\nStatus: RO\r\n", "", "Status: RO\r\n");
         check("Status: O\nA: b\nX-Status: F\n", "", "A: b\nX-Status: F\n");
         check("X-Mozilla-Status: 0001\nX-Mozilla-Status2: 00000000\nStatus: D\n", "seen", "Status: D\n");
+        let thunderbird = "X-Account-Key: account1\nX-UIDL: 1\n";
+        let bits = "X-Mozilla-Status: 0001\nX-Mozilla-Status2: 00000000\nX-Mozilla-Keys: $label1 \n";
+        check(
+            &format!("{thunderbird}{bits}Status: D\n"),
+            "seen $label1",
+            &format!("{thunderbird}Status: D\n"),
+        );
+        check(&format!("{thunderbird}A: b\nStatus: RO\n"), "seen", &format!("{thunderbird}A: b\n"));
         check("X-Keywords: $Forwarded Junk  $label1 \nA: b\n", "forwarded junk $label1", "A: b\n");
         check("status: ro\n", "", "status: ro\n");
     }
@@ -261,6 +297,8 @@ mod tests {
         for (start, expected, left) in [
             ("X-Mozilla-Status: 0005\nX-Mozilla-Status2: 00000000\nA: b\n", "seen flagged", "A: b\n"),
             ("X-Mozilla-Status: 0001\r\nX-Mozilla-Keys: $la", "seen", "X-Mozilla-Keys: $la"),
+            ("X-UIDL: 1\nX-Mozilla-Status: 0001\nA: b\n", "seen", "X-UIDL: 1\nA: b\n"),
+            ("X-UIDL: 1\nA: b\n", "", "X-UIDL: 1\nA: b\n"),
             ("Status: RO\nA: b\n", "", "Status: RO\nA: b\n"),
             ("A: b\nX-Mozilla-Status: 0001\n", "", "A: b\nX-Mozilla-Status: 0001\n"),
             ("", "", ""),

@@ -67,7 +67,7 @@ pub fn maildir(data: &[u8]) {
     packing(data);
     let mut start = data.to_vec();
     take_flags(&mut start);
-    assert!(data.ends_with(&start));
+    assert!(start.len() <= data.len());
     let mut lines = data.splitn(3, |byte| *byte == b'\n');
     let mut line = || lines.next().unwrap_or_default();
     let (name, mailbox, keywords) = (line(), line(), line());

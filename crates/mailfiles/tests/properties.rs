@@ -12,6 +12,7 @@ fn line() -> impl Strategy<Value = String> {
         2 => ">{0,3}From ?[a-z]{0,3}",
         1 => "(Status|X-Status): [RAFTDO]{0,3}",
         1 => "X-Mozilla-Status2?: [0-9a-f]{1,8}",
+        1 => "X-(UIDL|Account-Key): 1",
         1 => "X-Keywords: ([$A-Za-z\"]{0,9} ){0,3}",
         1 => "X-Gmail-Labels: (Unread|Starred|Spam)",
         1 => "(Date: Tue, 3 Nov 2020 15:04:05 \\+0100|Subject: DON'T DELETE THIS MESSAGE|X-IMAP: 1)",
