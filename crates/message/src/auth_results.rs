@@ -6,6 +6,7 @@ mod parse;
 pub use claims::{claims, without_claims};
 
 use crate::fold::{comment, folded, plain};
+use crate::lex::{Cursor, is_atext, is_token};
 use dns::Domain;
 use smtp_parser::Mailbox;
 use std::fmt;
@@ -276,17 +277,11 @@ fn value(text: &str) -> String {
     quoted(cut(text))
 }
 
-/// A value, quoted if it has to be.
-///
-/// RFC 8601 §2.2 has a token of RFC 2045 where there are no quotes, which would quote every base64 text and IPv6
-/// address; in use these stand bare, and so here. What could end the value early is always quoted.
+/// A value, in quotes unless RFC 8601 §2.2 lets it stand without: a token of RFC 2045 §5.1, or
+/// `[ [ local-part ] "@" ] domain-name`. Strict readers drop the whole field for a bare base64 text or IPv6 address.
 fn quoted(text: &str) -> String {
-    if is_quoted_address(text) {
-        return text.to_owned();
-    }
     let text: String = text.chars().map(plain).collect();
-    let special = |c: char| c.is_whitespace() || r#""\();,<>"#.contains(c);
-    if !text.is_empty() && !text.contains(special) {
+    if (!text.is_empty() && text.bytes().all(is_token)) || is_address(&text) {
         return text;
     }
     let mut out = String::from("\"");
@@ -300,14 +295,24 @@ fn quoted(text: &str) -> String {
     out
 }
 
-/// Is it `"local part"@domain` already? RFC 8601 §2.2: such a pvalue stands without quotes around it.
-fn is_quoted_address(text: &str) -> bool {
-    if text.contains(char::is_control) {
-        return false;
+/// Is it a domain, or an address whose local part is an atom, a quoted string, or left out?
+fn is_address(text: &str) -> bool {
+    let mut cursor = Cursor::new(text.as_bytes());
+    if cursor.quoted().is_some() {
+        if cursor.broken || !cursor.eat(b'@') {
+            return false;
+        }
+    } else {
+        let mut ahead = cursor.clone();
+        ahead.take_while(|b| is_atext(b) || b == b'.');
+        if ahead.eat(b'@') {
+            cursor = ahead;
+        }
     }
-    let mut cursor = crate::lex::Cursor::new(text.as_bytes());
-    let quoted = cursor.quoted().is_some() && cursor.eat(b'@') && !cursor.broken;
-    quoted && std::str::from_utf8(cursor.rest()).is_ok_and(|site| site.parse::<Domain>().is_ok())
+    let local = text.strip_suffix(str::from_utf8(cursor.rest()).unwrap_or_default()).unwrap_or_default();
+    // Readers may take any white space for the end of the value.
+    let atom = local.starts_with('"') || !local.contains(char::is_whitespace);
+    atom && str::from_utf8(cursor.rest()).is_ok_and(|site| site.parse::<Domain>().is_ok())
 }
 
 #[cfg(test)]

@@ -33,9 +33,9 @@ fn round_trips_what_delivery_finds_out() {
     ];
     check(
         &results,
-        "Authentication-Results: mx.example.org; iprev=pass policy.iprev=2001:db8::1;\r\n\
+        "Authentication-Results: mx.example.org; iprev=pass policy.iprev=\"2001:db8::1\";\r\n\
          \tdkim=pass (2048 bit rsa) header.d=example.com header.s=sel\r\n\
-         \theader.a=rsa-sha256 header.b=AbC/+9xYz012; dkim=permerror\r\n\
+         \theader.a=rsa-sha256 header.b=\"AbC/+9xYz012\"; dkim=permerror\r\n\
          \treason=\"no key: syntax error\"; spf=softfail smtp.mailfrom=example.com;\r\n\
          \tdmarc=fail header.from=example.com\r\n",
     );
@@ -72,8 +72,39 @@ fn round_trips_quoting_and_addresses() {
     check_value(r#"a "quote""#, r#""a \"quote\"""#);
     check_value(r"back\slash", r#""back\\slash""#);
     check_value("x;y=z", r#""x;y=z""#);
+    // RFC 2045 §5.1: tspecials make no token.
+    for special in
+        ["2001:db8::1", "a/b", "AbC+9=", "a?b", "[192.0.2.1]", "a,b", "<a>", "a@b@c.example", "a@", "a@b c"]
+    {
+        check_value(special, &format!("\"{special}\""));
+    }
+    for bare in [
+        "192.0.2.1",
+        "AbC+9xYz",
+        "a|b~c",
+        "@example.org",
+        "bücher.example",
+        "jürgen@bücher.example",
+        "a=b/c@b.example",
+    ] {
+        check_value(bare, bare);
+    }
+    check_value("ü!", r#""ü!""#);
+    check_value("a\u{3000}b@example.org", "\"a\u{3000}b@example.org\"");
     check_value("x(y", r#""x(y""#);
     check_value(r#""a b"@not a domain"#, r#""\"a b\"@not a domain""#);
+}
+
+#[test]
+fn line_ends_in_quotes_print_the_same_each_time() {
+    for value in [
+        "mx; a=b c.d=\"a\r\n b\"@example.org",
+        "mx; a=b c.d=\"\\\r\"@example.org",
+        "\"x\ty\"@b.example; none",
+    ] {
+        assert!(AuthResults::parse(value.as_bytes()).is_ok());
+        crate::fuzzing::auth_results(value.as_bytes());
+    }
 }
 
 #[test]

@@ -101,14 +101,19 @@ fn plain(value: &[u8]) -> String {
     text(value).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The value without line ends and comments, which may nest; what stands in quotes is no comment.
-fn uncommented(value: &[u8]) -> String {
+/// The value without line ends and comments.
+pub(super) fn uncommented(value: &[u8]) -> String {
+    apart(value).0
+}
+
+/// The value without line ends and comments, which may nest, and the last comment; what stands in quotes is no comment.
+fn apart(value: &[u8]) -> (String, Option<String>) {
     let mut cursor = Cursor::new(value);
-    let mut out = Vec::new();
+    let (mut out, mut comment) = (Vec::new(), None);
     while let Some(next) = cursor.peek() {
         let before = cursor.rest();
         match next {
-            b'(' => drop(cursor.cfws()),
+            b'(' => comment = cursor.cfws(),
             b'"' => {
                 cursor.quoted();
                 let length = before.len() - cursor.rest().len();
@@ -117,7 +122,7 @@ fn uncommented(value: &[u8]) -> String {
             _ => out.extend_from_slice(cursor.take_while(|b| !matches!(b, b'(' | b'"'))),
         }
     }
-    text(out.trim_ascii()).replace(['\r', '\n'], "")
+    (text(out.trim_ascii()).replace(['\r', '\n'], ""), comment)
 }
 
 fn date(value: &[u8]) -> Option<Date> {
@@ -137,9 +142,7 @@ fn mta(value: &[u8]) -> Option<Mta> {
     if !kind.eq_ignore_ascii_case("dns") {
         return None;
     }
-    let mut cursor = Cursor::new(value);
-    cursor.take_while(|b| b != b'(');
-    let ip = match cursor.cfws().and_then(|comment| comment.parse().ok()) {
+    let ip = match apart(value).1.and_then(|comment| comment.parse().ok()) {
         Some(Host::Ip(ip)) => Some(ip),
         _ => None,
     };

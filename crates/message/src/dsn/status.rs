@@ -1,5 +1,6 @@
 //! Addresses in the fields of a report (RFC 3464 §2.3.1, RFC 6533 §3).
 
+use super::parse::uncommented;
 use smtp_parser::Path;
 use std::fmt::Write;
 
@@ -18,18 +19,30 @@ pub(super) fn typed_path(path: &Path, utf8: bool) -> String {
 
 /// An address of any kind as `kind;address`.
 pub(super) fn typed(kind: &str, address: &str, utf8: bool) -> String {
+    // What would be taken for a comment, or for half a quoted string, cannot stand as it is.
+    let safe = !address.contains(char::is_control) && uncommented(address.as_bytes()) == address;
     // RFC 6533 §3: a backslash as it is could be taken for the beginning of an escape.
-    let bare = !kind.eq_ignore_ascii_case("utf-8") || (utf8 && !address.contains('\\'));
-    if bare { format!("{kind};{address}") } else { format!("{kind};{}", escaped(address, utf8)) }
+    let bare = !kind.eq_ignore_ascii_case("utf-8") || (utf8 && safe && !address.contains('\\'));
+    let plain = |c: char| match c {
+        // RFC 6533 §3: these are escaped too, so that the text can go through xtext.
+        '\\' | '+' | '=' => false,
+        '(' | ')' | '"' => safe,
+        _ => {
+            if c.is_ascii() {
+                c.is_ascii_graphic()
+            } else {
+                utf8
+            }
+        }
+    };
+    if bare { format!("{kind};{address}") } else { format!("{kind};{}", escaped(address, plain)) }
 }
 
-/// RFC 6533 §3: utf-8-addr-unitext if there may be UTF-8, utf-8-addr-xtext if not. The `=` and `+` are escaped too, so
-/// that the text can go through xtext.
-fn escaped(address: &str, utf8: bool) -> String {
+/// RFC 6533 §3: utf-8-addr-unitext if there may be UTF-8, utf-8-addr-xtext if not.
+fn escaped(address: &str, plain: impl Fn(char) -> bool) -> String {
     let mut out = String::new();
     for c in address.chars() {
-        let plain = if c.is_ascii() { c.is_ascii_graphic() && !matches!(c, '\\' | '+' | '=') } else { utf8 };
-        if plain {
+        if plain(c) {
             out.push(c);
         } else {
             // A String never refuses to be written to.

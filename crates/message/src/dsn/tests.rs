@@ -46,6 +46,35 @@ fn round_trip(letter: &Letter, report: &Report, original: Original<'_>) -> (Stri
 }
 
 #[test]
+fn round_trips_addresses_that_look_like_comments_and_quotes() {
+    for address in
+        ["(a", "a)b", "\"a", "\"a (b\"@c", "a\\(b", "a\nb", " a ", "ü(ü)", "\u{1}\"", "\"a(b\"c\"d"]
+    {
+        for utf8 in [true, false] {
+            let mut report = report();
+            report.recipients[0].original = Some(OriginalAddress::new("utf-8", address));
+            let letter = Letter { utf8, ..letter() };
+            round_trip(&letter, &report, Original { message: ORIGINAL, utf8 });
+        }
+    }
+}
+
+#[test]
+fn a_comment_in_a_quoted_name_is_no_address() {
+    for name in ["\"a ([192.0.2.1])", "\"a([192.0.2.1])\"", "a(b"] {
+        let status = format!(
+            "Reporting-MTA: dns; {name}\r\n\r\nFinal-Recipient: rfc822;a@b.example\r\nAction: failed\r\nStatus: 5.0.0\r\n"
+        );
+        let start = "Content-Type: multipart/report; boundary=b\r\n\r\n--b\r\n\r\nx\r\n--b\r\n\
+                     Content-Type: message/delivery-status\r\n\r\n";
+        let message = format!("{start}{status}\r\n--b--\r\n");
+        let (part, _) = Part::parse(message.as_bytes(), Limits::default());
+        assert_eq!(parse(&part, message.as_bytes()).unwrap().reporting_mta.ip, None, "{name}");
+        crate::fuzzing::dsn(message.as_bytes());
+    }
+}
+
+#[test]
 fn round_trips_a_report_in_ascii() {
     let (message, part) = round_trip(&letter(), &report(), Original { message: ORIGINAL, utf8: false });
     assert!(message.is_ascii());
