@@ -1,105 +1,174 @@
-//! Text of any charset as UTF-8, and encoded words (RFC 2047).
+//! Text of any charset as UTF-8.
+//!
+//! Most charsets are those of the WHATWG Encoding Standard. Mail has more: other names of the same, UTF-7, the code pages
+//! of DOS, and two encodings of seven bits that browsers refuse.
 
-use crate::encoding::{decode_base64, decode_q};
-use crate::lex::text;
-use encoding_rs::{Encoding, UTF_8};
-use memchr::memmem;
+use charset::Charset as Web;
+use encoding_rs::{BIG5, EUC_KR, Encoding, GBK, ISO_2022_JP, SHIFT_JIS, UTF_8, WINDOWS_1252};
+use memchr::{memrchr, memrchr2};
+use oem_cp::code_table::DECODING_TABLE_CP_MAP;
+use oem_cp::code_table_type::TableType;
+
+/// What reads a charset.
+#[derive(Clone, Copy)]
+enum Decoder {
+    /// One of the Encoding Standard, or UTF-7.
+    Web(Web),
+    /// A code page of DOS.
+    Dos(&'static TableType),
+    /// HZ (RFC 1843): GB 2312 between `~{` and `~}`.
+    Hz,
+    /// ISO-2022-KR (RFC 1557): KS X 1001 between the shifts.
+    Korean,
+    /// Octets of which the sender knew nothing.
+    Unknown,
+}
+
+const ESCAPE: u8 = 0x1b;
+const SHIFT_OUT: u8 = 0x0e;
+const SHIFT_IN: u8 = 0x0f;
 
 /// Octets of a charset as text; what cannot be mapped is replaced. None if the charset is not known.
 ///
-/// Names are those of the WHATWG Encoding Standard, which has ASCII and Latin-1 read as windows-1252, as mail needs.
+/// Names are those of the WHATWG Encoding Standard, which has ASCII and Latin-1 read as windows-1252, as mail needs, and
+/// others that mail uses.
 pub fn to_utf8(bytes: &[u8], charset: &str) -> Option<String> {
-    let encoding = Encoding::for_label(charset.trim().as_bytes())?;
+    let label = charset.trim().to_ascii_lowercase();
     // A body that says it is ASCII and is UTF-8 means UTF-8: octets over 127 mean nothing in ASCII.
-    let ascii = matches!(charset.trim().to_ascii_lowercase().as_str(), "us-ascii" | "ascii");
-    let encoding = if ascii && std::str::from_utf8(bytes).is_ok() { UTF_8 } else { encoding };
-    Some(encoding.decode(bytes).0.into_owned())
+    let ascii = matches!(label.as_str(), "us-ascii" | "ascii");
+    let decoder = decoder(&label)?;
+    if (ascii || matches!(decoder, Decoder::Unknown))
+        && let Ok(text) = std::str::from_utf8(bytes)
+    {
+        return Some(text.to_owned());
+    }
+    Some(match decoder {
+        Decoder::Web(web) => web.decode(bytes).0.into_owned(),
+        Decoder::Dos(table) => table.decode_string_lossy(bytes),
+        Decoder::Hz => GBK.decode_without_bom_handling(&hz(bytes)).0.into_owned(),
+        Decoder::Korean => EUC_KR.decode_without_bom_handling(&korean(bytes)).0.into_owned(),
+        Decoder::Unknown => WINDOWS_1252.decode_without_bom_handling(bytes).0.into_owned(),
+    })
 }
 
-/// The text of an unstructured field or a display name with its encoded words decoded (RFC 2047), on one line.
-///
-/// What is no encoded word stays as it is, as do words of unknown charsets. The cost is linear in the input.
-///
-/// ```
-/// assert_eq!(moxd_message::decode_words(b"=?utf-8?q?Gr=C3=BC=C3=9Fe?= =?utf-8?b?IQ==?= an alle"), "Grüße! an alle");
-/// ```
-pub fn decode_words(value: &[u8]) -> String {
-    let mut out = String::new();
-    // Octets of encoded words not yet made text: a character may be split between neighbours (against RFC 2047 §5.3).
-    let mut pending: Option<Pending<'_>> = None;
-    let mut rest = value;
-    // The text between the last encoded word and here.
-    let mut gap = 0;
-    while let Some(at) = rest.get(gap..).and_then(|tail| memmem::find(tail, b"=?")) {
-        let at = gap + at;
-        let (before, from) = rest.split_at_checked(at).unwrap_or((rest, &[]));
-        let Some((word, length)) = word(from) else {
-            gap = at + 2;
-            continue;
-        };
-        // RFC 2047 §6.2: white space between neighbouring encoded words is not shown.
-        let neighbours = pending.is_some() && before.trim_ascii().is_empty();
-        match &mut pending {
-            Some(last) if neighbours && last.charset.eq_ignore_ascii_case(word.charset) => {
-                last.bytes.extend(word.bytes);
-                last.raw.1 += before.len() + length;
-            }
-            _ => {
-                flush(&mut out, pending.take(), value);
-                if !neighbours {
-                    out.push_str(&line(before));
-                }
-                let start = value.len() - from.len();
-                pending = Some(Pending { raw: (start, start + length), ..word });
-            }
+/// The decoder of a charset by its name in lower case.
+fn decoder(label: &str) -> Option<Decoder> {
+    match label {
+        "hz-gb-2312" | "hz" => return Some(Decoder::Hz),
+        "iso-2022-kr" | "csiso2022kr" => return Some(Decoder::Korean),
+        // RFC 1428 §3: what a gateway writes that knows no charset.
+        "unknown-8bit" | "x-unknown" | "unknown" | "default" => return Some(Decoder::Unknown),
+        _ => {}
+    }
+    // Those that the standard replaces as a whole are not known: the text stays as it came.
+    if let Some(web) = Web::for_label_no_replacement(label.as_bytes()) {
+        return Some(Decoder::Web(web));
+    }
+    code_page(label)
+}
+
+/// The decoder of a code page by its number, as in `cp850`, `IBM00858`, `csPC850Multilingual`, `850`.
+fn code_page(label: &str) -> Option<Decoder> {
+    const PREFIXES: [&str; 9] = ["cp", "x-cp", "ibm", "csibm", "cspc", "ms", "dos", "oem", "windows"];
+    let named = PREFIXES.iter().any(|prefix| label.starts_with(prefix));
+    if !named && !label.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let number: u16 =
+        label.rsplit(|c: char| !c.is_ascii_digit()).find(|run| !run.is_empty())?.parse().ok()?;
+    let web = |encoding: &'static Encoding| Some(Decoder::Web(Web::for_encoding(encoding)));
+    match number {
+        932 => web(SHIFT_JIS),
+        936 => web(GBK),
+        949 => web(EUC_KR),
+        950 => web(BIG5),
+        65_001 => web(UTF_8),
+        65_000 => Web::for_label(b"utf-7").map(Decoder::Web),
+        1250..=1258 => Web::for_label(format!("windows-{number}").as_bytes()).map(Decoder::Web),
+        _ => DECODING_TABLE_CP_MAP.get(&number).map(Decoder::Dos),
+    }
+}
+
+/// Has the charset shift states, so that its octets mean nothing without what went before?
+pub(crate) fn is_stateful(charset: &str) -> bool {
+    match decoder(&charset.trim().to_ascii_lowercase()) {
+        Some(Decoder::Hz | Decoder::Korean) => true,
+        Some(Decoder::Web(web)) => web == Web::for_encoding(ISO_2022_JP) || web == charset::UTF_7,
+        _ => false,
+    }
+}
+
+/// Is a text in a charset with shift states back in ASCII at its end? None if it does not switch, or has no such states.
+pub(crate) fn ends_in_ascii(bytes: &[u8], charset: &str) -> Option<bool> {
+    match decoder(&charset.trim().to_ascii_lowercase())? {
+        Decoder::Hz => {
+            let at = memrchr2(b'{', b'}', bytes)?;
+            let (before, from) = bytes.split_at_checked(at)?;
+            before.ends_with(b"~").then(|| from.starts_with(b"}"))
         }
-        rest = from.get(length..).unwrap_or_default();
-        gap = 0;
+        Decoder::Korean => memrchr2(SHIFT_OUT, SHIFT_IN, bytes).map(|at| bytes.get(at) == Some(&SHIFT_IN)),
+        Decoder::Web(web) if web == Web::for_encoding(ISO_2022_JP) => {
+            // RFC 1468: ESC ( B and ESC ( J go back to one octet for a character.
+            let escape = bytes.get(memrchr(ESCAPE, bytes)?..)?;
+            Some(escape.starts_with(b"\x1b(B") || escape.starts_with(b"\x1b(J"))
+        }
+        _ => None,
     }
-    flush(&mut out, pending, value);
-    out.push_str(&line(rest));
-    out
 }
 
-struct Pending<'a> {
-    charset: &'a str,
-    bytes: Vec<u8>,
-    /// Where it stands in the value.
-    raw: (usize, usize),
-}
-
-fn flush(out: &mut String, pending: Option<Pending<'_>>, value: &[u8]) {
-    let Some(Pending { charset, bytes, raw: (start, end) }) = pending else { return };
-    let decoded = to_utf8(&bytes, charset).unwrap_or_else(|| line(value.get(start..end).unwrap_or_default()));
-    // What was hidden in an encoding must not break the line either.
-    out.extend(decoded.chars().map(|c| if c.is_control() { ' ' } else { c }));
-}
-
-/// Unencoded text, without line ends.
-fn line(bytes: &[u8]) -> String {
-    text(bytes).replace(['\r', '\n'], "")
-}
-
-/// The encoded word at the start of `input` and its length.
-fn word(input: &[u8]) -> Option<(Pending<'_>, usize)> {
-    // RFC 2047 §2: encoded-word = "=?" charset "?" encoding "?" encoded-text "?=".
-    let mut parts = input.get(2..)?.splitn(4, |b| *b == b'?');
-    let (charset, encoding, content, rest) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    if charset.is_empty() || !charset.iter().all(u8::is_ascii_graphic) || rest.first() != Some(&b'=') {
-        return None;
+/// HZ as GBK: the pairs between `~{` and `~}` with their high bits set.
+fn hz(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let (mut rest, mut shifted) = (bytes, false);
+    loop {
+        rest = match rest {
+            [] => return out,
+            [b'~', b'{', tail @ ..] => {
+                shifted = true;
+                tail
+            }
+            [b'~', b'}', tail @ ..] => {
+                shifted = false;
+                tail
+            }
+            // RFC 1843: a tilde is written twice; one before a line end joins lines.
+            [b'~', b'~', tail @ ..] if !shifted => {
+                out.push(b'~');
+                tail
+            }
+            [b'~', b'\n', tail @ ..] if !shifted => tail,
+            [first, second, tail @ ..] if shifted && first.is_ascii_graphic() => {
+                out.extend([first | 0x80, second | 0x80]);
+                tail
+            }
+            [b, tail @ ..] => {
+                // A line end ends the state too.
+                shifted &= *b != b'\n';
+                out.push(*b);
+                tail
+            }
+        };
     }
-    if content.iter().any(|b| matches!(b, b'\r' | b'\n')) {
-        return None;
+}
+
+/// ISO-2022-KR as EUC-KR: the octets between the shifts with their high bits set, without the designation.
+fn korean(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let (mut rest, mut shifted) = (bytes, false);
+    loop {
+        rest = match rest {
+            [] => return out,
+            [ESCAPE, b'$', b')', b'C', tail @ ..] => tail,
+            [SHIFT_OUT | SHIFT_IN, tail @ ..] => {
+                shifted = rest.first() == Some(&SHIFT_OUT);
+                tail
+            }
+            [b, tail @ ..] => {
+                out.push(if shifted && b.is_ascii_graphic() { b | 0x80 } else { *b });
+                tail
+            }
+        };
     }
-    let bytes = match encoding {
-        b"q" | b"Q" => decode_q(content),
-        b"b" | b"B" => decode_base64(content, usize::MAX).bytes,
-        _ => return None,
-    };
-    // RFC 2231 §5: a language may follow the charset behind an asterisk.
-    let charset =
-        charset.split(|b| *b == b'*').next().and_then(|charset| std::str::from_utf8(charset).ok())?;
-    Some((Pending { charset, bytes, raw: (0, 0) }, input.len() - rest.len() + 1))
 }
 
 #[cfg(test)]
@@ -107,57 +176,82 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(value: &str, expected: &str) {
-        assert_eq!(decode_words(value.as_bytes()), expected, "{value}");
-    }
-
-    #[test]
-    fn decodes_the_examples_of_rfc_2047() {
-        // RFC 2047 §8: examples.
-        check("=?US-ASCII?Q?Keith_Moore?=", "Keith Moore");
-        check("=?ISO-8859-1?Q?Keld_J=F8rn_Simonsen?=", "Keld Jørn Simonsen");
-        check(
-            "=?ISO-8859-1?B?SWYgeW91IGNhbiByZWFkIHRoaXMgeW8=?=\r\n =?ISO-8859-2?B?dSB1bmRlcnN0YW5kIHRoZSBleGFtcGxlLg==?=",
-            "If you can read this you understand the example.",
-        );
-        check("(=?ISO-8859-1?Q?a?= b)", "(a b)");
-        check("(=?ISO-8859-1?Q?a?=  =?ISO-8859-1?Q?b?=)", "(ab)");
-        check("(=?ISO-8859-1?Q?a_b?=)", "(a b)");
-    }
-
-    #[test]
-    fn decodes_charsets_languages_and_split_characters() {
-        check("=?iso-2022-jp?B?GyRCJDMkcyRLJEEkTxsoQg==?=", "こんにちは");
-        check("=?koi8-r?Q?=F0=D2=C9=D7=C5=D4?=", "Привет");
-        check("=?US-ASCII*en?Q?hi?=", "hi");
-        check("=?utf-8?Q?=C3?= =?UTF-8?B?vA==?=", "ü");
-    }
-
-    #[test]
-    fn leaves_what_is_no_encoded_word() {
-        for text in [
-            "",
-            "plain",
-            "=?",
-            "=?=?=?",
-            "=?utf-8?q?open",
-            "=?utf-8?x?a?=",
-            "=?nonsense?q?a?=",
-            "a =? b",
-            "=??q?a?=",
-            "=?utf-8?q?a?b?=",
-        ] {
-            check(text, text);
-        }
-        check("=?a?q?=?utf-8?q?x?=", "=?a?q?x");
-        check("folded\r\n text", "folded text");
-        check("=?utf-8?q?a=0D=0AEvil:_1?=", "a  Evil: 1");
+    fn check(charset: &str, bytes: &[u8], text: &str) {
+        assert_eq!(to_utf8(bytes, charset).as_deref(), Some(text), "{charset}");
     }
 
     #[test]
     fn reads_ascii_that_is_utf8() {
-        assert_eq!(to_utf8("ü".as_bytes(), "us-ascii").as_deref(), Some("ü"));
-        assert_eq!(to_utf8(b"\xfc", "US-ASCII").as_deref(), Some("ü"));
+        check("us-ascii", "ü".as_bytes(), "ü");
+        check("US-ASCII", b"\xfc", "ü");
+        check("unknown-8bit", "ü".as_bytes(), "ü");
+        check("x-unknown", b"\xfc", "ü");
         assert_eq!(to_utf8(b"a", "no-such-charset"), None);
+    }
+
+    #[test]
+    fn reads_what_browsers_do_not() {
+        check("utf-7", b"Gru+AN8- an alle", "Gruß an alle");
+        check("UNICODE-1-1-UTF-7", b"1 +- 1 +2D3cqQ-", "1 + 1 \u{1f4a9}");
+        check("hz-gb-2312", b"a~{VPND~}b~~c", "a中文b~c");
+        check("HZ", b"~{VPND\nVP", "中文\nVP");
+        check("iso-2022-kr", b"\x1b$)C\x0eGQ1[\x0f!", "한글!");
+        check("ISO-2022-KR", b"\x0eGQ1[", "한글");
+    }
+
+    #[test]
+    fn knows_other_names() {
+        for name in ["cp932", "MS932", "windows-31j", "cp-932"] {
+            check(name, b"\x87\x40", "①");
+        }
+        for (name, bytes, text) in [
+            ("cp936", &b"\xd6\xd0"[..], "中"),
+            ("ms949", b"\xb0\xa1", "가"),
+            ("cp950", b"\xa4\xa4", "中"),
+            ("cp1251", b"\xcf", "П"),
+            ("windows1252", b"\x80", "€"),
+            ("cp65001", "ü".as_bytes(), "ü"),
+            ("cp65000", b"+AN8-", "ß"),
+        ] {
+            check(name, bytes, text);
+        }
+    }
+
+    #[test]
+    fn reads_the_code_pages_of_dos() {
+        for name in ["cp850", "IBM850", "850", "cspc850multilingual", "dos-850", "ibm-850"] {
+            check(name, b"caf\x82", "café");
+        }
+        for (name, byte, text) in [
+            ("cp437", b"\xe1", "ß"),
+            ("cspc8codepage437", b"\xe1", "ß"),
+            ("cp852", b"\x88", "ł"),
+            ("cp855", b"\xa1", "А"),
+            ("IBM00858", b"\xd5", "€"),
+            ("cp866", b"\x8f", "П"),
+            ("cp737", b"\x80", "Α"),
+        ] {
+            check(name, byte, text);
+        }
+    }
+
+    #[test]
+    fn unknown_numbers_and_replaced_charsets_stay_raw() {
+        for name in
+            ["cp", "cp0", "cp99999999", "ibm037", "a850", "iso-2022-cn", "replacement", "", "windows-1259"]
+        {
+            assert_eq!(to_utf8(b"a", name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn any_octets_are_text() {
+        let all: Vec<u8> = (0..=255).chain((0..=255).rev()).collect();
+        for name in ["utf-7", "hz", "iso-2022-kr", "cp864", "cp932", "iso-2022-jp", "x-unknown"] {
+            for start in 0..all.len() {
+                assert!(to_utf8(&all[start..], name).is_some());
+                ends_in_ascii(&all[start..], name);
+            }
+        }
     }
 }

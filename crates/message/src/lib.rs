@@ -36,6 +36,7 @@ mod params;
 mod part;
 mod received;
 mod thread;
+mod words;
 
 /// The domains that this API speaks of; with it a caller needs no other crate.
 pub use dns;
@@ -45,7 +46,7 @@ pub use auth_results::{
     AuthResults, MAX_PROPERTY, MAX_VALUE, MethodResult, Property, claims, without_claims,
 };
 pub use author::{author, from_domain, shown_author};
-pub use charset::{decode_words, to_utf8};
+pub use charset::to_utf8;
 pub use date::Date;
 pub use encoding::{Decoded, Encoding, decode_base64, decode_quoted_printable, encode_base64};
 pub use error::{Error, ErrorKind, FromError, FromErrorKind};
@@ -62,6 +63,7 @@ pub use thread::{
     MAX_REFERENCE, MAX_REFERENCES, MAX_SUBJECT, base_subject, canonical_message_id, references,
     written_message_id,
 };
+pub use words::decode_words;
 
 #[doc(hidden)]
 pub mod fuzzing;

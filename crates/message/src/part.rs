@@ -2,7 +2,8 @@
 
 mod scan;
 
-use crate::charset::{decode_words, to_utf8};
+use crate::charset::to_utf8;
+use crate::decode_words;
 use crate::encoding::{Decoded, Encoding, decode_base64, decode_quoted_printable};
 use crate::{ContentType, Disposition, Finding};
 use std::borrow::Cow;
