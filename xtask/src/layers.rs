@@ -42,7 +42,7 @@ pub const RULES: &[Rule] = &[
         name: "message",
         layer: 1,
         house: &["dns", "smtp-parser"],
-        outside: &["bstr", "encoding_rs", "memchr", "nom"],
+        outside: &["bstr", "charset", "encoding_rs", "memchr", "nom", "oem_cp"],
     },
     Rule {
         name: "sasl",

@@ -108,7 +108,7 @@ pub(crate) fn ends_in_ascii(bytes: &[u8], charset: &str) -> Option<bool> {
         }
         Decoder::Korean => memrchr2(SHIFT_OUT, SHIFT_IN, bytes).map(|at| bytes.get(at) == Some(&SHIFT_IN)),
         Decoder::Web(web) if web == Web::for_encoding(ISO_2022_JP) => {
-            // RFC 1468: ESC ( B and ESC ( J go back to one octet for a character.
+            // ESC ( B and ESC ( J go back to one octet for a character (RFC 1468).
             let escape = bytes.get(memrchr(ESCAPE, bytes)?..)?;
             Some(escape.starts_with(b"\x1b(B") || escape.starts_with(b"\x1b(J"))
         }
@@ -131,7 +131,7 @@ fn hz(bytes: &[u8]) -> Vec<u8> {
                 shifted = false;
                 tail
             }
-            // RFC 1843: a tilde is written twice; one before a line end joins lines.
+            // A tilde is written twice, and one before a line end joins lines (RFC 1843).
             [b'~', b'~', tail @ ..] if !shifted => {
                 out.push(b'~');
                 tail
