@@ -1,4 +1,5 @@
-//! Logs: to standard error, one line an event, as text or as JSON.
+//! Logs: to standard error, one line an event, as text or as JSON. A thread of their own writes them: who reads the log, or
+//! the disk it goes to, may stand still, and the server must not.
 
 use crate::cli::LogFormat;
 use crate::delta::WithDelta;
@@ -6,14 +7,19 @@ use anyhow::{Context, Result, ensure};
 use smtpserver::Reveal;
 use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::fmt::Layer;
 use tracing_subscriber::fmt::format::Format;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry, reload};
 
+/// Most lines that wait to be written. Beyond them lines are lost, and counted.
+const MAX_WAITING_LINES: usize = 16_384;
+
 /// What is logged, while the program runs.
 pub(crate) struct Logging {
+    lost: ErrorCounter,
     filter: reload::Handle<EnvFilter, Registry>,
     reveal: Reveal,
     /// As the operator wrote it.
@@ -23,12 +29,18 @@ pub(crate) struct Logging {
 impl Logging {
     /// Sets logging up for the process. `filter` is a level, or filters such as `info,smtpserver=trace`; parts of moxd
     /// go by their short names. Secrets are left out of a trace but with the levels `traceauth` (passwords and proofs)
-    /// and `tracedata` (messages too).
-    pub(crate) fn start(filter: &str, format: LogFormat) -> Result<Self> {
+    /// and `tracedata` (messages too). Lines that wait are written when the guard is dropped, or soon given up.
+    pub(crate) fn start(filter: &str, format: LogFormat) -> Result<(Self, WorkerGuard)> {
         let wanted = Filter::parse(filter)?;
         let (layer, handle) = reload::Layer::new(wanted.directives);
         let registry = tracing_subscriber::registry().with(layer);
-        let lines = Layer::new().with_writer(std::io::stderr);
+        let (writer, guard) = NonBlockingBuilder::default()
+            .buffered_lines_limit(MAX_WAITING_LINES)
+            .lossy(true)
+            .thread_name("log")
+            .finish(std::io::stderr());
+        let lost = writer.error_counter();
+        let lines = Layer::new().with_writer(writer);
         match format {
             LogFormat::Text => {
                 let ansi = std::io::stderr().is_terminal();
@@ -44,7 +56,8 @@ impl Logging {
         log_panics();
         let reveal = Reveal::default();
         reveal.set(wanted.auth, wanted.data);
-        Ok(Self { filter: handle, reveal, written: Mutex::new(filter.to_owned()) })
+        let logging = Self { lost, filter: handle, reveal, written: Mutex::new(filter.to_owned()) };
+        Ok((logging, guard))
     }
 
     /// Replaces what is logged from now on.
@@ -60,6 +73,11 @@ impl Logging {
     /// What is logged, as it was written.
     pub(crate) fn filter(&self) -> String {
         self.written.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Lines that were lost so far.
+    pub(crate) fn lost(&self) -> usize {
+        self.lost.dropped_lines()
     }
 
     /// Which secrets may stand in a trace, now and later.

@@ -58,13 +58,14 @@ struct Control {
 pub(crate) fn serve(cli: &Cli, path: &Path, config: Config, mode: Mode) -> Result<()> {
     let level = cli.log_level.as_deref().unwrap_or(&config.server.log.level);
     let json = cli.log_format == LogFormat::Json || config.server.log.format == config::LogFormat::Json;
-    let logging = Logging::start(level, if json { LogFormat::Json } else { LogFormat::Text })?;
+    let (logging, writer) = Logging::start(level, if json { LogFormat::Json } else { LogFormat::Text })?;
     let open_files = system::raise_open_files();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
     let result = runtime.block_on(run(path, config, mode, logging, open_files));
     // A client of the control socket that says nothing does not keep the server from its end.
     runtime.shutdown_timeout(LAST_WORDS);
+    drop(writer);
     result
 }
 
@@ -164,6 +165,10 @@ async fn run(path: &Path, config: Config, mode: Mode, logging: Logging, open_fil
     }
     ctl::unbind(&control.server.data_dir);
     tokio::task::spawn_blocking(move || store.close()).await?;
+    let lost = control.logging.lost();
+    if lost > 0 {
+        tracing::warn!(lines = lost, "lines of this log were lost, for nobody read them in time");
+    }
     tracing::info!("stopped");
     Ok(())
 }

@@ -3,11 +3,12 @@
 
 mod common;
 
+use common::client::Smtp;
 use common::names::Names;
 use common::run::{MOXD, has_keys, moxd, moxd_reading};
 use common::server::{METRICS, Process, SMTP, SUBMISSION, SUBMISSIONS, Server, text};
 use serde_json::json;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
@@ -297,6 +298,38 @@ fn submissions_are_completed_relieved_and_signed() {
     assert_eq!(client.auth("SCRAM-SHA-256", "mox@localhost", "moxmoxmox"), "235 2.7.0 nice\r\n");
     server.stop();
     assert_eq!(server.messages().len(), 1);
+}
+
+#[test]
+fn a_log_that_nobody_reads_stops_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    // Another test may have taken a port since it was found free.
+    let start = |_| {
+        let offset = free_offset().unwrap();
+        let mut command = Command::new(MOXD);
+        command
+            .args(["localserve", "--port-offset", &offset.to_string(), "--dir"])
+            .arg(folder.path().join("x"));
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let mut child = child.unwrap();
+        // The welcome is printed once all ports are open.
+        let mut printed = BufReader::new(child.stdout.take().unwrap()).lines();
+        let open = printed.any(|line| line.unwrap().contains("Ctrl-C"));
+        open.then_some((child, offset))
+    };
+    let (mut child, offset) = (0..5).find_map(start).expect("free ports");
+    // Two lines for each connection: several times what the pipe holds.
+    for _ in 0..600 {
+        let mut client = Smtp::connect(([127, 0, 0, 1], SMTP + offset).into());
+        client.expect("QUIT", "221 ");
+    }
+    xtask::trial::signal(child.id(), "TERM").unwrap();
+    let mut log = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    assert!(child.wait().unwrap().success());
+    // What waited is there after all.
+    assert_eq!(log.matches("connection closed").count(), 600);
+    assert!(log.trim_end().ends_with("stopped") || log.contains(": stopped"), "{log}");
 }
 
 #[test]
