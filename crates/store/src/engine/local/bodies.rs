@@ -11,7 +11,7 @@ use std::{
     io::{self, IoSlice},
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc,
     },
@@ -44,6 +44,10 @@ const CHUNK: usize = 64 * 1024;
 const SYNC_EVERY: u64 = 4 * 1024 * 1024;
 /// Threads that write bodies. A body always goes to the same one, so that its pieces stay in order.
 const WRITERS: u64 = 2;
+
+/// Files of arriving bodies that stay open between their pieces. Beyond that each is synced and closed after a piece, so that
+/// many who send large messages slowly leave descriptors to the store and to others (our own limit).
+const MAX_OPEN: usize = 32;
 
 /// Every body may have this many bytes in memory, whatever others have: most mail is smaller, and never becomes a file
 /// because others hold on to memory. Of the order of a connection's buffer.
@@ -96,11 +100,13 @@ impl BodyFiles {
         files::create_dir(&folder)?;
         files::create_dir(&tmp)?;
         let (syncs, to_sync) = mpsc::channel::<Sync>();
+        let open = Arc::new(AtomicUsize::new(0));
         let mut threads = Vec::new();
         let mut jobs = Vec::new();
         for _ in 0..WRITERS {
             let (sender, waiting) = mpsc::channel();
-            let writer = Writer { disk: disk.clone(), reserve: Arc::clone(&reserve), syncs: syncs.clone() };
+            let (reserve, open) = (Arc::clone(&reserve), Arc::clone(&open));
+            let writer = Writer { disk: disk.clone(), reserve, open, syncs: syncs.clone() };
             threads.push(super::spawn("store-bodies", move || {
                 waiting.into_iter().for_each(|job| writer.run(job))
             })?);
@@ -175,7 +181,8 @@ impl BodyFiles {
     pub(crate) fn spill(self: &Arc<BodyFiles>, id: BodyId) -> SpillWriter {
         let target = Target {
             path: self.tmp.join(format!("{:016x}", id.get())),
-            file: OnceLock::new(),
+            is_begun: AtomicBool::new(false),
+            file: Mutex::default(),
             failure: OnceLock::new(),
         };
         SpillWriter {
@@ -236,6 +243,8 @@ impl BodyFiles {
 struct Writer {
     disk: Disk,
     reserve: Arc<Reserve>,
+    /// How many files of arriving bodies are open.
+    open: Arc<AtomicUsize>,
     syncs: mpsc::Sender<Sync>,
 }
 
@@ -270,18 +279,36 @@ impl Writer {
     fn write(&self, target: &Target, bytes: &[u8]) -> Result<()> {
         target.check()?;
         let write = || {
-            let file = match target.file.get() {
-                Some(file) => file,
-                None if self.reserve.hold() => {
-                    let file = File::create_new(&target.path)?;
-                    target.file.get_or_init(|| file)
-                }
-                // Without trying: there is no room for new mail.
-                None => return Err(io::ErrorKind::StorageFull.into()),
+            let opened = match target.opened() {
+                Some(opened) => opened,
+                None => self.open(target)?,
             };
-            self.disk.write(file, &mut [IoSlice::new(bytes)])
+            self.disk.write(&opened.file, &mut [IoSlice::new(bytes)])?;
+            if self.open.load(Ordering::Relaxed) > MAX_OPEN {
+                // Synced first: a disk that fails later tells who has the file open then.
+                opened.file.sync_data()?;
+                *target.file() = None;
+            }
+            Ok(())
         };
         write().map_err(|e| target.fail(e))
+    }
+
+    fn open(&self, target: &Target) -> io::Result<Arc<Opened>> {
+        let mut options = File::options();
+        let file = if target.is_begun.load(Ordering::Relaxed) {
+            options.append(true).open(&target.path)?
+        } else if self.reserve.hold() {
+            options.write(true).create_new(true).open(&target.path)?
+        } else {
+            // Without trying: there is no room for new mail.
+            return Err(io::ErrorKind::StorageFull.into());
+        };
+        target.is_begun.store(true, Ordering::Relaxed);
+        self.open.fetch_add(1, Ordering::Relaxed);
+        let opened = Arc::new(Opened { file, open: Arc::clone(&self.open) });
+        *target.file() = Some(Arc::clone(&opened));
+        Ok(opened)
     }
 }
 
@@ -319,8 +346,10 @@ fn remove(paths: &[PathBuf]) {
 #[derive(Debug)]
 struct Target {
     path: PathBuf,
-    /// Set with the first bytes.
-    file: OnceLock<File>,
+    /// Whether the file was made, with the first bytes.
+    is_begun: AtomicBool,
+    /// The file while it is open; what is closed is synced.
+    file: Mutex<Option<Arc<Opened>>>,
     /// What went wrong first. A later sync that succeeds would not mean anything.
     failure: OnceLock<io::ErrorKind>,
 }
@@ -343,8 +372,29 @@ impl Target {
         Error::io(self.path.display().to_string(), e)
     }
 
+    fn file(&self) -> MutexGuard<'_, Option<Arc<Opened>>> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn opened(&self) -> Option<Arc<Opened>> {
+        self.file().clone()
+    }
+
     fn sync(&self) -> io::Result<()> {
-        self.file.get().map_or(Ok(()), File::sync_data)
+        self.opened().map_or(Ok(()), |opened| opened.file.sync_data())
+    }
+}
+
+/// An open file that is counted.
+#[derive(Debug)]
+struct Opened {
+    file: File,
+    open: Arc<AtomicUsize>,
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -472,6 +522,8 @@ impl Spilled {
         let target = &self.target;
         target.sync().map_err(|e| target.fail(e))?;
         target.check()?;
+        // Whoever keeps the body needs the file no more.
+        *target.file() = None;
         fs::rename(&target.path, &self.path).map_err(|e| target.fail(e))?;
         files::sync_dir(&self.home.folder)
     }
