@@ -98,6 +98,28 @@ impl Transaction {
         })
     }
 
+    /// The accounts whose rows in memory it is planned on, some of them more than once.
+    pub(crate) fn accounts(&self) -> impl Iterator<Item = AccountId> {
+        self.actions.iter().filter_map(|action| match action {
+            Action::Deliver(deliver) => Some(deliver.account),
+            Action::CreateMailbox { account, .. }
+            | Action::Change { account, .. }
+            | Action::Remove { account, .. }
+            | Action::Submission { account, .. }
+            | Action::Quota { account, .. } => Some(*account),
+            _ => None,
+        })
+    }
+
+    /// How many things there are to look up and to do: actions, and recipients of submissions.
+    pub(crate) fn steps(&self) -> usize {
+        let recipients = |action: &Action| match action {
+            Action::Submission { recipients, .. } => recipients.len(),
+            _ => 0,
+        };
+        self.actions.len() + self.actions.iter().map(recipients).sum::<usize>()
+    }
+
     /// Adds an account with its first mailboxes; one that is there already stays as it is.
     pub fn create_account(&mut self, name: &str, mailboxes: &[crate::account::InitialMailbox<'_>]) {
         let mailboxes = mailboxes.iter().map(|m| (m.name.to_owned(), m.role)).collect();

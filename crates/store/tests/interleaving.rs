@@ -138,6 +138,35 @@ fn forgets_a_failed_commit_that_nobody_waits_for() {
     sound(&store);
 }
 
+/// Two stores on one engine, as on two machines. What one remembers may be outdated, and must not refuse what the engine has.
+#[test]
+fn refuses_nothing_for_rows_that_are_outdated() {
+    let engine = Held::over(Memory::new());
+    let [one, other] = [Store::on(engine.clone()), Store::on(engine.clone())];
+    let me = one.open_account("me", INITIAL_MAILBOXES, now()).wait().unwrap();
+    let send = |store: &Store, mailbox: &str, id: &str| {
+        let mut transaction = store.transaction(now());
+        deliver(&mut transaction, store, me, mailbox, id);
+        transaction.quota(me, 20);
+        store.commit(transaction).wait().map(|receipt| receipt.delivered[0].id)
+    };
+    let remove = |store: &Store, id: MessageId| {
+        let mut transaction = store.transaction(now());
+        transaction.remove(me, id);
+        store.commit(transaction).wait().unwrap();
+    };
+    // The other knows neither the new mailbox, nor what is left of the quota.
+    send(&other, "Inbox", "1@x").unwrap();
+    let second = send(&one, "Lists/new", "2@x").unwrap();
+    remove(&other, second);
+    let third = send(&other, "Inbox", "3@x").unwrap();
+    assert_eq!(send(&other, "Inbox", "4@x").unwrap_err().kind(), ErrorKind::OverQuota);
+    remove(&one, third);
+    send(&other, "Inbox", "5@x").unwrap();
+    assert_eq!(messages(&one, me).keys().collect::<Vec<_>>(), ["1@x", "5@x"]);
+    sound(&one);
+}
+
 /// At each step of a check, a message arrives in the account that is being checked, another is removed, and the check does
 /// not go on before both are acknowledged.
 #[test]
@@ -219,16 +248,22 @@ fn plans_a_message_to_many_recipients_beside_other_tasks() {
         let _ = told.lock().unwrap().recv();
     }));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
-    let delivered = runtime.block_on(async {
+    runtime.block_on(async {
         let large = tokio::spawn(async move {
-            tokio::spawn(async move { go_on.send(()) });
+            let other = go_on.clone();
+            tokio::spawn(async move { other.send(()) });
             let mut transaction = store.transaction(now());
             (0..100).for_each(|i| deliver(&mut transaction, &store, me, "Inbox", &format!("{i}@x")));
-            store.commit(transaction).await
+            assert_eq!(store.commit(transaction).await.unwrap().delivered.len(), 100);
+            // The same for a submission: the account's rows are read anew, with what it has sent.
+            tokio::spawn(async move { go_on.send(()) });
+            let mut transaction = store.transaction(now());
+            let recipients: Vec<_> = (0..100).map(|i| format!("{i}@y")).collect();
+            transaction.submission(me, &recipients, None);
+            store.commit(transaction).await.unwrap();
         });
-        large.await.unwrap().unwrap().delivered
+        large.await.unwrap();
     });
-    assert_eq!(delivered.len(), 100);
 }
 
 fn poll<T>(future: Pin<&mut impl Future<Output = T>>) -> Poll<T> {

@@ -17,6 +17,7 @@ use crate::{
     },
     error::{Error, ErrorKind, Result},
     pending::{Pending, off_runtime},
+    tables::{self, Key},
     transaction::{Receipt, Transaction},
 };
 
@@ -30,14 +31,14 @@ mod rows;
 pub use read::{Content, MAX_PAGE};
 
 use plan::Plan;
-use rows::Rows;
+use rows::{Known, Rows};
 
 /// How often a transaction is planned anew when others were quicker (our own limit; one is the rule, two follow a
 /// failure).
 const MAX_ATTEMPTS: usize = 64;
-/// Actions of a transaction that a worker of a runtime plans among its other work. More than these, as a message to many
+/// Steps of a transaction that a worker of a runtime plans among its other work. More than these, as a message to many
 /// recipients has, take milliseconds.
-const FEW_ACTIONS: usize = 4;
+const FEW_STEPS: usize = 4;
 
 /// Accounts, mailboxes and messages. Cheap to clone; all clones are the same store.
 #[derive(Clone)]
@@ -109,7 +110,7 @@ impl Store {
             });
         }
         match self.submit(&transaction) {
-            Ok(first) => Pending::new(async move { store.run(transaction, first).await }),
+            Ok(first) => Pending::new(async move { store.run(transaction, Some(first)).await }),
             Err(e) => Pending::ready(Err(e)),
         }
     }
@@ -118,38 +119,75 @@ impl Store {
         let mut next = first;
         for _ in 0..MAX_ATTEMPTS {
             // What was read for a plan that failed may be stale, so each attempt reads again.
-            let submitted = match next.take() {
-                Some(first) => Some(first),
+            let (answer, plan) = match next.take() {
+                Some(first) => first,
                 None => self.submit(&transaction)?,
             };
-            let Some(mut submitted) = submitted else { continue };
-            match (&mut submitted.answer).await {
-                Ok(()) => return Ok(submitted.succeeded()),
-                Err(CommitError::Conflict(i)) if !submitted.plan.is_callers(i) => {}
-                Err(e) => return Err(e.into()),
+            let Err(e) = answer.await else { return Ok(plan.receipt) };
+            self.forget(&plan.based_on);
+            match e {
+                CommitError::Conflict(i) if !plan.is_callers(i) => {}
+                e => return Err(e.into()),
             }
         }
-        Err(Error::new(ErrorKind::Conflict, "others changed the same rows too often"))
+        Err(outrun())
     }
 
-    /// Plans a transaction and hands it to the engine; `None` when rows went from memory between the two steps.
-    fn submit(&self, transaction: &Transaction) -> Result<Option<Submitted>> {
-        if transaction.actions.len() > FEW_ACTIONS {
-            off_runtime(|| self.plan(transaction))
-        } else {
-            self.plan(transaction)
-        }
+    /// Plans a transaction and hands it to the engine.
+    fn submit(&self, transaction: &Transaction) -> Result<Submitted> {
+        let submit = || {
+            for _ in 0..MAX_ATTEMPTS {
+                if let Some(submitted) = self.plan(transaction)? {
+                    return Ok(submitted);
+                }
+            }
+            Err(outrun())
+        };
+        if transaction.steps() > FEW_STEPS { off_runtime(submit) } else { submit() }
     }
 
+    /// As [`Store::submit`]; `None` when it has to be tried again with rows that are read anew.
     fn plan(&self, transaction: &Transaction) -> Result<Option<Submitted>> {
         let read = prefetch::Prefetched::read(self, transaction)?;
         let stamp = self.engine().stamp();
         let mut rows = self.rows();
-        let Some(mut plan) = Plan::make(transaction, &read, &mut rows, stamp)? else { return Ok(None) };
-        let batch = std::mem::take(&mut plan.batch);
-        // Handed over under the lock: the engine decides in the order of planning.
-        let answer = self.engine().commit(batch);
-        Ok(Some(Submitted { store: self.clone(), answer, plan }))
+        match Plan::make(transaction, &read, &mut rows, stamp) {
+            Ok(None) => Ok(None),
+            Ok(Some(mut plan)) => {
+                let batch = std::mem::take(&mut plan.batch);
+                // Handed over under the lock: the engine decides in the order of planning.
+                Ok(Some((self.engine().commit(batch), plan)))
+            }
+            Err(refusal) => {
+                let based_on = rows.of(transaction.accounts());
+                drop(rows);
+                if self.are_committed(based_on)? { Err(refusal) } else { Ok(None) }
+            }
+        }
+    }
+
+    /// Whether these rows in memory are what the engine has; those that are not are forgotten.
+    ///
+    /// A plan on rows that are not conflicts. A refusal makes no batch that could, so it counts only if this holds: rows in
+    /// memory may be ahead of the engine by batches that fail, even if nobody waits for those any more, or behind what
+    /// another store on the same engine did.
+    fn are_committed(&self, based_on: Vec<Known>) -> Result<bool> {
+        let mut stale = Vec::new();
+        for Known { account, generation, raw } in based_on {
+            if self.engine().get(&Key::of(tables::ACCOUNTS, account).done())?.is_none_or(|found| found != raw)
+            {
+                stale.push((account, generation));
+            }
+        }
+        self.forget(&stale);
+        Ok(stale.is_empty())
+    }
+
+    fn forget(&self, accounts: &[(AccountId, u64)]) {
+        let mut rows = self.rows();
+        for (account, generation) in accounts {
+            rows.forget(*account, *generation);
+        }
     }
 
     fn rows(&self) -> MutexGuard<'_, Rows> {
@@ -184,7 +222,7 @@ impl Store {
     /// A secret by name: the one that was stored first, which is `candidate` the first time (fresh random octets).
     pub fn secret(&self, name: &str, candidate: &[u8]) -> Pending<Result<Vec<u8>>> {
         let store = self.clone();
-        let key = crate::tables::named(crate::tables::SECRETS, name);
+        let key = tables::named(tables::SECRETS, name);
         let candidate = candidate.to_vec();
         Pending::new(async move {
             loop {
@@ -240,34 +278,11 @@ impl Store {
     }
 }
 
-/// A plan that the engine has, and whose rows in memory later plans build on.
-struct Submitted {
-    store: Store,
-    answer: Pending<std::result::Result<(), CommitError>>,
-    plan: Plan,
+fn outrun() -> Error {
+    Error::new(ErrorKind::Conflict, "others changed the same rows too often")
 }
 
-impl Submitted {
-    /// The engine has done it: the rows in memory are true.
-    fn succeeded(mut self) -> Receipt {
-        self.plan.based_on.clear();
-        std::mem::take(&mut self.plan.receipt)
-    }
-}
-
-impl Drop for Submitted {
-    /// Forgets the rows that the plan left in memory, unless it succeeded. Nobody may be waiting for the answer any
-    /// more; rows that never came true would then refuse later transactions, for a quota or a limit, without any batch
-    /// that could show them to be wrong.
-    fn drop(&mut self) {
-        if !self.plan.based_on.is_empty() {
-            let mut rows = self.store.rows();
-            for (account, generation) in &self.plan.based_on {
-                rows.forget(*account, *generation);
-            }
-        }
-    }
-}
+type Submitted = (Pending<std::result::Result<(), CommitError>>, Plan);
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -41,9 +41,26 @@ pub(super) struct Account {
     pub(super) outgoing: Option<Outgoing>,
 }
 
+/// The guard of an account as it is in memory.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) account: AccountId,
+    pub(super) generation: u64,
+    pub(super) raw: Vec<u8>,
+}
+
 impl Rows {
     pub(super) fn get(&mut self, id: AccountId) -> Option<&mut Account> {
         self.accounts.get_mut(&id)
+    }
+
+    /// What is in memory of these accounts.
+    pub(super) fn of(&self, accounts: impl Iterator<Item = AccountId>) -> Vec<Known> {
+        let known = |account| {
+            let Account { generation, raw, .. } = self.accounts.get(&account)?;
+            Some(Known { account, generation: *generation, raw: raw.clone() })
+        };
+        accounts.filter_map(known).collect()
     }
 
     /// Takes rows that were just read from the engine, unless there are some already.
