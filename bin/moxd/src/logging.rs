@@ -6,6 +6,7 @@ use crate::delta::WithDelta;
 use anyhow::{Context, Result, ensure};
 use smtpserver::Reveal;
 use std::io::IsTerminal;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::fmt::Layer;
@@ -14,12 +15,15 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry, reload};
 
-/// Most lines that wait to be written. Beyond them lines are lost, and counted.
+/// Most lines that wait to be written: some 5 MB at level info, and seconds of a busy server. Beyond them lines are lost,
+/// and counted.
 const MAX_WAITING_LINES: usize = 16_384;
 
 /// What is logged, while the program runs.
 pub(crate) struct Logging {
     lost: ErrorCounter,
+    /// Lost lines that the log tells of already.
+    told: AtomicUsize,
     filter: reload::Handle<EnvFilter, Registry>,
     reveal: Reveal,
     /// As the operator wrote it.
@@ -56,7 +60,8 @@ impl Logging {
         log_panics();
         let reveal = Reveal::default();
         reveal.set(wanted.auth, wanted.data);
-        let logging = Self { lost, filter: handle, reveal, written: Mutex::new(filter.to_owned()) };
+        let (told, written) = (AtomicUsize::new(0), Mutex::new(filter.to_owned()));
+        let logging = Self { lost, told, filter: handle, reveal, written };
         Ok((logging, guard))
     }
 
@@ -75,9 +80,13 @@ impl Logging {
         self.written.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Lines that were lost so far.
-    pub(crate) fn lost(&self) -> usize {
-        self.lost.dropped_lines()
+    /// Tells the log how many of its lines were lost since it was told last, if there were any.
+    pub(crate) fn tell_losses(&self) {
+        let lost = self.lost.dropped_lines();
+        let lines = lost - self.told.swap(lost, Ordering::Relaxed);
+        if lines > 0 {
+            tracing::warn!(lines, "lines of this log were lost: they came faster than they were read");
+        }
     }
 
     /// Which secrets may stand in a trace, now and later.

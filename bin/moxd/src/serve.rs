@@ -26,6 +26,8 @@ use tokio::task::JoinSet;
 
 /// How long nobody is accepted at the control socket after that has failed, which it does where files run out.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+/// How often the log tells of lines that it has lost.
+const LOG_CHECK: Duration = Duration::from_mins(1);
 /// How long verbs that are being served may take after everything else has ended.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -35,6 +37,8 @@ enum Event {
     Stop,
     /// SIGHUP.
     Reload,
+    /// It is time to look whether the log has lost lines.
+    LogCheck,
     /// A listener has ended, which it does not by itself.
     ListenerEnded(Result<()>),
 }
@@ -131,18 +135,21 @@ async fn run(path: &Path, config: Config, mode: Mode, logging: Logging, open_fil
     system::notify(sd_notify::NotifyState::Ready);
     tracing::info!("ready");
 
+    let mut log_check = tokio::time::interval(LOG_CHECK);
     loop {
         let event = tokio::select! {
             _ = terminate.recv() => Event::Stop,
             _ = interrupt.recv() => Event::Stop,
             _ = stop_wanted.recv() => Event::Stop,
             _ = hangup.recv() => Event::Reload,
+            _ = log_check.tick() => Event::LogCheck,
             never = &mut controlled => match never {},
             Some(ended) = listeners.join_next() => Event::ListenerEnded(ended.map_err(Into::into).and_then(|r| Ok(r?))),
         };
         match event {
             Event::Stop => break,
             Event::Reload => control.reload_or_say_why_not(),
+            Event::LogCheck => control.logging.tell_losses(),
             Event::ListenerEnded(result) => {
                 result.context("a listener ended")?;
                 anyhow::bail!("a listener ended");
@@ -165,10 +172,7 @@ async fn run(path: &Path, config: Config, mode: Mode, logging: Logging, open_fil
     }
     ctl::unbind(&control.server.data_dir);
     tokio::task::spawn_blocking(move || store.close()).await?;
-    let lost = control.logging.lost();
-    if lost > 0 {
-        tracing::warn!(lines = lost, "lines of this log were lost, for nobody read them in time");
-    }
+    control.logging.tell_losses();
     tracing::info!("stopped");
     Ok(())
 }

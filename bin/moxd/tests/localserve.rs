@@ -11,7 +11,8 @@ use serde_json::json;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use xtask::trial::free_offset;
 
 /// A message with what a mail server could stumble over: lines of one and two dots, an empty line at the end, 8-bit
@@ -300,24 +301,27 @@ fn submissions_are_completed_relieved_and_signed() {
     assert_eq!(server.messages().len(), 1);
 }
 
-#[test]
-fn a_log_that_nobody_reads_stops_nothing() {
-    let folder = tempfile::tempdir().unwrap();
+/// A server whose log nobody reads, and the port offset.
+fn start_unread(folder: &Path, level: &str) -> (Child, u16) {
     // Another test may have taken a port since it was found free.
     let start = |_| {
         let offset = free_offset().unwrap();
         let mut command = Command::new(MOXD);
-        command
-            .args(["localserve", "--port-offset", &offset.to_string(), "--dir"])
-            .arg(folder.path().join("x"));
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        let mut child = child.unwrap();
+        command.args(["--log-level", level, "localserve", "--port-offset", &offset.to_string(), "--dir"]);
+        command.arg(folder.join("x")).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
         // The welcome is printed once all ports are open.
         let mut printed = BufReader::new(child.stdout.take().unwrap()).lines();
         let open = printed.any(|line| line.unwrap().contains("Ctrl-C"));
         open.then_some((child, offset))
     };
-    let (mut child, offset) = (0..5).find_map(start).expect("free ports");
+    (0..5).find_map(start).expect("free ports")
+}
+
+#[test]
+fn a_log_that_nobody_reads_stops_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut child, offset) = start_unread(folder.path(), "info");
     // Two lines for each connection: several times what the pipe holds.
     for _ in 0..600 {
         let mut client = Smtp::connect(([127, 0, 0, 1], SMTP + offset).into());
@@ -329,7 +333,35 @@ fn a_log_that_nobody_reads_stops_nothing() {
     assert!(child.wait().unwrap().success());
     // What waited is there after all.
     assert_eq!(log.matches("connection closed").count(), 600);
-    assert!(log.trim_end().ends_with("stopped") || log.contains(": stopped"), "{log}");
+    assert!(log.contains(": stopped") && !log.contains("lost"), "{log}");
+}
+
+#[test]
+fn a_log_tells_how_much_of_it_was_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut child, offset) = start_unread(folder.path(), "debug");
+    // A line for each command, more than may wait.
+    for _ in 0..30 {
+        let mut client = Smtp::connect(([127, 0, 0, 1], SMTP + offset).into());
+        client.write("NOOP\r\n".repeat(900).as_bytes());
+        (0..900).for_each(|_| assert!(client.reply().starts_with("250 ")));
+    }
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    // There is room again once the line of a later command is read.
+    let mut client = Smtp::connect(([127, 0, 0, 1], SMTP + offset).into());
+    for number in 0.. {
+        if number % 1000 == 0 {
+            client.expect("HELP", "214");
+        }
+        if log.next().unwrap().contains("cmd=\"help\"") {
+            break;
+        }
+    }
+    xtask::trial::signal(child.id(), "TERM").unwrap();
+    let lost = log.find(|line| line.contains("lines of this log were lost")).expect("it does not tell");
+    assert!(lost.contains("WARN") && lost.contains("lines="), "{lost}");
+    log.for_each(drop);
+    assert!(child.wait().unwrap().success());
 }
 
 #[test]
