@@ -8,7 +8,7 @@ use crate::system::{self, Sockets};
 use crate::{atrest, blocked, ctl, localserve, monitoring, privileges, text, tls, wiring};
 use anyhow::{Context, Result};
 use config::{Config, Server};
-use dns_hickory::Hickory;
+use dns_hickory::HickoryResolver;
 use intake::{Intake, Judges, Mode};
 use serde_json::json;
 use smtpserver::{GateRules, Logins, RequestKey, Rules, Stop};
@@ -233,8 +233,8 @@ fn give_password(store: &Store) -> Result<()> {
 async fn judges(server: &Server, mode: Mode) -> Result<Option<Judges>> {
     let hickory = match (server.dns_servers.as_slice(), mode) {
         ([], Mode::Develop) => return Ok(None),
-        ([], Mode::Serve) => Hickory::from_system(),
-        (servers, _) => Hickory::with_servers(servers, dns_hickory::Options::default()),
+        ([], Mode::Serve) => HickoryResolver::from_system(),
+        (servers, _) => HickoryResolver::with_servers(servers, dns_hickory::Options::default()),
     };
     let hickory = hickory.context("set up DNS")?;
     dns_hickory::describe_metrics();

@@ -3,7 +3,7 @@
 use crate::privileges;
 use anyhow::{Context, Result, bail, ensure};
 use config::{Address, Config, Domains, Server};
-use dkim::{KeyType, Signing, SigningKey};
+use dkim::{KeyType, SignOptions, SigningKey};
 use dns::Domain;
 use intake::{
     AccountRules, Destination, Directory, JunkFlags, LocalDomain, Mode, Pattern, Ruleset, Settings, Signer,
@@ -189,7 +189,7 @@ fn signer(domain: &Domain, name: &str, rules: &config::LocalDomain) -> Result<Si
     });
     ensure!(wanted.is_none_or(|wanted| wanted == key.key_type()), "{}: the key is of another kind", about());
     let mut signing =
-        Signing::new(domain.clone(), name.parse().map_err(|_| anyhow::anyhow!("bad selector"))?);
+        SignOptions::new(domain.clone(), name.parse().map_err(|_| anyhow::anyhow!("bad selector"))?);
     signing.header = canonicalization(selector.header_canonicalization);
     signing.body = canonicalization(selector.body_canonicalization);
     signing.oversign = selector.seal;

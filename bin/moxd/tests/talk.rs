@@ -55,7 +55,7 @@ fn plays_on_the_real_server() {
         };
         let client = Smtp::open(server.address(port));
         let mut connection = Connection { client, certificate: certificate.clone() };
-        dns::zone::ready(async {
+        dns::zone::block_on_ready(async {
             if port == SUBMISSIONS {
                 connection.start_tls().await;
             }

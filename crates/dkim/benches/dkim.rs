@@ -3,13 +3,13 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "a bench")]
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use dns::zone::{Zone, ready};
+use dns::zone::{Zone, block_on_ready};
 use mail_auth::common::parse::TxtRecordParser;
 use mail_auth::common::verify::DomainKey;
 use mail_auth::hickory_resolver::config::{ResolverConfig, ResolverOpts};
 use mail_auth::{AuthenticatedMessage, DkimResult, MessageAuthenticator, Parameters, ResolverCache, Txt};
 use moxd_dkim::{
-    Algorithm, BodyHasher, Canonicalization, Policy, Signing, SigningKey, Status, Verifier, sign, verify,
+    Algorithm, BodyHasher, Canonicalization, Policy, SignOptions, SigningKey, Status, Verifier, sign, verify,
 };
 use ring::digest::{SHA256, digest};
 use ring::signature::{ED25519, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
@@ -87,7 +87,7 @@ fn verification(c: &mut Criterion) {
     let body = text(4096);
     for pem in keys {
         let key = SigningKey::from_pem(pem).unwrap();
-        let signing = Signing::new("example.test".parse().unwrap(), "key".parse().unwrap());
+        let signing = SignOptions::new("example.test".parse().unwrap(), "key".parse().unwrap());
         let mut hasher = BodyHasher::new([Canonicalization::Relaxed]);
         hasher.update(&body);
         let signature = sign(HEADER.as_bytes(), &hasher.finish(), &key, &signing, NOW).unwrap();
@@ -119,7 +119,7 @@ fn verification(c: &mut Criterion) {
         zone.insert(name, dns::Record::Txt(record.clone().into_bytes()));
         group.bench_function("moxd", |b| {
             b.iter(|| {
-                let evaluation = ready(verify(&zone, black_box(&message), &Policy::default(), NOW));
+                let evaluation = block_on_ready(verify(&zone, black_box(&message), &Policy::default(), NOW));
                 assert_eq!(evaluation.signatures[0].status, Status::Pass);
             });
         });
@@ -132,8 +132,9 @@ fn verification(c: &mut Criterion) {
         group.bench_function("mail-auth", |b| {
             b.iter(|| {
                 let parsed = AuthenticatedMessage::parse(black_box(&message)).unwrap();
-                let output =
-                    ready(authenticator.verify_dkim(Parameters::new(&parsed).with_txt_cache(&cache)));
+                let output = block_on_ready(
+                    authenticator.verify_dkim(Parameters::new(&parsed).with_txt_cache(&cache)),
+                );
                 assert_eq!(*output[0].result(), DkimResult::Pass);
             });
         });
@@ -183,7 +184,7 @@ fn bodies(c: &mut Criterion) {
 /// Header work alone: everything but keys and body.
 fn begin(c: &mut Criterion) {
     let key = SigningKey::from_pem(include_str!("../testdata/keys/ed25519.pem")).unwrap();
-    let signing = Signing::new("example.test".parse().unwrap(), "key".parse().unwrap());
+    let signing = SignOptions::new("example.test".parse().unwrap(), "key".parse().unwrap());
     let mut hasher = BodyHasher::new([Canonicalization::Relaxed]);
     hasher.update(b"");
     let bodies = hasher.finish();

@@ -9,8 +9,8 @@
 #![allow(clippy::print_stdout, reason = "a program")]
 
 use moxd_dkim::arc::{Findings, seal, sealing};
-use moxd_dkim::dns::zone::{Zone, ready};
-use moxd_dkim::{BodyHasher, Canonicalization, Policy, Signing, SigningKey, sign, verify};
+use moxd_dkim::dns::zone::{Zone, block_on_ready};
+use moxd_dkim::{BodyHasher, Canonicalization, Policy, SignOptions, SigningKey, sign, verify};
 use std::error::Error;
 use std::io::{Read, Write};
 
@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         |path: &str| -> Result<Zone, Box<dyn Error>> { Ok(Zone::parse(&std::fs::read_to_string(path)?)?) };
     match arguments[..] {
         ["sign", pem, domain, selector, kinds, now] => {
-            let mut signing = Signing::new(domain.parse()?, selector.parse()?);
+            let mut signing = SignOptions::new(domain.parse()?, selector.parse()?);
             let (header_kind, body_kind) = kinds.split_once('/').ok_or("HEADER/BODY")?;
             (signing.header, signing.body) = (
                 header_kind.parse().map_err(|_| "unknown canonicalization")?,
@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         ["seal", pem, domain, selector, path, now] => {
             let now = now.parse()?;
-            let chain = ready(verify(&zone(path)?, &message, &policy, now)).chain;
+            let chain = block_on_ready(verify(&zone(path)?, &message, &policy, now)).chain;
             let results = format!("mx.{domain}; arc={}", chain.status);
             let findings = Findings { chain: &chain, results: &results };
             let signing = sealing(domain.parse()?, selector.parse()?);
@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             put(&[set.unwrap_or_default().as_bytes(), &message])
         }
         ["verify", path, now] => {
-            let evaluation = ready(verify(&zone(path)?, &message, &policy, now.parse()?));
+            let evaluation = block_on_ready(verify(&zone(path)?, &message, &policy, now.parse()?));
             for found in &evaluation.signatures {
                 println!(
                     "{} {}",

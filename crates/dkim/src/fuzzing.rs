@@ -3,7 +3,7 @@
 use crate::arc::Seal;
 use crate::signature::{Claims, FIELD};
 use crate::{Policy, Record, Signature, Verifier};
-use dns::zone::{Zone, ready};
+use dns::zone::{Zone, block_on_ready};
 use std::sync::LazyLock;
 
 /// The keys of the fixtures, which are the seeds.
@@ -42,7 +42,7 @@ pub fn dkim_verify(data: &[u8]) {
     let (header, body) = data.split_at(message::header_end(data).unwrap_or(data.len()));
     let verify = |size: usize| {
         let mut verifier = Verifier::new(header, &policy, 1_700_000_000);
-        let keys = ready(verifier.lookups().run(&*KEYS));
+        let keys = block_on_ready(verifier.lookups().run(&*KEYS));
         body.chunks(size).for_each(|piece| verifier.body(piece));
         verifier.finish(&keys)
     };

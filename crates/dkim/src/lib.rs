@@ -16,12 +16,12 @@
 //! name are nobody's claim. Other rules of the receiver are in [`Policy`].
 //!
 //! ```
-//! use moxd_dkim::dns::zone::{ready, Zone};
+//! use moxd_dkim::dns::zone::{block_on_ready, Zone};
 //! use moxd_dkim::{Policy, Status, verify};
 //!
 //! let message = b"DKIM-Signature: v=1; a=rsa-sha256; d=example.test; s=a; h=from:subject; bh=; b=\r\n\
 //!     From: a@example.test\r\n\r\nhello\r\n";
-//! let evaluation = ready(verify(&Zone::default(), message, &Policy::default(), 1_700_000_000));
+//! let evaluation = block_on_ready(verify(&Zone::default(), message, &Policy::default(), 1_700_000_000));
 //! let [verification] = &evaluation.signatures[..] else { panic!("one result for one signature") };
 //! assert_eq!(verification.status, Status::PermError);
 //! assert_eq!(verification.error.as_ref().map(|e| e.to_string()).as_deref(), Some("bad value of tag: bh"));
@@ -55,7 +55,7 @@ pub use error::{Error, ErrorKind};
 pub use names::{FieldNames, Identity, Selector};
 pub use public_key::{MAX_RSA_BITS, MIN_RSA_BITS, PublicKey};
 pub use record::Record;
-pub use sign::{DEFAULT_FIELDS, Signing, sign, sign_message};
+pub use sign::{DEFAULT_FIELDS, SignOptions, sign, sign_message};
 pub use signature::{Claims, Signature};
 pub use signing_key::{ED25519_SEED, SigningKey};
 pub use tags::MAX_TAGS;

@@ -14,7 +14,7 @@ pub const DEFAULT_FIELDS: &str =
 /// How to sign.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Signing {
+pub struct SignOptions {
     /// Who vouches: `d=`.
     pub domain: Domain,
     /// The name of the key: `s=`.
@@ -33,7 +33,7 @@ pub struct Signing {
     pub expiration: Option<u64>,
 }
 
-impl Signing {
+impl SignOptions {
     /// Relaxed in header and body, [`DEFAULT_FIELDS`] over-signed, for ever: what survives ordinary transport, and
     /// leaves no room for additions.
     pub fn new(domain: Domain, selector: Selector) -> Self {
@@ -55,14 +55,14 @@ impl Signing {
 /// Put [`Signature::header_field`] before the message. Several keys sign the same header, without each other's fields.
 ///
 /// ```
-/// use moxd_dkim::{BodyHasher, Canonicalization, Signing, SigningKey, sign};
+/// use moxd_dkim::{BodyHasher, Canonicalization, SignOptions, SigningKey, sign};
 /// # let pem = include_str!("../testdata/keys/ed25519.pem");
 /// let header = b"From: a@example.org\r\nSubject: hello\r\n\r\n";
 /// let mut body = BodyHasher::new([Canonicalization::Relaxed]);
 /// body.update(b"hello\r\n");
 ///
 /// let key = SigningKey::from_pem(pem)?;
-/// let signing = Signing::new("example.org".parse()?, "mail".parse()?);
+/// let signing = SignOptions::new("example.org".parse()?, "mail".parse()?);
 /// let signature = sign(header, &body.finish(), &key, &signing, 1_700_000_000)?;
 /// assert!(signature.header_field().starts_with("DKIM-Signature: v=1; d=example.org; s=mail; a=ed25519-sha256;"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -75,7 +75,7 @@ pub fn sign(
     header: &[u8],
     bodies: &BodyHashes,
     key: &SigningKey,
-    signing: &Signing,
+    signing: &SignOptions,
     now: u64,
 ) -> Result<Signature, Error> {
     // RFC 6376 §3.5: the domain of i= must be d= or below.
@@ -88,10 +88,10 @@ pub fn sign(
 /// Signs a whole message that is at hand; its lines end in CRLF. Put [`Signature::header_field`] before it.
 ///
 /// ```
-/// use moxd_dkim::{Signing, SigningKey, sign_message};
+/// use moxd_dkim::{SignOptions, SigningKey, sign_message};
 /// # let pem = include_str!("../testdata/keys/ed25519.pem");
 /// let key = SigningKey::from_pem(pem)?;
-/// let signing = Signing::new("example.org".parse()?, "mail".parse()?);
+/// let signing = SignOptions::new("example.org".parse()?, "mail".parse()?);
 ///
 /// let message = "From: a@example.org\r\nSubject: hello\r\n\r\nhello\r\n";
 /// let signature = sign_message(message.as_bytes(), &key, &signing, 1_700_000_000)?;
@@ -105,7 +105,7 @@ pub fn sign(
 pub fn sign_message(
     message: &[u8],
     key: &SigningKey,
-    signing: &Signing,
+    signing: &SignOptions,
     now: u64,
 ) -> Result<Signature, Error> {
     let end = message::header_end(message).unwrap_or(message.len());
@@ -120,7 +120,7 @@ pub(crate) fn complete(
     header: &[u8],
     bodies: &BodyHashes,
     key: &SigningKey,
-    signing: &Signing,
+    signing: &SignOptions,
     now: u64,
     write: &dyn Fn(&Signature) -> String,
 ) -> Result<Signature, Error> {
@@ -169,7 +169,7 @@ pub(crate) fn complete(
 }
 
 /// The names for `h=`: each as often as the message has the field, and once more if it is to be over-signed.
-fn covered(block: Block<'_>, signing: &Signing) -> FieldNames {
+fn covered(block: Block<'_>, signing: &SignOptions) -> FieldNames {
     let more = usize::from(signing.oversign);
     let names = signing.fields.iter().flat_map(|name| std::iter::repeat_n(name, block.count(name) + more));
     FieldNames::known(&names.collect::<Vec<_>>().join(":"))

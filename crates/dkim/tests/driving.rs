@@ -6,7 +6,7 @@ mod common;
 
 use common::{NOW, cases, split};
 use dns::Resolver;
-use dns::zone::ready;
+use dns::zone::block_on_ready;
 use moxd_dkim::{Keys, Policy, Status, Verifier};
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ fn keys_are_looked_up_elsewhere_while_the_body_arrives() {
     let mut verifier = Verifier::new(header, &Policy::default(), NOW);
     let lookups = verifier.lookups();
     let task = spawnable(async move { lookups.run(&*dns).await });
-    let keys = std::thread::spawn(move || ready(task));
+    let keys = std::thread::spawn(move || block_on_ready(task));
     body.chunks(5).for_each(|piece| verifier.body(piece));
     let evaluation = verifier.finish(&keys.join().unwrap());
     assert_eq!(evaluation.signatures.len(), 2);

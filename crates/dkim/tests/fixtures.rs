@@ -5,7 +5,7 @@
 mod common;
 
 use common::{Case, NOW, cases, dash, split};
-use dns::zone::ready;
+use dns::zone::block_on_ready;
 use moxd_dkim::{Evaluation, Policy, Verification, Verifier};
 
 fn policy(text: &str) -> Policy {
@@ -25,7 +25,7 @@ fn policy(text: &str) -> Policy {
 fn verify(case: &Case, size: usize) -> Evaluation {
     let (header, body) = split(&case.message);
     let mut verifier = Verifier::new(header, &policy(&case.policy), NOW);
-    let keys = ready(verifier.lookups().run(&case.zone()));
+    let keys = block_on_ready(verifier.lookups().run(&case.zone()));
     body.chunks(size).for_each(|piece| verifier.body(piece));
     verifier.finish(&keys)
 }

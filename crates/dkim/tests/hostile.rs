@@ -5,7 +5,7 @@
 mod common;
 
 use common::NOW;
-use dns::zone::{Zone, ready};
+use dns::zone::{Zone, block_on_ready};
 use dns::{Answer, Kind, Lookup, Question, Record, Resolver, Security};
 use moxd_dkim::{ErrorKind, MAX_SIGNATURES, Policy, Status, Verifier, verify};
 use std::pin::pin;
@@ -102,7 +102,7 @@ fn long_lists_of_names_are_gone_through_once() {
         .repeat(16);
     header += &"x: y\r\n".repeat(900);
     let zone = Zone::parse(include_str!("../testdata/verify/keys.zone")).unwrap();
-    let results = ready(verify(&zone, header.as_bytes(), &Policy::default(), NOW)).signatures;
+    let results = block_on_ready(verify(&zone, header.as_bytes(), &Policy::default(), NOW)).signatures;
     assert_eq!(results.len(), 16);
     let kinds: Vec<ErrorKind> = results.iter().map(|v| v.error.as_ref().unwrap().kind()).collect();
     assert!(kinds.iter().all(|kind| *kind == ErrorKind::SignatureMismatch), "{kinds:?}");

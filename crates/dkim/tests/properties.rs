@@ -5,9 +5,9 @@
 mod common;
 
 use common::{NOW, cases, split};
-use dns::zone::{Zone, ready};
+use dns::zone::{Zone, block_on_ready};
 use moxd_dkim::{
-    BodyHasher, Canonicalization, Evaluation, Identity, Policy, Signing, SigningKey, Status, Verifier,
+    BodyHasher, Canonicalization, Evaluation, Identity, Policy, SignOptions, SigningKey, Status, Verifier,
     fuzzing, sign,
 };
 use proptest::prelude::*;
@@ -63,7 +63,7 @@ fn plan() -> impl Strategy<Value = Plan> {
 /// Signs by the plan; also the zone with the key.
 fn signed(plan: &Plan) -> (Vec<u8>, Zone) {
     let key = &KEYS[plan.key];
-    let mut signing = Signing::new("example.test".parse().unwrap(), "key".parse().unwrap());
+    let mut signing = SignOptions::new("example.test".parse().unwrap(), "key".parse().unwrap());
     (signing.header, signing.body, signing.oversign) = (plan.header_kind, plan.body_kind, plan.oversign);
     signing.fields = "From:Subject:To:Cc:Message-Id:X-Not-There".parse().unwrap();
     signing.identity =
@@ -80,7 +80,7 @@ fn signed(plan: &Plan) -> (Vec<u8>, Zone) {
 
 fn verify(header: &[u8], body: &[u8], zone: &Zone, cut: usize) -> Evaluation {
     let mut verifier = Verifier::new(header, &Policy::default(), NOW);
-    let keys = ready(verifier.lookups().run(zone));
+    let keys = block_on_ready(verifier.lookups().run(zone));
     body.chunks(cut).for_each(|piece| verifier.body(piece));
     verifier.finish(&keys)
 }

@@ -5,11 +5,11 @@
 mod common;
 
 use common::{Case, NOW, cases, split};
-use dns::zone::{Zone, ready};
+use dns::zone::{Zone, block_on_ready};
 use moxd_dkim::arc::{Chain, ChainStatus, Findings, seal, sealing};
 use moxd_dkim::{
-    BodyHasher, BodyHashes, Canonicalization, ErrorKind, Identity, Policy, Signing, SigningKey, Status, sign,
-    verify,
+    BodyHasher, BodyHashes, Canonicalization, ErrorKind, Identity, Policy, SignOptions, SigningKey, Status,
+    sign, verify,
 };
 use std::fs;
 
@@ -26,19 +26,19 @@ fn hashes(body: &[u8]) -> BodyHashes {
     hasher.finish()
 }
 
-fn zone(key: &SigningKey, signing: &Signing) -> Zone {
+fn zone(key: &SigningKey, signing: &SignOptions) -> Zone {
     let name = signing.selector.key_name(&signing.domain).unwrap();
     let mut zone = Zone::default();
     zone.insert(name, dns::Record::Txt(key.record().to_string().into_bytes()));
     zone
 }
 
-fn signing() -> Signing {
-    Signing::new("example.test".parse().unwrap(), "sel".parse().unwrap())
+fn signing() -> SignOptions {
+    SignOptions::new("example.test".parse().unwrap(), "sel".parse().unwrap())
 }
 
 /// The key and the settings of a `.how` file.
-fn how(case: &Case) -> (SigningKey, Signing) {
+fn how(case: &Case) -> (SigningKey, SignOptions) {
     let text = fs::read_to_string(case.want.with_extension("how")).unwrap();
     let (mut chosen, mut signing) = (None, signing());
     for line in text.lines() {
@@ -76,7 +76,7 @@ fn mbox_separators_at_the_top_spoil_no_signature() {
         ("no field\r\n", Status::PermError),
     ] {
         let text = [top.as_bytes(), field.as_bytes(), header, body].concat();
-        let found = ready(verify(&zone(&key, &signing), &text, &Policy::default(), NOW));
+        let found = block_on_ready(verify(&zone(&key, &signing), &text, &Policy::default(), NOW));
         assert_eq!(found.signatures[0].status, want, "{top}");
     }
 }
@@ -94,7 +94,7 @@ fn fields_are_signed_as_told() {
         let signed = [field.as_bytes(), &case.message].concat();
         let mut policy = Policy::default();
         policy.unsigned_subject = true;
-        let evaluation = ready(verify(&zone(&key, &signing), &signed, &policy, NOW));
+        let evaluation = block_on_ready(verify(&zone(&key, &signing), &signed, &policy, NOW));
         assert_eq!(
             evaluation.signatures[0].status,
             Status::Pass,
@@ -122,13 +122,13 @@ fn several_keys_sign_one_message() {
         zones.insert(name, dns::Record::Txt(key.record().to_string().into_bytes()));
     }
     message.extend_from_slice(body);
-    let evaluation = ready(verify(&zones, &message, &Policy::default(), NOW));
+    let evaluation = block_on_ready(verify(&zones, &message, &Policy::default(), NOW));
     assert_eq!(evaluation.signatures.len(), 3);
     assert!(evaluation.signatures.iter().all(|v| v.status == Status::Pass));
 }
 
 #[track_caller]
-fn refuses(header: &str, change: fn(&mut Signing), want: ErrorKind) {
+fn refuses(header: &str, change: fn(&mut SignOptions), want: ErrorKind) {
     let mut signing = signing();
     change(&mut signing);
     let mut hasher = BodyHasher::new([Canonicalization::Relaxed]);
@@ -146,7 +146,7 @@ fn refuses_what_must_not_be_signed() {
     refuses("From: a@a.test\r\nhello\r\n", |_| (), ErrorKind::MalformedHeader);
     // RFC 6376 §5.4: From must be signed.
     refuses(good, |s| s.fields = "To:Subject".parse().unwrap(), ErrorKind::FromNotSigned);
-    let outside = |s: &mut Signing| s.identity = Identity::new(None, "example.net".parse().unwrap()).ok();
+    let outside = |s: &mut SignOptions| s.identity = Identity::new(None, "example.net".parse().unwrap()).ok();
     refuses(good, outside, ErrorKind::IdentityOutsideDomain);
     refuses(good, |s| s.body = Canonicalization::Simple, ErrorKind::BodyNotHashed);
 }
@@ -167,7 +167,8 @@ const RESULTS: &str = "mx.example.test;\r\n\tspf=pass smtp.mailfrom=example.test
 fn add_set(message: &str, name: &str) -> (Chain, Option<String>) {
     let signing = sealing("example.test".parse().unwrap(), "sel".parse().unwrap());
     let key = key(name);
-    let chain = ready(verify(&zone(&key, &signing), message.as_bytes(), &Policy::default(), NOW)).chain;
+    let chain =
+        block_on_ready(verify(&zone(&key, &signing), message.as_bytes(), &Policy::default(), NOW)).chain;
     let (header, body) = split(message.as_bytes());
     let findings = Findings { chain: &chain, results: RESULTS };
     let set = seal(header, &hashes(body), &key, &signing, findings, NOW).unwrap();

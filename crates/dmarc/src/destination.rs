@@ -15,7 +15,7 @@ pub enum Consent {
     /// It does not say that it takes them: none may be sent.
     Denied,
     /// DNS failed; ask again before the next report.
-    Temperror,
+    TempError,
 }
 
 impl Consent {
@@ -61,7 +61,7 @@ pub async fn destination(dns: &dyn Resolver, policy: &Domain, target: &Domain, r
     match txt(dns, &name).await {
         Ok(found) => Destination { security: found.security, ..read(&found.records, target) },
         Err(error) if error.is_absent() => answer(Consent::Denied, error.security()),
-        Err(_) => answer(Consent::Temperror, Security::Unknown),
+        Err(_) => answer(Consent::TempError, Security::Unknown),
     }
 }
 
@@ -88,7 +88,7 @@ fn read(texts: &[Vec<u8>], target: &Domain) -> Destination {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dns::zone::{Zone, ready};
+    use dns::zone::{Zone, block_on_ready};
 
     /// What `reports.test` says of reports about `example.com`.
     #[track_caller]
@@ -96,7 +96,7 @@ mod tests {
         let zone = Zone::parse(zone).unwrap();
         let policy = "example.com".parse().unwrap();
         for rules in [Rules::Rfc9989, Rules::Rfc7489] {
-            let got = ready(destination(&zone, &policy, &target.parse().unwrap(), rules));
+            let got = block_on_ready(destination(&zone, &policy, &target.parse().unwrap(), rules));
             assert_eq!(got.consent, want, "{rules:?}");
             assert_eq!(got.instead.iter().map(Uri::as_str).collect::<Vec<_>>(), instead);
             assert_eq!(want.is_given(), matches!(want, Consent::Same | Consent::Granted));
@@ -127,7 +127,7 @@ mod tests {
     fn or_denies_it() {
         check("", "reports.test", Consent::Denied, &[]);
         check(&format!("{NAME} TXT other"), "reports.test", Consent::Denied, &[]);
-        check(&format!("!timeout {NAME}"), "reports.test", Consent::Temperror, &[]);
+        check(&format!("!timeout {NAME}"), "reports.test", Consent::TempError, &[]);
         let long = format!("{}test", "label.".repeat(40));
         check("", &long, Consent::Denied, &[]);
     }

@@ -12,9 +12,9 @@ pub enum Status {
     /// A record applies.
     Found,
     /// DNS failed before it was known which record applies.
-    Temperror,
+    TempError,
     /// The record that would apply is broken; by RFC 7489 alone.
-    Permerror,
+    PermError,
 }
 
 impl Status {
@@ -23,8 +23,8 @@ impl Status {
         match self {
             Self::None => "none",
             Self::Found => "pass",
-            Self::Temperror => "temperror",
-            Self::Permerror => "permerror",
+            Self::TempError => "temperror",
+            Self::PermError => "permerror",
         }
     }
 }
@@ -121,7 +121,7 @@ impl Discovery {
             }
             Found::Broken(error, text) => {
                 self.text = Some(text.clone());
-                self.without(Status::Permerror, error.kind())
+                self.without(Status::PermError, error.kind())
             }
             Found::Several | Found::Nothing | Found::NoName | Found::Failed(_) => self.without_any(),
         }
@@ -152,7 +152,7 @@ async fn by_walk(dns: &dyn Resolver, from: &Domain) -> Discovery {
         return discovery.with(own, Place::Own);
     }
     let Some(organizational) = discovery.organizational.clone() else {
-        return discovery.without(Status::Temperror, ErrorKind::Dns);
+        return discovery.without(Status::TempError, ErrorKind::Dns);
     };
     // Then the organizational domain's, then that of the public suffix which ended the walk.
     let at_organization = |step: &&Step| step.domain == organizational && step.record().is_some();
@@ -204,7 +204,7 @@ async fn by_suffix(dns: &dyn Resolver, from: &Domain) -> Discovery {
     discovery.organizational = Some(organizational);
     match steps.last().filter(|step| last(step)) {
         None => discovery.without_any(),
-        Some(step) if step.failed() => discovery.without(Status::Temperror, ErrorKind::Dns),
+        Some(step) if step.failed() => discovery.without(Status::TempError, ErrorKind::Dns),
         Some(step) if step.domain == *from => discovery.with(step, Place::Own),
         Some(step) => discovery.with(step, Place::Organizational),
     }

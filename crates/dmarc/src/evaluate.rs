@@ -26,7 +26,7 @@ pub enum Outcome {
     /// It did not: any result but `pass` and `temperror`.
     Fail,
     /// DNS failed; another try may pass.
-    Temperror,
+    TempError,
 }
 
 /// One identifier that SPF or DKIM looked into.
@@ -86,9 +86,9 @@ pub enum Verdict {
     /// No aligned identifier passed.
     Fail,
     /// DNS failed, and another try may pass.
-    Temperror,
+    TempError,
     /// The record that would apply is broken.
-    Permerror,
+    PermError,
 }
 
 impl Verdict {
@@ -98,8 +98,8 @@ impl Verdict {
             Self::None => "none",
             Self::Pass => "pass",
             Self::Fail => "fail",
-            Self::Temperror => "temperror",
-            Self::Permerror => "permerror",
+            Self::TempError => "temperror",
+            Self::PermError => "permerror",
         }
     }
 }
@@ -166,8 +166,8 @@ pub fn evaluate(
     };
     let record = match (discovery.status, &discovery.record) {
         (Status::Found, Some(record)) => record,
-        (Status::Temperror, _) => return Evaluation { result: Verdict::Temperror, ..evaluation },
-        (Status::Permerror, _) => return Evaluation { result: Verdict::Permerror, ..evaluation },
+        (Status::TempError, _) => return Evaluation { result: Verdict::TempError, ..evaluation },
+        (Status::PermError, _) => return Evaluation { result: Verdict::PermError, ..evaluation },
         (Status::None | Status::Found, _) => return evaluation,
     };
     evaluation.domain.clone_from(&discovery.domain);
@@ -185,13 +185,13 @@ pub fn evaluate(
             },
             // RFC 9989 §5.3.6: with a needed question unanswered, neither pass nor fail. A domain that is not aligned
             // is not needed, or a stranger could switch the policy off by breaking DNS of his own.
-            (Outcome::Temperror, _) | (_, None) => undecided = true,
+            (Outcome::TempError, _) | (_, None) => undecided = true,
         }
     }
     // RFC 9989 §5.3.5: one aligned identifier is enough.
     evaluation.result = match (evaluation.aligned_spf || evaluation.aligned_dkim, undecided) {
         (true, _) => Verdict::Pass,
-        (false, true) => Verdict::Temperror,
+        (false, true) => Verdict::TempError,
         (false, false) => Verdict::Fail,
     };
     if evaluation.result == Verdict::Fail {

@@ -9,18 +9,18 @@
 //!
 //! ```
 //! use moxd_dmarc::{check, Method, Outcome, Proven, Rules, Verdict};
-//! use moxd_dmarc::dns::{zone::{ready, Zone}, Domain};
+//! use moxd_dmarc::dns::{zone::{block_on_ready, Zone}, Domain};
 //!
 //! let zone = Zone::parse(r#"_dmarc.example.test. TXT "v=DMARC1; p=reject""#)?;
 //! let from: Domain = "news.example.test".parse()?;
 //! let signer: Domain = "example.test".parse()?;
 //!
 //! let proven = [Proven { by: Method::Dkim, domain: signer, result: Outcome::Pass }];
-//! let (discovery, evaluation) = ready(check(&zone, &from, &proven, Rules::Rfc9989, None));
+//! let (discovery, evaluation) = block_on_ready(check(&zone, &from, &proven, Rules::Rfc9989, None));
 //! assert_eq!(discovery.domain.as_ref().map(Domain::as_str), Some("example.test"));
 //! assert_eq!(evaluation.result, Verdict::Pass);
 //!
-//! let (_, forged) = ready(check(&zone, &from, &[], Rules::Rfc9989, None));
+//! let (_, forged) = block_on_ready(check(&zone, &from, &[], Rules::Rfc9989, None));
 //! assert_eq!(forged.result, Verdict::Fail);
 //! assert!(forged.reject());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -38,7 +38,7 @@
 //! use moxd_dmarc::dns::{zone::Zone, Domain};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # moxd_dmarc::dns::zone::ready(async {
+//! # moxd_dmarc::dns::zone::block_on_ready(async {
 //! let zone = Zone::parse(r#"_dmarc.example.test. TXT "v=DMARC1; p=reject""#)?;
 //! let memo = Memo::new(&zone);
 //! let (from, signer): (Domain, Domain) = ("example.test".parse()?, "mail.example.test".parse()?);

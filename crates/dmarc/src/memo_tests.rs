@@ -1,6 +1,6 @@
 use super::*;
 use crate::{Rules, discover, organization};
-use dns::zone::{Zone, ready};
+use dns::zone::{Zone, block_on_ready};
 use dns::{Domain, LookupError, LookupErrorKind, join_all, txt};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -60,7 +60,7 @@ fn asks_each_question_once_whenever_it_comes() {
     let name: Name = "_dmarc.example.com".parse().unwrap();
     let both = drive(join_all(vec![Box::pin(txt(&memo, &name)) as _, Box::pin(txt(&memo, &name))]));
     assert_eq!(both[0].as_ref().unwrap(), both[1].as_ref().unwrap());
-    assert_eq!(ready(txt(&memo, &name)).unwrap().records.len(), 1);
+    assert_eq!(block_on_ready(txt(&memo, &name)).unwrap().records.len(), 1);
     assert_eq!(dns.asked.load(Ordering::Relaxed), 1);
     let other: Name = "_dmarc.com".parse().unwrap();
     for _ in 0..2 {

@@ -1,7 +1,7 @@
 //! What holds for every record, every zone and every set of proofs.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs, reason = "test code")]
 
-use dns::zone::{Zone, ready};
+use dns::zone::{Zone, block_on_ready};
 use dns::{Domain, Lookup, Question, Resolver};
 use moxd_dmarc::{
     Alignment, Method, Organizations, Outcome, Percent, Policy, Proven, Rules, Verdict, check, discover,
@@ -106,7 +106,7 @@ fn an_answer_behind_the_end_of_a_walk_is_not_waited_for() {
         }
     }
     let dns = Stuck(Zone::parse("_dmarc.example.com. TXT \"v=DMARC1; p=reject; psd=n\"").unwrap());
-    let found = ready(discover(&dns, &domain("example.com"), Rules::Rfc9989));
+    let found = block_on_ready(discover(&dns, &domain("example.com"), Rules::Rfc9989));
     assert_eq!(found.policy(), Policy::Reject);
 }
 
@@ -159,7 +159,7 @@ fn zone() -> impl Strategy<Value = String> {
 
 fn proofs() -> impl Strategy<Value = Vec<Proven>> {
     let by = prop_oneof![Just(Method::Spf), Just(Method::Dkim)];
-    let result = prop_oneof![Just(Outcome::Pass), Just(Outcome::Fail), Just(Outcome::Temperror)];
+    let result = prop_oneof![Just(Outcome::Pass), Just(Outcome::Fail), Just(Outcome::TempError)];
     let proof =
         (by, name(), result).prop_map(|(by, name, result)| Proven { by, domain: domain(&name), result });
     prop::collection::vec(proof, 0..5)
@@ -187,10 +187,10 @@ proptest! {
     ) {
         let Ok(zone) = Zone::parse(&zone) else { return Ok(()) };
         let from = domain(&from);
-        let (mut discovery, _) = ready(check(&zone, &from, &proven, rules, None));
+        let (mut discovery, _) = block_on_ready(check(&zone, &from, &proven, rules, None));
         let mut organizations = Organizations::default();
         let domains: Vec<Domain> = proven.iter().map(|p| p.domain.clone()).collect();
-        ready(organizations.gather(&zone, &domains, rules));
+        block_on_ready(organizations.gather(&zone, &domains, rules));
         let mut with = |alignment| {
             if let Some(record) = &mut discovery.record {
                 (record.adkim, record.aspf) = (alignment, alignment);
@@ -209,16 +209,16 @@ proptest! {
     ) {
         let Ok(zone) = Zone::parse(&zone) else { return Ok(()) };
         let from = domain(&from);
-        let (discovery, lazy) = ready(check(&zone, &from, &proven, rules, None));
+        let (discovery, lazy) = block_on_ready(check(&zone, &from, &proven, rules, None));
         let mut organizations = Organizations::default();
         for identifier in &proven {
-            organizations.insert(identifier.domain.clone(), &ready(organization(&zone, &identifier.domain, rules)));
+            organizations.insert(identifier.domain.clone(), &block_on_ready(organization(&zone, &identifier.domain, rules)));
         }
         prop_assert_eq!(&lazy, &evaluate(&discovery, &proven, &organizations, None));
         // And the same by the definition, without any short cut: equal organizational domains.
         if let (Some(author), Some(record)) = (&discovery.organizational, &discovery.record) {
             let aligned = |by: Method, mode: Alignment| proven.iter().any(|identifier| {
-                let theirs = ready(organization(&zone, &identifier.domain, rules)).domain;
+                let theirs = block_on_ready(organization(&zone, &identifier.domain, rules)).domain;
                 identifier.by == by
                     && identifier.result == Outcome::Pass
                     && (identifier.domain == from || (mode == Alignment::Relaxed && theirs.as_ref() == Some(author)))
@@ -236,7 +236,7 @@ proptest! {
         dice in 0u64..100,
     ) {
         let Ok(zone) = Zone::parse(&zone) else { return Ok(()) };
-        let (_, evaluation) = ready(check(&zone, &domain(&from), &proven, rules, Some(Percent::new(dice))));
+        let (_, evaluation) = block_on_ready(check(&zone, &domain(&from), &proven, rules, Some(Percent::new(dice))));
         prop_assert!(evaluation.disposition <= evaluation.policy && evaluation.policy <= evaluation.published);
         prop_assert!(evaluation.disposition == Policy::None || evaluation.result == Verdict::Fail);
         prop_assert!(evaluation.result != Verdict::Pass || evaluation.aligned_spf || evaluation.aligned_dkim);

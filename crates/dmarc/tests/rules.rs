@@ -1,7 +1,7 @@
 //! The rule tables of `testdata/`.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs, reason = "test code")]
 
-use dns::zone::{Zone, ready};
+use dns::zone::{Zone, block_on_ready};
 use dns::{Domain, Security};
 use moxd_dmarc::{
     Discovery, Evaluation, Method, Outcome, Percent, Place, Proven, Record, Rules, check, discover,
@@ -51,7 +51,7 @@ impl Case {
                     .unwrap_or_else(|| panic!("{}: {value}: not `DOMAIN RESULT`", self.title));
                 let result = match result {
                     "pass" => Outcome::Pass,
-                    "temperror" => Outcome::Temperror,
+                    "temperror" => Outcome::TempError,
                     "fail" => Outcome::Fail,
                     other => panic!("{}: result {other}", self.title),
                 };
@@ -161,7 +161,7 @@ fn discovers_by_the_rules() {
     let mut wrong = Vec::new();
     for case in cases("discover") {
         let zone = Zone::parse(&case.zone).unwrap_or_else(|error| panic!("{}: {error}", case.title));
-        let discovery = ready(discover(&zone, &case.from(), case.rules()));
+        let discovery = block_on_ready(discover(&zone, &case.from(), case.rules()));
         wrong.extend(differences(&case, &seen_by_discovery(&discovery)));
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
@@ -173,7 +173,7 @@ fn evaluates_by_the_rules() {
     for case in cases("evaluate") {
         let zone = Zone::parse(&case.zone).unwrap();
         let dice = case.input("dice").map(|n| Percent::new(n.parse().unwrap()));
-        let (_, evaluation) = ready(check(&zone, &case.from(), &case.proven(), case.rules(), dice));
+        let (_, evaluation) = block_on_ready(check(&zone, &case.from(), &case.proven(), case.rules(), dice));
         wrong.extend(differences(&case, &seen_by_evaluation(&evaluation)));
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
@@ -211,6 +211,6 @@ fn reads_and_prints_records_by_the_rules() {
 fn the_public_suffix_list_asks_nothing_and_proves_nothing() {
     let zone = Zone::parse("").unwrap();
     let from: Domain = "example.com".parse().unwrap();
-    let found = ready(moxd_dmarc::organization(&zone, &from, Rules::Rfc7489));
+    let found = block_on_ready(moxd_dmarc::organization(&zone, &from, Rules::Rfc7489));
     assert_eq!((found.security, found.steps.len()), (Security::Unknown, 0));
 }

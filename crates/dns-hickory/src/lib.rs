@@ -6,13 +6,13 @@
 //! resolver: the servers it asks must be. Types of hickory do not leave it.
 //!
 //! ```
-//! use moxd_dns_hickory::{Hickory, Options, testing::Server};
+//! use moxd_dns_hickory::{HickoryResolver, Options, testing::Server};
 //! use moxd_dns_hickory::dns::{txt, zone::Zone, Name};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let server = Server::start(Zone::parse(r#"example.test. TXT "hello""#)?).await?;
-//! let resolver = Hickory::with_servers(&[server.address()], Options::default())?;
+//! let resolver = HickoryResolver::with_servers(&[server.address()], Options::default())?;
 //!
 //! let name: Name = "example.test".parse()?;
 //! assert_eq!(*txt(&resolver, &name).await?.records, [b"hello".to_vec()]);
@@ -22,7 +22,7 @@
 //!
 //! # DNSSEC
 //!
-//! Validation needs servers that pass signatures on. Whether they do is found out once, by [`Hickory::probe`] or by the
+//! Validation needs servers that pass signatures on. Whether they do is found out once, by [`HickoryResolver::probe`] or by the
 //! first question: they are asked for the signed keys at the trust anchor. If that validates, every question is
 //! validated from then on. If it does not (a home router, a test server that knows no DNSSEC), questions are asked
 //! plainly, cost one exchange each, and are answered with [`dns::Security::Unknown`]; the probe is repeated from time
@@ -49,4 +49,4 @@ pub use error::{Error, ErrorKind};
 pub use metrics::describe_metrics;
 pub use options::{Dnssec, Options};
 pub use probe::Finding;
-pub use resolver::Hickory;
+pub use resolver::HickoryResolver;

@@ -1,4 +1,4 @@
-//! [`Hickory`]: the resolver itself.
+//! [`HickoryResolver`]: the resolver itself.
 
 use crate::answer::{self, MAX_ALIASES, Said, What};
 use crate::cache::Cache;
@@ -37,7 +37,7 @@ const REPROBE_UNREACHABLE: Duration = Duration::from_secs(30);
 ///
 /// It must be used within a tokio runtime with I/O and time.
 #[derive(Clone)]
-pub struct Hickory {
+pub struct HickoryResolver {
     inner: Arc<Inner>,
     /// Whose questions they are, in the metric.
     part: &'static str,
@@ -56,7 +56,7 @@ struct Inner {
     probed: Mutex<Option<Instant>>,
 }
 
-impl Hickory {
+impl HickoryResolver {
     /// Asks the servers that the system's configuration names (`/etc/resolv.conf`), on port 53, with the default
     /// options. Search lists and options in it are ignored.
     ///
@@ -275,7 +275,7 @@ impl Inner {
     }
 }
 
-impl Resolver for Hickory {
+impl Resolver for HickoryResolver {
     fn lookup<'a>(&'a self, question: Question<'a>) -> Lookup<'a> {
         let timer = Timer::start(self.part, question.kind);
         let key = (question.name.clone(), question.kind);
@@ -291,9 +291,9 @@ impl Resolver for Hickory {
     }
 }
 
-impl fmt::Debug for Hickory {
+impl fmt::Debug for HickoryResolver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hickory").field("servers", &self.inner.servers).finish_non_exhaustive()
+        f.debug_struct("HickoryResolver").field("servers", &self.inner.servers).finish_non_exhaustive()
     }
 }
 

@@ -4,7 +4,7 @@
 //! does), `!refused` REFUSED, `!timeout` not at all, `!malformed` a message whose name points to itself. Each answer
 //! can be delayed, and what was asked is kept in a log.
 
-use dns::zone::{Zone, ready};
+use dns::zone::{Zone, block_on_ready};
 use dns::{Kind, LookupErrorKind, Name, Question, Record, Resolver};
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::rdata::tlsa::{CertUsage, Matching, Selector};
@@ -272,7 +272,7 @@ impl Shared {
     }
 
     fn lookup(&self, name: &Name, kind: Kind) -> Result<Vec<Record>, LookupErrorKind> {
-        match ready(self.zone.lookup(Question { name, kind })) {
+        match block_on_ready(self.zone.lookup(Question { name, kind })) {
             Ok(answer) => Ok(answer.records.to_vec()),
             Err(error) => Err(error.kind()),
         }

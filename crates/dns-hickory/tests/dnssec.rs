@@ -10,7 +10,7 @@ use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::rdata::SOA;
 use hickory_proto::rr::{RData, Record, RecordType};
 use moxd_dns_hickory::testing::Server;
-use moxd_dns_hickory::{Dnssec, Finding, Hickory, Options};
+use moxd_dns_hickory::{Dnssec, Finding, HickoryResolver, Options};
 use signed::{Signed, SignedServer, Zone};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -86,7 +86,7 @@ fn name(text: &str) -> Name {
 }
 
 /// The verdict on a TXT question: `secure 2`, or the kind of the error and the verdict on it.
-async fn verdict(resolver: &Hickory, text: &str) -> String {
+async fn verdict(resolver: &HickoryResolver, text: &str) -> String {
     match txt(resolver, &name(text)).await {
         Ok(answer) => format!("{} {}", answer.security, answer.records.len()),
         Err(error) => format!("{} {}", error.security(), error.kind().token()),
@@ -96,7 +96,7 @@ async fn verdict(resolver: &Hickory, text: &str) -> String {
 #[tokio::test]
 async fn every_answer_has_a_verdict() {
     let server = SignedServer::start(ZONES).await;
-    let resolver = Hickory::with_servers(&[server.address], options(&server)).unwrap();
+    let resolver = HickoryResolver::with_servers(&[server.address], options(&server)).unwrap();
     assert_eq!(resolver.probe().await, Finding::Validating);
     let mut wrong = Vec::new();
     for (name, want) in [
@@ -167,7 +167,7 @@ async fn every_answer_has_a_verdict() {
 #[tokio::test]
 async fn a_chain_is_as_secure_as_its_weakest_link() {
     let server = SignedServer::start(ZONES).await;
-    let resolver = Hickory::with_servers(&[server.address], options(&server)).unwrap();
+    let resolver = HickoryResolver::with_servers(&[server.address], options(&server)).unwrap();
     for (alias, want) in [
         ("alias.good.test", Security::Secure),
         ("a.star.good.test", Security::Secure),
@@ -183,7 +183,7 @@ async fn a_chain_is_as_secure_as_its_weakest_link() {
 #[tokio::test]
 async fn the_chain_of_trust_is_asked_for_once() {
     let server = SignedServer::start(ZONES).await;
-    let resolver = Hickory::with_servers(&[server.address], options(&server)).unwrap();
+    let resolver = HickoryResolver::with_servers(&[server.address], options(&server)).unwrap();
     assert_eq!(verdict(&resolver, "good.test").await, "secure 1");
     for name in ["mail.good.test", "no1.good.test", "no2.good.test"] {
         let before = server.questions();
@@ -200,7 +200,7 @@ async fn the_chain_of_trust_is_asked_for_once() {
 #[tokio::test]
 async fn the_first_question_finds_out_by_itself() {
     let server = SignedServer::start(ZONES).await;
-    let resolver = Hickory::with_servers(&[server.address], options(&server)).unwrap();
+    let resolver = HickoryResolver::with_servers(&[server.address], options(&server)).unwrap();
     assert_eq!(verdict(&resolver, "good.test").await, "secure 1");
 }
 
@@ -209,7 +209,7 @@ async fn without_validation_nothing_is_known() {
     let server = SignedServer::start(ZONES).await;
     let mut options = options(&server);
     options.dnssec = Dnssec::Never;
-    let resolver = Hickory::with_servers(&[server.address], options).unwrap();
+    let resolver = HickoryResolver::with_servers(&[server.address], options).unwrap();
     assert_eq!(resolver.probe().await, Finding::SwitchedOff);
     assert_eq!(verdict(&resolver, "good.test").await, "unknown 1");
     assert_eq!(verdict(&resolver, "forged.good.test").await, "unknown 1");
@@ -220,7 +220,7 @@ async fn without_validation_nothing_is_known() {
 async fn keys_that_do_not_lead_to_the_anchor_are_a_finding() {
     let server = SignedServer::start(ZONES).await;
     // The built-in anchor is the real root's.
-    let resolver = Hickory::with_servers(&[server.address], Options::default()).unwrap();
+    let resolver = HickoryResolver::with_servers(&[server.address], Options::default()).unwrap();
     assert_eq!(resolver.probe().await, Finding::NotTrusted);
     assert_eq!(verdict(&resolver, "good.test").await, "unknown 1", "and questions still work");
 }
@@ -230,14 +230,14 @@ async fn plain_server() -> Server {
     Server::start(dns::zone::Zone::parse("good.test. TXT x\nother.test. TXT x").unwrap()).await.unwrap()
 }
 
-async fn both(dnssec: Dnssec) -> (SignedServer, Server, Hickory) {
+async fn both(dnssec: Dnssec) -> (SignedServer, Server, HickoryResolver) {
     let (signed, plain) = (SignedServer::start(ZONES).await, plain_server().await);
     let mut options = options(&signed);
     options.dnssec = dnssec;
     options.server_timeout = Duration::from_secs(3);
     options.rounds = 1;
     let addresses: [SocketAddr; 2] = [signed.address, plain.address()];
-    let resolver = Hickory::with_servers(&addresses, options).unwrap();
+    let resolver = HickoryResolver::with_servers(&addresses, options).unwrap();
     (signed, plain, resolver)
 }
 
@@ -302,9 +302,9 @@ async fn through(
     server: &SignedServer,
     asked: (RecordType, &'static str),
     forge: fn(&mut Message),
-) -> Hickory {
+) -> HickoryResolver {
     let path = forger(server.address, asked, forge).await;
-    let resolver = Hickory::with_servers(&[path], options(server)).unwrap();
+    let resolver = HickoryResolver::with_servers(&[path], options(server)).unwrap();
     assert_eq!(resolver.probe().await, Finding::Validating);
     resolver
 }
@@ -343,7 +343,7 @@ async fn the_end_of_an_alias_is_not_denied_by_an_answer_about_its_beginning() {
 #[tokio::test]
 async fn a_name_between_those_of_an_opt_out_zone_is_not_proven_away() {
     let server = SignedServer::start(ZONES).await;
-    let resolver = Hickory::with_servers(&[server.address], options(&server)).unwrap();
+    let resolver = HickoryResolver::with_servers(&[server.address], options(&server)).unwrap();
     assert_eq!(resolver.probe().await, Finding::Validating);
     for (name, want) in [
         ("nothing.open.test", "insecure dns.no-name"),
@@ -425,7 +425,7 @@ async fn a_forged_answer_about_keys_does_not_outlive_its_verdict() {
 #[tokio::test]
 async fn keys_that_have_proven_something_stay_for_a_minute() {
     let server = SignedServer::start(ZONES).await;
-    let resolver = Hickory::with_servers(&[server.address], options(&server)).unwrap();
+    let resolver = HickoryResolver::with_servers(&[server.address], options(&server)).unwrap();
     assert_eq!(verdict(&resolver, "good.test").await, "secure 1");
     let questions = async |name: &str| {
         let before = server.questions();

@@ -5,7 +5,7 @@ use dns::zone::Zone;
 use dns::{Kind, Name, Question, Resolver};
 use metrics::{Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use moxd_dns_hickory::testing::Server;
-use moxd_dns_hickory::{Dnssec, Hickory, Options, describe_metrics};
+use moxd_dns_hickory::{Dnssec, HickoryResolver, Options, describe_metrics};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ async fn lookups() {
     let mut options = Options::default();
     options.dnssec = Dnssec::Never;
     options.question_timeout = Duration::from_millis(1500);
-    let resolver = Hickory::with_servers(&[server.address()], options).unwrap().counted_for("test");
+    let resolver = HickoryResolver::with_servers(&[server.address()], options).unwrap().counted_for("test");
     for (name, kind) in [
         ("a.test", Kind::A),
         ("a.test", Kind::A),

@@ -4,7 +4,7 @@
 use dns::zone::Zone;
 use dns::{Kind, LookupErrorKind, Name, Question, Record, Resolver, Security, addresses, mx, pointers, txt};
 use moxd_dns_hickory::testing::{Server, Settings};
-use moxd_dns_hickory::{Dnssec, ErrorKind, Finding, Hickory, Options};
+use moxd_dns_hickory::{Dnssec, ErrorKind, Finding, HickoryResolver, Options};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
@@ -48,15 +48,15 @@ fn options() -> Options {
     options
 }
 
-fn resolver(server: &Server) -> Hickory {
-    Hickory::with_servers(&[server.address()], options()).unwrap()
+fn resolver(server: &Server) -> HickoryResolver {
+    HickoryResolver::with_servers(&[server.address()], options()).unwrap()
 }
 
 fn name(text: &str) -> Name {
     text.parse().unwrap()
 }
 
-async fn ask(resolver: &Hickory, text: &str, kind: Kind) -> Result<Vec<Record>, LookupErrorKind> {
+async fn ask(resolver: &HickoryResolver, text: &str, kind: Kind) -> Result<Vec<Record>, LookupErrorKind> {
     let name = name(text);
     let answer = resolver.lookup(Question { name: &name, kind }).await;
     answer.map(|answer| answer.records.to_vec()).map_err(|error| error.kind())
@@ -249,7 +249,7 @@ async fn a_thousand_questions_at_one_time_get_their_answers() {
     let mut options = options();
     // What is lost for a full buffer is asked again, however slow the machine.
     (options.rounds, options.question_timeout, options.exchanges) = (10, Duration::from_secs(60), 50);
-    let resolver = Hickory::with_servers(&[server.address()], options).unwrap();
+    let resolver = HickoryResolver::with_servers(&[server.address()], options).unwrap();
     let mut lookups = tokio::task::JoinSet::new();
     for n in 0..1000 {
         let resolver = resolver.clone();
@@ -271,7 +271,7 @@ async fn a_silent_zone_does_not_keep_others_waiting() {
     let server = Server::listen((Ipv4Addr::LOCALHOST, 0).into(), zone, Settings::default()).await.unwrap();
     let mut options = options();
     (options.server_timeout, options.question_timeout, options.exchanges) = (PATIENCE, PATIENCE, 64);
-    let resolver = Hickory::with_servers(&[server.address()], options).unwrap();
+    let resolver = HickoryResolver::with_servers(&[server.address()], options).unwrap();
     let mut silent = tokio::task::JoinSet::new();
     for n in 0..128 {
         let resolver = resolver.clone();
@@ -292,7 +292,7 @@ async fn goes_on_to_the_next_server_and_stays_there() {
         .unwrap();
     let server = serve(Settings::default()).await;
     let addresses = [silent.local_addr().unwrap(), refusing.address(), server.address()];
-    let resolver = Hickory::with_servers(&addresses, options()).unwrap();
+    let resolver = HickoryResolver::with_servers(&addresses, options()).unwrap();
     assert!(ask(&resolver, "example.test", Kind::Txt).await.is_ok());
     silent.set_nonblocking(true).unwrap();
     while silent.recv(&mut [0; 512]).is_ok() {}
@@ -306,7 +306,7 @@ async fn a_server_without_dnssec_costs_one_exchange_for_each_question() {
     let server = serve(Settings::default()).await;
     let mut options = options();
     options.dnssec = Dnssec::Probe;
-    let resolver = Hickory::with_servers(&[server.address()], options.clone()).unwrap();
+    let resolver = HickoryResolver::with_servers(&[server.address()], options.clone()).unwrap();
     assert_eq!(resolver.probe().await, Finding::SignaturesStripped);
     assert!(resolver.probe().await.is_warning());
     let before = server.asked().len();
@@ -317,7 +317,7 @@ async fn a_server_without_dnssec_costs_one_exchange_for_each_question() {
     let mut settings = Settings::default();
     settings.together = 2;
     let server = serve(settings).await;
-    let resolver = Hickory::with_servers(&[server.address()], options).unwrap();
+    let resolver = HickoryResolver::with_servers(&[server.address()], options).unwrap();
     assert!(txt(&resolver, &name("example.test")).await.is_ok());
 }
 
@@ -327,7 +327,7 @@ async fn any_answer_to_the_probe_leaves_questions_working() {
     for zone in ["!servfail .", "!refused .", "!malformed .", "!timeout ."] {
         let zone = Zone::parse(&format!("{zone}\nexample.test. TXT x")).unwrap();
         let server = Server::start(zone).await.unwrap();
-        let resolver = Hickory::with_servers(&[server.address()], Options::default()).unwrap();
+        let resolver = HickoryResolver::with_servers(&[server.address()], Options::default()).unwrap();
         let answer = txt(&resolver, &name("example.test")).await.unwrap();
         assert_eq!(answer.security, Security::Unknown);
     }
@@ -338,10 +338,10 @@ async fn a_dead_server_is_a_finding() {
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
     let mut options = options();
     options.dnssec = Dnssec::Probe;
-    let resolver = Hickory::with_servers(&[silent.local_addr().unwrap()], options.clone()).unwrap();
+    let resolver = HickoryResolver::with_servers(&[silent.local_addr().unwrap()], options.clone()).unwrap();
     assert_eq!(resolver.probe().await, Finding::Unreachable(LookupErrorKind::Timeout));
     options.dnssec = Dnssec::Never;
-    let resolver = Hickory::with_servers(&[silent.local_addr().unwrap()], options).unwrap();
+    let resolver = HickoryResolver::with_servers(&[silent.local_addr().unwrap()], options).unwrap();
     assert_eq!(resolver.probe().await, Finding::SwitchedOff);
 }
 
@@ -350,7 +350,7 @@ fn refuses_what_cannot_work() {
     let kind = |servers: &[SocketAddr], anchors: Option<&str>| {
         let mut options = Options::default();
         options.trust_anchors = anchors.map(str::to_owned);
-        Hickory::with_servers(servers, options).unwrap_err().kind()
+        HickoryResolver::with_servers(servers, options).unwrap_err().kind()
     };
     assert_eq!(kind(&[], None), ErrorKind::NoServers);
     let server = [SocketAddr::from(([127, 0, 0, 1], 53))];

@@ -7,15 +7,15 @@
 //! not know what a record means either: an SPF or DKIM record is bytes of a TXT answer here.
 //!
 //! ```
-//! use moxd_dns::{zone::{ready, Zone}, txt, Domain, Name};
+//! use moxd_dns::{zone::{block_on_ready, Zone}, txt, Domain, Name};
 //!
 //! let zone = Zone::parse(r#"example.test. TXT "v=spf1 ip4:192.0.2.0/24 -all""#)?;
 //! let domain: Domain = "Example.TEST".parse()?;
-//! let answer = ready(txt(&zone, domain.name()))?;
+//! let answer = block_on_ready(txt(&zone, domain.name()))?;
 //! assert_eq!(*answer.records, [b"v=spf1 ip4:192.0.2.0/24 -all".to_vec()]);
 //!
 //! let policy = Name::prefixed("_dmarc", domain.name())?;
-//! assert!(ready(txt(&zone, &policy)).unwrap_err().is_absent());
+//! assert!(block_on_ready(txt(&zone, &policy)).unwrap_err().is_absent());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

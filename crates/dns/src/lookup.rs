@@ -73,13 +73,13 @@ pub trait Resolver: Send + Sync {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{LookupErrorKind, zone::ready};
+    use crate::{LookupErrorKind, zone::block_on_ready};
 
     #[test]
     fn an_outcome_arrives_whether_it_was_waited_for_or_not() {
         let name: Name = "example.test".parse().unwrap();
         let outcome: Outcome = Err(LookupError::new(LookupErrorKind::NoData, name, Kind::A));
-        assert_eq!(ready(Lookup::ready(outcome.clone())), outcome);
-        assert_eq!(ready(Lookup::waiting(std::future::ready(outcome.clone()))), outcome);
+        assert_eq!(block_on_ready(Lookup::ready(outcome.clone())), outcome);
+        assert_eq!(block_on_ready(Lookup::waiting(std::future::ready(outcome.clone()))), outcome);
     }
 }

@@ -161,7 +161,7 @@ pub fn reverse_name(ip: IpAddr) -> Name {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::zone::{Zone, ready};
+    use crate::zone::{Zone, block_on_ready};
 
     fn name(text: &str) -> Name {
         text.parse().unwrap()
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn addresses_joins_both_families_with_the_weaker_verdict() {
         let zone = Zone::parse("!secure s.test.\ns.test. A 192.0.2.1\ns.test. AAAA 2001:db8::1").unwrap();
-        let answer = ready(addresses(&zone, &name("s.test"))).unwrap();
+        let answer = block_on_ready(addresses(&zone, &name("s.test"))).unwrap();
         assert_eq!(answer.records.len(), 2);
         assert!(answer.is_secure());
     }
@@ -187,19 +187,25 @@ mod tests {
     fn addresses_tells_a_failure_from_absence() {
         let zone = Zone::parse("!servfail f.test. AAAA\na.test. TXT x\nb.test. A 192.0.2.1").unwrap();
         assert_eq!(
-            ready(addresses(&zone, &name("f.test"))).unwrap_err().kind(),
+            block_on_ready(addresses(&zone, &name("f.test"))).unwrap_err().kind(),
             LookupErrorKind::Temporary,
             "the other family may have the records"
         );
-        assert_eq!(ready(addresses(&zone, &name("a.test"))).unwrap_err().kind(), LookupErrorKind::NoData);
-        assert_eq!(ready(addresses(&zone, &name("n.test"))).unwrap_err().kind(), LookupErrorKind::NoName);
-        assert_eq!(ready(addresses(&zone, &name("b.test"))).unwrap().records.len(), 1);
+        assert_eq!(
+            block_on_ready(addresses(&zone, &name("a.test"))).unwrap_err().kind(),
+            LookupErrorKind::NoData
+        );
+        assert_eq!(
+            block_on_ready(addresses(&zone, &name("n.test"))).unwrap_err().kind(),
+            LookupErrorKind::NoName
+        );
+        assert_eq!(block_on_ready(addresses(&zone, &name("b.test"))).unwrap().records.len(), 1);
     }
 
     #[test]
     fn mx_come_by_preference() {
         let zone = Zone::parse("m.test. MX 20 b.test.\nm.test. MX 10 a.test.").unwrap();
-        let hosts = ready(mx(&zone, &name("m.test"))).unwrap().records;
+        let hosts = block_on_ready(mx(&zone, &name("m.test"))).unwrap().records;
         assert_eq!(hosts.iter().map(|m| m.preference).collect::<Vec<_>>(), [10, 20]);
     }
 }

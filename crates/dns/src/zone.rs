@@ -195,7 +195,7 @@ impl Resolver for Zone {
 /// # Panics
 /// If the future waits for something.
 #[expect(clippy::panic, reason = "waiting here is a fault of the caller, and there is nothing to return")]
-pub fn ready<F: Future>(future: F) -> F::Output {
+pub fn block_on_ready<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,

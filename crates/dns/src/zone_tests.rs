@@ -19,7 +19,7 @@ _25._tcp.mail.test.  TLSA  3 1 1 00ff10
 fn check(name: &str, kind: Kind, want: Result<usize, LookupErrorKind>) {
     let zone = Zone::parse(TEXT).unwrap();
     let name: Name = name.parse().unwrap();
-    let got = ready(zone.lookup(Question { name: &name, kind }));
+    let got = block_on_ready(zone.lookup(Question { name: &name, kind }));
     assert_eq!(got.map(|a| a.records.len()).map_err(|e| e.kind()), want, "{name} {kind}");
 }
 
@@ -62,7 +62,7 @@ fn fails_as_directed() {
 #[test]
 fn txt_strings_are_joined() {
     let zone = Zone::parse(TEXT).unwrap();
-    let answer = ready(crate::txt(&zone, &"example.test".parse().unwrap())).unwrap();
+    let answer = block_on_ready(crate::txt(&zone, &"example.test".parse().unwrap())).unwrap();
     assert_eq!(*answer.records, [b"v=spf1; -all".to_vec()]);
     assert!(answer.is_secure());
 }

@@ -302,7 +302,7 @@ fn proven(spf: Option<&spf::Evaluation>, dkim: Option<&dkim::Evaluation>) -> Vec
     if let Some((spf, domain)) = spf.and_then(|spf| Some((spf, spf.domain.clone()?))) {
         let result = match spf.result {
             spf::Outcome::Pass => dmarc::Outcome::Pass,
-            spf::Outcome::Temperror => dmarc::Outcome::Temperror,
+            spf::Outcome::TempError => dmarc::Outcome::TempError,
             _ => dmarc::Outcome::Fail,
         };
         proven.push(Proven { by: Method::Spf, domain, result });
@@ -311,7 +311,7 @@ fn proven(spf: Option<&spf::Evaluation>, dkim: Option<&dkim::Evaluation>) -> Vec
         let Some(domain) = verification.claims().domain else { continue };
         let result = match verification.status {
             dkim::Status::Pass => dmarc::Outcome::Pass,
-            dkim::Status::TempError => dmarc::Outcome::Temperror,
+            dkim::Status::TempError => dmarc::Outcome::TempError,
             _ => dmarc::Outcome::Fail,
         };
         proven.push(Proven { by: Method::Dkim, domain, result });

@@ -181,8 +181,8 @@ fn spf_validation(outcome: spf::Outcome) -> Validation {
         spf::Outcome::Neutral => Validation::Neutral,
         spf::Outcome::Pass => Validation::Pass,
         spf::Outcome::Fail => Validation::Fail,
-        spf::Outcome::Softfail => Validation::SoftFail,
-        spf::Outcome::Temperror => Validation::TempError,
-        spf::Outcome::Permerror => Validation::PermError,
+        spf::Outcome::SoftFail => Validation::SoftFail,
+        spf::Outcome::TempError => Validation::TempError,
+        spf::Outcome::PermError => Validation::PermError,
     }
 }

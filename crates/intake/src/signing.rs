@@ -1,7 +1,7 @@
 //! DKIM signatures for what users submit: with every selector that the author's domain signs with.
 
 use crate::metrics;
-use dkim::{BodyHasher, BodyHashes, Identity, KeyType, Signing, SigningKey, sign};
+use dkim::{BodyHasher, BodyHashes, Identity, KeyType, SignOptions, SigningKey, sign};
 use dns::Domain;
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub struct Signer {
     /// How.
-    pub signing: Signing,
+    pub signing: SignOptions,
     /// With which key.
     pub key: Arc<SigningKey>,
 }

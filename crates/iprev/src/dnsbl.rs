@@ -27,7 +27,7 @@ pub enum Outcome {
     /// Listed.
     Listed,
     /// Unknown: DNS or the list does not work.
-    Temperror,
+    TempError,
 }
 
 impl Outcome {
@@ -36,7 +36,7 @@ impl Outcome {
         match self {
             Self::Pass => "pass",
             Self::Listed => "fail",
-            Self::Temperror => "temperror",
+            Self::TempError => "temperror",
         }
     }
 }
@@ -117,7 +117,7 @@ pub async fn check(dns: &dyn Resolver, zone: &Domain, ip: IpAddr) -> Evaluation 
 
 impl Evaluation {
     fn unknown(reason: Reason) -> Self {
-        Self { result: Outcome::Temperror, codes: Vec::new(), text: None, reason: Some(reason) }
+        Self { result: Outcome::TempError, codes: Vec::new(), text: None, reason: Some(reason) }
     }
 }
 
@@ -142,7 +142,7 @@ async fn lookup(dns: &dyn Resolver, name: &Name) -> Evaluation {
     };
     let reason = codes.iter().find_map(|code| objection(*code));
     let codes = codes.iter().take(MAX_CODES).copied().collect();
-    let result = if reason.is_some() { Outcome::Temperror } else { Outcome::Listed };
+    let result = if reason.is_some() { Outcome::TempError } else { Outcome::Listed };
     Evaluation { result, codes, text: None, reason }
 }
 
@@ -231,7 +231,7 @@ pub async fn health(dns: &dyn Resolver, zone: &Domain) -> Health {
     let mut reason = None;
     for (evaluation, expected) in join_all(asked).await.into_iter().zip([Outcome::Pass, Outcome::Listed]) {
         match evaluation.result {
-            Outcome::Temperror => reason = reason.or(evaluation.reason),
+            Outcome::TempError => reason = reason.or(evaluation.reason),
             result if result == expected => {}
             Outcome::Listed => return Health::ListsEverything,
             Outcome::Pass => {

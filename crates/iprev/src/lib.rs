@@ -15,7 +15,7 @@
 //! codes and texts are bounded ([`MAX_NAMES`], [`sender::MAX_HOSTS`], [`dnsbl::MAX_CODES`], [`dnsbl::MAX_TEXT`]).
 //!
 //! ```
-//! use moxd_iprev::dns::zone::{Zone, ready};
+//! use moxd_iprev::dns::zone::{Zone, block_on_ready};
 //! use moxd_iprev::{Outcome, check, dnsbl, sender};
 //!
 //! let zone = Zone::parse(
@@ -27,15 +27,15 @@
 //! )?;
 //! let ip = "192.0.2.10".parse()?;
 //!
-//! let evaluation = ready(check(&zone, ip));
+//! let evaluation = block_on_ready(check(&zone, ip));
 //! assert_eq!(evaluation.result, Outcome::Pass);
 //! assert_eq!(evaluation.name, Some("mail.example.test".parse()?));
 //!
-//! let listing = ready(dnsbl::check(&zone, &"list.test".parse()?, ip));
+//! let listing = block_on_ready(dnsbl::check(&zone, &"list.test".parse()?, ip));
 //! assert_eq!(listing.result, dnsbl::Outcome::Listed);
 //! assert_eq!(listing.text.as_deref(), Some("sent spam"));
 //!
-//! assert_eq!(ready(sender::can_receive(&zone, &"example.test".parse()?)), sender::Outcome::Accepts);
+//! assert_eq!(block_on_ready(sender::can_receive(&zone, &"example.test".parse()?)), sender::Outcome::Accepts);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

@@ -17,9 +17,9 @@ pub enum Outcome {
     /// None of its names resolves to it.
     Fail,
     /// DNS failed, and no name was found that resolves to it.
-    Temperror,
+    TempError,
     /// The address has no name.
-    Permerror,
+    PermError,
 }
 
 impl Outcome {
@@ -28,8 +28,8 @@ impl Outcome {
         match self {
             Self::Pass => "pass",
             Self::Fail => "fail",
-            Self::Temperror => "temperror",
-            Self::Permerror => "permerror",
+            Self::TempError => "temperror",
+            Self::PermError => "permerror",
         }
     }
 }
@@ -62,7 +62,7 @@ pub async fn check(dns: &dyn Resolver, ip: IpAddr) -> Evaluation {
     let answer = match pointers(dns, ip).await {
         Ok(answer) => answer,
         Err(error) => {
-            let result = if error.is_absent() { Outcome::Permerror } else { Outcome::Temperror };
+            let result = if error.is_absent() { Outcome::PermError } else { Outcome::TempError };
             let security = error.security();
             return Evaluation { result, name: None, names: Vec::new(), security, reason: Some(error) };
         }
@@ -100,7 +100,7 @@ pub async fn check(dns: &dyn Resolver, ip: IpAddr) -> Evaluation {
     // That no name leads back is known only as well as the weakest of the answers.
     evaluation.security = security;
     if let Some(error) = failed {
-        evaluation.result = Outcome::Temperror;
+        evaluation.result = Outcome::TempError;
         evaluation.security = Security::Unknown;
         evaluation.reason = Some(error);
     }

@@ -1,7 +1,7 @@
 //! What holds for every address and every answer.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 
-use dns::zone::{Zone, ready};
+use dns::zone::{Zone, block_on_ready};
 use dns::{Domain, Mx, Name, Record, reverse_name};
 use moxd_iprev::{MAX_NAMES, Outcome, check, dnsbl, sender};
 use proptest::collection::vec;
@@ -50,8 +50,8 @@ proptest! {
     #[test]
     fn an_entry_lists_its_address_and_no_other(ip: IpAddr, other: IpAddr) {
         let zone = zone([(entry(ip), Record::A(Ipv4Addr::new(127, 0, 0, 2)))]);
-        prop_assert_eq!(ready(dnsbl::check(&zone, &list(), ip)).result, dnsbl::Outcome::Listed);
-        let listed = ready(dnsbl::check(&zone, &list(), other)).result == dnsbl::Outcome::Listed;
+        prop_assert_eq!(block_on_ready(dnsbl::check(&zone, &list(), ip)).result, dnsbl::Outcome::Listed);
+        let listed = block_on_ready(dnsbl::check(&zone, &list(), other)).result == dnsbl::Outcome::Listed;
         prop_assert_eq!(listed, other.to_canonical() == ip.to_canonical());
     }
 
@@ -62,7 +62,7 @@ proptest! {
     ) {
         let ip = IpAddr::from([192, 0, 2, 1]);
         let records = codes.iter().map(|code| Record::A(*code)).chain(texts.into_iter().map(Record::Txt));
-        let evaluation = ready(dnsbl::check(&zone(records.map(|record| (entry(ip), record))), &list(), ip));
+        let evaluation = block_on_ready(dnsbl::check(&zone(records.map(|record| (entry(ip), record))), &list(), ip));
         let listed = codes.iter().all(is_listing);
         prop_assert_eq!(evaluation.result == dnsbl::Outcome::Listed, listed);
         prop_assert_eq!(evaluation.reason.is_none(), listed);
@@ -80,11 +80,11 @@ proptest! {
             IpAddr::V6(ip) => Record::Aaaa(ip),
         };
         let addresses = hosts().filter(|(leads_back, _)| **leads_back).map(|(_, n)| (host(n), address.clone()));
-        let evaluation = ready(check(&zone(pointers.chain(addresses)), ip));
+        let evaluation = block_on_ready(check(&zone(pointers.chain(addresses)), ip));
         let first = hosts().take(MAX_NAMES).find(|(leads_back, _)| **leads_back).map(|(_, n)| host(n));
         let expected = match (&first, names.is_empty()) {
             (Some(_), _) => Outcome::Pass,
-            (None, true) => Outcome::Permerror,
+            (None, true) => Outcome::PermError,
             (None, false) => Outcome::Fail,
         };
         prop_assert_eq!(evaluation.result, expected);
@@ -101,7 +101,7 @@ proptest! {
         });
         let address = Record::A(Ipv4Addr::new(192, 0, 2, 1));
         let addresses = numbered().filter(|(has, _)| **has).map(|(_, n)| (host(n), address.clone()));
-        let outcome = ready(sender::can_receive(&zone(mx.chain(addresses)), &domain));
+        let outcome = block_on_ready(sender::can_receive(&zone(mx.chain(addresses)), &domain));
         let accepts = hosts.iter().take(sender::MAX_HOSTS).any(|has| *has);
         prop_assert_eq!(outcome, if accepts { sender::Outcome::Accepts } else { sender::Outcome::NoAddress });
     }

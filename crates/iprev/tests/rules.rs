@@ -1,7 +1,7 @@
 //! The rules of `testdata/rules`, each with the section that it shows.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 
-use dns::zone::{Zone, ready};
+use dns::zone::{Zone, block_on_ready};
 use moxd_iprev::{Evaluation, check, dnsbl, sender};
 use std::fmt::Display;
 use std::fs;
@@ -56,16 +56,16 @@ fn is_rule_title(line: &str) -> bool {
 fn ask(zone: &Zone, question: &str) -> String {
     let words: Vec<&str> = question.split(' ').collect();
     match words.as_slice() {
-        ["reverse", ip] => of_reverse(&ready(check(zone, ip.parse().unwrap()))),
+        ["reverse", ip] => of_reverse(&block_on_ready(check(zone, ip.parse().unwrap()))),
         ["dnsbl", list, ip] => {
-            of_dnsbl(&ready(dnsbl::check(zone, &list.parse().unwrap(), ip.parse().unwrap())))
+            of_dnsbl(&block_on_ready(dnsbl::check(zone, &list.parse().unwrap(), ip.parse().unwrap())))
         }
         ["health", list] => {
-            let health = ready(dnsbl::health(zone, &list.parse().unwrap()));
+            let health = block_on_ready(dnsbl::health(zone, &list.parse().unwrap()));
             assert_eq!(health.is_healthy(), health == dnsbl::Health::Healthy);
             format!("{}: {health}", if health.is_usable() { "usable" } else { "useless" })
         }
-        ["sender", domain] => match ready(sender::can_receive(zone, &domain.parse().unwrap())) {
+        ["sender", domain] => match block_on_ready(sender::can_receive(zone, &domain.parse().unwrap())) {
             sender::Outcome::Temporary(error) => format!("temporary reason={}", error.kind().token()),
             outcome => outcome.token().to_owned(),
         },

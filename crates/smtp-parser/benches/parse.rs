@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "bench code")]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use moxd_smtp_parser::{Data, DataDecoder, Dialect, command, reply};
+use moxd_smtp_parser::{Command, Data, DataDecoder, Dialect, Reply};
 use std::hint::black_box;
 
 /// A text message of about `size` octets in lines of up to 76, dots at some line starts, and its end.
@@ -79,12 +79,12 @@ fn commands(c: &mut Criterion) {
         ("refused", b"RCPT TO:<recipient @example.org>"),
     ];
     for (name, line) in lines {
-        group.bench_function(name, |b| b.iter(|| command(black_box(line), Dialect::Lenient).is_ok()));
+        group.bench_function(name, |b| b.iter(|| Command::parse(black_box(line), Dialect::Lenient).is_ok()));
     }
     group.finish();
     let ehlo =
         b"250-mail.example.org\r\n250-PIPELINING\r\n250-SIZE 104857600\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n";
-    c.bench_function("reply/ehlo", |b| b.iter(|| reply(black_box(ehlo)).is_ok()));
+    c.bench_function("reply/ehlo", |b| b.iter(|| Reply::parse(black_box(ehlo)).is_ok()));
 }
 
 criterion_group! {

@@ -36,9 +36,9 @@ pub enum Command<'a> {
     /// `RSET`.
     Rset,
     /// `VRFY text [SMTPUTF8]`.
-    Vrfy(Inquiry<'a>),
+    Vrfy(VrfyArgs<'a>),
     /// `EXPN text [SMTPUTF8]`.
-    Expn(Inquiry<'a>),
+    Expn(VrfyArgs<'a>),
     /// `HELP [topic]`.
     Help(&'a BStr),
     /// `NOOP [text]`.
@@ -243,41 +243,43 @@ pub struct Bdat {
 
 /// The arguments of VRFY and EXPN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Inquiry<'a> {
+pub struct VrfyArgs<'a> {
     /// What is asked about, as it stood.
     pub text: &'a BStr,
     /// The reply may be in UTF-8 (RFC 6531 §3.7.4.2).
     pub smtputf8: bool,
 }
 
-/// Reads one command line, given without its line end. White space at its end does not count.
-///
-/// # Errors
-/// The word is a known command and its arguments are not what that command takes. An unknown word is no error here.
-pub fn command(line: &[u8], dialect: Dialect) -> Result<Command<'_>, SyntaxError> {
-    // RFC 5321 §4.1.1: receivers should tolerate white space before the line end.
-    let trimmed = trim_end(line);
-    let at = memchr::memchr(b' ', trimmed).unwrap_or(trimmed.len());
-    let (word, arguments) = trimmed.split_at_checked(at).unwrap_or((trimmed, b""));
-    let verb = Verb::of(word);
-    let command = match verb {
-        Verb::Helo => Ok(Command::Helo(hello(verb, arguments, line, dialect))),
-        Verb::Ehlo => Ok(Command::Ehlo(hello(verb, arguments, line, dialect))),
-        Verb::StartTls => alone(arguments, Command::StartTls),
-        Verb::Auth => auth(arguments, dialect).map(Command::Auth),
-        Verb::Mail => mail(arguments, dialect).map(Command::Mail),
-        Verb::Rcpt => rcpt(arguments, dialect).map(Command::Rcpt),
-        Verb::Data => alone(arguments, Command::Data),
-        Verb::Bdat => bdat(arguments).map(Command::Bdat),
-        Verb::Rset => alone(arguments, Command::Rset),
-        Verb::Vrfy => inquiry(arguments).map(Command::Vrfy),
-        Verb::Expn => inquiry(arguments).map(Command::Expn),
-        Verb::Help => Ok(Command::Help(BStr::new(arguments.trim_ascii()))),
-        Verb::Noop => noop(arguments),
-        Verb::Quit => alone(arguments, Command::Quit),
-        Verb::Unknown => Ok(Command::Unknown(BStr::new(word))),
-    };
-    command.map_err(|error| fault(error, arguments).locate(line, Some(verb)))
+impl<'a> Command<'a> {
+    /// Reads one command line, given without its line end. White space at its end does not count.
+    ///
+    /// # Errors
+    /// The word is a known command and its arguments are not what that command takes. An unknown word is no error here.
+    pub fn parse(line: &'a [u8], dialect: Dialect) -> Result<Self, SyntaxError> {
+        // RFC 5321 §4.1.1: receivers should tolerate white space before the line end.
+        let trimmed = trim_end(line);
+        let at = memchr::memchr(b' ', trimmed).unwrap_or(trimmed.len());
+        let (word, arguments) = trimmed.split_at_checked(at).unwrap_or((trimmed, b""));
+        let verb = Verb::of(word);
+        let command = match verb {
+            Verb::Helo => Ok(Command::Helo(hello(verb, arguments, line, dialect))),
+            Verb::Ehlo => Ok(Command::Ehlo(hello(verb, arguments, line, dialect))),
+            Verb::StartTls => alone(arguments, Command::StartTls),
+            Verb::Auth => auth(arguments, dialect).map(Command::Auth),
+            Verb::Mail => mail(arguments, dialect).map(Command::Mail),
+            Verb::Rcpt => rcpt(arguments, dialect).map(Command::Rcpt),
+            Verb::Data => alone(arguments, Command::Data),
+            Verb::Bdat => bdat(arguments).map(Command::Bdat),
+            Verb::Rset => alone(arguments, Command::Rset),
+            Verb::Vrfy => inquiry(arguments).map(Command::Vrfy),
+            Verb::Expn => inquiry(arguments).map(Command::Expn),
+            Verb::Help => Ok(Command::Help(BStr::new(arguments.trim_ascii()))),
+            Verb::Noop => noop(arguments),
+            Verb::Quit => alone(arguments, Command::Quit),
+            Verb::Unknown => Ok(Command::Unknown(BStr::new(word))),
+        };
+        command.map_err(|error| fault(error, arguments).locate(line, Some(verb)))
+    }
 }
 
 type Arguments<'a, T> = Result<T, nom::Err<Fault<'a>>>;
@@ -410,7 +412,7 @@ fn bdat(input: &[u8]) -> Arguments<'_, Bdat> {
 }
 
 /// RFC 5321 §4.1.1.6: "VRFY" SP String, which may be an address; RFC 6531 §3.7.4.2 adds SMTPUTF8.
-fn inquiry(input: &[u8]) -> Arguments<'_, Inquiry<'_>> {
+fn inquiry(input: &[u8]) -> Arguments<'_, VrfyArgs<'_>> {
     let (rest, _) = expect(SyntaxErrorKind::MissingArgument, char(' ')).parse(input)?;
     let (rest, text) = word(rest)?;
     let flag = opt(preceded(char(' '), tag_no_case("SMTPUTF8")));
@@ -422,7 +424,7 @@ fn inquiry(input: &[u8]) -> Arguments<'_, Inquiry<'_>> {
     if std::str::from_utf8(text).is_err() {
         return Err(Fault::new(SyntaxErrorKind::BadUtf8, text).into());
     }
-    Ok(Inquiry { text: BStr::new(text), smtputf8: flag.is_some() })
+    Ok(VrfyArgs { text: BStr::new(text), smtputf8: flag.is_some() })
 }
 
 /// RFC 5321 §4.1.1.9: "NOOP" [SP String], which is ignored.

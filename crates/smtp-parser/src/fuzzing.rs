@@ -2,8 +2,8 @@
 
 use crate::limits::{MAX_PATH, MAX_REPLY, MAX_REPLY_LINE};
 use crate::{
-    Command, Data, DataDecoder, DataFacts, Dialect, Extensions, Localpart, Mailbox, Path, SyntaxErrorKind,
-    command, reply,
+    Command, Data, DataDecoder, DataFacts, Dialect, Extensions, Localpart, Mailbox, Path, Reply,
+    SyntaxErrorKind,
 };
 
 /// One line as a command.
@@ -12,8 +12,8 @@ use crate::{
 /// Where a command that is taken does not print as itself, a stricter rule takes what a weaker one refuses, white space
 /// at the end of the line changes its meaning, or an error lies outside the line.
 pub fn smtp_command(data: &[u8]) {
-    let lenient = command(data, Dialect::Lenient);
-    let strict = command(data, Dialect::Strict);
+    let lenient = Command::parse(data, Dialect::Lenient);
+    let strict = Command::parse(data, Dialect::Strict);
     for (parsed, dialect) in [(&lenient, Dialect::Lenient), (&strict, Dialect::Strict)] {
         match parsed {
             Ok(parsed) => round_trip(parsed, dialect),
@@ -25,7 +25,7 @@ pub fn smtp_command(data: &[u8]) {
         }
         // RFC 5321 §4.1.1: white space before the line end means nothing.
         let padded = [data, b" \t"].concat();
-        assert_eq!(command(&padded, dialect).as_ref().ok(), parsed.as_ref().ok());
+        assert_eq!(Command::parse(&padded, dialect).as_ref().ok(), parsed.as_ref().ok());
     }
     match (&lenient, &strict) {
         // A bad name is part of the value here: the dialects may differ in it.
@@ -48,7 +48,7 @@ fn round_trip(parsed: &Command<'_>, dialect: Dialect) {
     parsed.write_to(&mut line);
     assert!(line.ends_with(b"\r\n"));
     line.truncate(line.len().saturating_sub(2));
-    match (command(&line, dialect), parsed) {
+    match (Command::parse(&line, dialect), parsed) {
         (Ok(Command::Helo(again)), Command::Helo(hello))
         | (Ok(Command::Ehlo(again)), Command::Ehlo(hello)) => {
             assert_eq!(again.argument, hello.argument);
@@ -81,17 +81,17 @@ fn round_trip(parsed: &Command<'_>, dialect: Dialect) {
 /// # Panics
 /// Where the outcome depends on what follows the reply, or a reply that is taken does not print as itself.
 pub fn smtp_reply(data: &[u8]) {
-    let Ok(Some((parsed, taken))) = reply(data) else { return };
+    let Ok(Some((parsed, taken))) = Reply::parse(data) else { return };
     let whole = data.get(..taken).unwrap_or_default();
-    assert_eq!(reply(whole), Ok(Some((parsed.clone(), taken))));
-    assert_eq!(reply(whole.get(..taken.saturating_sub(1)).unwrap_or_default()), Ok(None));
+    assert_eq!(Reply::parse(whole), Ok(Some((parsed.clone(), taken))));
+    assert_eq!(Reply::parse(whole.get(..taken.saturating_sub(1)).unwrap_or_default()), Ok(None));
 
     let mut printed = Vec::new();
     parsed.write_to(&mut printed);
     assert!(printed.split(|&octet| octet == b'\n').all(|line| line.len() < MAX_REPLY_LINE));
     // Printing replaces octets and wraps lines, but what it prints is a reply that stays as it is.
     if printed.len() < MAX_REPLY {
-        let Ok(Some((again, all))) = reply(&printed) else { unreachable!("{printed:?}") };
+        let Ok(Some((again, all))) = Reply::parse(&printed) else { unreachable!("{printed:?}") };
         assert_eq!((again.code, all), (parsed.code, printed.len()));
         let mut twice = Vec::new();
         again.write_to(&mut twice);

@@ -7,14 +7,14 @@
 //! How much is forgiven is an argument ([`Dialect`]), never a global.
 //!
 //! ```
-//! use moxd_smtp_parser::{Command, Dialect, command};
+//! use moxd_smtp_parser::{Command, Dialect};
 //!
 //! let line = b"MAIL FROM:<sender@example.org> SIZE=1024 BODY=8BITMIME";
-//! let Command::Mail(mail) = command(line, Dialect::Strict)? else { unreachable!() };
+//! let Command::Mail(mail) = Command::parse(line, Dialect::Strict)? else { unreachable!() };
 //! assert_eq!(mail.path.to_string(), "<sender@example.org>");
 //! assert_eq!(mail.params.size, Some(1024));
 //!
-//! let error = command(b"RCPT TO:<a b@example.org>", Dialect::Strict).unwrap_err();
+//! let error = Command::parse(b"RCPT TO:<a b@example.org>", Dialect::Strict).unwrap_err();
 //! assert_eq!(error.kind().token(), "smtp-parser.bad-path");
 //! # Ok::<(), moxd_smtp_parser::SyntaxError>(())
 //! ```
@@ -39,14 +39,14 @@ mod xtext;
 pub use dns;
 
 pub use code::{Code, EnhancedCode};
-pub use command::{Auth, Bdat, Command, Hello, Inquiry, Mail, Rcpt, Verb, command};
+pub use command::{Auth, Bdat, Command, Hello, Mail, Rcpt, Verb, VrfyArgs};
 pub use data::{Data, DataDecoder, DataFacts, DataFault};
 pub use dialect::Dialect;
 pub use error::{SyntaxError, SyntaxErrorKind};
 pub use extensions::{Extensions, PeerLimits};
-pub use param::{Body, Hold, MailParams, Notify, OriginalRecipient, RcptParams, Return, Submitter};
+pub use param::{Body, FutureRelease, MailParams, Notify, OriginalRecipient, RcptParams, Return, Submitter};
 pub use path::{Localpart, Mailbox, Path};
-pub use reply::{Reply, reply};
+pub use reply::Reply;
 pub use xtext::{Xtext, xtext};
 
 #[doc(hidden)]

@@ -26,7 +26,7 @@ pub struct MailParams<'a> {
     /// `REQUIRETLS` (RFC 8689 §4.2).
     pub require_tls: bool,
     /// `HOLDFOR=` or `HOLDUNTIL=` (RFC 4865 §5).
-    pub hold: Option<Hold>,
+    pub hold: Option<FutureRelease>,
     /// `RET=` (RFC 3461 §4.3).
     pub ret: Option<Return>,
     /// `ENVID=` (RFC 3461 §4.4).
@@ -64,7 +64,7 @@ pub enum Submitter<'a> {
 
 /// When the message may leave at the earliest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Hold {
+pub enum FutureRelease {
     /// After this time from now; from 1 to 999,999,999 seconds.
     For(Duration),
     /// At this moment. One before 1970 is given as the beginning of 1970: both are past.
@@ -122,8 +122,8 @@ impl<'a> MailParams<'a> {
             put("REQUIRETLS", b"");
         }
         match self.hold {
-            Some(Hold::For(time)) => put("HOLDFOR=", time.as_secs().to_string().as_bytes()),
-            Some(Hold::Until(moment)) => put("HOLDUNTIL=", utc_text(moment).as_bytes()),
+            Some(FutureRelease::For(time)) => put("HOLDFOR=", time.as_secs().to_string().as_bytes()),
+            Some(FutureRelease::Until(moment)) => put("HOLDUNTIL=", utc_text(moment).as_bytes()),
             None => {}
         }
         match self.ret {
@@ -285,17 +285,17 @@ fn submitter(value: &[u8]) -> Result<Submitter<'_>, SyntaxErrorKind> {
 }
 
 /// RFC 4865 §5: 1 to 9 digits, the first not 0.
-fn hold_for(value: &[u8]) -> Result<Hold, SyntaxErrorKind> {
+fn hold_for(value: &[u8]) -> Result<FutureRelease, SyntaxErrorKind> {
     digits(value)
         .filter(|text| text.len() <= MAX_HOLDFOR_DIGITS && !text.starts_with('0'))
         .and_then(|text| text.parse().ok())
-        .map(|seconds| Hold::For(Duration::from_secs(seconds)))
+        .map(|seconds| FutureRelease::For(Duration::from_secs(seconds)))
         .ok_or(SyntaxErrorKind::BadParameter)
 }
 
 /// RFC 4865 §5: an RFC 3339 date and time in UTC.
-fn hold_until(value: &[u8]) -> Result<Hold, SyntaxErrorKind> {
-    utc(value).map(Hold::Until).ok_or(SyntaxErrorKind::BadParameter)
+fn hold_until(value: &[u8]) -> Result<FutureRelease, SyntaxErrorKind> {
+    utc(value).map(FutureRelease::Until).ok_or(SyntaxErrorKind::BadParameter)
 }
 
 fn ret(value: &[u8]) -> Result<Return, SyntaxErrorKind> {

@@ -112,42 +112,46 @@ impl<'a> Iterator for Wrapped<'a> {
     }
 }
 
-/// Reads one whole reply from the front of `bytes`: the reply, and how many octets it took. None when there is more
-/// to come.
-///
-/// An enhanced code is taken off each line when the first line has one of the class of the code.
-///
-/// # Errors
-/// The octets are no reply, whatever may follow.
-pub fn reply(bytes: &[u8]) -> Result<Option<(Reply<'_>, usize)>, SyntaxError> {
-    let mut at = 0;
-    let mut first: Option<Line<'_>> = None;
-    let mut more: Vec<&[u8]> = Vec::new();
-    loop {
-        let start = at;
-        let error = |kind| SyntaxError::new(None, kind, start, bytes.len());
-        let rest = bytes.get(at..).unwrap_or_default();
-        let window = rest.get(..MAX_REPLY_LINE_LENIENT).unwrap_or(rest);
-        let Some(length) = memchr::memchr(b'\n', window) else {
-            let full = window.len() == MAX_REPLY_LINE_LENIENT || bytes.len() >= MAX_REPLY;
-            return if full { Err(error(SyntaxErrorKind::ReplyTooLong)) } else { Ok(None) };
-        };
-        if at + length >= MAX_REPLY {
-            return Err(error(SyntaxErrorKind::ReplyTooLong));
-        }
-        let content = window.get(..length).unwrap_or_default();
-        let line = line(content.strip_suffix(b"\r").unwrap_or(content))
-            .ok_or_else(|| error(SyntaxErrorKind::BadReplyCode))?;
-        at += length + 1;
-        let last = line.last;
-        match &first {
-            None => first = Some(line),
-            // RFC 5321 §4.2.1: the code of every line is the same.
-            Some(first) if first.code != line.code => return Err(error(SyntaxErrorKind::MixedReplyCodes)),
-            Some(_) => more.push(line.text),
-        }
-        if let Some(first) = first.take_if(|_| last) {
-            return Ok(Some((assemble(&first, &more), at)));
+impl<'a> Reply<'a> {
+    /// Reads one whole reply from the front of `bytes`: the reply, and how many octets it took. None when there is more
+    /// to come.
+    ///
+    /// An enhanced code is taken off each line when the first line has one of the class of the code.
+    ///
+    /// # Errors
+    /// The octets are no reply, whatever may follow.
+    pub fn parse(bytes: &'a [u8]) -> Result<Option<(Self, usize)>, SyntaxError> {
+        let mut at = 0;
+        let mut first: Option<Line<'_>> = None;
+        let mut more: Vec<&[u8]> = Vec::new();
+        loop {
+            let start = at;
+            let error = |kind| SyntaxError::new(None, kind, start, bytes.len());
+            let rest = bytes.get(at..).unwrap_or_default();
+            let window = rest.get(..MAX_REPLY_LINE_LENIENT).unwrap_or(rest);
+            let Some(length) = memchr::memchr(b'\n', window) else {
+                let full = window.len() == MAX_REPLY_LINE_LENIENT || bytes.len() >= MAX_REPLY;
+                return if full { Err(error(SyntaxErrorKind::ReplyTooLong)) } else { Ok(None) };
+            };
+            if at + length >= MAX_REPLY {
+                return Err(error(SyntaxErrorKind::ReplyTooLong));
+            }
+            let content = window.get(..length).unwrap_or_default();
+            let line = line(content.strip_suffix(b"\r").unwrap_or(content))
+                .ok_or_else(|| error(SyntaxErrorKind::BadReplyCode))?;
+            at += length + 1;
+            let last = line.last;
+            match &first {
+                None => first = Some(line),
+                // RFC 5321 §4.2.1: the code of every line is the same.
+                Some(first) if first.code != line.code => {
+                    return Err(error(SyntaxErrorKind::MixedReplyCodes));
+                }
+                Some(_) => more.push(line.text),
+            }
+            if let Some(first) = first.take_if(|_| last) {
+                return Ok(Some((assemble(&first, &more), at)));
+            }
         }
     }
 }
@@ -244,7 +248,7 @@ mod tests {
         assert!(lines.iter().all(|line| line.len() <= MAX_REPLY_LINE));
         let (last, others) = lines.split_last().unwrap();
         assert!(last.starts_with(b"550 5.1.1 ") && others.iter().all(|line| line.starts_with(b"550-5.1.1 ")));
-        assert_eq!(reply(&out).unwrap().unwrap().1, out.len());
+        assert_eq!(Reply::parse(&out).unwrap().unwrap().1, out.len());
     }
 
     #[test]

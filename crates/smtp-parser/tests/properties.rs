@@ -96,7 +96,7 @@ proptest! {
         prop_assert_eq!(mailbox.to_string().parse::<Mailbox>().unwrap(), mailbox.clone());
         prop_assert_eq!(mailbox.unicode().parse::<Mailbox>().unwrap(), mailbox.clone());
         let line = format!("MAIL FROM:{} SMTPUTF8", Path::from(mailbox.clone()));
-        let Command::Mail(mail) = command(line.as_bytes(), Dialect::Strict).unwrap() else { panic!() };
+        let Command::Mail(mail) = Command::parse(line.as_bytes(), Dialect::Strict).unwrap() else { panic!() };
         prop_assert_eq!(mail.path.mailbox(), Some(&mailbox));
     }
 
@@ -118,7 +118,7 @@ proptest! {
         let made = Reply::new(code, enhanced, lines.join("\n"));
         let mut wire = Vec::new();
         made.write_to(&mut wire);
-        prop_assert_eq!(reply(&wire).unwrap(), Some((made, wire.len())));
+        prop_assert_eq!(Reply::parse(&wire).unwrap(), Some((made, wire.len())));
     }
 
     #[test]

@@ -103,8 +103,8 @@ fn describe(line: &[u8], parsed: Result<Command<'_>, SyntaxError>) -> String {
 fn commands() {
     check("commands", |key, line| {
         fuzzing::smtp_command(line);
-        let lenient = || describe(line, command(line, Dialect::Lenient));
-        let strict = || describe(line, command(line, Dialect::Strict));
+        let lenient = || describe(line, Command::parse(line, Dialect::Lenient));
+        let strict = || describe(line, Command::parse(line, Dialect::Strict));
         match key {
             "both" => vec![lenient(), strict()],
             "lenient" => vec![lenient()],
@@ -120,12 +120,12 @@ fn replies() {
         assert_eq!(key, "reply");
         fuzzing::smtp_reply(bytes);
         // However little has arrived, the answer is that there is more to come, until all of it is there.
-        if let Ok(Some((_, taken))) = reply(bytes) {
+        if let Ok(Some((_, taken))) = Reply::parse(bytes) {
             for end in 0..taken {
-                assert_eq!(reply(&bytes[..end]), Ok(None), "{end} octets of {}", bytes.escape_bytes());
+                assert_eq!(Reply::parse(&bytes[..end]), Ok(None), "{end} octets of {}", bytes.escape_bytes());
             }
         }
-        vec![match reply(bytes) {
+        vec![match Reply::parse(bytes) {
             Ok(Some((reply, taken))) => format!("{reply} | {}", escaped(&bytes[taken..])),
             Ok(None) => "more".to_owned(),
             Err(error) => format!("! {}", error.kind().token()),

@@ -1,6 +1,6 @@
 //! What MAIL said, and what is known of a message when it is complete.
 
-use smtp_parser::{Body, Hold, MailParams, Path};
+use smtp_parser::{Body, FutureRelease, MailParams, Path};
 
 /// What MAIL said. Every parameter is legal on this listener and within its limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct Sender {
     /// `REQUIRETLS`: the message must not go on without TLS (RFC 8689).
     pub require_tls: bool,
     /// `HOLDFOR=` or `HOLDUNTIL=`: submission only.
-    pub hold: Option<Hold>,
+    pub hold: Option<FutureRelease>,
 }
 
 impl Sender {

@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "bench code")]
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use dns::zone::ready;
+use dns::zone::block_on_ready;
 use dns::{
     Answer, Domain, Host, Lookup, LookupError, LookupErrorKind, Name, Question, Record, Resolver, Security,
 };
@@ -101,7 +101,7 @@ fn three_includes(c: &mut Criterion) {
     let query = Query::new(IpAddr::V4(CLIENT)).mail_from("alice", &domain).helo(&helo);
     let cache = Cache::new(1 << 20);
     let known = query.cache(&cache);
-    let evaluate = |query: &Query<'_>| ready(check(&memory, query, Limits::default()));
+    let evaluate = |query: &Query<'_>| block_on_ready(check(&memory, query, Limits::default()));
     assert_eq!((evaluate(&query).result, evaluate(&known).result), (Outcome::Pass, Outcome::Pass));
 
     let auth = MessageAuthenticator::new_google().unwrap();
@@ -137,7 +137,7 @@ fn verify(
         .with_ipv4_cache(v4)
         .with_ipv6_cache(v6)
         .with_ptr_cache(ptr);
-    ready(auth.check_host(parameters)).result()
+    block_on_ready(auth.check_host(parameters)).result()
 }
 
 fn read(text: &str) -> mail_auth::spf::Spf {

@@ -6,7 +6,7 @@
 //! result, matched mechanism, token of the reason, explanation, separated by tabs, `-` for what is not known.
 #![allow(clippy::print_stdout, reason = "printing is what it is for")]
 
-use moxd_spf::dns::zone::{Zone, ready};
+use moxd_spf::dns::zone::{Zone, block_on_ready};
 use moxd_spf::dns::{self, Domain, Host};
 use moxd_spf::{Limits, Query, check, explain};
 use std::error::Error;
@@ -41,8 +41,9 @@ fn answer(zone: &Zone, line: &str) -> Result<String, Box<dyn Error>> {
     if let Some(helo) = &helo {
         query = query.helo(helo);
     }
-    let evaluation = ready(check(zone, &query, Limits::default()));
-    let explanation = ready(explain(zone, &query, &evaluation, Limits::default(), SystemTime::UNIX_EPOCH));
+    let evaluation = block_on_ready(check(zone, &query, Limits::default()));
+    let explanation =
+        block_on_ready(explain(zone, &query, &evaluation, Limits::default(), SystemTime::UNIX_EPOCH));
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     Ok([
         evaluation.result.to_string(),

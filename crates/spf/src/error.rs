@@ -101,8 +101,8 @@ impl ErrorKind {
     pub fn outcome(self) -> Outcome {
         match self {
             Self::NoIdentity | Self::BadDomain | Self::NoRecord => Outcome::None,
-            Self::Dns => Outcome::Temperror,
-            _ => Outcome::Permerror,
+            Self::Dns => Outcome::TempError,
+            _ => Outcome::PermError,
         }
     }
 

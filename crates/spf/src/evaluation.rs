@@ -81,7 +81,7 @@ impl Evaluation {
 
     /// Details about an error (RFC 7208 §9.1); nothing unless the result is temperror or permerror.
     pub fn problem(&self) -> Option<&Error> {
-        let is_error = matches!(self.result, Outcome::Temperror | Outcome::Permerror);
+        let is_error = matches!(self.result, Outcome::TempError | Outcome::PermError);
         self.reason.as_ref().filter(|_| is_error)
     }
 

@@ -8,14 +8,14 @@
 //! servers is in the crate `moxd-dns-hickory`.
 //!
 //! ```
-//! use moxd_spf::dns::{Domain, zone::{Zone, ready}};
+//! use moxd_spf::dns::{Domain, zone::{Zone, block_on_ready}};
 //! use moxd_spf::{Limits, Outcome, Query, check};
 //!
 //! let zone = Zone::parse(r#"example.test. TXT "v=spf1 ip4:192.0.2.0/24 -all""#)?;
 //! let domain: Domain = "example.test".parse()?;
 //! let query = Query::new("192.0.2.7".parse()?).mail_from("alice", &domain);
 //!
-//! let evaluation = ready(check(&zone, &query, Limits::default()));
+//! let evaluation = block_on_ready(check(&zone, &query, Limits::default()));
 //! assert_eq!(evaluation.result, Outcome::Pass);
 //! assert_eq!(evaluation.matched.unwrap().to_string(), "ip4:192.0.2.0/24");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -53,7 +53,7 @@ pub use error::{Error, ErrorKind};
 pub use evaluation::{Evaluation, Matched};
 pub use explain::{MAX_EXPLANATION, explain};
 pub use mechanisms::MAX_NAMES;
-pub use outcome::{Identity, Outcome, UnknownWord};
+pub use outcome::{Identity, Outcome, ParseOutcomeError};
 pub use query::{Limits, Query};
 pub use received::{MAX_VALUE, ReceivedSpf};
 pub use record::{Directive, DualPrefix, MAX_RECORD, Mechanism, Modifier, Qualifier, Record};

@@ -15,17 +15,17 @@ pub enum Outcome {
     /// The address is not authorized (§2.6.4).
     Fail,
     /// The address is probably not authorized (§2.6.5).
-    Softfail,
+    SoftFail,
     /// DNS trouble; a later try may tell (§2.6.6).
-    Temperror,
+    TempError,
     /// The published records cannot be interpreted (§2.6.7).
-    Permerror,
+    PermError,
 }
 
 impl Outcome {
     /// Every outcome, in the order of RFC 7208 §2.6.
     pub const ALL: [Self; 7] =
-        [Self::None, Self::Neutral, Self::Pass, Self::Fail, Self::Softfail, Self::Temperror, Self::Permerror];
+        [Self::None, Self::Neutral, Self::Pass, Self::Fail, Self::SoftFail, Self::TempError, Self::PermError];
 
     /// The word of the RFC, as in headers and JSON.
     pub fn as_str(self) -> &'static str {
@@ -34,9 +34,9 @@ impl Outcome {
             Self::Neutral => "neutral",
             Self::Pass => "pass",
             Self::Fail => "fail",
-            Self::Softfail => "softfail",
-            Self::Temperror => "temperror",
-            Self::Permerror => "permerror",
+            Self::SoftFail => "softfail",
+            Self::TempError => "temperror",
+            Self::PermError => "permerror",
         }
     }
 }
@@ -49,22 +49,25 @@ impl fmt::Display for Outcome {
 
 /// A word that is not one of the list it was read for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnknownWord(());
+pub struct ParseOutcomeError(());
 
-impl fmt::Display for UnknownWord {
+impl fmt::Display for ParseOutcomeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("unknown word")
     }
 }
 
-impl std::error::Error for UnknownWord {}
+impl std::error::Error for ParseOutcomeError {}
 
 impl FromStr for Outcome {
-    type Err = UnknownWord;
+    type Err = ParseOutcomeError;
 
     /// Reads the word in any case.
-    fn from_str(text: &str) -> Result<Self, UnknownWord> {
-        Self::ALL.into_iter().find(|word| word.as_str().eq_ignore_ascii_case(text)).ok_or(UnknownWord(()))
+    fn from_str(text: &str) -> Result<Self, ParseOutcomeError> {
+        Self::ALL
+            .into_iter()
+            .find(|word| word.as_str().eq_ignore_ascii_case(text))
+            .ok_or(ParseOutcomeError(()))
     }
 }
 
@@ -102,6 +105,6 @@ mod tests {
         for outcome in Outcome::ALL {
             assert_eq!(outcome.to_string().to_uppercase().parse(), Ok(outcome));
         }
-        assert_eq!("hardfail".parse::<Outcome>(), Err(UnknownWord(())));
+        assert_eq!("hardfail".parse::<Outcome>(), Err(ParseOutcomeError(())));
     }
 }

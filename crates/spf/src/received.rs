@@ -102,15 +102,15 @@ fn comment(query: &Query<'_>, evaluation: &Evaluation) -> String {
     match evaluation.result {
         Outcome::Pass => say(format_args!("domain of {who} designates {ip} as permitted sender")),
         Outcome::Fail => say(format_args!("domain of {who} does not designate {ip} as permitted sender")),
-        Outcome::Softfail => {
+        Outcome::SoftFail => {
             say(format_args!(
                 "domain of {who} does not designate {ip} as permitted sender, but is not sure of it"
             ));
         }
         Outcome::Neutral => say(format_args!("domain of {who} neither permits nor denies {ip}")),
         Outcome::None => say(format_args!("domain of {who} does not designate permitted senders")),
-        Outcome::Temperror => say(format_args!("error in DNS while checking {ip} for domain of {who}")),
-        Outcome::Permerror => say(format_args!("error in the SPF records for domain of {who}")),
+        Outcome::TempError => say(format_args!("error in DNS while checking {ip} for domain of {who}")),
+        Outcome::PermError => say(format_args!("error in the SPF records for domain of {who}")),
     }
     if evaluation.identity == Some(Identity::Helo) && query.mail_from.is_none() {
         say(format_args!(", from EHLO because MAIL FROM is empty"));

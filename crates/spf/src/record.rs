@@ -42,7 +42,7 @@ pub enum Qualifier {
     /// `-`
     Fail,
     /// `~`
-    Softfail,
+    SoftFail,
     /// `?`
     Neutral,
 }
@@ -53,7 +53,7 @@ impl Qualifier {
         match self {
             Self::Pass => Outcome::Pass,
             Self::Fail => Outcome::Fail,
-            Self::Softfail => Outcome::Softfail,
+            Self::SoftFail => Outcome::SoftFail,
             Self::Neutral => Outcome::Neutral,
         }
     }

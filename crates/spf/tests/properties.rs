@@ -5,7 +5,7 @@ mod common;
 
 use common::{Delayed, wait};
 use dns::Domain;
-use dns::zone::{Zone, ready};
+use dns::zone::{Zone, block_on_ready};
 use moxd_spf::{Cache, Limits, Mechanism, Query, Record, check, fuzzing};
 use proptest::prelude::*;
 use std::net::Ipv6Addr;
@@ -101,12 +101,12 @@ proptest! {
         let zone = Zone::parse(&text).unwrap();
         let domain: Domain = "a.test".parse().unwrap();
         let query = Query::new("192.0.2.1".parse().unwrap()).mail_from("alice", &domain);
-        let at_once = ready(check(&zone, &query, Limits::default()));
+        let at_once = block_on_ready(check(&zone, &query, Limits::default()));
         let delayed = Delayed::new(&zone);
         prop_assert_eq!(&wait(check(&delayed, &query, Limits::default())).0, &at_once);
         let cache = Cache::new(1 << 16);
         for _ in 0..2 {
-            prop_assert_eq!(&ready(check(&zone, &query.cache(&cache), Limits::default())), &at_once);
+            prop_assert_eq!(&block_on_ready(check(&zone, &query.cache(&cache), Limits::default())), &at_once);
         }
     }
 }
@@ -117,7 +117,7 @@ fn check_hostile(zone: &str, want: &str) {
     let zone = Zone::parse(zone).unwrap();
     let domain: Domain = "example.test".parse().unwrap();
     let query = Query::new("192.0.2.1".parse().unwrap()).mail_from("alice", &domain);
-    let evaluation = ready(check(&zone, &query, Limits::default()));
+    let evaluation = block_on_ready(check(&zone, &query, Limits::default()));
     let reason = evaluation.reason.map_or("-", |reason| reason.kind().token());
     assert_eq!(format!("{} {reason}", evaluation.result), want);
     assert!(evaluation.lookups <= 10);

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Delayed, wait};
-use dns::zone::{Zone, ready};
+use dns::zone::{Zone, block_on_ready};
 use dns::{Domain, Host};
 use moxd_spf::{Cache, Evaluation, Identity, Limits, Query, check, explain};
 use std::fs;
@@ -130,8 +130,8 @@ fn ask(zone: &Zone, query: &str, want: &str) -> Result<(), String> {
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(NOW);
     let limits = Limits::default();
 
-    let at_once = ready(check(zone, &query, limits));
-    let explanation = ready(explain(zone, &query, &at_once, limits, now));
+    let at_once = block_on_ready(check(zone, &query, limits));
+    let explanation = block_on_ready(explain(zone, &query, &at_once, limits, now));
     let delayed = Delayed::new(zone);
     let waited = wait(check(&delayed, &query, limits)).0;
     if waited != at_once {
@@ -139,7 +139,7 @@ fn ask(zone: &Zone, query: &str, want: &str) -> Result<(), String> {
     }
     let cache = Cache::new(1 << 20);
     for _ in 0..2 {
-        let known = ready(check(zone, &query.cache(&cache), limits));
+        let known = block_on_ready(check(zone, &query.cache(&cache), limits));
         if known != at_once {
             return Err(format!("anew {at_once:?}, from a cache {known:?}"));
         }
@@ -183,7 +183,7 @@ fn a_quoted_local_part_may_bring_a_blank() {
     let domain: Domain = "example.test".parse().unwrap();
     let judge = |localpart| {
         let query = Query::new("192.0.2.1".parse().unwrap()).mail_from(localpart, &domain);
-        ready(check(&zone, &query, Limits::default())).result.as_str()
+        block_on_ready(check(&zone, &query, Limits::default())).result.as_str()
     };
     assert_eq!((judge("A b"), judge("a"), judge("a\tb")), ("pass", "fail", "fail"));
 }
@@ -193,8 +193,8 @@ fn helo_can_be_judged_beside_mail_from() {
     let zone = Zone::parse("mail.test. TXT \"v=spf1 +all\"\nhelo.test. TXT \"v=spf1 -all\"").unwrap();
     let (domain, helo): (Domain, Host) = ("mail.test".parse().unwrap(), "helo.test".parse().unwrap());
     let query = Query::new("192.0.2.1".parse().unwrap()).mail_from("alice", &domain).helo(&helo);
-    let mail_from = ready(check(&zone, &query, Limits::default()));
+    let mail_from = block_on_ready(check(&zone, &query, Limits::default()));
     assert_eq!((mail_from.identity, mail_from.result.as_str()), (Some(Identity::MailFrom), "pass"));
-    let helo = ready(moxd_spf::check_helo(&zone, &query, Limits::default()));
+    let helo = block_on_ready(moxd_spf::check_helo(&zone, &query, Limits::default()));
     assert_eq!((helo.identity, helo.result.as_str()), (Some(Identity::Helo), "fail"));
 }

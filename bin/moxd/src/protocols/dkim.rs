@@ -8,7 +8,7 @@ use crate::localserve::pem;
 use crate::wiring;
 use anyhow::{Context, Result};
 use dkim::{
-    Canonicalization, ED25519_SEED, Evaluation, Identity, Policy, Selector, Signing, SigningKey, Status,
+    Canonicalization, ED25519_SEED, Evaluation, Identity, Policy, Selector, SignOptions, SigningKey, Status,
     Verification,
 };
 use ring::rand::{SecureRandom, SystemRandom};
@@ -136,7 +136,7 @@ fn sign(arguments: &DkimSign) -> Result<()> {
     };
     let key = key(&arguments.key)?;
     let selector = argument("--selector", &arguments.selector)?;
-    let mut signing = Signing::new(domain(&arguments.domain)?, selector);
+    let mut signing = SignOptions::new(domain(&arguments.domain)?, selector);
     // RFC 6376 §3.5: one word is about the header, the body is simple then.
     let (header, body) =
         arguments.canonicalization.split_once('/').unwrap_or((&arguments.canonicalization, "simple"));

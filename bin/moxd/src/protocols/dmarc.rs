@@ -157,7 +157,7 @@ pub(super) fn json(evaluation: &Evaluation) -> Value {
 fn outcome(argument: &str, word: &str) -> Result<Outcome> {
     match word.to_ascii_lowercase().as_str() {
         "pass" => Ok(Outcome::Pass),
-        "temperror" => Ok(Outcome::Temperror),
+        "temperror" => Ok(Outcome::TempError),
         "fail" | "softfail" | "neutral" | "none" | "policy" | "permerror" => Ok(Outcome::Fail),
         _ => {
             Err(Wrong(format!("{argument} {word}: not a result of SPF or DKIM, such as pass or fail")).into())

@@ -13,7 +13,7 @@ use crate::text::printable_lines;
 use anyhow::{Context, Result};
 use args::Judged;
 use dns::Domain;
-use dns_hickory::{Hickory, Options};
+use dns_hickory::{HickoryResolver, Options};
 use mailfiles::CrlfReader;
 use serde_json::Value;
 use smtp_parser::Mailbox;
@@ -47,13 +47,16 @@ fn conclude(judged: Judged, passed: bool) -> Result<()> {
 }
 
 /// Runs what has to wait for DNS. `work` gets the resolver that the arguments name.
-fn with_dns<T, F: Future<Output = Result<T>>>(arguments: &Dns, work: impl FnOnce(Hickory) -> F) -> Result<T> {
+fn with_dns<T, F: Future<Output = Result<T>>>(
+    arguments: &Dns,
+    work: impl FnOnce(HickoryResolver) -> F,
+) -> Result<T> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
     runtime.block_on(async {
         let resolver = match arguments.servers.as_slice() {
-            [] => Hickory::from_system(),
-            servers => Hickory::with_servers(servers, Options::default()),
+            [] => HickoryResolver::from_system(),
+            servers => HickoryResolver::with_servers(servers, Options::default()),
         };
         let resolver = resolver.context("set up DNS")?;
         let servers = resolver.servers().to_vec();

@@ -52,7 +52,7 @@ pub(crate) fn dnsbl(verb: &DnsblVerb) -> Result<()> {
     let mut reason = evaluation.text.or_else(|| evaluation.reason.map(|reason| reason.to_string()));
     if health == dnsbl::Health::NoZone {
         // Nothing is listed there, which says nothing of the address.
-        result = dnsbl::Outcome::Temperror;
+        result = dnsbl::Outcome::TempError;
         reason = Some(health.to_string());
     }
     let passed = result == dnsbl::Outcome::Pass;

@@ -5,7 +5,7 @@ use crate::arc::{Chain, ChainStatus, MAX_SETS, MESSAGE_SIGNATURE, RESULTS, SEAL,
 use crate::block::Index;
 use crate::sign::{DEFAULT_FIELDS, complete};
 use crate::tags::is_folded;
-use crate::{BodyHashes, Canonicalization, Error, ErrorKind, FieldNames, Selector, Signing, SigningKey};
+use crate::{BodyHashes, Canonicalization, Error, ErrorKind, FieldNames, Selector, SignOptions, SigningKey};
 use dns::Domain;
 
 /// What the message was found to be when it came in.
@@ -19,8 +19,8 @@ pub struct Findings<'a> {
 
 /// How to seal unless something else is asked for: relaxed, the fields that are signed by default and the
 /// DKIM-Signatures, as RFC 8617 §4.1.2 advises. An identity is not used: an ARC-Message-Signature has none.
-pub fn sealing(domain: Domain, selector: Selector) -> Signing {
-    let mut signing = Signing::new(domain, selector);
+pub fn sealing(domain: Domain, selector: Selector) -> SignOptions {
+    let mut signing = SignOptions::new(domain, selector);
     signing.fields = FieldNames::known(&format!("{DEFAULT_FIELDS}:MIME-Version:DKIM-Signature"));
     signing.oversign = false;
     signing
@@ -40,7 +40,7 @@ pub fn seal(
     header: &[u8],
     bodies: &BodyHashes,
     key: &SigningKey,
-    signing: &Signing,
+    signing: &SignOptions,
     findings: Findings<'_>,
     now: u64,
 ) -> Result<Option<String>, Error> {
@@ -62,7 +62,7 @@ pub fn seal(
     let instance = chain.highest + 1;
     let lead = format!("i={instance};");
     let write = |signature: &crate::Signature| signature.write(MESSAGE_SIGNATURE, &[&lead]) + "\r\n";
-    let signing = Signing { identity: None, ..signing.clone() };
+    let signing = SignOptions { identity: None, ..signing.clone() };
     let message = write(&complete(header, bodies, key, &signing, now, &write)?);
     let results = format!("{RESULTS}: i={instance}; {results}\r\n");
     let mut seal = Seal {

@@ -44,7 +44,7 @@ pub(crate) struct TestWorld {
 
 pub(crate) fn world(zone: Option<&str>, rules: AccountRules) -> TestWorld {
     let store = Store::memory();
-    let signing = dkim::Signing::new("a.example".parse().unwrap(), "s".parse().unwrap());
+    let signing = dkim::SignOptions::new("a.example".parse().unwrap(), "s".parse().unwrap());
     let signer = Signer { signing, key: Arc::new(dkim::SigningKey::from_pem(KEY).unwrap()) };
     let settings = Settings {
         hostname: "mx.a.example".parse().unwrap(),

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use smtp_parser::{Bdat, Command, Hello, SyntaxError, Verb, command};
+use smtp_parser::{Bdat, Command, Hello, SyntaxError, Verb};
 
 use super::states::State;
 use super::{Ask, AskHello, CloseReason, Session, Step};
@@ -179,7 +179,7 @@ impl Session {
         now: SystemTime,
         out: &mut Vec<u8>,
     ) -> Step<'static> {
-        let parsed = command(line, self.rules.dialect);
+        let parsed = Command::parse(line, self.rules.dialect);
         let verb = match &parsed {
             Ok(command) => command.verb(),
             Err(error) => error.verb().unwrap_or(Verb::Unknown),

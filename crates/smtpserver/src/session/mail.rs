@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use smtp_parser::{Hold, Mail, Path, Rcpt};
+use smtp_parser::{FutureRelease, Mail, Path, Rcpt};
 
 use super::states::{State, Transaction};
 use super::{Ask, AskRecipient, AskSender, Session, Step};
@@ -44,14 +44,14 @@ impl Session {
         params.hold.and_then(|hold| self.objection_to_hold(hold, now))
     }
 
-    fn objection_to_hold(&self, hold: Hold, now: SystemTime) -> Option<Objection> {
+    fn objection_to_hold(&self, hold: FutureRelease, now: SystemTime) -> Option<Objection> {
         let Some(longest) = self.future_release() else {
-            let name = if matches!(hold, Hold::For(_)) { "HOLDFOR" } else { "HOLDUNTIL" };
+            let name = if matches!(hold, FutureRelease::For(_)) { "HOLDFOR" } else { "HOLDUNTIL" };
             return Some((replies::UNKNOWN_PARAMETER, name));
         };
         let time = match hold {
-            Hold::For(time) => Some(time),
-            Hold::Until(moment) => moment.duration_since(now).ok(),
+            FutureRelease::For(time) => Some(time),
+            FutureRelease::Until(moment) => moment.duration_since(now).ok(),
         };
         // RFC 4865 §4.1: neither past nor further away than announced.
         time.is_none_or(|time| time > longest).then_some((replies::HOLD_OUT_OF_RANGE, ""))

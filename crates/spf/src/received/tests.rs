@@ -1,6 +1,6 @@
 use super::*;
 use crate::{ErrorKind, Limits, check};
-use dns::zone::{Zone, ready};
+use dns::zone::{Zone, block_on_ready};
 use dns::{Domain, Host};
 
 /// The field of a query about `example.test`, folding undone.
@@ -12,7 +12,7 @@ fn field(record: &str, mail_from: Option<&str>, helo: &str, ip: &str) -> Receive
     if let Some(localpart) = mail_from {
         query = query.mail_from(localpart, &domain);
     }
-    ReceivedSpf::new(&query, &ready(check(&zone, &query, Limits::default())))
+    ReceivedSpf::new(&query, &block_on_ready(check(&zone, &query, Limits::default())))
 }
 
 #[track_caller]
@@ -154,7 +154,7 @@ fn reads_the_styles_of_others() {
         ]
     );
     assert_eq!(parsed.value("client-ip"), Some("192.0.2.1"));
-    assert_eq!(ReceivedSpf::parse(b"softfail").unwrap().result(), Outcome::Softfail);
+    assert_eq!(ReceivedSpf::parse(b"softfail").unwrap().result(), Outcome::SoftFail);
 }
 
 #[test]

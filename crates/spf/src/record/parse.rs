@@ -86,7 +86,7 @@ impl<'a> Reading<'a> {
         let qualifier = match **rest {
             [b'+', ..] => Some(Qualifier::Pass),
             [b'-', ..] => Some(Qualifier::Fail),
-            [b'~', ..] => Some(Qualifier::Softfail),
+            [b'~', ..] => Some(Qualifier::SoftFail),
             [b'?', ..] => Some(Qualifier::Neutral),
             _ => None,
         };

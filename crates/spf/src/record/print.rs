@@ -35,7 +35,7 @@ impl fmt::Display for Qualifier {
         f.write_str(match self {
             Self::Pass => "",
             Self::Fail => "-",
-            Self::Softfail => "~",
+            Self::SoftFail => "~",
             Self::Neutral => "?",
         })
     }
