@@ -2,7 +2,8 @@
 
 use crate::address::{Quotes, salvage};
 use crate::{
-    Address, AddressList, FindingKind, FromError, FromErrorKind, Headers, Site, addresses, decode_words,
+    Address, AddressList, FindingKind, FromError, FromErrorKind, Headers, MAX_ADDRESSES, Site, addresses,
+    decode_words,
 };
 use dns::{Domain, Host, MAX_LABELS, MAX_NAME};
 use std::borrow::Cow;
@@ -100,10 +101,13 @@ pub fn from_domain(headers: &Headers<'_>) -> Result<Domain, FromError> {
     if let Some(domain) = common(list.mailboxes())? {
         return Ok(domain);
     }
+    // Some readers show encoded words in quotes as they stand, and others decoded.
     let decoded = decode_words(&visible(value));
-    let seen = salvage(&visible(decoded.as_bytes()), Quotes::Plain, crate::MAX_ADDRESSES);
-    if let Some(domain) = common(seen.iter())? {
-        return Ok(domain);
+    for text in [value, decoded.as_bytes()] {
+        let seen = salvage(&visible(text), Quotes::Plain, MAX_ADDRESSES);
+        if let Some(domain) = common(seen.iter())? {
+            return Ok(domain);
+        }
     }
     match author(headers) {
         Ok(author) => site(&author).cloned(),

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 
-use moxd_message::{AuthResults, Date, MAX_PROPERTY, MethodResult, fuzzing};
+use moxd_message::{AuthResults, Date, MAX_PROPERTY, MethodResult, from_domain, fuzzing, headers};
 use proptest::prelude::*;
 use std::fs;
 use std::path::PathBuf;
@@ -83,7 +83,51 @@ fn soup() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(token(), 0..60).prop_map(|tokens| tokens.concat())
 }
 
+/// Text around an address that may break the grammar in any way, and has no address itself.
+fn around() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        prop::sample::select(vec![
+            "\"",
+            "(",
+            ")",
+            "<",
+            ">",
+            "[",
+            "]",
+            ",",
+            ";",
+            ":",
+            "\\",
+            ".",
+            " ",
+            "\t",
+            "\r\n ",
+            "\0",
+            "Boss",
+            "ü",
+            "=?utf-8?q?",
+            "=?utf-8?b?",
+            "?=",
+            "=",
+            "\u{200e}",
+            "x.example",
+            "1",
+        ])
+        .prop_map(str::to_owned),
+        "[ -?A-~]{0,3}",
+    ];
+    prop::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat())
+}
+
 proptest! {
+    /// No text around the one address takes the domain away whose DMARC policy counts.
+    #[test]
+    fn the_one_address_in_from_is_found(before in around(), after in around()) {
+        let header = format!("From: {before}<boss@example.com>{after}\r\n\r\n");
+        let found = from_domain(&headers(header.as_bytes())).map(|domain| domain.to_string());
+        prop_assert_eq!(found.as_deref(), Ok("example.com"));
+    }
+
     #[test]
     fn any_header(data in prop_oneof![soup(), mutated("headers"), mutated("mime")]) {
         fuzzing::headers(&data);
