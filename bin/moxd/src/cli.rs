@@ -1,6 +1,7 @@
 //! The command line: verbs, their arguments and their help texts. `docs/` and the man pages are made from it.
 
 use crate::protocols::args::{DkimVerb, DmarcVerb, DnsblVerb, Judged, Lookup, SpfVerb, Verify};
+use crate::version;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -17,9 +18,21 @@ impl std::fmt::Display for Wrong {
 
 impl std::error::Error for Wrong {}
 
+/// What kept the server from its work stands in the log already; the exit status is 1.
+#[derive(Debug)]
+pub(crate) struct Reported;
+
+impl std::fmt::Display for Reported {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("see the log")
+    }
+}
+
+impl std::error::Error for Reported {}
+
 /// A mail server for people who run their own mail.
 #[derive(Debug, Parser)]
-#[command(name = "moxd", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(name = "moxd", version = version::WHOLE, arg_required_else_help = true, max_term_width = 100)]
 pub(crate) struct Cli {
     /// Configuration file [default: ./config/moxd.toml, then /etc/moxd/moxd.toml]
     #[arg(long, global = true, value_name = "FILE")]
@@ -28,9 +41,12 @@ pub(crate) struct Cli {
     /// too, tracedata also messages
     #[arg(long, global = true, value_name = "LEVEL")]
     pub(crate) log_level: Option<String>,
-    /// How to log to standard error
-    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
-    pub(crate) log_format: LogFormat,
+    /// How to log to standard error [default: as moxd.toml says]
+    #[arg(long, global = true, value_enum)]
+    pub(crate) log_format: Option<LogFormat>,
+    /// Data directory, for verbs about mail and about the running server where the configuration has mistakes
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) verb: Verb,
 }
@@ -47,21 +63,21 @@ pub(crate) enum Verb {
     /// Run the server from the configuration file
     Serve,
     /// Run a server for development on loopback, with nothing to prepare
+    ///
+    /// It makes a folder with configuration, certificate, keys and the account mox (address mox@localhost, password
+    /// moxmoxmox), and takes mail for any recipient.
+    ///
+    /// It fails on request, so that a program's handling of failures can be tried: a recipient whose local part ends in
+    /// temperror, permerror, timeout or a code from 400 to 599 is refused with 451, with 550, with no reply for an hour, or
+    /// with that code, at the end of DATA. Where the local part of the sender begins with mailfrom, or that of a recipient
+    /// with rcptto, the reply comes at MAIL or RCPT. Addresses such as user550@localhost are caught by this too.
     Localserve(Localserve),
-    /// Have a data directory open for another verb, which is at the other end of standard input
-    #[command(hide = true)]
-    Keep {
-        /// The data directory
-        data: PathBuf,
-        /// Whose it is to be
-        user: Option<String>,
-    },
     /// Check the configuration, or print an example
     #[command(subcommand)]
     Config(ConfigVerb),
     /// Set the password of an account, read from standard input
     Setaccountpassword {
-        /// Name of the account
+        /// Name of the account, or one of its addresses
         account: String,
     },
     /// Talk to the running server
@@ -75,10 +91,10 @@ pub(crate) enum Verb {
     Message(MessageVerb),
     /// Write the mail of an account to a Maildir or an mbox file
     Export {
-        /// Form of the mail on disk
+        /// Mailbox format
         #[arg(value_enum)]
         format: MailFormat,
-        /// Name of the account
+        /// Name of the account, or one of its addresses
         account: String,
         /// For maildir a folder that is empty or not there yet (one Maildir per mailbox below it); for mbox a file to make, `-`
         /// for standard output
@@ -88,10 +104,10 @@ pub(crate) enum Verb {
     },
     /// Read mail from a Maildir or an mbox file into a mailbox
     Import {
-        /// Form of the mail on disk
+        /// Mailbox format
         #[arg(value_enum)]
         format: MailFormat,
-        /// Name of the account
+        /// Name of the account, or one of its addresses
         account: String,
         /// Mailbox, made if it is not there; mailboxes in a Maildir go below it, or beside it if it is Inbox
         mailbox: String,
@@ -212,12 +228,27 @@ pub(crate) enum MailFormat {
 pub(crate) enum ConfigVerb {
     /// Check the configuration files and print every error
     Test,
-    /// Print an annotated example of moxd.toml
-    Example,
+    /// Print a short example of a file; the two work as they stand, in one folder
+    Example {
+        /// Which file
+        #[arg(value_enum, default_value_t = ConfigFile::Moxd)]
+        file: ConfigFile,
+    },
     /// Print an annotated moxd.toml with every setting
     DescribeStatic,
     /// Print an annotated domains.toml with every setting
     DescribeDomains,
+}
+
+/// A file of the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ConfigFile {
+    /// The server
+    #[value(name = "moxd.toml")]
+    Moxd,
+    /// Domains and accounts
+    #[value(name = "domains.toml")]
+    Domains,
 }
 
 #[derive(Debug, Subcommand)]
@@ -226,7 +257,7 @@ pub(crate) enum CtlVerb {
     Reload,
     /// Stop the server gracefully
     Stop,
-    /// Tell how the server does
+    /// Show the server's status
     Status {
         #[command(flatten)]
         output: Output,
@@ -234,7 +265,7 @@ pub(crate) enum CtlVerb {
     /// Show who is held back after failed logins, or let them go
     #[command(subcommand)]
     Blocked(BlockedVerb),
-    /// Show what the server logs, or change it until it ends
+    /// Show or change the log level until the server restarts
     Loglevel {
         /// As for --log-level
         filter: Option<String>,
@@ -264,7 +295,7 @@ pub(crate) enum BlockedVerb {
 pub(crate) enum MailboxVerb {
     /// List the mailboxes of an account with their counts
     List {
-        /// Name of the account
+        /// Name of the account, or one of its addresses
         account: String,
         #[command(flatten)]
         output: Output,
@@ -275,7 +306,7 @@ pub(crate) enum MailboxVerb {
 pub(crate) enum MessageVerb {
     /// List messages, oldest first
     List {
-        /// Name of the account
+        /// Name of the account, or one of its addresses
         account: String,
         /// Only this mailbox
         mailbox: Option<String>,
@@ -284,14 +315,14 @@ pub(crate) enum MessageVerb {
     },
     /// Print a message as it is kept: the added header fields first, byte for byte
     Show {
-        /// Name of the account
+        /// Name of the account, or one of its addresses
         account: String,
         /// Id of the message, as listed
         id: u64,
     },
     /// Remove messages for good
     Delete {
-        /// Name of the account
+        /// Name of the account, or one of its addresses
         account: String,
         /// Ids of the messages, as listed
         #[arg(required = true)]

@@ -8,7 +8,7 @@ use crate::request::Request;
 use crate::sources::{Maildir, Mbox};
 use crate::{ctl, keeper, privileges, wiring};
 use anyhow::{Context, Result, bail, ensure};
-use config::{Config, Server};
+use config::{Config, DataPlace};
 use std::io::{BufRead, ErrorKind, IsTerminal, Write};
 use std::path::Path;
 use zeroize::Zeroizing;
@@ -21,20 +21,22 @@ fn config(cli: &Cli) -> Result<Config> {
     wiring::load(&wiring::config_path(cli.config.as_deref())?)
 }
 
-/// The configuration, which has this account: what is begun for an account must not be for a mistyped one.
-fn config_with(cli: &Cli, account: &str) -> Result<Config> {
+/// The configuration, and the account of it that is meant: what is begun for an account must not be for a mistyped one.
+fn config_with(cli: &Cli, given: &str) -> Result<(Config, String)> {
     let config = config(cli)?;
-    ensure!(config.domains.accounts.contains_key(account), "there is no account {account:?} in domains.toml");
-    Ok(config)
+    let name = wiring::account(&config.domains, given);
+    let name = name.with_context(|| format!("there is no account {given:?} in domains.toml"))?;
+    Ok((config, name))
 }
 
 /// Does what is asked in the data directory of this configuration, by whoever has it. It is made if no server was ever
 /// started and what is asked makes sense without mail.
-fn carry_out(server: &Server, request: &Request, console: &mut dyn Console) -> Result<()> {
-    if request.may_begin_store() && !server.data_dir.exists() {
-        privileges::make_data_dir(&server.data_dir, server.user.as_deref())?;
+fn carry_out(place: impl Into<DataPlace>, request: &Request, console: &mut dyn Console) -> Result<()> {
+    let DataPlace { data_dir, user } = place.into();
+    if request.may_begin_store() && !data_dir.exists() {
+        privileges::make_data_dir(&data_dir, user.as_deref())?;
     }
-    carry_out_in(&server.data_dir, server.user.as_deref(), request, console)
+    carry_out_in(&data_dir, user.as_deref(), request, console)
 }
 
 /// The same in any data directory; it is `user` whose it is, if that is known.
@@ -49,20 +51,33 @@ fn carry_out_in(data: &Path, user: Option<&str>, request: &Request, console: &mu
     keeper::ask(data, user, request, console)
 }
 
-/// Where the data is, and whose. What is wrong with domains.toml does not keep anybody from mail at rest.
-fn server(cli: &Cli) -> Result<Server> {
-    wiring::load_server(&wiring::config_path(cli.config.as_deref())?)
+/// Where the data is, and whose. Mistakes in the configuration keep nobody from a running server and mail at rest.
+fn place(cli: &Cli) -> Result<DataPlace> {
+    if let Some(data_dir) = &cli.data_dir {
+        return Ok(DataPlace { data_dir: data_dir.clone(), user: None });
+    }
+    let path = wiring::config_path(cli.config.as_deref())?;
+    wiring::load_data_place(&path)
+        .context("cannot tell where the data is; name the folder with --data-dir DIR")
+}
+
+/// The account that is meant, and whether the configuration has it: by its name in any case, or by an address. A
+/// configuration that cannot be read has none, and the name is taken as it is.
+fn account(cli: &Cli, given: &str) -> (String, bool) {
+    let found = cli.data_dir.is_none().then(|| config(cli).ok()).flatten();
+    let found = found.and_then(|config| wiring::account(&config.domains, given));
+    found.map_or_else(|| (given.to_owned(), false), |name| (name, true))
 }
 
 /// Asks and prints the answer.
 pub(crate) fn ask(cli: &Cli, request: Request) -> Result<()> {
-    carry_out(&server(cli)?, &request, &mut no_files())
+    carry_out(place(cli)?, &request, &mut no_files())
 }
 
-/// Asks about an account; the request says whether the configuration has it.
-pub(crate) fn ask_about(cli: &Cli, account: &str, request: impl FnOnce(bool) -> Request) -> Result<()> {
-    let Config { server, domains } = config(cli)?;
-    carry_out(&server, &request(domains.accounts.contains_key(account)), &mut no_files())
+/// Asks about an account; the request gets its name, and whether the configuration has it.
+pub(crate) fn ask_about(cli: &Cli, given: &str, request: impl FnOnce(String, bool) -> Request) -> Result<()> {
+    let (name, configured) = account(cli, given);
+    carry_out(place(cli)?, &request(name, configured), &mut no_files())
 }
 
 /// For verbs with nothing but a terminal.
@@ -85,10 +100,10 @@ pub(crate) fn verify(data: &Path, json: bool) -> Result<()> {
 /// Makes a copy of the data directory. The path is made absolute here: the server may run elsewhere.
 pub(crate) fn backup(cli: &Cli, dir: &Path, json: bool) -> Result<()> {
     let dir = std::path::absolute(dir)?;
-    let server = server(cli)?;
-    let data = std::path::absolute(&server.data_dir)?;
+    let place = place(cli)?;
+    let data = std::path::absolute(&place.data_dir)?;
     ensure!(!dir.starts_with(&data), "{} is in the data directory: name a folder elsewhere", dir.display());
-    carry_out(&server, &Request::Backup { dir, json }, &mut no_files())
+    carry_out(place, &Request::Backup { dir, json }, &mut no_files())
 }
 
 /// Writes the mail of an account below a folder, or to a file.
@@ -121,10 +136,9 @@ pub(crate) fn export(cli: &Cli, format: MailFormat, account: &str, path: &Path, 
             (Local::new(folder, NoSource), name.to_string_lossy().into_owned())
         }
     };
-    // Mistakes in domains.toml keep nobody from the mail of accounts that have some.
-    let configured = config(cli).is_ok_and(|config| config.domains.accounts.contains_key(account));
-    let request = Request::Export { format, account: account.to_owned(), configured, name, json };
-    carry_out(&server(cli)?, &request, &mut console)
+    let (account, configured) = self::account(cli, account);
+    let request = Request::Export { format, account, configured, name, json };
+    carry_out(place(cli)?, &request, &mut console)
 }
 
 /// Reads mail into a mailbox.
@@ -136,8 +150,8 @@ pub(crate) fn import(
     path: &Path,
     json: bool,
 ) -> Result<()> {
-    let Config { server, .. } = config_with(cli, account)?;
-    let request = Request::Import { account: account.to_owned(), mailbox: mailbox.to_owned(), json };
+    let (Config { server, .. }, account) = config_with(cli, account)?;
+    let request = Request::Import { account, mailbox: mailbox.to_owned(), json };
     let here = Path::new(".");
     match format {
         // How much will come is not known, so no progress is shown.
@@ -159,11 +173,11 @@ pub(crate) fn import(
 
 /// Reads a new password, and has its derived secrets kept.
 pub(crate) fn set_password(cli: &Cli, account: &str) -> Result<()> {
-    let config = config_with(cli, account)?;
+    let (config, account) = config_with(cli, account)?;
     let text = read_password()?;
     let password = sasl::Password::chosen(&text).map_err(|error| anyhow::anyhow!("{error}"))?;
     let secrets = intake::credentials(&password, wiring::random).into();
-    let request = Request::SetCredentials { account: account.to_owned(), secrets };
+    let request = Request::SetCredentials { account, secrets };
     privileges::make_data_dir(&config.server.data_dir, config.server.user.as_deref())?;
     carry_out(&config.server, &request, &mut no_files())
 }

@@ -88,6 +88,18 @@ pub(crate) fn print(bytes: &[u8]) -> Result<()> {
     }
 }
 
+/// Writes text with styles to standard output, without them where they are not wanted.
+pub(crate) fn print_styled(text: &str) -> Result<()> {
+    let plain = anstream::adapter::strip_str(text).to_string();
+    print(if has_colours(&std::io::stdout()) { text } else { &plain }.as_bytes())
+}
+
+/// May this stream be coloured? Not where it is no terminal, nor where the environment says so (NO_COLOR, CLICOLOR,
+/// TERM=dumb).
+pub(crate) fn has_colours(stream: &impl anstream::stream::RawStream) -> bool {
+    anstream::AutoStream::choice(stream) != anstream::ColorChoice::Never
+}
+
 /// For verbs that import nothing.
 pub(crate) struct NoSource;
 

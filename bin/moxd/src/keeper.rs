@@ -10,9 +10,13 @@ use crate::{atrest, ctl, privileges, wiring};
 use anyhow::{Context, Result};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use store::Store;
+
+/// What a keeper is called instead of `moxd`: it is no verb that anyone should type.
+const NAME: &str = "moxd-keeper";
 
 /// Asks a keeper, which ends with its answer. `user` is the one that the configuration names.
 pub(crate) fn ask(
@@ -24,7 +28,7 @@ pub(crate) fn ask(
     let (mut ours, theirs) = UnixStream::pair()?;
     let program = std::env::current_exe().context("find moxd itself")?;
     let mut command = Command::new(program);
-    command.arg("keep").arg(data).args(user).stdin(OwnedFd::from(theirs)).stdout(Stdio::null());
+    command.arg0(NAME).arg(data).args(user).stdin(OwnedFd::from(theirs)).stdout(Stdio::null());
     let mut keeper = command.spawn().context("start moxd once more")?;
     // It has their end to itself, so that its end is seen.
     drop(command);
@@ -32,6 +36,14 @@ pub(crate) fn ask(
     drop(ours);
     keeper.wait().context("wait for the end of the other moxd")?;
     answered
+}
+
+/// Is this process a keeper? Then its data directory and the user, if one is configured.
+pub(crate) fn arguments() -> Option<(PathBuf, Option<String>)> {
+    let mut arguments = std::env::args_os();
+    let is_keeper = arguments.next().is_some_and(|name| name == NAME);
+    let data = arguments.next().filter(|_| is_keeper)?;
+    Some((data.into(), arguments.next().and_then(|user| user.into_string().ok())))
 }
 
 /// Is the keeper: the verb is at the other end of standard input.

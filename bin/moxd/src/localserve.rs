@@ -48,6 +48,7 @@ pub(crate) fn prepare(arguments: &Localserve, now: SystemTime) -> Result<PathBuf
         "a server runs in {} already: stop it, or name another --dir",
         dir.display()
     );
+    privileges::ensure_roots_alone(&dir)?;
     make_folder(&config)?;
     privileges::make_data_dir(&data, None)?;
     if !config.join("localhost.key").exists() || !config.join("localhost.crt").exists() {

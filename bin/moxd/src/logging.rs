@@ -2,15 +2,17 @@
 //! the disk it goes to, may stand still, and the server must not.
 
 use crate::cli::LogFormat;
-use crate::delta::WithDelta;
-use anyhow::{Context, Result, ensure};
+use crate::console;
+use crate::lines::Lines;
+use anyhow::{Context, Result};
+use config::{LogFilter, LogLevel};
+use nix::sys::stat::fstat;
 use smtpserver::Reveal;
-use std::io::IsTerminal;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::fmt::Layer;
-use tracing_subscriber::fmt::format::Format;
+use tracing_subscriber::fmt::format::{Format, Full};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry, reload};
@@ -45,16 +47,27 @@ impl Logging {
             .finish(std::io::stderr());
         let lost = writer.error_counter();
         let lines = Layer::new().with_writer(writer);
+        let journal = writes_to_journal();
         match format {
+            // The journal has its own time, and keeps no colours.
+            LogFormat::Text if journal => {
+                let format =
+                    |format: Format<Full>| Lines::new(format.with_ansi(false).without_time()).in_journal();
+                registry.with(lines.with_ansi(false).map_event_format(format)).init();
+            }
             LogFormat::Text => {
-                let ansi = std::io::stderr().is_terminal();
-                let with_delta = |format: Format| WithDelta { format: format.with_ansi(ansi), json: false };
-                registry.with(lines.with_ansi(ansi).map_event_format(with_delta)).init();
+                let ansi = console::has_colours(&std::io::stderr());
+                let format = |format: Format<Full>| Lines::new(format.with_ansi(ansi));
+                registry.with(lines.with_ansi(ansi).map_event_format(format)).init();
             }
             LogFormat::Json => {
-                registry
-                    .with(lines.json().map_event_format(|format| WithDelta { format, json: true }))
-                    .init();
+                // Without the list of spans: there is one span a line, and it stands in `span`.
+                let lines = lines.json().with_span_list(false);
+                let format = |format| match journal {
+                    true => Lines::new(format).of_json().in_journal(),
+                    false => Lines::new(format).of_json(),
+                };
+                registry.with(lines.map_event_format(format)).init();
             }
         }
         log_panics();
@@ -105,8 +118,13 @@ fn log_panics() {
     }));
 }
 
-/// The levels, each with those before it.
-const LEVELS: [&str; 8] = ["off", "error", "warn", "info", "debug", "trace", "traceauth", "tracedata"];
+/// Does the system's journal read standard error? It says so by the device and inode of the stream that it made
+/// (systemd.exec(5), `$JOURNAL_STREAM`).
+#[expect(clippy::disallowed_methods, reason = "the binary reads the environment")]
+fn writes_to_journal() -> bool {
+    let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
+    fstat(std::io::stderr()).is_ok_and(|stat| stream == format!("{}:{}", stat.st_dev, stat.st_ino))
+}
 
 /// Is this a level, or a list of filters?
 pub(crate) fn check(filter: &str) -> Result<()> {
@@ -122,38 +140,38 @@ struct Filter {
 
 impl Filter {
     fn parse(text: &str) -> Result<Self> {
+        let about = || format!("log level {text:?}");
+        let LogFilter(parts) = text.parse().with_context(about)?;
         let mut directives = vec![QUIET.to_owned()];
-        let (mut auth, mut data) = (false, false);
-        for directive in text.split(',') {
-            let (target, level) = directive.rsplit_once('=').unwrap_or(("", directive));
-            ensure!(
-                LEVELS.contains(&level),
-                "log level {text:?}: {level:?} is none of {}",
-                LEVELS.join(", ")
-            );
-            data |= level == "tracedata";
-            auth |= matches!(level, "traceauth" | "tracedata");
-            let level = if matches!(level, "traceauth" | "tracedata") { "trace" } else { level };
-            directives.push(match target {
-                "" => level.to_owned(),
-                target => format!("{}={level}", full_name(target)),
-            });
-        }
-        let directives = EnvFilter::builder().parse(directives.join(","));
-        Ok(Self { directives: directives.with_context(|| format!("log level {text:?}"))?, auth, data })
+        directives.extend(parts.iter().map(|(part, level)| match part.as_str() {
+            "" => name(*level).to_owned(),
+            part => format!("{part}={}", name(*level)),
+        }));
+        let directives = EnvFilter::builder().parse(directives.join(",")).with_context(about)?;
+        let most = parts.iter().map(|(_, level)| *level).max();
+        Ok(Self {
+            directives,
+            auth: most >= Some(LogLevel::TraceAuth),
+            data: most >= Some(LogLevel::TraceData),
+        })
+    }
+}
+
+/// The level as the library knows it: what may be revealed is decided where the lines are made.
+fn name(level: LogLevel) -> &'static str {
+    match level {
+        LogLevel::Off => "off",
+        LogLevel::Error => "error",
+        LogLevel::Warn => "warn",
+        LogLevel::Info => "info",
+        LogLevel::Debug => "debug",
+        LogLevel::Trace | LogLevel::TraceAuth | LogLevel::TraceData => "trace",
     }
 }
 
 /// Libraries that warn of what strangers' name servers do, which the results say already. What the operator writes comes
 /// after it and wins.
 const QUIET: &str = "hickory_net=error,hickory_proto=error,hickory_resolver=error,rustls=error";
-
-/// The crates of this workspace have a prefix in their targets, which nobody has to write.
-fn full_name(target: &str) -> String {
-    if HOUSE.contains(&target) { format!("moxd_{}", target.replace('-', "_")) } else { target.to_owned() }
-}
-
-const HOUSE: &[&str] = &["dns-hickory", "intake", "smtpserver", "store"];
 
 #[cfg(test)]
 mod tests {
@@ -220,9 +238,10 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused() {
-        for text in ["loud", "smtpserver=loud", "info,", "", "=info="] {
-            assert!(Filter::parse(text).is_err(), "{text:?}");
-        }
+    fn refuses_typing_mistakes() {
+        let error = check("info,smtpserve=trace").unwrap_err();
+        let text =
+            "log level \"info,smtpserve=trace\": there is no part \"smtpserve\"; did you mean smtpserver?";
+        assert_eq!(format!("{error:#}"), text);
     }
 }

@@ -5,16 +5,21 @@ mod blocked;
 mod cli;
 mod client;
 mod console;
+mod control;
 mod ctl;
-mod delta;
 mod export;
 mod frames;
 mod import;
+mod inspect;
 mod keeper;
+mod keys;
+mod lines;
 mod localserve;
 mod logging;
 mod monitoring;
+mod pages;
 mod privileges;
+mod process;
 mod protocols;
 mod request;
 mod serve;
@@ -23,11 +28,14 @@ mod summary;
 mod system;
 mod text;
 mod tls;
+mod version;
 mod wiring;
 
-use anyhow::{Context, Result};
-use clap::{CommandFactory, Parser};
-use cli::{BlockedVerb, Cli, ConfigVerb, CtlVerb, MailboxVerb, MessageVerb, Verb, Wrong};
+use anyhow::{Result, ensure};
+use clap::FromArgMatches;
+use cli::{
+    BlockedVerb, Cli, ConfigFile, ConfigVerb, CtlVerb, MailboxVerb, MessageVerb, Reported, Verb, Wrong,
+};
 use request::Request;
 use std::io::Write;
 use std::process::ExitCode;
@@ -40,10 +48,15 @@ const WRONG: u8 = 2;
 const NOT_PASSED: u8 = 3;
 
 fn main() -> ExitCode {
-    match Cli::try_parse().map_err(misread).and_then(run) {
+    let result = match keeper::arguments() {
+        Some((data, user)) => keeper::keep(&data, user.as_deref()),
+        None => parse().map_err(misread).and_then(run),
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         // The result was printed, and there is nothing to add.
         Err(error) if error.is::<protocols::NotPassed>() => ExitCode::from(NOT_PASSED),
+        Err(error) if error.is::<Reported>() => ExitCode::from(FAILED),
         Err(error) => {
             // One line, unless it is about many things, such as a configuration with many mistakes.
             for line in format!("{error:#}").lines() {
@@ -55,14 +68,22 @@ fn main() -> ExitCode {
     }
 }
 
+/// Reads the arguments.
+fn parse() -> Result<Cli, clap::Error> {
+    Cli::from_arg_matches(&pages::command().try_get_matches()?)
+}
+
 /// What is wrong with the arguments, in one line. Who asked for help gets it here and now.
 fn misread(error: clap::Error) -> anyhow::Error {
     use clap::error::ErrorKind::{
         DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion, MissingSubcommand,
     };
     match error.kind() {
-        DisplayHelp | DisplayHelpOnMissingArgumentOrSubcommand | DisplayVersion => error.exit(),
-        // The library's own words list the hidden verbs too.
+        DisplayHelpOnMissingArgumentOrSubcommand => error.exit(),
+        DisplayHelp | DisplayVersion => match console::print_styled(&error.render().ansi().to_string()) {
+            Ok(()) => std::process::exit(0),
+            Err(error) => error,
+        },
         MissingSubcommand => Wrong("there is no verb; `moxd help` lists them".to_owned()).into(),
         _ => {
             let text = error.to_string();
@@ -78,17 +99,16 @@ fn run(cli: Cli) -> Result<()> {
         logging::check(level).map_err(|error| Wrong(format!("--log-level: {error:#}")))?;
     }
     match &cli.verb {
-        Verb::Serve => {
+        Verb::Serve => serve::serve(&cli, intake::Mode::Serve, || {
             let path = wiring::config_path(cli.config.as_deref())?;
             let config = wiring::load(&path)?;
-            serve::serve(&cli, &path, config, intake::Mode::Serve)
-        }
-        Verb::Localserve(arguments) => {
+            Ok((path, config))
+        }),
+        Verb::Localserve(arguments) => serve::serve(&cli, intake::Mode::Develop, || {
             let path = localserve::prepare(arguments, wiring::now())?;
             let config = wiring::load(&path)?;
-            serve::serve(&cli, &path, config, intake::Mode::Develop)
-        }
-        Verb::Keep { data, user } => keeper::keep(data, user.as_deref()),
+            Ok((path, config))
+        }),
         Verb::Config(verb) => config_verb(&cli, verb),
         Verb::Setaccountpassword { account } => client::set_password(&cli, account),
         Verb::Ctl(verb) => client::ask(
@@ -105,9 +125,9 @@ fn run(cli: Cli) -> Result<()> {
             },
         ),
         Verb::Mailbox(MailboxVerb::List { account, output }) => {
-            let (name, json) = (account.clone(), output.json);
-            client::ask_about(&cli, account, |configured| Request::MailboxList {
-                account: name,
+            let json = output.json;
+            client::ask_about(&cli, account, |account, configured| Request::MailboxList {
+                account,
                 configured,
                 json,
             })
@@ -130,13 +150,12 @@ fn run(cli: Cli) -> Result<()> {
         Verb::Verify(arguments) => protocols::verify::run(arguments),
         Verb::Completions { shell } => {
             let mut script = Vec::new();
-            clap_complete::generate(*shell, &mut Cli::command(), "moxd", &mut script);
+            clap_complete::generate(*shell, &mut pages::command(), "moxd", &mut script);
             console::print(&script)
         }
         Verb::Manpages { dir } => {
-            let about = || format!("write the man pages to {}", dir.display());
-            std::fs::create_dir_all(dir).with_context(about)?;
-            clap_mangen::generate_to(Cli::command(), dir).with_context(about)
+            let today = jiff::Timestamp::try_from(wiring::now()).unwrap_or_default();
+            pages::write(dir, &today.strftime("%Y-%m-%d").to_string())
         }
     }
 }
@@ -144,16 +163,20 @@ fn run(cli: Cli) -> Result<()> {
 fn message_verb(cli: &Cli, verb: MessageVerb) -> Result<()> {
     match verb {
         MessageVerb::List { account, mailbox, output } => {
-            let (name, json) = (account.clone(), output.json);
-            client::ask_about(cli, &account, |configured| Request::MessageList {
-                account: name,
+            let json = output.json;
+            client::ask_about(cli, &account, |account, configured| Request::MessageList {
+                account,
                 configured,
                 mailbox,
                 json,
             })
         }
-        MessageVerb::Show { account, id } => client::ask(cli, Request::MessageShow { account, id }),
-        MessageVerb::Delete { account, ids } => client::ask(cli, Request::MessageDelete { account, ids }),
+        MessageVerb::Show { account, id } => {
+            client::ask_about(cli, &account, |account, _| Request::MessageShow { account, id })
+        }
+        MessageVerb::Delete { account, ids } => {
+            client::ask_about(cli, &account, |account, _| Request::MessageDelete { account, ids })
+        }
     }
 }
 
@@ -162,16 +185,23 @@ fn config_verb(cli: &Cli, verb: &ConfigVerb) -> Result<()> {
         ConfigVerb::Test => {
             let path = wiring::config_path(cli.config.as_deref())?;
             let config = wiring::load(&path)?;
-            logging::check(&config.server.log.level).with_context(|| path.display().to_string())?;
-            // The server may run as somebody who can read more, or on another host.
-            for error in wiring::unreadable(&config) {
-                writeln!(std::io::stderr(), "moxd: warning: {error:#}")?;
+            let inspect::Findings { errors, warnings } = inspect::inspect(&config, wiring::now());
+            for warning in warnings {
+                writeln!(std::io::stderr(), "moxd: warning: {}", text::printable(&warning))?;
             }
-            console::print(format!("{} is valid\n", path.display()).as_bytes())
+            ensure!(errors.is_empty(), "{}", errors.join("\n"));
+            let count =
+                |number: usize, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
+            let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+            let accounts = count(config.domains.accounts.len(), "account");
+            let domains = count(config.domains.domains.len(), "domain");
+            console::print(format!("{name} and domains.toml are valid: {accounts}, {domains}\n").as_bytes())
         }
-        ConfigVerb::Example | ConfigVerb::DescribeStatic => {
-            console::print(config::example_server().as_bytes())
+        ConfigVerb::Example { file: ConfigFile::Moxd } => console::print(config::short_server().as_bytes()),
+        ConfigVerb::Example { file: ConfigFile::Domains } => {
+            console::print(config::short_domains().as_bytes())
         }
+        ConfigVerb::DescribeStatic => console::print(config::example_server().as_bytes()),
         ConfigVerb::DescribeDomains => console::print(config::example_domains().as_bytes()),
     }
 }

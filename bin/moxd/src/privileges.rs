@@ -82,11 +82,16 @@ pub(crate) fn make_data_dir(path: &Path, user: Option<&str>) -> Result<bool> {
         return Ok(made);
     }
     let owner = user.map(self::user).transpose()?;
+    if owner.is_none() {
+        // Root goes on working in it, so nobody else may put another folder in its place.
+        ensure_roots_alone(path)?;
+    }
     match owner {
         Some(owner) if made => {
             give(path, &owner).with_context(|| format!("give {} to {}", path.display(), owner.name))?;
         }
-        owner => ensure_owner(path, &std::fs::metadata(path)?, owner.map_or(Uid::from_raw(0), |o| o.uid))?,
+        Some(owner) => ensure_owner(path, &std::fs::metadata(path)?, owner.uid)?,
+        None => {}
     }
     Ok(made)
 }
@@ -118,22 +123,34 @@ fn give(path: &Path, user: &User) -> Result<()> {
 }
 
 /// Root changes the owner of nothing that was there before: it may be what a link leads to.
-fn ensure_owner(path: &Path, folder: &Metadata, wanted: Uid) -> Result<()> {
+pub(crate) fn ensure_owner(path: &Path, folder: &Metadata, wanted: Uid) -> Result<()> {
     let (owner, wanted) = (folder.uid(), wanted.as_raw());
     if owner == wanted {
         return Ok(());
     }
     let (path, has) = (path.display(), name_of(owner));
-    if wanted == 0 {
-        bail!(
-            "{path} belongs to {has}: name that user as `user` in moxd.toml, start as that user, or give the folder to root"
-        );
-    }
     let wanted = name_of(wanted);
     bail!(
         "{path} belongs to {has} and not to {wanted}, whom moxd.toml names as `user`: \
          give it to them with `chown -R {wanted}: {path}`, or name another data_dir"
     );
+}
+
+/// Where root runs this: refuses a path that leads through a folder or a link that another user can change.
+pub(crate) fn ensure_roots_alone(path: &Path) -> Result<()> {
+    if !geteuid().is_root() {
+        return Ok(());
+    }
+    let path = std::path::absolute(path)?;
+    let there = path.ancestors().find(|folder| folder.symlink_metadata().is_ok());
+    match weak_link(there.unwrap_or(Path::new("/")))? {
+        None => Ok(()),
+        Some(weak) => bail!(
+            "{} leads through {}, which is not root's alone: start as the user whose folder it is, or name another folder",
+            path.display(),
+            weak.display()
+        ),
+    }
 }
 
 /// As root: the first of a file and the folders above it that another user owns or that anyone can change. Symbolic
@@ -239,8 +256,10 @@ mod tests {
         symlink(at("new/data"), at("moved")).unwrap();
         assert!(!make_data_dir(&at("moved"), Some("nobody")).unwrap());
         // Without a user root works in its own folders alone.
-        let why = make_data_dir(&at("new/data"), None).unwrap_err().to_string();
-        assert!(why.contains("belongs to nobody: name that user"), "{why}");
+        for name in ["new/data", "new/data/below", "moved"] {
+            let why = make_data_dir(&at(name), None).unwrap_err().to_string();
+            assert!(why.contains("new/data, which is not root's alone"), "{why}");
+        }
         assert!(make_data_dir(&at("another"), None).unwrap());
     }
 

@@ -1,31 +1,28 @@
 //! The running server: everything is opened in order, then one loop over all that can wake it.
 
-use crate::cli::{Cli, LogFormat};
-use crate::console::Console;
+use crate::cli::{Cli, LogFormat, Reported};
+use crate::control::Control;
+use crate::keys::{self, KeyRing};
 use crate::logging::Logging;
-use crate::request::Request;
 use crate::system::{self, Sockets};
-use crate::{atrest, blocked, ctl, localserve, monitoring, privileges, text, tls, wiring};
+use crate::{ctl, localserve, monitoring, privileges, tls, version, wiring};
 use anyhow::{Context, Result};
 use config::{Config, Server};
 use dns_hickory::HickoryResolver;
 use intake::{Intake, Judges, Mode};
+use sd_notify::NotifyState;
 use serde_json::json;
-use smtpserver::{GateRules, Logins, RequestKey, Rules, Stop};
-use std::convert::Infallible;
+use smtpserver::{GateRules, RequestKey, Rules, Stop};
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::IntoRawFd;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 use store::Store;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-/// How long nobody is accepted at the control socket after that has failed, which it does where files run out.
-const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 /// How often the log tells of lines that it has lost.
 const LOG_CHECK: Duration = Duration::from_mins(1);
 /// How long verbs that are being served may take after everything else has ended.
@@ -43,34 +40,72 @@ enum Event {
     ListenerEnded(Result<()>),
 }
 
-/// What requests of the control socket need.
-struct Control {
-    store: Store,
-    intake: Arc<Intake>,
-    logins: Logins,
-    certificates: tls::Listeners,
-    server: Server,
-    logging: Logging,
-    path: PathBuf,
-    mode: Mode,
-    started: SystemTime,
-    listening: Vec<(String, SocketAddr)>,
-    stop: mpsc::Sender<()>,
+/// Signals that ask for something; from here on they do not end the process by themselves.
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
 }
 
-/// Runs the server until it is told to stop.
-pub(crate) fn serve(cli: &Cli, path: &Path, config: Config, mode: Mode) -> Result<()> {
-    let level = cli.log_level.as_deref().unwrap_or(&config.server.log.level);
-    let json = cli.log_format == LogFormat::Json || config.server.log.format == config::LogFormat::Json;
-    let (logging, writer) = Logging::start(level, if json { LogFormat::Json } else { LogFormat::Text })?;
-    let open_files = system::raise_open_files();
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
-    let result = runtime.block_on(run(path, config, mode, logging, open_files));
-    // A client of the control socket that says nothing does not keep the server from its end.
-    runtime.shutdown_timeout(LAST_WORDS);
-    drop(writer);
-    result
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Comes when the server is asked to stop. A reload that is asked for before everything is open has nothing to do.
+    async fn stop(&mut self) {
+        while !matches!(self.next().await, Event::Stop) {}
+    }
+
+    async fn next(&mut self) -> Event {
+        tokio::select! {
+            _ = self.terminate.recv() => Event::Stop,
+            _ = self.interrupt.recv() => Event::Stop,
+            _ = self.hangup.recv() => Event::Reload,
+        }
+    }
+}
+
+/// Runs the server of the configuration that `prepare` finds until it is told to stop. Where the log is JSON, what kept
+/// it from starting is JSON too.
+pub(crate) fn serve(
+    cli: &Cli,
+    mode: Mode,
+    prepare: impl FnOnce() -> Result<(PathBuf, Config)>,
+) -> Result<()> {
+    let mut format = cli.log_format.unwrap_or(LogFormat::Text);
+    let result = prepare().and_then(|(path, config)| {
+        if cli.log_format.is_none() && config.server.log.format == config::LogFormat::Json {
+            format = LogFormat::Json;
+        }
+        let level = cli.log_level.as_deref().unwrap_or(&config.server.log.level);
+        let (logging, writer) = Logging::start(level, format)?;
+        let open_files = system::raise_open_files();
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        let runtime = runtime.context("start the runtime")?;
+        let result = runtime.block_on(run(&path, config, mode, logging, open_files));
+        // A client of the control socket that says nothing does not keep the server from its end.
+        runtime.shutdown_timeout(LAST_WORDS);
+        drop(writer);
+        result
+    });
+    match result {
+        Err(error) if format == LogFormat::Json => {
+            for line in format!("{error:#}").lines() {
+                let time = wiring::now();
+                let time = jiff::Timestamp::try_from(time).unwrap_or_default().to_string();
+                let line = json!({ "timestamp": time, "level": "ERROR", "fields": { "message": line }, "target": "moxd" });
+                // Nothing can be done if standard error is gone too.
+                let _ = writeln!(std::io::stderr(), "{line}");
+            }
+            Err(Reported.into())
+        }
+        result => result,
+    }
 }
 
 /// A listener of the configuration with its open socket.
@@ -80,24 +115,69 @@ struct Opened {
     tls: Option<smtpserver::Tls>,
 }
 
-async fn run(path: &Path, config: Config, mode: Mode, logging: Logging, open_files: usize) -> Result<()> {
-    // A request to reload that comes this early is one; by default it would be the end.
-    let mut hangup = signal(SignalKind::hangup())?;
-    let Config { server, domains } = config;
-    // Ports below 1024 and keys need root; nothing after this does.
-    let (opened, certificates) = open(&server, mode)?;
-    monitoring::start(server.metrics).await?;
-    privileges::make_data_dir(&server.data_dir, server.user.as_deref())?;
-    let settings = wiring::settings(&server, &domains, mode)?;
-    if let Some(user) = &server.user {
-        privileges::become_user(user)?;
-    }
+/// What is opened before the server serves, and before it is another user.
+struct Prepared {
+    opened: Vec<Opened>,
+    certificates: tls::Listeners,
+    keys: KeyRing,
+    settings: intake::Settings,
+}
 
-    let store = open_store(&server.data_dir)?;
+/// Opens what may need root: ports below 1024, keys, the data directory. Then becomes the configured user.
+fn prepare(path: &Path, config: &Config, mode: Mode) -> Result<Prepared> {
+    let Config { server, domains } = config;
+    let user = server.user.clone().unwrap_or_else(|| privileges::name_of(nix::unistd::geteuid().as_raw()));
+    tracing::info!(
+        version = version::WHOLE,
+        config = %path.display(),
+        data_dir = %server.data_dir.display(),
+        user,
+        "starting"
+    );
+    let mut sockets = Sockets::inherited();
+    let (opened, certificates) = open(server, mode, &mut sockets)?;
+    monitoring::start(server.metrics, &server.data_dir, &mut sockets)?;
+    for address in sockets.left_over() {
+        tracing::warn!(%address, "a socket was handed over that no listener asks for");
+    }
+    certificates.watch(server, wiring::now());
+    privileges::make_data_dir(&server.data_dir, server.user.as_deref())?;
+    let mut keys = KeyRing::default();
+    let settings = wiring::settings(server, domains, mode, &mut keys)?;
+    match &server.user {
+        Some(user) => privileges::become_user(user)?,
+        None if nix::unistd::geteuid().is_root() && mode == Mode::Serve => {
+            tracing::warn!(
+                "moxd runs as root: set `user` in moxd.toml, and it gives root up once its ports are open"
+            );
+        }
+        None => {}
+    }
+    let tls = certificates.files();
+    let tls = tls.iter().flat_map(|files| [files.certificate.as_path(), files.key.as_path()]);
+    keys::warn_of_unreadable(tls.chain(keys.files()));
+    Ok(Prepared { opened, certificates, keys, settings })
+}
+
+async fn run(path: &Path, config: Config, mode: Mode, logging: Logging, open_files: usize) -> Result<()> {
+    let mut signals = Signals::listen()?;
+    let Prepared { opened, certificates, keys, settings } = prepare(path, &config, mode)?;
+    let server = config.server;
+    let data = server.data_dir.clone();
+    // It may take a while, and blocks.
+    let opening = tokio::task::spawn_blocking(move || open_store(&data));
+    let store = tokio::select! {
+        opened = opening => opened??,
+        () = signals.stop() => {
+            system::notify(&[NotifyState::Stopping]);
+            tracing::info!("stopped before it served");
+            return Ok(());
+        }
+    };
     if mode == Mode::Develop {
         give_password(&store)?;
     }
-    let judges = judges(&server, mode).await?;
+    let judges = judges(&server, mode)?;
     let intake = Arc::new(Intake::new(store.clone(), judges, settings, wiring::WORLD)?);
     let stop = Stop::new();
     let gate = wiring::gate(&server, open_files);
@@ -118,6 +198,7 @@ async fn run(path: &Path, config: Config, mode: Mode, logging: Logging, open_fil
         intake,
         logins,
         certificates,
+        keys: Mutex::new(keys),
         server,
         logging,
         path: path.to_owned(),
@@ -126,29 +207,28 @@ async fn run(path: &Path, config: Config, mode: Mode, logging: Logging, open_fil
         listening,
         stop: stopper,
     });
-    welcome(&control);
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    if mode == Mode::Develop {
+        welcome(&control);
+    }
     socket.set_nonblocking(true)?;
     let controlled = control.clone().accept(tokio::net::UnixListener::from_std(socket)?);
     let mut controlled = std::pin::pin!(controlled);
-    system::notify(sd_notify::NotifyState::Ready);
+    system::notify(&[NotifyState::Ready]);
     tracing::info!("ready");
 
     let mut log_check = tokio::time::interval(LOG_CHECK);
     loop {
         let event = tokio::select! {
-            _ = terminate.recv() => Event::Stop,
-            _ = interrupt.recv() => Event::Stop,
+            event = signals.next() => event,
             _ = stop_wanted.recv() => Event::Stop,
-            _ = hangup.recv() => Event::Reload,
             _ = log_check.tick() => Event::LogCheck,
             never = &mut controlled => match never {},
             Some(ended) = listeners.join_next() => Event::ListenerEnded(ended.map_err(Into::into).and_then(|r| Ok(r?))),
         };
         match event {
             Event::Stop => break,
-            Event::Reload => control.reload_or_say_why_not(),
+            // What is wrong stands in the log.
+            Event::Reload => drop(control.reload()),
             Event::LogCheck => control.logging.tell_losses(),
             Event::ListenerEnded(result) => {
                 result.context("a listener ended")?;
@@ -156,7 +236,7 @@ async fn run(path: &Path, config: Config, mode: Mode, logging: Logging, open_fil
             }
         }
     }
-    system::notify(sd_notify::NotifyState::Stopping);
+    system::notify(&[NotifyState::Stopping]);
     tracing::info!("stopping");
     stop.stop();
     let end = async {
@@ -178,8 +258,7 @@ async fn run(path: &Path, config: Config, mode: Mode, logging: Logging, open_fil
 }
 
 /// Opens all sockets and reads all certificates.
-fn open(server: &Server, mode: Mode) -> Result<(Vec<Opened>, tls::Listeners)> {
-    let mut sockets = Sockets::inherited();
+fn open(server: &Server, mode: Mode, sockets: &mut Sockets) -> Result<(Vec<Opened>, tls::Listeners)> {
     let mut certificates = tls::Listeners::default();
     let mut opened = Vec::new();
     for listener in &server.listeners {
@@ -194,17 +273,16 @@ fn open(server: &Server, mode: Mode) -> Result<(Vec<Opened>, tls::Listeners)> {
             }
         }
     }
-    for address in sockets.left_over() {
-        tracing::warn!(%address, "a socket was handed over that no listener asks for");
-    }
     Ok((opened, certificates))
 }
 
 fn open_store(data: &Path) -> Result<Store> {
     privileges::keep_files_private();
+    // A disk that is not mounted, or a mistake in its name, would look like this too.
+    let is_new = !data.join("journal").exists();
     let mut bar = crate::console::Bar::new();
     let progress = move |progress: store::Progress| bar.show(progress.done, progress.total);
-    let progress = std::sync::Mutex::new(progress);
+    let progress = Mutex::new(progress);
     let options = store::Options {
         progress: Some(Box::new(move |now| {
             let mut show = progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -212,7 +290,12 @@ fn open_store(data: &Path) -> Result<Store> {
         })),
         ..store::Options::default()
     };
-    Store::open(data, options).with_context(|| format!("open the data directory {}", data.display()))
+    let store =
+        Store::open(data, options).with_context(|| format!("open the data directory {}", data.display()))?;
+    if is_new {
+        tracing::info!("new store made at {}", data.display());
+    }
+    Ok(store)
 }
 
 /// Developer mode: the account has its well-known password from the start.
@@ -230,7 +313,7 @@ fn give_password(store: &Store) -> Result<()> {
 }
 
 /// The judges of incoming mail, and who is asked about names: the configured servers, else the system's; in developer mode nobody but those given.
-async fn judges(server: &Server, mode: Mode) -> Result<Option<Judges>> {
+fn judges(server: &Server, mode: Mode) -> Result<Option<Judges>> {
     let hickory = match (server.dns_servers.as_slice(), mode) {
         ([], Mode::Develop) => return Ok(None),
         ([], Mode::Serve) => HickoryResolver::from_system(),
@@ -273,10 +356,10 @@ fn driver_settings(
 
 /// Tells a developer what to do next.
 fn welcome(control: &Control) {
-    if control.mode != Mode::Develop {
-        return;
-    }
     let config = control.path.display();
+    // As it was called: `cargo run` puts it on no path.
+    let moxd = std::env::args_os().next().unwrap_or_else(|| "moxd".into());
+    let moxd = moxd.display();
     let address =
         |at: usize| control.listening.get(at).map(|(_, address)| address.to_string()).unwrap_or_default();
     let text = format!(
@@ -288,107 +371,14 @@ fn welcome(control: &Control) {
          metrics      {metrics}\n\
          \n\
          Send a message:   swaks --server {smtp} --from you@example.org --to mox@localhost\n\
-         List messages:    moxd --config {config} message list mox\n\
-         Read the first:   moxd --config {config} message show mox 1\n\
+         List messages:    {moxd} --config {config} message list mox\n\
+         Read the first:   {moxd} --config {config} message show mox 1\n\
          Stop:             Ctrl-C\n",
         smtp = address(0),
         submission = address(1),
         submissions = address(2),
         metrics = control.server.metrics.map(|a| format!("http://{a}/metrics")).unwrap_or_default(),
     );
-    use std::io::Write;
     // Nobody may be reading; the server runs all the same.
     let _ = std::io::stdout().write_all(text.as_bytes());
-}
-
-impl Control {
-    /// Takes clients of the control socket for as long as this is polled.
-    async fn accept(self: Arc<Self>, socket: tokio::net::UnixListener) -> Infallible {
-        loop {
-            match socket.accept().await.and_then(|(stream, _)| stream.into_std()) {
-                Ok(stream) => self.clone().answer(stream),
-                Err(error) => {
-                    tracing::warn!(%error, "control socket: accepting a connection failed");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            }
-        }
-    }
-
-    /// Serves one client of the control socket, where it may block.
-    fn answer(self: Arc<Self>, stream: UnixStream) {
-        tokio::task::spawn_blocking(move || {
-            let mut stops = false;
-            let handle = |request, console: &mut dyn Console| {
-                stops = matches!(request, Request::Stop);
-                self.handle(request, console)
-            };
-            let served = stream
-                .set_nonblocking(false)
-                .and_then(|()| ctl::limit(&stream))
-                .map_err(Into::into)
-                .and_then(|()| ctl::serve(&stream, handle));
-            if stops {
-                // Closed by nothing but the end of the process, which is what the verb waits for.
-                let _ = stream.into_raw_fd();
-            }
-            if let Err(error) = served {
-                tracing::warn!("control socket: {error:#}");
-            }
-        });
-    }
-
-    fn handle(&self, request: Request, console: &mut dyn Console) -> Result<()> {
-        match request {
-            Request::Reload => self.reload(),
-            Request::Stop => self.stop.try_send(()).context("the server is stopping already"),
-            Request::Status { json } => self.status(json, console),
-            Request::BlockedList { json } => blocked::list(&self.logins, wiring::now(), json, console),
-            Request::BlockedLift { name, json } => {
-                let name = name.as_deref();
-                blocked::lift(&self.logins, &self.intake, name, wiring::now(), json, console)
-            }
-            Request::LogLevel { filter: Some(filter) } => self.logging.set(&filter),
-            Request::LogLevel { filter: None } => {
-                console.write(format!("{}\n", self.logging.filter()).as_bytes())
-            }
-            request => atrest::run(&self.store, request, wiring::now(), console),
-        }
-    }
-
-    /// On SIGHUP there is nobody to tell but the log.
-    fn reload_or_say_why_not(&self) {
-        if let Err(error) = self.reload() {
-            for line in format!("{error:#}").lines() {
-                tracing::error!("not reloaded: {line}");
-            }
-        }
-    }
-
-    /// Reads domains.toml and the certificates again. If anything is wrong, all stays as it was.
-    fn reload(&self) -> Result<()> {
-        let domains = wiring::reload(&self.path, &self.server)?;
-        let settings = wiring::settings(&self.server, &domains, self.mode)?;
-        self.certificates.reload()?;
-        self.intake.set_settings(settings);
-        tracing::info!("reloaded");
-        Ok(())
-    }
-
-    fn status(&self, json: bool, console: &mut dyn Console) -> Result<()> {
-        let up = wiring::now().duration_since(self.started).unwrap_or_default().as_secs();
-        let listeners: Vec<_> =
-            self.listening.iter().map(|(kind, address)| format!("{kind} {address}")).collect();
-        let text = if json {
-            let status = json!({
-                "version": env!("CARGO_PKG_VERSION"),
-                "uptime_seconds": up,
-                "listeners": listeners,
-            });
-            format!("{}\n", text::json(&status))
-        } else {
-            format!("moxd {} runs for {up} s\n{}\n", env!("CARGO_PKG_VERSION"), listeners.join("\n"))
-        };
-        console.write(text.as_bytes())
-    }
 }

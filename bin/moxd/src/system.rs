@@ -2,8 +2,11 @@
 
 use anyhow::Result;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use sd_notify::NotifyState;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::net::{SocketAddr, TcpListener};
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::UnixDatagram;
 
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
@@ -47,7 +50,8 @@ fn unheard(address: SocketAddr, error: &std::io::Error) -> anyhow::Error {
         }
         AddrNotAvailable => "; this host has no such address: choose one that it has",
         PermissionDenied => {
-            "; ports below 1024 are root's: start as root, with `user` in moxd.toml to go on as"
+            "; ports below 1024 need root (with `user` in moxd.toml to go on as), or in a systemd unit \
+             AmbientCapabilities=CAP_NET_BIND_SERVICE, or a .socket unit that opens the port"
         }
         _ => "",
     };
@@ -79,9 +83,34 @@ pub(crate) fn raise_open_files() -> usize {
     usize::try_from(open).unwrap_or(usize::MAX)
 }
 
-/// Tells the service manager, if there is one.
-pub(crate) fn notify(state: sd_notify::NotifyState<'_>) {
-    if let Err(error) = sd_notify::notify(&[state]) {
+/// Tells the service manager, if there is one (sd_notify(3)).
+pub(crate) fn notify(states: &[NotifyState<'_>]) {
+    let sent = match abstract_socket() {
+        Some(name) => {
+            let text: String = states.iter().map(|state| format!("{state}\n")).collect();
+            send_to_abstract(&name, text.as_bytes())
+        }
+        None => sd_notify::notify(states),
+    };
+    if let Err(error) = sent {
         tracing::warn!(%error, "cannot notify the service manager");
     }
+}
+
+/// That a reload has begun, for units of the type notify-reload.
+pub(crate) fn reloading() -> Vec<NotifyState<'static>> {
+    let now = NotifyState::monotonic_usec_now().ok();
+    [Some(NotifyState::Reloading), now].into_iter().flatten().collect()
+}
+
+/// The name of the service manager's socket where it is no file: those names begin with `@`, and the library takes them
+/// for paths.
+#[expect(clippy::disallowed_methods, reason = "the binary reads the environment")]
+fn abstract_socket() -> Option<String> {
+    Some(std::env::var("NOTIFY_SOCKET").ok()?.strip_prefix('@')?.to_owned())
+}
+
+fn send_to_abstract(name: &str, text: &[u8]) -> std::io::Result<()> {
+    let address = std::os::unix::net::SocketAddr::from_abstract_name(name)?;
+    UnixDatagram::unbound()?.send_to_addr(text, &address).map(drop)
 }

@@ -1,9 +1,10 @@
 //! From configuration to services. Nothing else knows both.
 
+use crate::keys::KeyRing;
 use crate::privileges;
 use anyhow::{Context, Result, bail, ensure};
-use config::{Address, Config, Domains, Server};
-use dkim::{KeyType, SignOptions, SigningKey};
+use config::{Address, Config, DataPlace, Domains, Server};
+use dkim::{KeyType, SignOptions};
 use dns::Domain;
 use intake::{
     AccountRules, Destination, Directory, JunkFlags, LocalDomain, Mode, Pattern, Ruleset, Settings, Signer,
@@ -19,7 +20,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
-use zeroize::Zeroizing;
 
 /// Open files there must be for each connection: a connection is one, and what it sends may need another (a large body,
 /// a question to a DNS server). The store must be able to open its segments however many clients there are.
@@ -79,6 +79,11 @@ pub(crate) fn load(path: &Path) -> Result<Config> {
     config::parse((&server, &origins.0), (&domains, &origins.1)).or_else(|problems| failed(&problems))
 }
 
+/// Reads of moxd.toml where the data is, whatever else is wrong with the file.
+pub(crate) fn load_data_place(path: &Path) -> Result<DataPlace> {
+    config::parse_data_place(&read(path)?, &path.to_string_lossy()).or_else(|problems| failed(&problems))
+}
+
 /// Reads moxd.toml alone.
 pub(crate) fn load_server(path: &Path) -> Result<Server> {
     config::parse_server(&read(path)?, &path.to_string_lossy()).or_else(|problems| failed(&problems))
@@ -105,11 +110,21 @@ fn domains_path(path: &Path) -> PathBuf {
 }
 
 fn read(path: &Path) -> Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))
+    let bytes = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+        let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
+        anyhow::anyhow!("{}:{line}: is not UTF-8; save the file as UTF-8", path.display())
+    })
 }
 
-/// What intake goes by.
-pub(crate) fn settings(server: &Server, domains: &Domains, mode: Mode) -> Result<Settings> {
+/// What intake goes by. `keys` keeps the DKIM keys for the next reload.
+pub(crate) fn settings(
+    server: &Server,
+    domains: &Domains,
+    mode: Mode,
+    keys: &mut KeyRing,
+) -> Result<Settings> {
     let mut directory = Directory::new();
     for (domain, rules) in &domains.domains {
         let separators = rules.catchall_separators.clone();
@@ -147,12 +162,29 @@ pub(crate) fn settings(server: &Server, domains: &Domains, mode: Mode) -> Result
     let mut signers = HashMap::new();
     for (domain, rules) in &domains.domains {
         let of_domain: Vec<Signer> =
-            rules.dkim.sign.iter().map(|name| signer(domain, name, rules)).collect::<Result<_>>()?;
+            rules.dkim.sign.iter().map(|name| signer(domain, name, rules, keys)).collect::<Result<_>>()?;
         if !of_domain.is_empty() {
             signers.insert(domain.clone(), Arc::from(of_domain));
         }
     }
     Ok(Settings { hostname: server.hostname.clone(), directory, signers, mode, pedantic: server.pedantic })
+}
+
+/// The name of the account that is meant: by its name, by its name in another case, or by one of its addresses.
+pub(crate) fn account(domains: &Domains, given: &str) -> Option<String> {
+    let names = || domains.accounts.keys();
+    let exact = domains.accounts.get_key_value(given).map(|(name, _)| name);
+    let alike = || {
+        let mut alike = names().filter(|name| name.eq_ignore_ascii_case(given));
+        // Two that differ in case alone are told apart by nothing else.
+        alike.next().filter(|_| alike.next().is_none())
+    };
+    let by_address = || {
+        let address = domains.address(given)?;
+        let has = |account: &config::Account| account.destinations.iter().any(|to| to.address == address);
+        domains.accounts.iter().find(|(_, account)| has(account)).map(|(name, _)| name)
+    };
+    exact.or_else(alike).or_else(by_address).cloned()
 }
 
 fn ruleset(from: &config::Ruleset) -> Result<Ruleset> {
@@ -167,27 +199,26 @@ fn ruleset(from: &config::Ruleset) -> Result<Ruleset> {
     })
 }
 
-/// Why files and the user that the configuration names cannot be used.
-pub(crate) fn unreadable(config: &Config) -> Vec<anyhow::Error> {
-    let certificates = config.server.listeners.iter().map(|listener| crate::tls::check(&listener.tls));
-    let signers = config.domains.domains.iter().flat_map(|(domain, rules)| {
-        rules.dkim.selectors.keys().map(|name| signer(domain, name, rules).map(drop))
-    });
-    let user = config.server.user.iter().map(|user| privileges::user(user).map(drop));
-    certificates.chain(signers).chain(user).filter_map(Result::err).collect()
-}
-
 /// A selector of a domain, with its key.
-fn signer(domain: &Domain, name: &str, rules: &config::LocalDomain) -> Result<Signer> {
+pub(crate) fn signer(
+    domain: &Domain,
+    name: &str,
+    rules: &config::LocalDomain,
+    keys: &mut KeyRing,
+) -> Result<Signer> {
     let about = || format!("DKIM selector {name} of {domain}");
     let selector = rules.dkim.selectors.get(name).with_context(about)?;
-    let pem = Zeroizing::new(read(&selector.key).with_context(about)?);
-    let key = SigningKey::from_pem(&pem).map_err(|error| anyhow::anyhow!("{error}")).with_context(about)?;
+    let key = keys.get(&selector.key).with_context(about)?;
     let wanted = selector.algorithm.map(|algorithm| match algorithm {
         config::Algorithm::RsaSha256 => KeyType::Rsa,
         config::Algorithm::Ed25519Sha256 => KeyType::Ed25519,
     });
-    ensure!(wanted.is_none_or(|wanted| wanted == key.key_type()), "{}: the key is of another kind", about());
+    ensure!(
+        wanted.is_none_or(|wanted| wanted == key.key_type()),
+        "{}: {} is a key of another kind than its algorithm says",
+        about(),
+        selector.key.display()
+    );
     let mut signing =
         SignOptions::new(domain.clone(), name.parse().map_err(|_| anyhow::anyhow!("bad selector"))?);
     signing.header = canonicalization(selector.header_canonicalization);
@@ -199,7 +230,7 @@ fn signer(domain: &Domain, name: &str, rules: &config::LocalDomain) -> Result<Si
             selector.headers.join(":").parse().map_err(|error: dkim::Error| anyhow::anyhow!("{error}"));
         signing.fields = names.with_context(about)?;
     }
-    Ok(Signer { signing, key: Arc::new(key) })
+    Ok(Signer { signing, key })
 }
 
 fn canonicalization(from: config::Canonicalization) -> dkim::Canonicalization {
@@ -318,6 +349,27 @@ fn limited(server: &Server) -> GateRules {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn accounts_are_meant_by_name_in_any_case_and_by_address() {
+        let text = "[domains.\"a.example\"]\n[accounts.alice.destinations]\n\"Alice.B@a.example\" = {}\n\
+            [accounts.Twin.destinations]\n\"@a.example\" = {}\n[accounts.twin]\n";
+        let domains = config::parse_domains(text, "domains.toml").unwrap();
+        for (given, expected) in [
+            ("alice", Some("alice")),
+            ("ALICE", Some("alice")),
+            ("alice.b@A.example", Some("alice")),
+            ("Twin", Some("Twin")),
+            ("twin", Some("twin")),
+            ("TWIN", None),
+            // An address that is only caught is nobody's name.
+            ("other@a.example", None),
+            ("alice.b@b.example", None),
+            ("", None),
+        ] {
+            assert_eq!(account(&domains, given).as_deref(), expected, "{given}");
+        }
+    }
 
     fn server(text: &str) -> Server {
         let text = format!("{text}\n{}", config::example_server());

@@ -5,153 +5,19 @@
 mod common;
 
 use common::client::Smtp;
-use common::names::Names;
-use common::run::{Ended, MOXD, has_keys, moxd, moxd_reading, run};
-use common::server::{Process, SMTP, SUBMISSION, SUBMISSIONS, text};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use serde_json::Value;
+use common::run::{MOXD, has_keys, moxd, run};
+use common::server::{Process, text};
+use common::site::{DOMAINS, Site};
 use std::fs;
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::os::fd::OwnedFd;
+use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
-use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::os::unix::net::{SocketAddr, UnixDatagram, UnixStream};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use tempfile::TempDir;
-use xtask::trial::free_offset;
-
-/// A configuration in a folder of its own, and the name server that it names.
-struct Site {
-    folder: TempDir,
-    ports: [u16; 3],
-    names: Names,
-}
-
-impl Site {
-    /// `further` settings stand at the top of moxd.toml.
-    fn new(further: &str) -> Self {
-        let offset = free_offset().unwrap();
-        let ports = [SMTP, SUBMISSION, SUBMISSIONS].map(|port| port + offset);
-        let names = Names::serve(
-            "client.example. A 127.0.0.1\n1.0.0.127.in-addr.arpa. PTR client.example.\n\
-             lists.example. TXT \"v=spf1 ip4:127.0.0.1 -all\"",
-        );
-        let site = Self { folder: tempfile::tempdir().unwrap(), ports, names };
-        fs::create_dir(site.path("config")).unwrap();
-        site.make_certificate();
-        site.write("moxd.toml", &site.moxd_toml(further));
-        site.write("domains.toml", DOMAINS);
-        site
-    }
-
-    fn moxd_toml(&self, further: &str) -> String {
-        let [smtp, submission, submissions] = self.ports;
-        let names = self.names.address();
-        format!(
-            r#"hostname = "localhost"
-dns_servers = ["{names}"]
-postmaster = {{ account = "alice", mailbox = "Inbox" }}
-{further}
-
-[listeners.public]
-ips = ["127.0.0.1"]
-tls = [{{ certificate = "mail.crt", key = "mail.key" }}]
-smtp = {{ port = {smtp} }}
-submission = {{ port = {submission} }}
-submissions = {{ port = {submissions} }}
-"#
-        )
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn write(&self, name: &str, content: &str) {
-        fs::write(self.path("config").join(name), content).unwrap();
-    }
-
-    /// A new certificate for `localhost`.
-    fn make_certificate(&self) {
-        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-        self.write("mail.crt", &made.cert.pem());
-        self.write("mail.key", &made.signing_key.serialize_pem());
-    }
-
-    fn certificate(&self) -> CertificateDer<'static> {
-        CertificateDer::from_pem_file(self.path("config/mail.crt")).unwrap()
-    }
-
-    fn arguments(&self, verb: &[&str]) -> Vec<String> {
-        let config = text(&self.path("config/moxd.toml"));
-        ["--config", &config].into_iter().chain(verb.iter().copied()).map(str::to_owned).collect()
-    }
-
-    fn verb(&self, verb: &[&str]) -> Ended {
-        moxd(self.arguments(verb))
-    }
-
-    fn set_password(&self, account: &str, password: &str) -> Ended {
-        moxd_reading(self.arguments(&["setaccountpassword", account]), format!("{password}\n").as_bytes())
-    }
-
-    fn command(&self) -> Command {
-        let mut command = Command::new(MOXD);
-        command.args(self.arguments(&["serve"])).stdin(Stdio::null());
-        command
-    }
-
-    fn start(&self) -> Process {
-        let mut process = Process::start(&mut self.command());
-        process.wait_for("ready");
-        process
-    }
-
-    fn address(&self, at: usize) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], self.ports[at]))
-    }
-
-    /// A greeted session over SMTP that has said EHLO.
-    fn smtp(&self) -> Smtp {
-        let mut client = Smtp::connect(self.address(0));
-        client.hello();
-        client
-    }
-
-    /// The same over submission, with TLS.
-    fn submission(&self) -> Smtp {
-        let mut client = Smtp::connect(self.address(1));
-        client.hello();
-        client.starttls(&self.certificate());
-        client
-    }
-
-    /// What `message list --json` says of an account, as mailbox and subject.
-    fn subjects(&self, account: &str) -> Vec<(String, String)> {
-        let Value::Array(rows) = self.verb(&["message", "list", account, "--json"]).json() else {
-            panic!("no array")
-        };
-        let word = |row: &Value, key: &str| row[key].as_str().unwrap().to_owned();
-        rows.iter().map(|row| (word(row, "mailbox"), word(row, "subject"))).collect()
-    }
-}
-
-const DOMAINS: &str = r#"
-[domains.localhost]
-catchall_separators = ["+"]
-
-[domains."b\u00fccher.example"]
-
-[accounts.alice.destinations]
-"alice@localhost" = {}
-"sales@localhost" = { mailbox = "Work/Sales" }
-
-[accounts.bob.destinations]
-"@bücher.example" = { mailbox = "Rest" }
-"#;
 
 /// Alice has mailing lists.
 const RULESETS: &str = r#"
@@ -351,14 +217,11 @@ fn the_control_socket_outlives_a_lack_of_files() {
         .stdin(Stdio::null());
     let mut process = Process::start(&mut command);
     process.wait_for("ready");
-    let clients: Vec<_> = (0..128).map(|_| TcpStream::connect(site.address(0)).unwrap()).collect();
-    process.wait_for("accepting a connection failed");
-    // As many as there are files, since one that was open for a moment may have made room for the first of them.
     let early: Vec<_> = (0..128).map(|_| UnixStream::connect(site.path("data/ctl")).unwrap()).collect();
     process.wait_for("control socket: accepting a connection failed");
-    drop((clients, early));
+    drop(early);
     // It waits in the queue until it is accepted again.
-    assert!(site.verb(&["ctl", "status"]).text().contains("runs for"));
+    assert!(site.verb(&["ctl", "status"]).text().contains(", up "));
     process.signal("TERM");
     assert_eq!(process.end(), Some(0));
 }
@@ -448,8 +311,8 @@ fn domains_and_certificates_are_read_again_on_request() {
     site.write("domains.toml", &more);
     site.write("mail.key", "no key\n");
     let why = site.verb(&["ctl", "reload"]).failed();
-    assert!(why.contains("mail.key"), "{why}");
-    drop(Smtp::connect(site.address(0)));
+    assert!(why.contains("mail.key") && why.ends_with("the certificate loaded before stays in use"), "{why}");
+    drop(Smtp::connect_tls(site.address(2), &site.certificate()));
     process.signal("TERM");
     assert_eq!(process.end(), Some(0));
 }
@@ -458,17 +321,19 @@ fn domains_and_certificates_are_read_again_on_request() {
 fn does_not_start_with_what_cannot_work() {
     let site = Site::new("");
     site.write("mail.key", "no key\n");
-    // It may be another host that has them, so this is a warning.
-    let tested = site.verb(&["config", "test"]);
-    assert_eq!(tested.status, Some(0));
-    let warning = tested.complaint();
-    assert!(warning.starts_with("warning: certificate ") && warning.contains("mail.key"), "{warning}");
+    let error = site.verb(&["config", "test"]);
+    assert_eq!(error.status, Some(1));
+    assert!(
+        error.stderr.contains("listeners.public.tls: ") && error.stderr.contains("mail.key"),
+        "{}",
+        error.stderr
+    );
     let why = site.verb(&["--log-level", "error", "serve"]).failed();
     assert!(why.contains("mail.crt") && why.contains("mail.key"), "{why}");
     site.make_certificate();
     site.write("moxd.toml", &site.moxd_toml("user = \"nobody-of-this-name\""));
-    let warning = site.verb(&["config", "test"]).complaint();
-    assert!(warning.starts_with("warning: there is no user \"nobody-of-this-name\"; "), "{warning}");
+    let why = site.verb(&["config", "test"]).failed();
+    assert!(why.starts_with("user: there is no user \"nobody-of-this-name\"; "), "{why}");
     site.write("moxd.toml", &site.moxd_toml(""));
 
     let taken = TcpListener::bind(site.address(0)).unwrap();
@@ -510,10 +375,43 @@ fn takes_the_sockets_of_the_service_manager_and_tells_it_how_it_goes() {
     };
     assert_eq!(told(&mut state).trim_end(), "READY=1");
     site.smtp().deliver("you@client.example", &["alice@localhost"], &message("by a socket handed over"));
+    process.signal("HUP");
+    let reloading = told(&mut state);
+    let time = reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap().trim_end();
+    assert!(time.parse::<u64>().unwrap() > 0, "{reloading}");
+    assert_eq!(told(&mut state).trim_end(), "READY=1");
     process.signal("TERM");
     assert_eq!(process.end(), Some(0));
     assert_eq!(told(&mut state).trim_end(), "STOPPING=1");
     assert!(!process.said.contains("no listener asks for"), "{}", process.said);
+}
+
+#[test]
+fn tells_a_service_manager_whose_socket_is_no_file() {
+    let site = Site::new("");
+    let name = format!("moxd-test-{}", site.address(0).port());
+    let manager = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+    let mut command = site.command();
+    command.env("NOTIFY_SOCKET", format!("@{name}"));
+    let mut process = Process::start(&mut command);
+    process.wait_for(": ready");
+    let mut state = [0; 64];
+    let length = manager.recv(&mut state).unwrap();
+    assert_eq!(std::str::from_utf8(&state[..length]).unwrap().trim_end(), "READY=1");
+    process.signal("TERM");
+    assert_eq!(process.end(), Some(0));
+    assert!(!process.said.contains("cannot notify"), "{}", process.said);
+}
+
+#[test]
+fn a_stop_before_it_serves_is_one_too() {
+    let site = Site::new("");
+    let mut process = Process::start(&mut site.command());
+    // The first line of all; by default the signal would be the end of the process.
+    process.wait_for("starting");
+    process.signal("TERM");
+    assert_eq!(process.end(), Some(0), "{}", process.said);
+    assert!(process.said.contains("stopped"), "{}", process.said);
 }
 
 #[test]
@@ -690,7 +588,7 @@ fn the_keeper_is_the_owner_of_the_data_whoever_that_is() {
     assert_eq!(fs::read_dir(site.path("roots")).unwrap().count(), 0);
     // Nor does root serve mail in a folder where another user can put such links.
     let why = site.verb(&["--log-level", "error", "serve"]).failed();
-    assert!(why.contains("belongs to user 54321: name that user as `user`"), "{why}");
+    assert!(why.contains("data, which is not root's alone: start as the user whose folder it is"), "{why}");
 }
 
 #[test]
@@ -714,4 +612,19 @@ fn root_does_not_take_the_configuration_of_a_strangers_folder() {
     assert!(!site.path("data").exists());
     // By its name it is.
     assert_eq!(site.verb(&["config", "test"]).status, Some(0));
+}
+
+#[test]
+fn root_makes_no_development_server_in_a_strangers_folder() {
+    if !nix::unistd::geteuid().is_root() {
+        println!("skipped: for root alone");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    chown(folder.path(), Some(54_321), None).unwrap();
+    for name in ["", "new"] {
+        let why = moxd(["localserve", "--dir", &text(&folder.path().join(name))]).failed();
+        assert!(why.contains("which is not root's alone"), "{why}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }

@@ -49,7 +49,9 @@ fn keys(out: &mut String, mark: &str, keys: &[Key]) {
         out.push('\n');
         comment(out, doc);
         match sample {
-            Sample::Required(value) | Sample::Chosen(value) => assign(out, mark, name, value),
+            Sample::Required(value) | Sample::Chosen(value) | Sample::Instead(_, value) => {
+                assign(out, mark, name, value)
+            }
             Sample::Default(value) | Sample::Optional(value) => assign(out, "#", name, value),
         }
     }
@@ -132,6 +134,7 @@ mod tests {
         let config = check(&example_server(), &example_domains());
         assert_eq!(config.server.hostname.as_str(), "mail.example.org");
         assert_eq!(config.server.listeners.len(), 1);
+        assert_eq!(config.server.listeners[0].tls, [], "no file has to be there first");
         let alice = &config.domains.accounts["alice"];
         // Nothing stands in it that has to be deleted first.
         assert_eq!(alice.destinations.len(), 1);

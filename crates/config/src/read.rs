@@ -306,7 +306,9 @@ impl<'a> Table<'a> {
 
     fn default<T>(&self, name: &str, read: &impl Fn(&DeValue<'_>) -> Result<T, Wrong>) -> Option<T> {
         match self.section.key(name)?.sample {
-            Sample::Default(text) => DeValue::parse(text).ok().and_then(|value| read(value.get_ref()).ok()),
+            Sample::Default(text) | Sample::Instead(text, _) => {
+                DeValue::parse(text).ok().and_then(|value| read(value.get_ref()).ok())
+            }
             Sample::Optional(_) | Sample::Chosen(_) => None,
             Sample::Required(example) => {
                 let mend = format!("add a line such as: {name} = {example}");

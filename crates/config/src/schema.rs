@@ -27,6 +27,8 @@ pub(crate) enum Sample {
     Required(&'static str),
     /// It is this when it is left out.
     Default(&'static str),
+    /// It is the first when it is left out; the example needs the second.
+    Instead(&'static str, &'static str),
     /// It is absent when it is left out; this is an example.
     Optional(&'static str),
     /// The same, and the example has it, since it needs one of several.

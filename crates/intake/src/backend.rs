@@ -1,6 +1,7 @@
 //! [`Intake`]: the answers to what an SMTP session asks.
 
 use crate::body::{Arriving, HeaderRoom, Piece, not_kept};
+use crate::events::Story;
 use crate::evidence::{ConnectionJudges, Gathering, Judges, Origin, Reverse};
 use crate::password::Passwords;
 use crate::recipients::{self, Recipient};
@@ -69,7 +70,7 @@ pub struct Incoming {
     pub(crate) gathering: Option<Gathering>,
     /// For the signatures of what users submit.
     pub(crate) hashing: Option<Hashing>,
-    submission: bool,
+    pub(crate) submission: bool,
 }
 
 impl Incoming {
@@ -164,6 +165,20 @@ impl Intake {
         }
         Ok(())
     }
+
+    /// Takes the next piece of a message.
+    async fn take(&self, message: &mut Incoming, content: &[u8]) -> Result<(), Refusal> {
+        if let Piece::HeaderEnds(body) = message.arriving.push(content).await? {
+            self.header_ends(message).await?;
+            let start = content.len() - body;
+            let body = content.get(start..).unwrap_or_default();
+            message.arriving.write_body(body).await?;
+            message.judge_body(body);
+        } else if message.arriving.is_complete() {
+            message.judge_body(content);
+        }
+        Ok(())
+    }
 }
 
 impl Backend for Intake {
@@ -197,10 +212,11 @@ impl Backend for Intake {
 
     async fn sender(&self, link: &mut Link, client: &Client, sender: &Sender) -> Result<Incoming, Refusal> {
         let settings = self.settings();
-        recipients::sender(&settings, client, &sender.path)?;
+        let submission = client.kind.is_submission();
+        recipients::sender(&settings, client, &sender.path)
+            .inspect_err(|refusal| Story::begun(submission, &sender.path, None).refused(refusal))?;
         // Without pedantry the message should arrive first.
         let keep_sample = settings.mode == Mode::Develop && settings.pedantic;
-        let submission = client.kind.is_submission();
         let judges = link.judges.as_ref().map(|ours| &ours.judges);
         let gathering = (!submission).then(|| Gathering::new(judges, origin(client, sender)));
         Ok(Incoming {
@@ -224,7 +240,11 @@ impl Backend for Intake {
         path: &Path,
     ) -> Result<(), Refusal> {
         let taken = &message.recipients;
-        let recipient = recipients::recipient(&message.settings, client, &message.sender, taken, path)?;
+        let recipient = recipients::recipient(&message.settings, client, &message.sender, taken, path)
+            .inspect_err(|refusal| {
+                metrics::recipient_refused(message.submission, refusal.code());
+                Story::begun(message.submission, &message.sender, Some(path)).refused(refusal);
+            })?;
         // The same address twice is one recipient.
         if !message.recipients.contains(&recipient) {
             message.recipients.push(recipient);
@@ -237,16 +257,11 @@ impl Backend for Intake {
     }
 
     async fn content(&self, message: &mut Incoming, content: &[u8]) -> Result<(), Refusal> {
-        if let Piece::HeaderEnds(body) = message.arriving.push(content).await? {
-            self.header_ends(message).await?;
-            let start = content.len() - body;
-            let body = content.get(start..).unwrap_or_default();
-            message.arriving.write_body(body).await?;
-            message.judge_body(body);
-        } else if message.arriving.is_complete() {
-            message.judge_body(content);
+        let taken = self.take(message, content).await;
+        if let Err(refusal) = &taken {
+            Story::of(message, 0).refused(refusal);
         }
-        Ok(())
+        taken
     }
 
     async fn message(
@@ -254,19 +269,27 @@ impl Backend for Intake {
         link: &mut Link,
         client: &Client,
         mut message: Incoming,
-        _received: &Received,
+        received: &Received,
     ) -> Result<(), Refusal> {
-        if !message.arriving.is_complete() {
-            self.header_ends(&mut message).await?;
-        }
-        if let Some(login) = &client.login {
-            self.submit(client, login, message).await
-        } else {
-            self.deliver(link, client, message).await?;
-            if let Some(judges) = &link.judges {
-                judges.allowance.renew();
+        let mut story = Story::of(&message, received.size);
+        let ended = match message.arriving.is_complete() {
+            true => Ok(()),
+            false => self.header_ends(&mut message).await,
+        };
+        let result = match (ended, &client.login) {
+            (Err(refusal), _) => Err(refusal),
+            (Ok(()), Some(login)) => self.submit(client, login, message, &mut story).await,
+            (Ok(()), None) => self.deliver(link, client, message, &mut story).await,
+        };
+        match &result {
+            Ok(()) => {
+                story.accepted(if self.settings().mode == Mode::Develop { "localserve" } else { "" });
+                if let Some(judges) = &link.judges {
+                    judges.allowance.renew();
+                }
             }
-            Ok(())
+            Err(refusal) => story.refused(refusal),
         }
+        result
     }
 }

@@ -1,6 +1,7 @@
 //! The copies of a message: one for each recipient, with the header fields of its own before the one body.
 
 use crate::backend::{Incoming, Intake};
+use crate::events::Story;
 use crate::prefix::{MAX_PREFIX, Trace, delivered_to, return_path};
 use crate::record::sent_to;
 use crate::rulesets::Subject;
@@ -32,6 +33,7 @@ impl Intake {
         message: Incoming,
         record: &NewMessage,
         fields: &Fields,
+        story: &mut Story,
     ) -> Result<(), store::Error> {
         let now = record.facts.received;
         let trace = Trace {
@@ -46,7 +48,7 @@ impl Intake {
         let (header, body) = message.arriving.finish();
         // Made for the first recipient with rulesets; there are none for a header that cannot be read.
         let mut subject: Option<Option<Subject<'_>>> = None;
-        for recipient in &message.recipients {
+        for (place, recipient) in message.recipients.iter().enumerate() {
             let Some(to) = &recipient.to else { continue };
             let account = self.open_account(&to.account, now).await?;
             let rules = message.settings.directory.account(&to.account);
@@ -76,6 +78,7 @@ impl Intake {
                 mailbox = ruleset.map_or(mailbox, |ruleset| &ruleset.mailbox);
             }
             copy.facts.flags = junk_flags.map(|junk_flags| junk_flags.of(mailbox)).unwrap_or_default();
+            story.goes_to(place, mailbox);
             transaction.deliver(account, mailbox, copy, &body);
         }
         Ok(())

@@ -3,6 +3,7 @@
 use crate::backend::{Incoming, Intake, Link};
 use crate::body::clients_concern;
 use crate::copies::Fields;
+use crate::events::Story;
 use crate::prefix::results_room;
 use crate::recipients::wish_after_data;
 use crate::record::{described, sent_by};
@@ -24,14 +25,17 @@ impl Intake {
         link: &mut Link,
         client: &Client,
         mut message: Incoming,
+        story: &mut Story,
     ) -> Result<(), Refusal> {
         let now = (self.world.now)();
+        let parsed = message::headers(message.arriving.header());
+        let mut record = described(&parsed, now);
+        story.has_id(record.facts.message_id_as_written());
         if message.recipients.iter().all(|recipient| recipient.to.is_none()) {
             metrics::delivery("unknownuser", "");
             let refusal = Refusal::new(replies::NO_SUCH_USERS).after(UNKNOWN_RECIPIENTS_DELAY);
             return Err(refusal.about_unknown_recipient());
         }
-        let parsed = message::headers(message.arriving.header());
         if message::hops(&parsed) > MAX_HOPS {
             return Err(Refusal::with(replies::LOOP, MAX_HOPS));
         }
@@ -43,7 +47,6 @@ impl Intake {
         check_message_id(&message, &parsed)?;
         wishes(&message)?;
 
-        let mut record = described(&parsed, now);
         sent_by(&mut record.facts.origin, client, &message.sender);
         let mut fields = Fields::default();
         if let Some(gathering) = message.gathering.take() {
@@ -64,13 +67,13 @@ impl Intake {
         let mut transaction = self.store.transaction(now);
         let reason = if message.settings.mode == Mode::Develop { "localserve" } else { "" };
         let recipients = message.recipients.len();
-        let added = self.add_copies(&mut transaction, client, message, &record, &fields).await;
+        let added = self.add_copies(&mut transaction, client, message, &record, &fields, story).await;
         added.map_err(|error| failed("accounterror", recipients, &error))?;
         match self.store.commit(transaction).await {
             Ok(receipt) => {
                 for delivered in &receipt.delivered {
                     metrics::delivery("delivered", reason);
-                    tracing::info!(id = delivered.id.get(), uid = delivered.uid.get(), "delivered");
+                    tracing::debug!(id = delivered.id.get(), uid = delivered.uid.get(), "delivered");
                 }
                 Ok(())
             }

@@ -13,6 +13,7 @@ mod body;
 mod copies;
 mod delivery;
 mod directory;
+mod events;
 mod evidence;
 mod fair;
 mod junk_flags;

@@ -3,9 +3,11 @@
 use crate::asked::Timed;
 use dkim::Algorithm;
 use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
+use smtp_parser::Code;
 
 pub(crate) const DELIVERY: &str = "mox_smtpserver_delivery_total";
 pub(crate) const SUBMISSION: &str = "mox_smtpserver_submission_total";
+pub(crate) const REFUSED: &str = "mox_smtpserver_recipient_refused_total";
 pub(crate) const ERRORS: &str = "mox_smtpserver_errors_total";
 pub(crate) const DKIM_SIGN: &str = "mox_dkim_sign_total";
 pub(crate) const IPREV: &str = "mox_iprev_lookup_total";
@@ -17,6 +19,11 @@ pub(crate) const DMARC: &str = "mox_dmarc_verify_duration_seconds";
 pub(crate) fn describe() {
     describe_counter!(DELIVERY, Unit::Count, "Recipients of incoming messages, by what became of them.");
     describe_counter!(SUBMISSION, Unit::Count, "Submitted messages, by what became of them.");
+    describe_counter!(
+        REFUSED,
+        Unit::Count,
+        "Recipients refused at RCPT, by kind of listener and reply code."
+    );
     describe_counter!(ERRORS, Unit::Count, "Errors of our own that did not fail the message.");
     describe_counter!(DKIM_SIGN, Unit::Count, "DKIM signatures made, by algorithm of the key.");
     describe_histogram!(
@@ -36,6 +43,13 @@ pub(crate) fn describe() {
     {
         counter!(SUBMISSION, "result" => result).absolute(0);
     }
+    // An alert on mail that does not come has to see the time before the first message too.
+    for result in ["delivered", "unknownuser", "delivererror", "accounterror"] {
+        counter!(DELIVERY, "result" => result, "reason" => "").absolute(0);
+    }
+    for (kind, code) in [("smtp", "550"), ("submission", "550")] {
+        counter!(REFUSED, "kind" => kind, "code" => code).absolute(0);
+    }
     for error in ["dkimsign", "queuedsn"] {
         counter!(ERRORS, "error" => error).absolute(0);
     }
@@ -54,6 +68,12 @@ pub(crate) fn signed(key: &'static str) {
 /// A judge that broke; the message goes on without it.
 pub(crate) fn panicked(judge: &'static str) {
     counter!("mox_panic_total", "pkg" => judge).increment(1);
+}
+
+/// A recipient that was refused at RCPT.
+pub(crate) fn recipient_refused(submission: bool, code: Code) {
+    let kind = if submission { "submission" } else { "smtp" };
+    counter!(REFUSED, "kind" => kind, "code" => code.to_string()).increment(1);
 }
 
 /// One recipient of an incoming message.

@@ -4,6 +4,7 @@ use crate::backend::{Incoming, Intake, unix};
 use crate::body::not_kept;
 use crate::copies::Fields;
 use crate::delivery::{check_message_id, check_structure, wishes};
+use crate::events::Story;
 use crate::metrics;
 use crate::prefix::MAX_ADDED;
 use crate::record::{described, sent_by};
@@ -21,17 +22,20 @@ impl Intake {
         client: &Client,
         login: &Login,
         mut message: Incoming,
+        story: &mut Story,
     ) -> Result<(), Refusal> {
         let now = (self.world.now)();
         let parsed = message::headers(message.arriving.header());
+        let mut record = described(&parsed, now);
+        story.has_id(record.facts.message_id_as_written());
         check(&message, login, &parsed)?;
         check_structure(&message)?;
         check_message_id(&message, &parsed)?;
         wishes(&message)?;
-        let mut record = described(&parsed, now);
         sent_by(&mut record.facts.origin, client, &message.sender);
         let missing = self.missing_fields(&message, &parsed, now);
         if let Some(id) = missing.message_id {
+            story.has_id(&id);
             record.facts.set_message_id(id.to_lowercase(), id);
         }
         let signatures = message.hashing.take().map(|hashing| hashing.finish(&missing.fields, unix(now)));
@@ -52,12 +56,11 @@ impl Intake {
         transaction.submission(sender, &addresses, Some(limits));
         let count = message.recipients.len() as u64;
         let fields = Fields { added, ..Fields::default() };
-        let added = self.add_copies(&mut transaction, client, message, &record, &fields).await;
+        let added = self.add_copies(&mut transaction, client, message, &record, &fields, story).await;
         added.map_err(|error| refused(&error, limits))?;
         match self.store.commit(transaction).await {
             Ok(_) => {
                 metrics::submission("ok", count);
-                tracing::info!(recipients = count, "submitted message taken");
                 Ok(())
             }
             Err(error) => Err(refused(&error, limits)),

@@ -56,9 +56,10 @@ impl Password {
         // RFC 8265 §4.2.2: OpaqueString maps spaces and applies NFC; it takes the place of SASLprep in all mechanisms.
         match OpaqueString::enforce(text) {
             Ok(prepared) => Ok(Self(Zeroizing::new(prepared.into_owned()))),
-            Err(_) => {
-                Err(Error::new(ErrorKind::Unprepared, "password empty or with characters not allowed in one"))
-            }
+            Err(_) => Err(Error::new(
+                ErrorKind::Unprepared,
+                "the password is empty or has characters that no password may have (RFC 8265)",
+            )),
         }
     }
 

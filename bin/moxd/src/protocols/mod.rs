@@ -20,7 +20,7 @@ use smtp_parser::Mailbox;
 use std::fmt::Display;
 use std::fs::File;
 use std::future::Future;
-use std::io::{IsTerminal, Read};
+use std::io::Read;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::str::FromStr;
@@ -176,7 +176,7 @@ impl Report {
 
 /// A result word in green, red or yellow, if it is for a terminal.
 fn coloured(word: &str) -> String {
-    if !std::io::stdout().is_terminal() {
+    if !console::has_colours(&std::io::stdout()) {
         return word.to_owned();
     }
     let colour = match word {

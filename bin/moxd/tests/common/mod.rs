@@ -6,3 +6,4 @@ pub mod client;
 pub mod names;
 pub mod run;
 pub mod server;
+pub mod site;

@@ -25,6 +25,13 @@ pub struct Domains {
     pub accounts: BTreeMap<String, Account>,
 }
 
+impl Domains {
+    /// An address of one of these domains in its canonical form, whoever has it.
+    pub fn address(&self, text: &str) -> Option<Address> {
+        Address::parse(text, |domain| self.domains.get(domain)).ok()
+    }
+}
+
 pub(crate) static SECTION: Section = Section {
     doc: &[
         "domains.toml: domains and accounts. A running server reads it again on SIGHUP or `moxd ctl reload`; if",

@@ -93,10 +93,10 @@ pub(crate) static SECTION: Section = Section {
         },
     ],
     children: &[
-        Child { name: "tls", shape: Shape::List, is_optional: false, section: &TLS },
+        Child { name: "tls", shape: Shape::List, is_optional: true, section: &TLS },
         Child { name: "smtp", shape: Shape::One, is_optional: false, section: &SMTP },
-        Child { name: "submission", shape: Shape::One, is_optional: false, section: &SUBMISSION },
-        Child { name: "submissions", shape: Shape::One, is_optional: false, section: &SUBMISSIONS },
+        Child { name: "submission", shape: Shape::One, is_optional: true, section: &SUBMISSION },
+        Child { name: "submissions", shape: Shape::One, is_optional: true, section: &SUBMISSIONS },
     ],
 };
 
@@ -131,8 +131,11 @@ static SMTP: Section = Section {
         Key { name: "port", sample: Sample::Default("25"), doc: &["The port."] },
         Key {
             name: "starttls",
-            sample: Sample::Default("true"),
-            doc: &["false: do not offer TLS. Needed where the listener has no certificate."],
+            sample: Sample::Instead("true", "false"),
+            doc: &[
+                "true: offer TLS, which needs a certificate. Leave this line out once the section above has one, since",
+                "true is what it is without.",
+            ],
         },
         Key {
             name: "require_starttls",

@@ -65,12 +65,13 @@ pub struct DataPlace {
     pub user: Option<String>,
 }
 
-impl Server {
-    /// Where its data is.
-    pub fn data_place(&self) -> DataPlace {
-        DataPlace { data_dir: self.data_dir.clone(), user: self.user.clone() }
+impl From<&Server> for DataPlace {
+    fn from(server: &Server) -> Self {
+        Self { data_dir: server.data_dir.clone(), user: server.user.clone() }
     }
+}
 
+impl Server {
     /// The settings in which another version of the file differs: names of single ones, or of sections.
     pub fn differences(&self, other: &Server) -> Vec<String> {
         let Server {

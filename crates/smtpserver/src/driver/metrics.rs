@@ -47,16 +47,16 @@ struct Labels {
 
 impl Metrics {
     pub(super) fn new() -> Self {
-        describe_counter!(CONNECTIONS, "SMTP connections accepted, by kind");
-        describe_counter!(REFUSED, "SMTP connections sent away at once, by limit");
-        describe_counter!(MESSAGES_REFUSED, "messages refused at MAIL, by limit");
-        describe_histogram!(DURATION, "time from a command to its reply");
-        describe_counter!(STARTTLS, "TLS handshakes of delivering servers");
-        describe_counter!(STARTTLS_ERRORS, "failed TLS handshakes of delivering servers, by reason");
-        describe_counter!(AUTHENTICATION, "logins, by mechanism and result");
-        describe_counter!(RATE_LIMITED, "connections and logins refused for failed logins");
-        describe_gauge!(OPEN, "open connections, by listener");
-        describe_counter!(PANICS, "unexpected faults, each contained to one connection");
+        describe_counter!(CONNECTIONS, "SMTP connections accepted, by kind.");
+        describe_counter!(REFUSED, "SMTP connections sent away at once, by limit.");
+        describe_counter!(MESSAGES_REFUSED, "Messages refused at MAIL, by limit.");
+        describe_histogram!(DURATION, "Time from a command to its reply.");
+        describe_counter!(STARTTLS, "TLS handshakes of delivering servers.");
+        describe_counter!(STARTTLS_ERRORS, "Failed TLS handshakes of delivering servers, by reason.");
+        describe_counter!(AUTHENTICATION, "Logins, by mechanism and result.");
+        describe_counter!(RATE_LIMITED, "Connections and logins refused for failed logins.");
+        describe_gauge!(OPEN, "Open connections, by listener.");
+        describe_counter!(PANICS, "Unexpected faults, each contained to one connection.");
         let panics = counter!(PANICS, "pkg" => "smtpserver");
         panics.absolute(0);
         Self {

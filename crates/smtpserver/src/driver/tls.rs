@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ClientHello, NoServerSessionStorage, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls::{DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme};
+use rustls::{DigitallySignedStruct, DistinguishedName, InconsistentKeys, ServerConfig, SignatureScheme};
 
 use crate::error::{Error, ErrorKind};
 use crate::rules::Kind;
@@ -27,23 +27,49 @@ impl Certificate {
     /// # Errors
     /// [`ErrorKind::BadPem`], [`ErrorKind::NoCertificate`], or [`ErrorKind::BadKey`] where the two do not belong together.
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, Error> {
-        let chain: Vec<_> = CertificateDer::pem_slice_iter(chain)
-            .collect::<Result<_, _>>()
-            .map_err(|error| Error::of(ErrorKind::BadPem, error))?;
-        if chain.is_empty() {
-            return Err(Error::new(ErrorKind::NoCertificate));
-        }
+        let chain = read_chain(chain)?;
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| Error::of(ErrorKind::BadPem, error))?;
         let key = CertifiedKey::from_der(chain, key, &provider::default_provider())
             .map_err(|error| Error::of(ErrorKind::BadKey, error))?;
         Ok(Self(Arc::new(key)))
     }
 
-    /// Is it for this name? Wildcards count.
-    fn is_for(&self, name: &ServerName<'_>) -> bool {
+    /// The same key with another chain, for a certificate that was renewed and kept its key.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BadPem`], [`ErrorKind::NoCertificate`], or [`ErrorKind::BadKey`] where the key is another.
+    pub fn renewed(&self, chain: &[u8]) -> Result<Self, Error> {
+        let renewed = CertifiedKey::new(read_chain(chain)?, Arc::clone(&self.0.key));
+        match renewed.keys_match() {
+            // Kinds of keys that do not tell their public part are taken, as with a new key.
+            Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => {
+                Ok(Self(Arc::new(renewed)))
+            }
+            Err(error) => Err(Error::of(ErrorKind::BadKey, error)),
+        }
+    }
+
+    /// The certificate itself, in DER.
+    pub fn der(&self) -> &[u8] {
+        self.0.cert.first().map(AsRef::as_ref).unwrap_or_default()
+    }
+
+    /// Is it for this host name? Wildcards count.
+    pub fn is_for(&self, host: &str) -> bool {
+        ServerName::try_from(host).is_ok_and(|name| self.has_name(&name))
+    }
+
+    fn has_name(&self, name: &ServerName<'_>) -> bool {
         let certificate = self.0.cert.first().map(ParsedCertificate::try_from);
         certificate.and_then(Result::ok).is_some_and(|parsed| verify_server_name(&parsed, name).is_ok())
     }
+}
+
+fn read_chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<_, _>>()
+        .map_err(|error| Error::of(ErrorKind::BadPem, error))?;
+    if chain.is_empty() { Err(Error::new(ErrorKind::NoCertificate)) } else { Ok(chain) }
 }
 
 impl fmt::Debug for Certificate {
@@ -139,7 +165,9 @@ impl ResolvesServerCert for Certificates {
         let certificates = self.0.load();
         let wanted = match (hello.server_name().map(ServerName::try_from), certificates.as_slice()) {
             // With one certificate there is nothing to choose.
-            (Some(Ok(name)), [_, _, ..]) => certificates.iter().find(|certificate| certificate.is_for(&name)),
+            (Some(Ok(name)), [_, _, ..]) => {
+                certificates.iter().find(|certificate| certificate.has_name(&name))
+            }
             _ => None,
         };
         wanted.or_else(|| certificates.first()).map(|certificate| Arc::clone(&certificate.0))
@@ -203,6 +231,24 @@ impl ClientCertVerifier for AnyClient {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn takes_a_renewed_certificate_with_the_key_it_has() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let make = |host: &str, key: &rcgen::KeyPair| {
+            let params = rcgen::CertificateParams::new(vec![host.to_owned()]).unwrap();
+            params.self_signed(key).unwrap().pem()
+        };
+        let old = make("old.example", &key);
+        let old = Certificate::from_pem(old.as_bytes(), key.serialize_pem().as_bytes()).unwrap();
+        let new = old.renewed(make("new.example", &key).as_bytes()).unwrap();
+        let names = |certificate: &Certificate| ["old.example", "new.example"].map(|n| certificate.is_for(n));
+        assert_eq!((names(&old), names(&new)), ([true, false], [false, true]));
+        assert_ne!(old.der(), new.der());
+        let other = make("new.example", &rcgen::KeyPair::generate().unwrap());
+        assert_eq!(old.renewed(other.as_bytes()).unwrap_err().kind(), ErrorKind::BadKey);
+        assert_eq!(old.renewed(b"").unwrap_err().kind(), ErrorKind::NoCertificate);
+    }
 
     #[test]
     fn refuses_what_is_no_certificate() {

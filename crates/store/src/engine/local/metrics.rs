@@ -17,12 +17,12 @@ impl Metrics {
     pub(super) fn new() -> Metrics {
         describe_histogram!(
             "mox_store_commit_duration_seconds",
-            "Time to write, sync and apply a group of batches"
+            "Time to write, sync and apply a group of batches."
         );
-        describe_histogram!("mox_store_sync_duration_seconds", "Time to write a group and sync the journal");
-        describe_histogram!("mox_store_group_batches", "Batches that shared one sync");
-        describe_counter!("mox_store_syncs_total", "Syncs of the journal");
-        describe_counter!("mox_store_commits_total", "Committed batches");
+        describe_histogram!("mox_store_sync_duration_seconds", "Time to write a group and sync the journal.");
+        describe_histogram!("mox_store_group_batches", "Batches that shared one sync.");
+        describe_counter!("mox_store_syncs_total", "Syncs of the journal.");
+        describe_counter!("mox_store_commits_total", "Committed batches.");
         Metrics {
             commit: histogram!("mox_store_commit_duration_seconds"),
             sync: histogram!("mox_store_sync_duration_seconds"),

@@ -1,16 +1,34 @@
-//! How long ago the line before was, in every line of the log that is about a connection.
+//! Lines of the log: what moxd adds to those of the library. Lines about a connection end in the time since the one
+//! before; lines for the system's journal begin with their priority.
 
 use std::fmt;
 use std::time::Instant;
-use tracing::{Event, Subscriber};
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Lines as another format writes them, with the time since the line before of the same connection at their end.
-pub(crate) struct WithDelta<F> {
-    pub(crate) format: F,
-    pub(crate) json: bool,
+/// Lines as another format writes them, with what is added.
+pub(crate) struct Lines<F> {
+    format: F,
+    json: bool,
+    journal: bool,
+}
+
+impl<F> Lines<F> {
+    pub(crate) fn new(format: F) -> Self {
+        Self { format, json: false, journal: false }
+    }
+
+    /// The format writes JSON.
+    pub(crate) fn of_json(self) -> Self {
+        Self { json: true, ..self }
+    }
+
+    /// The lines go to the system's journal.
+    pub(crate) fn in_journal(self) -> Self {
+        Self { journal: true, ..self }
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the binary reads the clock")]
@@ -21,7 +39,7 @@ fn now() -> Instant {
 /// When the last line of a connection was written.
 struct Last(Instant);
 
-impl<S, N, F> FormatEvent<S, N> for WithDelta<F>
+impl<S, N, F> FormatEvent<S, N> for Lines<F>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
@@ -30,9 +48,12 @@ where
     fn format_event(
         &self,
         context: &FmtContext<'_, S, N>,
-        writer: Writer<'_>,
+        mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
+        if self.journal {
+            write!(writer, "<{}>", priority(*event.metadata().level()))?;
+        }
         // The outermost span is the connection's; what has none is about the server.
         let Some(connection) = context.event_scope().and_then(|scope| scope.from_root().next()) else {
             return self.format.format_event(context, writer, event);
@@ -43,6 +64,16 @@ where
         let mut line = String::new();
         self.format.format_event(context, Writer::new(&mut line), event)?;
         append(line, delta.as_secs_f64(), self.json, writer)
+    }
+}
+
+/// The priority of a level (sd-daemon(3)).
+fn priority(level: Level) -> u8 {
+    match level {
+        Level::ERROR => 3,
+        Level::WARN => 4,
+        Level::INFO => 6,
+        Level::DEBUG | Level::TRACE => 7,
     }
 }
 
