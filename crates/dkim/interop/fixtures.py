@@ -559,6 +559,8 @@ def edges_of_keys():
              key="ed", b=base64.b64encode(bytes(size)).decode())
     case("ed25519-changed", "RFC 8463 §3: a signed field must not change.", "fail", "dkim.bad-signature", key="ed",
          edit=[("Lunch on", "Dinner on")])
+    key_record("record-testing-hash-not-allowed", "RFC 6376 §3.6.1: whatever a testing record fails by, it counts as none.",
+               RSA.replace("k=", "h=sha1; t=y; k="), "none", "dkim.hash-not-allowed")
 
 
 write_keys()
