@@ -17,8 +17,9 @@ const CONNECTION_QUESTIONS: usize = 500;
 const NETWORK_QUESTIONS: Window =
     Window { name: "DNS questions", length: Duration::from_secs(60), limits: [3_000, 9_000, 27_000] };
 /// Questions of one connection, and so of one message, that are open at one time. The others wait for their turn, so that a
-/// message with many names does not take the places of all others.
-const OPEN_QUESTIONS: usize = 16;
+/// message with many names does not take the places of all others. Ordinary ones have none that wait: ten terms of SPF, a few
+/// keys, two walks for DMARC.
+const OPEN_QUESTIONS: usize = 32;
 
 /// The questions of all networks.
 pub(crate) struct Networks {

@@ -8,6 +8,7 @@ use moxd_intake::{AccountRules, Intake, Judges, Settings, World};
 use smtpserver::{Backend, Kind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use store::Store;
 
 use world::*;
@@ -116,4 +117,40 @@ async fn keys_of_a_chain_that_nobody_uses_are_not_asked_for() {
     let text = format!("{sets}{HEADER}\r\nbody\r\n");
     world.send(&client(Kind::Smtp, None), "x@b.example", &["ann@a.example"], &text).await.unwrap();
     assert_eq!(dns.asked(), 0);
+}
+
+/// DNS that takes as long for each question.
+struct Slow(Zone);
+
+const DELAY: Duration = Duration::from_millis(50);
+
+impl dns::Resolver for Slow {
+    fn lookup<'a>(&'a self, question: dns::Question<'a>) -> dns::Lookup<'a> {
+        dns::Lookup::waiting(async move {
+            tokio::time::sleep(DELAY).await;
+            self.0.lookup(question).await
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_in_one_piece_waits_for_dns_twice() {
+    let zone = "b.example. TXT \"v=spf1 include:i.example -all\"\ni.example. TXT \"v=spf1 ip4:192.0.2.1 -all\"\n\
+                _dmarc.b.example. TXT \"v=DMARC1; p=reject\"\n\
+                1.2.0.192.in-addr.arpa. PTR m.b.example.\nm.b.example. A 192.0.2.1\n";
+    let world = asking(Arc::new(Slow(Zone::parse(zone).unwrap())));
+    let hash = "bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+    let signatures: String = (0..16)
+        .map(|n| {
+            format!(
+                "DKIM-Signature: v=1; a=ed25519-sha256; d=b.example; s=s{n}; h=from:subject; b=AAAA; {hash}\r\n"
+            )
+        })
+        .collect();
+    let text = format!("{signatures}From: x@b.example\r\nSubject: hi\r\n\r\nbody\r\n");
+    let begin = tokio::time::Instant::now();
+    world.send(&client(Kind::Smtp, None), "x@b.example", &["ann@a.example"], &text).await.unwrap();
+    assert!(begin.elapsed() <= 2 * DELAY + DELAY / 2, "{:?}", begin.elapsed());
+    let facts = &world.records("ann")[0].facts;
+    assert_eq!(facts.validations.mail_from, store::Validation::Pass);
 }
