@@ -1,12 +1,14 @@
-//! Logins: what strangers can learn from them.
+//! What strangers can learn about who exists.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
+
+mod world;
 
 use moxd_intake::{
     AccountRules, Destination, Directory, Intake, LocalDomain, Mode, Settings, World, credentials,
 };
 use ratelimit::{LoginKey, Network};
 use sasl::{Channel, Mechanism, Nonce, Password, Step};
-use smtpserver::{Backend, Client, Kind, Peer, RequestId, Rules, Standing};
+use smtpserver::{Backend, Client, Kind, Peer, Refusal, RequestId, Rules, Standing, replies};
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 use store::Store;
@@ -120,4 +122,26 @@ fn a_name_that_is_nobodys_takes_no_room_and_is_not_kept() {
     assert_eq!(intake.login_key("ann@exact.example"), LoginKey::Account("ann".into()));
     // What strangers choose cannot be made to collide: the hash is another with each start.
     assert_ne!(intake.login_key("x"), self::intake().login_key("x"));
+}
+
+#[tokio::test]
+async fn replies_that_tell_who_exists_are_marked_so_that_they_are_counted() {
+    let world = world::world(None, AccountRules::default());
+    let smtp = world::client(Kind::Smtp, None);
+    let alone = Refusal::with(replies::RECIPIENT_ALONE, 1).about_unknown_recipient();
+    for to in [["ann@a.example", "eve@a.example"], ["eve@a.example", "ann@a.example"]] {
+        let mut link = world.intake.connect(&smtp);
+        let refusal = world.begin(&mut link, &smtp, "x@b.example", &to).await.unwrap_err();
+        assert_eq!(refusal, alone, "{to:?}");
+    }
+    let text = "From: x@b.example\r\n\r\nbody\r\n";
+    let refusal = world.send(&smtp, "x@b.example", &["eve@a.example"], text).await.unwrap_err();
+    let unknown = Refusal::new(replies::NO_SUCH_USERS).after(Duration::from_secs(5));
+    assert_eq!(refusal, unknown.clone().about_unknown_recipient());
+    assert_ne!(refusal, unknown);
+    // Users may know who exists.
+    let user = world::client(Kind::Submission, Some("ann"));
+    let mut link = world.intake.connect(&user);
+    let refusal = world.begin(&mut link, &user, "ann@a.example", &["eve@a.example"]).await.unwrap_err();
+    assert_eq!(refusal, Refusal::new(replies::NO_SUCH_USER));
 }
