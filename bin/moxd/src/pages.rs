@@ -168,10 +168,9 @@ pub(crate) fn command() -> Command {
 }
 
 fn with_examples(command: Command, path: &str) -> Command {
-    let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
-    let command = names.into_iter().fold(command, |command, name| {
-        let path = format!("{path} {name}");
-        command.mut_subcommand(name, |sub| with_examples(sub, &path))
+    let command = command.mut_subcommands(|sub| {
+        let path = format!("{path} {}", sub.get_name());
+        with_examples(sub, &path)
     });
     match examples(path) {
         [] => command,
@@ -228,8 +227,8 @@ fn verb_pages(command: &Command, path: &str, date: &str, pages: &mut Vec<(String
     }
     text.extend(further(path).into_bytes());
     pages.push((format!("{name}.1"), tidy(&text)));
-    let subs = command.get_subcommands().filter(|sub| !sub.is_hide_set() && sub.get_name() != "help");
-    subs.map(|sub| verb_pages(sub, &format!("{path} {}", sub.get_name()), date, pages)).collect()
+    let mut subs = command.get_subcommands().filter(|sub| !sub.is_hide_set() && sub.get_name() != "help");
+    subs.try_for_each(|sub| verb_pages(sub, &format!("{path} {}", sub.get_name()), date, pages))
 }
 
 fn lower(about: &str) -> String {

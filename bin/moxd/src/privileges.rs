@@ -143,7 +143,7 @@ pub(crate) fn ensure_roots_alone(path: &Path) -> Result<()> {
     }
     let path = std::path::absolute(path)?;
     let there = path.ancestors().find(|folder| folder.symlink_metadata().is_ok());
-    match weak_link(there.unwrap_or(Path::new("/")))? {
+    match weak_link(there.unwrap_or_else(|| Path::new("/")))? {
         None => Ok(()),
         Some(weak) => bail!(
             "{} leads through {}, which is not root's alone: start as the user whose folder it is, or name another folder",

@@ -1,5 +1,5 @@
 //! What the operator of a server meets: reloads, `config test`, the log, metrics.
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, missing_docs, reason = "test code")]
 
 mod common;
 
