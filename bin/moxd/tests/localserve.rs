@@ -301,19 +301,29 @@ fn submissions_are_completed_relieved_and_signed() {
     assert_eq!(server.messages().len(), 1);
 }
 
-/// A server whose log nobody reads, and the port offset.
-fn start_unread(folder: &Path, level: &str) -> (Child, u16) {
+/// A server whose log nobody reads. It ends with the test.
+struct Unread(Child);
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts one; the port offset.
+fn start_unread(folder: &Path, level: &str) -> (Unread, u16) {
     // Another test may have taken a port since it was found free.
     let start = |_| {
         let offset = free_offset().unwrap();
         let mut command = Command::new(MOXD);
         command.args(["--log-level", level, "localserve", "--port-offset", &offset.to_string(), "--dir"]);
         command.arg(folder.join("x")).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
+        let mut server = Unread(command.spawn().unwrap());
         // The welcome is printed once all ports are open.
-        let mut printed = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut printed = BufReader::new(server.0.stdout.take().unwrap()).lines();
         let open = printed.any(|line| line.unwrap().contains("Ctrl-C"));
-        open.then_some((child, offset))
+        open.then_some((server, offset))
     };
     (0..5).find_map(start).expect("free ports")
 }
@@ -321,16 +331,16 @@ fn start_unread(folder: &Path, level: &str) -> (Child, u16) {
 #[test]
 fn a_log_that_nobody_reads_stops_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut child, offset) = start_unread(folder.path(), "info");
+    let (mut server, offset) = start_unread(folder.path(), "info");
     // Two lines for each connection: several times what the pipe holds.
     for _ in 0..600 {
         let mut client = Smtp::connect(([127, 0, 0, 1], SMTP + offset).into());
         client.expect("QUIT", "221 ");
     }
-    xtask::trial::signal(child.id(), "TERM").unwrap();
+    xtask::trial::signal(server.0.id(), "TERM").unwrap();
     let mut log = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
-    assert!(child.wait().unwrap().success());
+    server.0.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    assert!(server.0.wait().unwrap().success());
     // What waited is there after all.
     assert_eq!(log.matches("connection closed").count(), 600);
     assert!(log.contains(": stopped") && !log.contains("lost"), "{log}");
@@ -339,14 +349,14 @@ fn a_log_that_nobody_reads_stops_nothing() {
 #[test]
 fn a_log_tells_how_much_of_it_was_lost() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut child, offset) = start_unread(folder.path(), "debug");
+    let (mut server, offset) = start_unread(folder.path(), "debug");
     // A line for each command, more than may wait.
     for _ in 0..30 {
         let mut client = Smtp::connect(([127, 0, 0, 1], SMTP + offset).into());
         client.write("NOOP\r\n".repeat(900).as_bytes());
         (0..900).for_each(|_| assert!(client.reply().starts_with("250 ")));
     }
-    let mut log = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let mut log = BufReader::new(server.0.stderr.take().unwrap()).lines().map_while(Result::ok);
     // There is room again once the line of a later command is read.
     let mut client = Smtp::connect(([127, 0, 0, 1], SMTP + offset).into());
     for number in 0.. {
@@ -357,11 +367,11 @@ fn a_log_tells_how_much_of_it_was_lost() {
             break;
         }
     }
-    xtask::trial::signal(child.id(), "TERM").unwrap();
+    xtask::trial::signal(server.0.id(), "TERM").unwrap();
     let lost = log.find(|line| line.contains("lines of this log were lost")).expect("it does not tell");
     assert!(lost.contains("WARN") && lost.contains("lines="), "{lost}");
     log.for_each(drop);
-    assert!(child.wait().unwrap().success());
+    assert!(server.0.wait().unwrap().success());
 }
 
 #[test]
