@@ -34,6 +34,8 @@ const PARTS: &[&str] =
 const MAX_CONNECTIONS: usize = 16;
 /// Time for a client to send the header of its request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time for a whole connection, so that a client which does not read the answer gives its place back.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(60);
 /// Pause after a failed accept: it fails while there are no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 /// How often histograms that nobody reads are tidied.
@@ -153,8 +155,11 @@ async fn serve(stream: TcpStream, page: Arc<Page>) {
         async move { Ok::<_, Infallible>(response) }
     });
     let mut http = hyper::server::conn::http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(REQUEST_TIMEOUT);
-    if let Err(error) = http.serve_connection(TokioIo::new(stream), answer).await {
-        tracing::debug!(%error, "metrics: a client went away");
+    http.timer(TokioTimer::new()).header_read_timeout(REQUEST_TIMEOUT).keep_alive(false);
+    let connection = http.serve_connection(TokioIo::new(stream), answer);
+    match tokio::time::timeout(CONNECTION_TIMEOUT, connection).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "metrics: a client went away"),
+        Err(_) => tracing::debug!("metrics: a client did not take its answer in time"),
     }
 }

@@ -370,10 +370,10 @@ fn colours_are_for_terminals_whose_owner_wants_them() {
     }
 }
 
-/// The answer to a request, from its first line to its end.
+/// The answer to a request, from its first line to the end of the connection: none is kept for a second one.
 fn http(address: SocketAddr, request: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
-    write!(stream, "{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    write!(stream, "{request} HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer
