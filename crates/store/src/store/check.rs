@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     Store,
-    plan::each_index,
+    found_by::{indexed_message, place_of, rows_of},
     prefetch,
     rows::{self, each},
 };
@@ -17,7 +17,7 @@ use crate::{
     check::{Concerned, Finding, FindingKind},
     engine::{BodyId, KeyRange, ReadRows},
     error::{Error, ErrorKind, Result},
-    mailbox::{Counts, Mailbox, MailboxId},
+    mailbox::{Counts, Mailbox},
     message::{self, Message, MessageId, Part, Row, Uid},
     tables::{self, Key, found_by},
 };
@@ -236,7 +236,7 @@ impl Account<'_> {
         let mut found = 0u64;
         for table in [tables::MESSAGE_IDS, tables::INDEX] {
             each(self.rows, &KeyRange::prefix(&Key::of(table, self.id).done()), |key, value| {
-                let id = prefetch::indexed_message(key)?;
+                let id = indexed_message(key)?;
                 found = found.wrapping_add(fingerprint(key, value));
                 if table == tables::MESSAGE_IDS
                     && value.try_into().is_ok_and(|place: [u8; 8]| self.undecodable.contains(&place))
@@ -294,7 +294,7 @@ impl Account<'_> {
         let mut wrong: BTreeMap<MessageId, BTreeSet<&'static str>> = BTreeMap::new();
         for table in [tables::MESSAGE_IDS, tables::INDEX] {
             each(self.rows, &KeyRange::prefix(&Key::of(table, self.id).done()), |key, value| {
-                let id = prefetch::indexed_message(key)?;
+                let id = indexed_message(key)?;
                 let is_its_own = || {
                     let stored = prefetch::find(self.rows, self.id, id).ok()??;
                     Some(rows_of(self.id, &stored.message).get(key)? == value)
@@ -319,22 +319,6 @@ impl Account<'_> {
 fn told(counts: Counts) -> String {
     let Counts { messages, deleted, unseen, unread, size } = counts;
     format!("{messages} messages, {deleted} deleted, {unseen} unseen, {unread} unread, {size} bytes")
-}
-
-/// The value of the row that leads from a message's number to its place.
-fn place_of(mailbox: MailboxId, uid: Uid) -> [u8; 8] {
-    (u64::from(mailbox.get()) << 32 | u64::from(uid.get())).to_be_bytes()
-}
-
-/// The rows by which a message is found.
-fn rows_of(account: AccountId, message: &Message) -> BTreeMap<Vec<u8>, Vec<u8>> {
-    let mut rows = BTreeMap::new();
-    let place = place_of(message.mailbox, message.uid).to_vec();
-    rows.insert(Key::of(tables::MESSAGE_IDS, account).message(message.id).done(), place);
-    each_index(account, message, |key, value| {
-        rows.insert(key.to_vec(), value.to_vec());
-    });
-    rows
 }
 
 /// A number for a row. The sum over many rows is the same in any order, and hardly ever for other rows.

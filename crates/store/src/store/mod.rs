@@ -22,6 +22,7 @@ use crate::{
 };
 
 mod check;
+mod found_by;
 mod outgoing;
 mod plan;
 mod prefetch;

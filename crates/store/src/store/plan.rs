@@ -1,11 +1,9 @@
 //! Turns a transaction into a batch. Pure: it works on rows in memory and on what was read before.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    time::SystemTime,
-};
+use std::collections::{BTreeMap, HashSet};
 
 use super::{
+    found_by::{each_index, message_key, place_of},
     outgoing::{self, OutgoingDraft},
     prefetch::{Creation, Prefetched},
     rows::{Account, Rows},
@@ -15,8 +13,8 @@ use crate::{
     engine::{Batch, Body, Pre},
     error::{Error, ErrorKind, Result},
     mailbox::{Counts, Mailbox, MailboxId, Role, mailbox_name, parents},
-    message::{self, Expunged, Facts, Message, MessageId, ModSeq, Part, Thread, Uid},
-    tables::{self, Index, Key, millis, put_sent_to},
+    message::{self, Expunged, Message, MessageId, ModSeq, Part, Thread, Uid},
+    tables::{self, Key, millis},
     transaction::{Action, Change, Deliver, Delivered, Receipt, SubmissionLimits, Transaction},
 };
 
@@ -318,10 +316,7 @@ impl Planner<'_> {
         }
         let ops = &mut self.plan.batch.ops;
         ops.put(&message_key(account, message), &record);
-        let mut place = [0; 8];
-        let (mailbox, uid) = place.split_at_mut(4);
-        mailbox.copy_from_slice(&message.mailbox.get().to_be_bytes());
-        uid.copy_from_slice(&message.uid.get().to_be_bytes());
+        let place = place_of(message.mailbox, message.uid);
         ops.put(&Key::of(tables::MESSAGE_IDS, account).message(message.id).done(), &place);
         each_index(account, message, |key, value| ops.put(key, value));
         Ok(())
@@ -488,48 +483,5 @@ fn add_keywords(mailbox: &mut Mailbox, keywords: &[String]) {
         if !mailbox.keywords.contains(keyword) && mailbox.keywords.len() < MAX_KEYWORDS {
             mailbox.keywords.push(keyword.clone());
         }
-    }
-}
-
-fn message_key(account: AccountId, message: &Message) -> Vec<u8> {
-    Key::of(tables::MESSAGES, account).mailbox(message.mailbox).uid(message.uid).done()
-}
-
-/// Calls `row` with key and value of every index row of a message.
-pub(super) fn each_index(account: AccountId, message: &Message, mut row: impl FnMut(&[u8], &[u8])) {
-    let Facts { origin, received, message_id, base_subject, is_forward, .. } = &message.facts;
-    let mut put_at = |time: SystemTime, index: Index<'_>, value: &[u8]| {
-        let mut key = index.prefix(account);
-        key.extend_from_slice(&millis(time).to_be_bytes());
-        key.extend_from_slice(&message.id.get().to_be_bytes());
-        row(&key, value);
-    };
-    if let Some(sent) = &message.sent {
-        let mut organizations: BTreeMap<&str, Vec<u8>> = BTreeMap::new();
-        for recipient in &sent.recipients {
-            put_sent_to(organizations.entry(&recipient.org_domain).or_default(), recipient);
-        }
-        for (organization, value) in organizations {
-            put_at(sent.time, Index::SentToOrganization(organization), &value);
-        }
-    }
-    let mut put = |index: Index<'_>| put_at(*received, index, &index.value());
-    // A forwarder's address neither counts nor is credited.
-    if let Some(ip) = origin.remote_ip.filter(|_| !is_forward) {
-        put(Index::Ip(ip));
-    }
-    let mut put_text = |text: &str, index| {
-        if !text.is_empty() {
-            put(index);
-        }
-    };
-    let (domain, organization) = (&origin.from_domain, &origin.from_org_domain);
-    put_text(&origin.ehlo_domain, Index::Ehlo(&origin.ehlo_domain));
-    put_text(&origin.mail_from_domain, Index::MailFrom(&origin.mail_from_domain));
-    put_text(domain, Index::From { domain, organization });
-    put_text(message_id, Index::MessageId(message_id));
-    put_text(base_subject, Index::Subject(base_subject));
-    for domain in &origin.dkim_domains {
-        put_text(domain, Index::Dkim(domain));
     }
 }

@@ -3,7 +3,9 @@
 use std::collections::{HashMap, HashSet, hash_map::Entry};
 
 use super::{
-    Store, outgoing,
+    Store,
+    found_by::indexed_message,
+    outgoing,
     rows::{self, Account},
 };
 use crate::{
@@ -190,11 +192,6 @@ fn answer_to(engine: &dyn Engine, account: AccountId, reference: &str) -> Result
         muted: thread.muted,
         collapsed: thread.collapsed,
     }))
-}
-
-/// The message that an index row names.
-pub(super) fn indexed_message(key: &[u8]) -> Option<MessageId> {
-    key.last_chunk::<8>().map(|id| MessageId::from_u64(u64::from_be_bytes(*id)))
 }
 
 fn creation(engine: &dyn Engine, name: &str) -> Result<Creation> {

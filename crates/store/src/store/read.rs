@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Store, prefetch, rows};
+use super::{Store, found_by::indexed_message, prefetch, rows};
 use crate::{
     account::AccountId,
     credentials::Credentials,
@@ -125,7 +125,7 @@ impl Store {
         for _ in 0..MAX_SEARCHED / MAX_PAGE {
             let page = self.engine().range(&range, Direction::Backward, MAX_PAGE.min(limit.max(PAGE)))?;
             for (key, _) in page.rows.iter().filter(|(_, value)| index.matches(value)) {
-                found.extend(prefetch::indexed_message(key));
+                found.extend(indexed_message(key));
             }
             match page.rows.last() {
                 Some((last, _)) if page.more && found.len() < limit => range.end = Some(last.to_vec()),
