@@ -130,11 +130,10 @@ impl Findings {
     fn readable(&mut self, path: &Path, user: Option<&User>) {
         let (Some(user), Ok(meta)) = (user, std::fs::metadata(path)) else { return };
         if let Some(closed) = closed_to(path, user) {
+            let is_file = std::path::absolute(path).is_ok_and(|path| path == closed);
+            let whose =
+                if is_file { keys::owner_and_mode(&meta) } else { format!("in {}", closed.display()) };
             let (name, path) = (&user.name, path.display());
-            let whose = match closed == Path::new(&path.to_string()) {
-                true => keys::owner_and_mode(&meta),
-                false => format!("in {}", closed.display()),
-            };
             self.warnings.push(format!(
                 "{name} cannot read {path} ({whose}): a reload keeps the version read at the start; \
                  let {name} read it, with chown or a group, to take renewals without a restart"

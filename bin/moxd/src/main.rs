@@ -100,7 +100,8 @@ fn run(cli: Cli) -> Result<()> {
     }
     match &cli.verb {
         Verb::Serve => serve::serve(&cli, intake::Mode::Serve, || {
-            let path = wiring::config_path(cli.config.as_deref())?;
+            // What the log says of files should be found from anywhere.
+            let path = std::path::absolute(wiring::config_path(cli.config.as_deref())?)?;
             let config = wiring::load(&path)?;
             Ok((path, config))
         }),

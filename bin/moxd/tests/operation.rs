@@ -252,6 +252,10 @@ fn config_test_warns_of_keys_that_others_can_use_and_the_server_cannot() {
     site.write("moxd.toml", &site.moxd_toml("user = \"nobody\""));
     warns("nobody cannot read ");
     warns("mail.key (root 0600): a reload keeps the version read at the start");
+    let mut command = Command::new(MOXD);
+    command.args(["--config", "moxd.toml", "config", "test"]).current_dir(site.path("config"));
+    let ended = run(command, b"");
+    assert!(ended.stderr.contains("nobody cannot read mail.key (root 0600): "), "{}", ended.stderr);
     site.mode("config", 0o700);
     warns(&format!("(in {})", text(&site.path("config"))));
     // Somebody who may not read the key cannot tell whether it is right.
@@ -288,6 +292,16 @@ fn the_log_begins_with_what_runs_on_what() {
     let as_root =
         lines.iter().any(|line| line["fields"]["message"].as_str().unwrap().starts_with("moxd runs as root"));
     assert_eq!(as_root, nix::unistd::geteuid().is_root(), "{}", process.said);
+    // Files are named so that they are found from anywhere.
+    let mut command = Command::new(MOXD);
+    command.args(["--config", "moxd.toml", "serve"]).current_dir(site.path("config")).stdin(Stdio::null());
+    let mut process = Process::start(&mut command);
+    process.wait_for("\"message\":\"ready\"");
+    let starting: Value = serde_json::from_str(process.said.lines().next().unwrap()).unwrap();
+    assert_eq!(starting["fields"]["config"], text(&site.path("config/moxd.toml")));
+    assert_eq!(starting["fields"]["data_dir"], text(&site.path("data")));
+    process.signal("TERM");
+    assert_eq!(process.end(), Some(0));
     let again = site.start();
     assert!(!again.said.contains("new store"), "{}", again.said);
     // What keeps it from starting is in the form of the log too.
