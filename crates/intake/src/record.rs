@@ -2,8 +2,8 @@
 
 use dns::{Domain, suffix};
 use message::{
-    AddressList, Date, Headers, addresses, author, base_subject, canonical_message_id, decode_words,
-    references, shown_author, written_message_id,
+    Date, Headers, addresses, author, base_subject, canonical_message_id, decode_words, references,
+    shown_author, written_message_id,
 };
 use smtp_parser::{Dialect, Path};
 use smtpserver::Client;
@@ -60,13 +60,13 @@ pub fn sent(headers: &Headers<'_>, received: SystemTime) -> Sent {
     let time = date.map_or(received, |seconds| UNIX_EPOCH + Duration::from_secs(seconds)).min(received);
     let (mut recipients, mut octets) = (BTreeSet::new(), 0);
     let fields = headers.iter().filter(|field| ["To", "Cc", "Bcc"].iter().any(|name| field.is(name)));
-    let lists: Vec<_> = fields.map(|field| addresses(&field.unfolded())).collect();
-    for address in lists.iter().flat_map(AddressList::mailboxes) {
+    // One field after the other: all addresses of a large header would be many times its size.
+    for address in fields.flat_map(|field| addresses(&field.unfolded()).into_mailboxes()) {
         let Some(domain) = address.domain().filter(|_| !address.localpart.is_empty()) else { continue };
         let recipient = Recipient {
             org_domain: suffix::organizational(domain).unicode(),
             domain: domain.unicode(),
-            localpart: address.localpart.clone(),
+            localpart: address.localpart,
         };
         octets += recipient.localpart.len() + recipient.domain.len() + recipient.org_domain.len();
         if octets > MAX_SENT_TO {

@@ -84,6 +84,14 @@ impl AddressList {
             Entry::Group { members, .. } => members.as_slice(),
         })
     }
+
+    /// As [`AddressList::mailboxes`], for callers that keep them.
+    pub fn into_mailboxes(self) -> impl Iterator<Item = Address> {
+        self.entries.into_iter().flat_map(|entry| match entry {
+            Entry::Mailbox(address) => vec![address],
+            Entry::Group { members, .. } => members,
+        })
+    }
 }
 
 /// Reads the value of a From, To, Cc, Reply-To or like field, folded or not.
