@@ -25,7 +25,8 @@ pub struct Options {
     pub rounds: u32,
     /// How long one question may take in all, with aliases and the chain of trust.
     pub question_timeout: Duration,
-    /// Exchanges with servers that may run at one time, at least 1; more wait. Each takes up to three sockets.
+    /// Exchanges with servers that may run at one time, at least 2; more wait. Half of them are for those that take longer than
+    /// half a second. Each takes up to three sockets.
     pub exchanges: usize,
     /// Octets that cached answers may take, as an estimate. 0: no cache.
     pub cache_size: usize,

@@ -30,11 +30,11 @@ pub(crate) struct Shares {
 }
 
 impl Shares {
-    /// For at most `exchanges` at one time.
+    /// For at most `exchanges` at one time, half of which are for slow ones; at least 2.
     pub(crate) fn new(exchanges: usize) -> Self {
         Self {
-            fresh: Semaphore::new(exchanges.div_ceil(2)),
-            slow: Semaphore::new(exchanges / 2),
+            fresh: Semaphore::new(exchanges.div_ceil(2).max(1)),
+            slow: Semaphore::new((exchanges / 2).max(1)),
             zones: Mutex::default(),
         }
     }
