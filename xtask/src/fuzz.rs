@@ -48,7 +48,14 @@ pub fn run(root: &Path, options: &Options, mut say: impl FnMut(&str)) -> Result<
 /// Builds them, and returns the folder that they are in.
 fn build(root: &Path, targets: &[&str]) -> Result<PathBuf> {
     let script = root.join("fuzz/build");
-    let output = Command::new(&script).args(targets).stderr(Stdio::inherit()).output();
+    let mut command = Command::new(&script);
+    // `cargo run` says in these which package it runs; a build script that reads them would run again, and all above it
+    // would be built again.
+    let of_package = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(of_package)) {
+        command.env_remove(name);
+    }
+    let output = command.args(targets).stderr(Stdio::inherit()).output();
     let output = output.with_context(|| script.display().to_string())?;
     ensure!(output.status.success(), "the fuzz targets do not build");
     Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim()))
