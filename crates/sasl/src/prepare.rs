@@ -12,11 +12,11 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind};
 
-/// Most octets of a user name: an address of 64 + 1 + 255 octets, with room for what normalisation composes.
-/// RFC 4616 §2 demands at least 255.
+/// Most octets of a user name, as it comes and as it is composed: an address of 64 + 1 + 255 octets, with room for what
+/// normalisation composes. RFC 4616 §2 demands at least 255.
 pub const MAX_NAME: usize = 512;
 
-/// Most octets of a password. RFC 4616 §2 demands at least 255.
+/// Most octets of a password, as it comes and as it is prepared. RFC 4616 §2 demands at least 255.
 pub const MAX_PASSWORD: usize = 1024;
 
 /// Fewest characters of a new password.
@@ -30,13 +30,17 @@ pub const MIN_NEW_PASSWORD: usize = 8;
 /// # Errors
 /// [`ErrorKind::Unprepared`] where it is empty or has control characters, [`ErrorKind::TooLong`].
 pub fn username(text: &str) -> Result<String, Error> {
+    let too_long = || Error::new(ErrorKind::TooLong, "user name too long");
+    // Bound the work of composing before it starts.
     if text.len() > MAX_NAME {
-        return Err(Error::new(ErrorKind::TooLong, "user name too long"));
+        return Err(too_long());
     }
     if text.is_empty() || text.chars().any(char::is_control) {
         return Err(Error::new(ErrorKind::Unprepared, "user name empty or with control characters"));
     }
-    Ok(text.nfc().collect())
+    let composed: String = text.nfc().collect();
+    // Some characters become longer: NFC never has those that Unicode excludes from composition (UAX #15 §5).
+    if composed.len() > MAX_NAME { Err(too_long()) } else { Ok(composed) }
 }
 
 /// A password in the one form in which it is hashed and compared. Wiped when dropped, never printed.
@@ -50,12 +54,15 @@ impl Password {
     /// [`ErrorKind::Unprepared`] where it is empty or has characters that no keyboard is sure to reproduce (control
     /// characters, unassigned code points), [`ErrorKind::TooLong`].
     pub fn new(text: &str) -> Result<Self, Error> {
+        let too_long = || Error::new(ErrorKind::TooLong, "password too long");
         if text.len() > MAX_PASSWORD {
-            return Err(Error::new(ErrorKind::TooLong, "password too long"));
+            return Err(too_long());
         }
         // RFC 8265 §4.2.2: OpaqueString maps spaces and applies NFC; it takes the place of SASLprep in all mechanisms.
-        match OpaqueString::enforce(text) {
-            Ok(prepared) => Ok(Self(Zeroizing::new(prepared.into_owned()))),
+        match OpaqueString::enforce(text).map(|prepared| Zeroizing::new(prepared.into_owned())) {
+            // A client sends it in this form, which is longer where a character has to be written as two.
+            Ok(prepared) if prepared.len() > MAX_PASSWORD => Err(too_long()),
+            Ok(prepared) => Ok(Self(prepared)),
             Err(_) => Err(Error::new(
                 ErrorKind::Unprepared,
                 "the password is empty or has characters that no password may have (RFC 8265)",
@@ -128,6 +135,20 @@ mod tests {
         for bad in ["", "a\0b", "a\nb", "a\u{85}b"] {
             assert_eq!(username(bad).unwrap_err().kind(), ErrorKind::Unprepared, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn what_grows_when_it_is_composed_is_measured_afterwards() {
+        // U+0344 is two bytes, and four in NFC; U+0958 is three, and six.
+        for (grows, most) in [("\u{344}", MAX_NAME / 4), ("\u{958}", MAX_NAME / 6)] {
+            let composed = username(&grows.repeat(most)).unwrap();
+            assert_eq!(username(&composed).unwrap(), composed, "what is accepted has its form");
+            assert_eq!(username(&grows.repeat(most + 1)).unwrap_err().kind(), ErrorKind::TooLong);
+        }
+        let most = MAX_PASSWORD / 6;
+        let prepared = Password::new(&"\u{958}".repeat(most)).unwrap();
+        check(prepared.as_str(), Ok(prepared.as_str()));
+        check(&"\u{958}".repeat(most + 1), Err("sasl.too-long"));
     }
 
     #[test]
