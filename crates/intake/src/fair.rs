@@ -77,6 +77,8 @@ impl State {
             true => (&mut self.known, MAX_WAITING_KNOWN),
             false => (self.others.entry(standing.network).or_default(), MAX_WAITING_OF_NETWORK),
         };
+        // A network has a turn as long as its line is there, also if all who stood in it have gone.
+        let has_turn = standing.known || !line.is_empty();
         if line.len() >= most {
             line.retain(|waiting| !waiting.is_closed());
         }
@@ -85,7 +87,7 @@ impl State {
         }
         let (sender, receiver) = oneshot::channel();
         line.push_back(sender);
-        if !standing.known && line.len() == 1 {
+        if !has_turn {
             self.turns.push_back(standing.network);
         }
         Some(receiver)
@@ -168,6 +170,25 @@ mod tests {
         let place = |name| order.iter().position(|served| *served == name);
         assert_eq!((place("known"), place("newcomer")), (Some(0), Some(31)));
         assert_eq!(order.len(), 30 * MAX_WAITING_OF_NETWORK + 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_have_gone_keep_nobody_behind_them_waiting() {
+        let queue = FairQueue::new(1);
+        let busy = queue.enter(from(1, false)).await.unwrap();
+        for _ in 0..=MAX_WAITING_OF_NETWORK {
+            let gone = tokio::time::timeout(Duration::from_secs(1), queue.enter(from(1, false))).await;
+            assert!(gone.is_err());
+        }
+        let behind = {
+            let queue = queue.clone();
+            tokio::spawn(async move { queue.enter(from(2, false)).await.is_some() })
+        };
+        tokio::task::yield_now().await;
+        let begin = tokio::time::Instant::now();
+        drop(busy);
+        assert!(behind.await.unwrap());
+        assert_eq!(begin.elapsed(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
