@@ -112,7 +112,8 @@ pub(crate) fn recipient(
     // client tries the others again with a message of their own.
     if !taken.is_empty() && (to.is_none() || taken.iter().any(|r| r.to.is_none())) {
         let refusal = Refusal::with(replies::RECIPIENT_ALONE, taken.len());
-        return Err(refusal.about_unknown_recipient());
+        // One that exists has done nothing, whatever stands before it: a list with one stale name is no search for names.
+        return Err(if to.is_none() { refusal.about_unknown_recipient() } else { refusal });
     }
     Ok(Recipient { path: path.clone(), to })
 }

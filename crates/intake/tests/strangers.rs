@@ -125,14 +125,19 @@ fn a_name_that_is_nobodys_takes_no_room_and_is_not_kept() {
 }
 
 #[tokio::test]
-async fn replies_that_tell_who_exists_are_marked_so_that_they_are_counted() {
+async fn addresses_that_nobody_has_are_marked_so_that_they_are_counted_and_others_are_not() {
     let world = world::world(None, AccountRules::default());
     let smtp = world::client(Kind::Smtp, None);
-    let alone = Refusal::with(replies::RECIPIENT_ALONE, 1).about_unknown_recipient();
-    for to in [["ann@a.example", "eve@a.example"], ["eve@a.example", "ann@a.example"]] {
+    let alone = Refusal::with(replies::RECIPIENT_ALONE, 1);
+    let counted = alone.clone().about_unknown_recipient();
+    for (to, alone) in [
+        (["ann@a.example", "eve@a.example"], &counted),
+        (["eve@a.example", "mallory@a.example"], &counted),
+        (["eve@a.example", "ann@a.example"], &alone),
+    ] {
         let mut link = world.intake.connect(&smtp);
         let refusal = world.begin(&mut link, &smtp, "x@b.example", &to).await.unwrap_err();
-        assert_eq!(refusal, alone, "{to:?}");
+        assert_eq!(refusal, *alone, "{to:?}");
     }
     let text = "From: x@b.example\r\n\r\nbody\r\n";
     let refusal = world.send(&smtp, "x@b.example", &["eve@a.example"], text).await.unwrap_err();
