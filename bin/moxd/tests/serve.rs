@@ -15,7 +15,7 @@ use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -348,10 +348,19 @@ fn does_not_start_with_what_cannot_work() {
 
     let why = moxd(["--config", "/nowhere/moxd.toml", "serve"]).failed();
     assert!(why.starts_with("read /nowhere/moxd.toml: "), "{why}");
+    if is_installed_here() {
+        println!("skipped: what moxd does where nothing is configured");
+        return;
+    }
     let mut command = Command::new(MOXD);
     command.arg("serve").current_dir(site.folder.path().join("config"));
     let why = run(command, b"").failed();
     assert!(why.contains("config/moxd.toml") && why.contains("--config FILE"), "{why}");
+}
+
+/// Whether this machine has a moxd of its own, which a command without a configuration would talk to.
+fn is_installed_here() -> bool {
+    Path::new("/etc/moxd/moxd.toml").exists()
 }
 
 #[test]
@@ -593,8 +602,8 @@ fn the_keeper_is_the_owner_of_the_data_whoever_that_is() {
 
 #[test]
 fn root_does_not_take_the_configuration_of_a_strangers_folder() {
-    if !nix::unistd::geteuid().is_root() {
-        println!("skipped: for root alone");
+    if !nix::unistd::geteuid().is_root() || is_installed_here() {
+        println!("skipped: for root alone, where nothing is configured");
         return;
     }
     let site = Site::new("");
