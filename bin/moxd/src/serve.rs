@@ -177,10 +177,10 @@ async fn run(path: &Path, config: Config, mode: Mode, logging: Logging, open_fil
     if mode == Mode::Develop {
         give_password(&store)?;
     }
-    let judges = judges(&server, mode)?;
+    let gate = wiring::gate(&server, open_files);
+    let judges = judges(&server, mode, &gate, open_files)?;
     let intake = Arc::new(Intake::new(store.clone(), judges, settings, wiring::WORLD)?);
     let stop = Stop::new();
-    let gate = wiring::gate(&server, open_files);
     let logins = gate.logins.clone();
     let settings = driver_settings(gate, &store, &logging, stop.clone())?;
     let smtp = smtpserver::Server::new(intake.clone(), settings);
@@ -313,11 +313,11 @@ fn give_password(store: &Store) -> Result<()> {
 }
 
 /// The judges of incoming mail, and who is asked about names: the configured servers, else the system's; in developer mode nobody but those given.
-fn judges(server: &Server, mode: Mode) -> Result<Option<Judges>> {
+fn judges(server: &Server, mode: Mode, gate: &GateRules, open_files: usize) -> Result<Option<Judges>> {
     let hickory = match (server.dns_servers.as_slice(), mode) {
         ([], Mode::Develop) => return Ok(None),
-        ([], Mode::Serve) => HickoryResolver::from_system(),
-        (servers, _) => HickoryResolver::with_servers(servers, dns_hickory::Options::default()),
+        ([], Mode::Serve) => HickoryResolver::from_system(wiring::resolver(open_files)),
+        (servers, _) => HickoryResolver::with_servers(servers, wiring::resolver(open_files)),
     };
     let hickory = hickory.context("set up DNS")?;
     dns_hickory::describe_metrics();
@@ -330,7 +330,11 @@ fn judges(server: &Server, mode: Mode) -> Result<Option<Judges>> {
             tracing::info!("DNS: {finding}");
         }
     });
-    Ok(Some(Judges::new(|judge| Arc::new(hickory.counted_for(judge)))))
+    let judges = Judges::new(|judge| Arc::new(hickory.counted_for(judge)));
+    Ok(Some(match gate.message_rate {
+        Some(messages) => judges.limited(messages, gate.addresses.clone()),
+        None => judges,
+    }))
 }
 
 fn driver_settings(

@@ -22,8 +22,12 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 /// Open files there must be for each connection: a connection is one, and what it sends may need another (a large body,
-/// a question to a DNS server). The store must be able to open its segments however many clients there are.
+/// a question to a DNS server: [`FILES_PER_EXCHANGE`]). The store must be able to open its segments however many clients there are.
 const FILES_PER_CONNECTION: usize = 2;
+
+/// Open files there must be for each question to a DNS server that may be open: it takes up to three, and all of them
+/// together a quarter of what there is.
+const FILES_PER_EXCHANGE: usize = 12;
 
 /// The clock.
 #[expect(clippy::disallowed_methods, reason = "the binary reads the clock")]
@@ -314,6 +318,13 @@ fn timeouts(from: &config::Timeouts) -> Timeouts {
     timeouts
 }
 
+/// How DNS is asked, by a process that may have `open_files` files open.
+pub(crate) fn resolver(open_files: usize) -> dns_hickory::Options {
+    let mut options = dns_hickory::Options::default();
+    options.exchanges = options.exchanges.min(open_files / FILES_PER_EXCHANGE);
+    options
+}
+
 /// Limits on connections and failed logins, for a process that may have `open_files` files open.
 pub(crate) fn gate(server: &Server, open_files: usize) -> GateRules {
     let rules = if server.limits.enabled { limited(server) } else { GateRules::open() };
@@ -374,6 +385,14 @@ mod tests {
     fn server(text: &str) -> Server {
         let text = format!("{text}\n{}", config::example_server());
         config::parse_server(&text, "moxd.toml").unwrap_or_else(|problems| panic!("{problems:?}"))
+    }
+
+    #[test]
+    fn silent_dns_servers_take_no_more_than_a_quarter_of_the_open_files() {
+        let most = dns_hickory::Options::default().exchanges;
+        for (open_files, exchanges) in [(1024, 85), (4096, 341), (1 << 20, most), (usize::MAX, most)] {
+            assert_eq!(resolver(open_files).exchanges, exchanges, "{open_files}");
+        }
     }
 
     #[test]

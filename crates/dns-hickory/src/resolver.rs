@@ -57,16 +57,16 @@ struct Inner {
 }
 
 impl HickoryResolver {
-    /// Asks the servers that the system's configuration names (`/etc/resolv.conf`), on port 53, with the default
-    /// options. Search lists and options in it are ignored.
+    /// Asks the servers that the system's configuration names (`/etc/resolv.conf`), on port 53. Search lists and options
+    /// in it are ignored.
     ///
     /// # Errors
-    /// It cannot be read, or names no server.
-    pub fn from_system() -> Result<Self, Error> {
+    /// It cannot be read, or names no server; or a trust anchor cannot be read.
+    pub fn from_system(options: Options) -> Result<Self, Error> {
         let (config, _) = system_conf::read_system_conf()
             .map_err(|error| Error::new(ErrorKind::SystemConfiguration, error))?;
         let addresses: Vec<SocketAddr> = config.name_servers().iter().map(|s| (s.ip, 53).into()).collect();
-        Self::with_servers(&addresses, Options::default())
+        Self::with_servers(&addresses, options)
     }
 
     /// Asks the given servers.

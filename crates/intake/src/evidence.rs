@@ -10,6 +10,7 @@ use crate::questions::{Allowance, Allowed, Networks};
 use dkim::{KeyLookups, Keys, Policy, Verifier};
 use dmarc::{Discovery, Memo, Method, Organizations, Proven, Rules};
 use dns::{Domain, Host, Resolver};
+use ratelimit::Addresses;
 use smtp_parser::Mailbox;
 use std::fmt;
 use std::net::IpAddr;
@@ -44,7 +45,8 @@ impl fmt::Debug for ConnectionJudges {
 }
 
 impl Judges {
-    /// `dns` says whom a judge asks: `iprev`, `spf`, `dkim` and `dmarc`. It may be the same for all.
+    /// `dns` says whom a judge asks: `iprev`, `spf`, `dkim` and `dmarc`. It may be the same for all. Networks may cause
+    /// as many questions as they like.
     pub fn new(dns: impl Fn(&'static str) -> Arc<dyn Resolver>) -> Self {
         Self {
             iprev: dns("iprev"),
@@ -54,6 +56,13 @@ impl Judges {
             spf_records: Arc::new(spf::Cache::new(SPF_CACHE_BYTES)),
             networks: Arc::new(Networks::new()),
         }
+    }
+
+    /// The same judges, who ask about a network no more than so many messages a minute need, per address, site and
+    /// provider.
+    #[must_use]
+    pub fn limited(self, messages: [u32; 3], addresses: Addresses) -> Self {
+        Self { networks: Arc::new(Networks::limited(messages, addresses)), ..self }
     }
 
     /// The same judges for a connection from `ip`: they ask no more than it may cause.

@@ -13,9 +13,9 @@ use tokio::time::Instant;
 
 /// Questions of one connection until a message of it is taken. An ordinary message needs a dozen, the worst some 200.
 const CONNECTION_QUESTIONS: usize = 500;
-/// Questions of one address, site and provider in a minute. What the resolver has in its cache is not counted.
-const NETWORK_QUESTIONS: Window =
-    Window { name: "DNS questions", length: Duration::from_secs(60), limits: [3_000, 9_000, 27_000] };
+/// Questions of an address, a site or a provider for each message that it may begin: an ordinary one needs no more. What
+/// the resolver has in its cache is not counted.
+const QUESTIONS_PER_MESSAGE: u32 = 12;
 /// Questions of one connection, and so of one message, that are open at one time. The others wait for their turn, so that a
 /// message with many names does not take the places of all others. Ordinary ones have none that wait: ten terms of SPF, a few
 /// keys, two walks for DMARC.
@@ -23,20 +23,30 @@ const OPEN_QUESTIONS: usize = 32;
 
 /// The questions of all networks.
 pub(crate) struct Networks {
-    limiter: Mutex<Limiter>,
+    /// None: networks have no limit.
+    limiter: Option<Mutex<Limiter>>,
     /// Windows slide by a clock that is never set.
     since: Instant,
 }
 
 impl Networks {
+    /// Without limits.
     pub(crate) fn new() -> Self {
-        let limiter = Limiter::new(&[NETWORK_QUESTIONS], Addresses::default());
-        Self { limiter: Mutex::new(limiter), since: Instant::now() }
+        Self { limiter: None, since: Instant::now() }
+    }
+
+    /// With what so many messages a minute need.
+    pub(crate) fn limited(messages: [u32; 3], addresses: Addresses) -> Self {
+        let limits = messages.map(|messages| messages.saturating_mul(QUESTIONS_PER_MESSAGE));
+        let window = Window { name: "DNS questions", length: Duration::from_secs(60), limits };
+        let limiter = Limiter::new(&[window], addresses);
+        Self { limiter: Some(Mutex::new(limiter)), since: Instant::now() }
     }
 
     fn take(&self, ip: IpAddr) -> bool {
+        let Some(limiter) = &self.limiter else { return true };
         let now = SystemTime::UNIX_EPOCH + self.since.elapsed();
-        self.limiter.lock().unwrap_or_else(PoisonError::into_inner).take(ip, now, 1).is_allowed()
+        limiter.lock().unwrap_or_else(PoisonError::into_inner).take(ip, now, 1).is_allowed()
     }
 }
 
@@ -160,9 +170,11 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_address_has_so_many_questions_in_a_minute() {
-        let (dns, networks) = (dns(), Arc::new(Networks::new()));
-        let [limit, ..] = NETWORK_QUESTIONS.limits.map(|limit| limit as usize);
+    async fn an_address_has_the_questions_of_the_messages_it_may_begin_unless_it_is_exempt() {
+        let allowed = vec!["203.0.113.0/24".parse().unwrap()];
+        let addresses = Addresses { allowed, ..Addresses::default() };
+        let (dns, networks) = (dns(), Arc::new(Networks::limited([100, 300, 900], addresses)));
+        let limit = 100 * QUESTIONS_PER_MESSAGE as usize;
         for _ in 0..limit.div_ceil(CONNECTION_QUESTIONS) + 3 {
             let connection = connection(&dns, &networks, "192.0.2.1");
             for n in 0..CONNECTION_QUESTIONS {
@@ -171,7 +183,11 @@ mod tests {
         }
         assert_eq!(dns.asked.load(Ordering::Relaxed), limit);
         assert_eq!(ask(&connection(&dns, &networks, "198.51.100.1"), "other.test").await, Ok(()));
-        tokio::time::advance(2 * NETWORK_QUESTIONS.length).await;
+        for n in 0..2 * limit {
+            let exempt = connection(&dns, &networks, "203.0.113.1");
+            assert_eq!(ask(&exempt, &format!("n{n}.test")).await, Ok(()), "a relay of one's own");
+        }
+        tokio::time::advance(Duration::from_mins(2)).await;
         assert_eq!(ask(&connection(&dns, &networks, "192.0.2.1"), "later.test").await, Ok(()));
     }
 

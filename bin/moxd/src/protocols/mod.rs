@@ -55,7 +55,7 @@ fn with_dns<T, F: Future<Output = Result<T>>>(
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
     runtime.block_on(async {
         let resolver = match arguments.servers.as_slice() {
-            [] => HickoryResolver::from_system(),
+            [] => HickoryResolver::from_system(Options::default()),
             servers => HickoryResolver::with_servers(servers, Options::default()),
         };
         let resolver = resolver.context("set up DNS")?;

@@ -62,7 +62,8 @@ pub(crate) static SECTION: Section = Section {
             name: "messages_per_minute",
             sample: Sample::Default("[500, 1500, 4500]"),
             doc: &[
-                "Messages that other servers begin in any minute, for all accounts together. Users have limits of their own.",
+                "Messages that other servers begin in any minute, for all accounts together, and twelve questions to DNS for",
+                "each. Users have limits of their own.",
             ],
         },
         Key {
