@@ -31,12 +31,18 @@ const RETRY: Duration = Duration::from_secs(1);
 pub(super) struct Upkeep {
     snapshot: Option<Arc<Run>>,
     pub(super) segments: Segments,
-    /// The ends of journal, runs and snapshot when it was last found that no room can be given back. Until one of them
-    /// changes, nothing else has.
-    reviewed: Option<Ends>,
+    /// What there was when it was last found that no room can be given back.
+    reviewed: Option<Reviewed>,
 }
 
-type Ends = [Option<Position>; 3];
+/// Until one of these changes, no more room can be given back than before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Reviewed {
+    /// The ends of journal, runs and snapshot.
+    ends: [Option<Position>; 3],
+    /// On a full disk more pays.
+    had_room: bool,
+}
 
 impl Upkeep {
     /// With the newest snapshot.
@@ -49,9 +55,9 @@ impl Upkeep {
         self.snapshot.as_ref().map(|snapshot| snapshot.position())
     }
 
-    fn ends(&self, shared: &Shared) -> Ends {
+    fn reviewing(&self, shared: &Shared, had_room: bool) -> Reviewed {
         let flushed = shared.view.state().manifest.position;
-        [Some(shared.position()), Some(flushed), self.snapshot_position()]
+        Reviewed { ends: [Some(shared.position()), Some(flushed), self.snapshot_position()], had_room }
     }
 }
 
@@ -109,8 +115,8 @@ pub(super) fn tend(shared: &Shared) -> bool {
 fn tidy(shared: &Shared, upkeep: &mut Upkeep, has_room: bool) -> Result<()> {
     // Somebody copies files: none may go meanwhile.
     let removing = shared.tending.keep.try_write();
-    let ends = upkeep.ends(shared);
-    let reviews = removing.is_ok() && upkeep.reviewed != Some(ends);
+    let reviewing = upkeep.reviewing(shared, has_room);
+    let reviews = removing.is_ok() && upkeep.reviewed != Some(reviewing);
     // An old file that is out of reach does not keep the view from being looked after.
     let reclaimed = match removing {
         Ok(_) => remove_unlinked(shared)
@@ -124,7 +130,7 @@ fn tidy(shared: &Shared, upkeep: &mut Upkeep, has_room: bool) -> Result<()> {
             snapshot(shared, upkeep)?;
             reclaim::reclaim(shared, upkeep, reclaim::SPARSE)?;
         }
-        upkeep.reviewed = Some(ends);
+        upkeep.reviewed = Some(reviewing);
     }
     Ok(())
 }
@@ -132,6 +138,7 @@ fn tidy(shared: &Shared, upkeep: &mut Upkeep, has_room: bool) -> Result<()> {
 /// Gives back the room of removed mail; on a full disk even where that pays little.
 fn make_room(shared: &Shared, upkeep: &mut Upkeep, has_room: bool) -> Result<()> {
     if !has_room {
+        reclaim::remove_dead_segments(shared, upkeep)?;
         reclaim::punch(shared, &mut upkeep.segments)?;
         // A snapshot covers what the runs do, and only what it covers can go.
         flush_all(shared)?;

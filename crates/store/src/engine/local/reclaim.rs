@@ -117,18 +117,26 @@ fn is_small(size: u64, segment_size: u64) -> bool {
     size < segment_size / SMALL
 }
 
-/// Removes segments in which nothing is live, and relocates what is live in those that are sparse (of which less than
-/// `sparse` hundredths are live), and in small ones where there are many.
-pub(super) fn reclaim(shared: &Shared, upkeep: &mut Upkeep, sparse: u64) -> Result<()> {
+/// Removes the segments in which nothing is live. This needs no room.
+pub(super) fn remove_dead_segments(shared: &Shared, upkeep: &mut Upkeep) -> Result<()> {
     // What the snapshot does not reflect is needed to make the view anew.
     let Some(until) = upkeep.snapshot_position().map(|position| position.segment) else { return Ok(()) };
     let segments = &mut upkeep.segments;
     segments.refresh(shared)?;
     let live = shared.view.state().live();
     let is_dead = |number: &u64| !live.contains_key(number) || live.get(number) == Some(&0);
-    // These make room, which relocating needs.
     let dead: Vec<u64> = segments.sizes.range(..until).map(|(number, _)| *number).filter(is_dead).collect();
-    remove_dead(shared, segments, dead)?;
+    remove_dead(shared, segments, dead)
+}
+
+/// Removes segments in which nothing is live, and relocates what is live in those that are sparse (of which less than
+/// `sparse` hundredths are live), and in small ones where there are many.
+pub(super) fn reclaim(shared: &Shared, upkeep: &mut Upkeep, sparse: u64) -> Result<()> {
+    // These make room, which relocating needs.
+    remove_dead_segments(shared, upkeep)?;
+    let Some(until) = upkeep.snapshot_position().map(|position| position.segment) else { return Ok(()) };
+    let segments = &mut upkeep.segments;
+    let live = shared.view.state().live();
     let mut relocation = Relocation { shared, rows: shared.view.near(), waiting: Vec::new(), bytes: 0 };
     let mut emptied = Vec::new();
     for number in segments.chosen(until, &live, sparse, shared.settings.segment_size) {
@@ -217,9 +225,9 @@ pub(super) fn punch(shared: &Shared, segments: &mut Segments) -> Result<()> {
     if shared.tending.is_bereft.load(Ordering::Acquire) {
         return Ok(());
     }
-    if shared.position().offset >= shared.settings.segment_size / ROTATE_MIN {
-        send(shared, Work::Rotate)?;
-    }
+    let is_worth_it = shared.position().offset >= shared.settings.segment_size / ROTATE_MIN;
+    // Where there is no room for the next segment, those that have ended come first, and make some.
+    let ended = if is_worth_it { send(shared, Work::Rotate) } else { Ok(()) };
     segments.refresh(shared)?;
     let live = shared.view.state().live();
     let live = |number: &u64| live.get(number).copied().unwrap_or(0);
@@ -232,7 +240,7 @@ pub(super) fn punch(shared: &Shared, segments: &mut Segments) -> Result<()> {
             info!(segment = number, bytes = freed, "gave back the room of removed mail within a segment");
         }
     }
-    Ok(())
+    ended
 }
 
 /// Punches dead bodies out of a segment; gives their bytes.

@@ -175,6 +175,58 @@ fn removed_mail_makes_room_on_a_full_disk() {
     sound(&again);
 }
 
+/// Mail that was removed while there was room still makes room when others fill the disk, though nothing of the store has
+/// changed since.
+#[test]
+fn mail_that_was_removed_before_the_disk_was_full_makes_room() {
+    let dir = folder();
+    let disk = Disk::default();
+    let engine = open_on(dir.path(), &disk);
+    for n in 0..6u8 {
+        let id = put_body(&engine, &[0x80, n], &noise(n.into(), 8000)).unwrap();
+        if n % 2 == 0 {
+            remove_body(&engine, &[0x80, n], id);
+        }
+    }
+    assert!(maintain::tend(&engine.shared), "there is room, and nothing that pays to be done");
+    limit(&disk, Some(60_000));
+    assert_eq!(put_body(&engine, b"more", &noise(9, 100_000)), Err(CommitError::Full));
+    assert!(maintain::tend(&engine.shared), "there is room again");
+    put_body(&engine, b"more", &noise(9, 5000)).unwrap();
+    sound(&engine);
+}
+
+/// Where there is no room even for the beginning of another segment, those that have ended are cleared up: dead ones go,
+/// and large bodies that were removed leave holes in others.
+#[test]
+fn ended_segments_make_room_where_there_is_none_at_all() {
+    let dir = folder();
+    let disk = Disk::default();
+    let engine = open_on(dir.path(), &disk);
+    let store = |first: u8, count: u8, len: usize| -> Vec<(u8, BodyId)> {
+        let store = |n: u8| (n, put_body(&engine, &[0x80, n], &noise(n.into(), len)).unwrap());
+        (first..first + count).map(store).collect()
+    };
+    // Too small for holes.
+    let small = store(0, 100, 3000);
+    let mut large = store(100, 12, 8000);
+    store(112, 5, 8000);
+    engine.compact(false).unwrap();
+    large.retain(|(n, _)| n % 3 == 0);
+    let segments = || journal_files(dir.path(), "log").len();
+    let before = segments();
+    let kept = engine.shared.tending.keep.read().unwrap();
+    small.iter().chain(&large).for_each(|(n, id)| remove_body(&engine, &[0x80, *n], *id));
+    limit(&disk, Some(0));
+    assert_eq!(put_body(&engine, b"more", &noise(9, 100_000)), Err(CommitError::Full));
+    drop(kept);
+    maintain::tend(&engine.shared);
+    assert!(segments() < before, "{} of {before} segments are left", segments());
+    assert!(disk.faults.room.lock().unwrap().unwrap() > 0, "there are holes");
+    limit(&disk, None);
+    sound(&engine);
+}
+
 /// Killed when the reserve was given free already, and what it gave is used up.
 #[test]
 fn starts_on_a_disk_that_was_full_before() {
