@@ -113,12 +113,12 @@ impl Body {
         &self.0.content
     }
 
-    /// Whether a batch can store it now; a file may still be on its way to the disk.
+    /// Whether a batch can store it now: a file may still be on its way to the disk, or have failed to get there.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         match &self.0.content {
             Content::Memory { .. } => true,
-            Content::File(spilled) => !spilled.is_under_way(),
+            Content::File(spilled) => spilled.is_placed(),
         }
     }
 

@@ -291,7 +291,13 @@ impl Writer {
             }
             Ok(())
         };
-        write().map_err(|e| target.fail(e))
+        write().map_err(|e| {
+            if is_full(&e) {
+                // Small mail and the removal of mail go on with it, and what tends the files sees that room is needed.
+                self.reserve.release();
+            }
+            target.fail(e)
+        })
     }
 
     fn open(&self, target: &Target) -> io::Result<Arc<Opened>> {
@@ -529,13 +535,8 @@ impl Spilled {
     }
 
     /// Whether it is durable.
-    pub(super) fn is_placed(&self) -> bool {
+    pub(crate) fn is_placed(&self) -> bool {
         *self.state.borrow() == Placed::Yes
-    }
-
-    /// Whether it is still being made durable.
-    pub(crate) fn is_under_way(&self) -> bool {
-        *self.state.borrow() == Placed::NotYet
     }
 
     /// Waits until it is durable.

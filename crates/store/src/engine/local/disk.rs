@@ -4,11 +4,13 @@ use std::{
     fs::File,
     io::{self, IoSlice, Write},
     os::unix::fs::FileExt,
+    path::Path,
 };
 
 use nix::{
     errno::Errno,
     fcntl::{FallocateFlags, fallocate},
+    sys::statvfs::statvfs,
 };
 use tracing::warn;
 
@@ -53,6 +55,16 @@ impl Disk {
                 Err(e) => return Err(e.into()),
             }
         }
+    }
+
+    /// Bytes that can still be written on the file system of `dir`; `None` if it does not tell.
+    pub(super) fn available(&self, dir: &Path) -> Option<u64> {
+        #[cfg(test)]
+        if let Some(room) = *self.faults.room.lock().unwrap() {
+            return Some(room);
+        }
+        let disk = statvfs(dir).ok().filter(|disk| disk.blocks() > 0)?;
+        Some(disk.blocks_available() * disk.fragment_size())
     }
 
     /// Fills a part of a file with zeros. Failing is harmless: what is written there later will tell.

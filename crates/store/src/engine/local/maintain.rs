@@ -11,7 +11,7 @@ use tracing::{error, info};
 
 use super::{
     Shared, bodyrow, files,
-    queue::Work,
+    queue::{Heard, Work},
     rebuild::{self, Files},
     reclaim::{self, Segments},
     segment::Position,
@@ -65,9 +65,10 @@ impl Upkeep {
 pub(super) fn run(shared: &Shared) {
     let _ended = Ended(shared);
     sweep(shared);
+    let mut heard = Heard::default();
     while !shared.tending.stop.load(Ordering::Acquire) {
         let pause = if tend(shared) { PAUSE } else { RETRY };
-        shared.tending.bell.wait(pause);
+        shared.tending.bell.wait(&mut heard, pause);
     }
     let settle = || {
         let _upkeep = shared.upkeep();
@@ -270,13 +271,14 @@ pub(super) fn send(
     let closed = || Error::new(ErrorKind::Closed, "the store is closed");
     let (sender, mut answer) = oneshot::channel();
     shared.queue.push(work(sender)).map_err(|_| closed())?;
+    let mut heard = Heard::default();
     loop {
         match answer.try_recv() {
             Ok(result) => return result.map_err(Error::from),
             Err(oneshot::error::TryRecvError::Closed) => return Err(closed()),
             Err(oneshot::error::TryRecvError::Empty) => {
                 flush_frozen(shared)?;
-                shared.tending.bell.wait(Duration::from_millis(5));
+                shared.tending.bell.wait(&mut heard, Duration::from_millis(5));
             }
         }
     }

@@ -395,6 +395,13 @@ impl Shared {
         Err(last)
     }
 
+    /// There was no room: gives some free, and has what was removed looked for.
+    fn release_reserve(&self) {
+        if self.reserve.release() {
+            self.tending.bell.ring();
+        }
+    }
+
     /// Files of these bodies are removed when it is convenient.
     fn remove_later(&self, bodies: Vec<BodyId>) {
         if !bodies.is_empty() {

@@ -142,23 +142,48 @@ impl Queue {
     }
 }
 
-/// A bell: wakes a thread that waits for any of several reasons.
+/// A bell: wakes threads that wait for any of several reasons.
 #[derive(Default)]
 pub(super) struct Bell {
-    rung: Mutex<bool>,
+    /// How often it was rung.
+    rung: Mutex<u64>,
     changed: Condvar,
 }
 
+/// How much of a bell one who waits for it has heard. Everybody hears every ring.
+#[derive(Default)]
+pub(super) struct Heard(u64);
+
 impl Bell {
     pub(super) fn ring(&self) {
-        *self.rung.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        *self.rung.lock().unwrap_or_else(PoisonError::into_inner) += 1;
         self.changed.notify_all();
     }
 
-    /// Waits until it is rung, at most so long.
-    pub(super) fn wait(&self, at_most: Duration) {
+    /// Waits until it is rung, at most so long. What was rung since the last time is enough.
+    pub(super) fn wait(&self, heard: &mut Heard, at_most: Duration) {
         let rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = self.changed.wait_timeout_while(rung, at_most, |rung| !*rung);
-        *result.unwrap_or_else(PoisonError::into_inner).0 = false;
+        let result = self.changed.wait_timeout_while(rung, at_most, |rung| *rung == heard.0);
+        heard.0 = *result.unwrap_or_else(PoisonError::into_inner).0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ring_is_heard_by_all_who_wait() {
+        let bell = Bell::default();
+        let [mut first, mut second] = [Heard::default(), Heard::default()];
+        bell.ring();
+        // Neither of them waits for so long.
+        let ages = Duration::from_secs(1_000_000);
+        bell.wait(&mut first, ages);
+        bell.wait(&mut second, ages);
+        bell.wait(&mut first, Duration::ZERO);
+        bell.ring();
+        bell.wait(&mut second, ages);
+        assert_eq!((first.0, second.0), (1, 2));
     }
 }

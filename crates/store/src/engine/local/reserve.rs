@@ -15,6 +15,9 @@ use super::{disk::Disk, files};
 /// This share stays when the rest is given free. A server that is killed on a full disk needs it to start again, or nothing
 /// could be removed (our own choice: 1 MiB, of which a start writes a segment's header and seldom more).
 const FOR_START: u64 = 16;
+/// There has to be this share of the reserve besides it before it is set aside (our own choice: 2 MiB, more than tidying writes at a
+/// time). What a full disk has is what was just given free: to set that aside again would be to call the disk roomy.
+const SPARE: u64 = 8;
 
 /// A file that takes up room until that is needed.
 #[derive(Debug)]
@@ -36,7 +39,7 @@ impl Reserve {
     pub(super) fn hold(&self) -> bool {
         let mut held = self.held();
         if !*held {
-            *held = self.len == 0 || self.allocate(self.len).is_ok();
+            *held = self.len == 0 || (self.has_spare_room() && self.allocate(self.len).is_ok());
             if !*held {
                 // What could be had of it is needed elsewhere.
                 self.shrink();
@@ -72,6 +75,13 @@ impl Reserve {
 
     fn held(&self) -> MutexGuard<'_, bool> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has_spare_room(&self) -> bool {
+        let has = fs::metadata(&self.path).map_or(0, |metadata| metadata.len());
+        let wants = self.len.saturating_sub(has) + self.len / SPARE;
+        // Where the file system does not tell, setting it aside does.
+        self.path.parent().and_then(|dir| self.disk.available(dir)).is_none_or(|available| available >= wants)
     }
 
     fn allocate(&self, len: u64) -> io::Result<()> {

@@ -14,7 +14,7 @@ use super::{
     bodyrow::{self, BodyRow, Effects},
     frame::{Kind, TableEntry},
     journal::{Frame, Journal},
-    queue::{Carried, Reply, Work},
+    queue::{Carried, Heard, Reply, Work},
     segment::Position,
 };
 use crate::{
@@ -104,7 +104,7 @@ impl Writer {
             Err(e) => {
                 let error = refusal(&e);
                 if error == CommitError::Full {
-                    self.shared.reserve.release();
+                    self.shared.release_reserve();
                 }
                 warn!(error = %e, batches = group.accepted.len(), "cannot write to the journal");
                 std::mem::take(&mut group.accepted).into_iter().for_each(|reply| answer(reply, Err(error)));
@@ -132,7 +132,7 @@ impl Writer {
         if let Err(e) = &prepared
             && is_full(e)
         {
-            self.shared.reserve.release();
+            self.shared.release_reserve();
             let (mail, rest) = works.into_iter().partition(Work::brings_mail);
             self.refuse(mail, e);
             works = rest;
@@ -159,12 +159,13 @@ impl Writer {
 
     /// Whether the newest rows have room in memory; waits while a run of them is being written.
     fn has_room(&self) -> bool {
+        let mut heard = Heard::default();
         while self.shared.view.active_size() > TABLE_MAX && self.shared.view.has_frozen() {
             if self.shared.tending.flush_failed.load(Ordering::Relaxed) {
                 return false;
             }
             self.shared.tending.bell.ring();
-            self.shared.tending.flushed.wait(Duration::from_millis(100));
+            self.shared.tending.flushed.wait(&mut heard, Duration::from_millis(100));
         }
         true
     }

@@ -184,16 +184,48 @@ fn mail_that_was_removed_before_the_disk_was_full_makes_room() {
     let engine = open_on(dir.path(), &disk);
     for n in 0..6u8 {
         let id = put_body(&engine, &[0x80, n], &noise(n.into(), 8000)).unwrap();
-        if n % 2 == 0 {
+        if n % 3 == 0 {
             remove_body(&engine, &[0x80, n], id);
         }
     }
     assert!(maintain::tend(&engine.shared), "there is room, and nothing that pays to be done");
-    limit(&disk, Some(60_000));
+    let kept = engine.shared.tending.keep.read().unwrap();
+    limit(&disk, Some(1000));
     assert_eq!(put_body(&engine, b"more", &noise(9, 100_000)), Err(CommitError::Full));
+    // What the reserve has given free makes no room for mail.
+    let given = small().reserve / 16 * 15;
+    disk.give_back(given);
+    assert_eq!(put_body(&engine, b"more", b"small"), Err(CommitError::Full));
+    drop(kept);
     assert!(maintain::tend(&engine.shared), "there is room again");
+    let room = disk.faults.room.lock().unwrap().unwrap();
+    assert!(room > 1000 + given + 8000, "there are holes: {room}");
     put_body(&engine, b"more", &noise(9, 5000)).unwrap();
     sound(&engine);
+}
+
+/// A large body that has no room uses up the disk for all others as long as it is there.
+#[test]
+fn the_reserve_is_there_when_a_large_body_has_no_room() {
+    let dir = folder();
+    let disk = Disk::default();
+    let engine = open_on(dir.path(), &disk);
+    let id = put_body(&engine, b"mail", &noise(1, 5000)).unwrap();
+    limit(&disk, Some(1000));
+    let mut writer = engine.body_writer();
+    writer.write(&noise(3, 600_000)).wait().unwrap();
+    let body = writer.finish();
+    assert_eq!(placed(body.clone()).unwrap_err().kind(), crate::ErrorKind::Full);
+    // Whoever commits the message learns the reason, though the body failed before.
+    let store = Store::on(Arc::clone(&engine) as Arc<dyn Engine>);
+    let mut transaction = store.transaction(std::time::UNIX_EPOCH);
+    transaction.link(&body);
+    assert_eq!(store.commit(transaction).wait().unwrap_err().kind(), crate::ErrorKind::Full);
+    assert!(!engine.shared.reserve.hold());
+    assert_eq!(fs::metadata(dir.path().join("reserve")).unwrap().len(), small().reserve / 16);
+    limit(&disk, None);
+    remove_body(&engine, b"mail", id);
+    assert!(engine.shared.reserve.hold());
 }
 
 /// Where there is no room even for the beginning of another segment, those that have ended are cleared up: dead ones go,
