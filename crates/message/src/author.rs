@@ -1,6 +1,8 @@
 //! Who says to have written a message: the From address that DMARC and reputation rest on.
 
 use crate::address::{Quotes, salvage};
+use crate::charset::{UNKNOWN, to_utf8};
+use crate::words::guess_words;
 use crate::{
     Address, AddressList, FindingKind, FromError, FromErrorKind, Headers, MAX_ADDRESSES, Site, addresses,
     decode_words,
@@ -50,20 +52,34 @@ fn authors(value: &[u8]) -> Result<AddressList, FromError> {
     if list.cut { Err(FromError::new(FromErrorKind::SeveralAuthors)) } else { Ok(list) }
 }
 
-/// The text without the characters that no reader sees, some of which end it for programs.
+/// The text as a reader sees it: white space of any kind as a space, and without the characters that nobody sees, some of
+/// which end it for programs.
 fn visible(value: &[u8]) -> Cow<'_, [u8]> {
     let plain = |b: &u8| matches!(b, b' '..=b'~' | b'\t' | b'\r' | b'\n');
     if value.iter().all(plain) {
         return Cow::Borrowed(value);
     }
-    let seen = |c: &char| {
-        let control = c.is_control() && !matches!(c, '\t' | '\r' | '\n');
+    let shown = |c: char| match c {
+        '\t' | '\r' | '\n' => Some(c),
+        _ if c.is_control() => None,
         // Format characters (Unicode Cf): joiners, marks of direction, and other signs of no width.
-        let format = matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
-        !control && !format
+        '\u{ad}'
+        | '\u{61c}'
+        | '\u{180e}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{feff}'
+        | '\u{fff9}'..='\u{fffb}'
+        | '\u{e0000}'..='\u{e007f}' => None,
+        // The pattern of Braille without a dot is blank.
+        '\u{2800}' => Some(' '),
+        _ if c.is_whitespace() => Some(' '),
+        _ => Some(c),
     };
-    Cow::Owned(crate::lex::text(value).chars().filter(seen).collect::<String>().into_bytes())
+    // Octets that are no UTF-8 are shown as those of a charset of one octet for a character, if at all.
+    let text = to_utf8(value, UNKNOWN).unwrap_or_default();
+    Cow::Owned(text.chars().filter_map(shown).collect::<String>().into_bytes())
 }
 
 /// The domain of an address.
@@ -102,8 +118,10 @@ pub fn from_domain(headers: &Headers<'_>) -> Result<Domain, FromError> {
         return Ok(domain);
     }
     // Some readers show encoded words in quotes as they stand, and others decoded.
-    let decoded = decode_words(&visible(value));
-    for text in [value, decoded.as_bytes()] {
+    let decoded = guess_words(&visible(value));
+    // The signs of East Asian width look the same. They count last: in a display name they are nothing but text.
+    let narrow = decoded.replace(['\u{ff20}', '\u{fe6b}'], "@");
+    for text in [value, decoded.as_bytes(), narrow.as_bytes()] {
         let seen = salvage(&visible(text), Quotes::Plain, MAX_ADDRESSES);
         if let Some(domain) = common(seen.iter())? {
             return Ok(domain);
@@ -127,19 +145,20 @@ fn common<'a>(addresses: impl Iterator<Item = &'a Address>) -> Result<Option<Dom
     Ok(found)
 }
 
-/// The domain of an address; for a name that cannot exist the nearest one above it that can, of two labels at the least.
+/// The domain of an address; for a name that cannot exist the nearest one above it that can, else the one between the
+/// characters around it that no name has. Of two labels at the least.
 fn nearest_domain(address: &Address) -> Option<Domain> {
     let written = match &address.site {
         Site::Host(host) => return host.domain().cloned(),
         Site::Invalid(written) => written.trim_matches(['[', ']', '.']),
         Site::Missing => return None,
     };
-    let labels = written.rsplit('.').filter(|label| !label.is_empty()).take(MAX_LABELS);
-    let (mut nearest, mut name) = (None, String::new());
     // RFC 1123 §2.1: the last label of a name is not a number; this is half an address literal.
     if written.rsplit('.').next().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit())) {
         return None;
     }
+    let labels = written.rsplit('.').filter(|label| !label.is_empty()).take(MAX_LABELS);
+    let (mut nearest, mut name) = (None, String::new());
     for label in labels {
         if name.len() + label.len() > MAX_NAME {
             break;
@@ -148,7 +167,12 @@ fn nearest_domain(address: &Address) -> Option<Domain> {
         let Ok(domain) = name.parse::<Domain>() else { break };
         nearest = domain.parent().is_some().then_some(domain);
     }
-    nearest
+    nearest.or_else(|| {
+        let in_names = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
+        let from = written.trim_start_matches(|c: char| !c.is_alphanumeric());
+        let name = from.split(|c| !in_names(c)).next()?.trim_end_matches(['.', '-']);
+        name.parse::<Domain>().ok().filter(|domain| domain.parent().is_some())
+    })
 }
 
 /// The author for people, where [`author`] finds none: the first address of the first From field, or its text where it has
@@ -268,6 +292,10 @@ mod tests {
             "Boss <boss@\u{202d}example.com>",
             "Boss <bo\u{200b}ss@exam\u{ad}ple.com>",
             "[x] Bö\u{fffd}ss <boss@example.com>",
+            "Boss <boss@example.com\u{a0}>",
+            "Boss <boss@\u{3000}example.\u{2009}com>",
+            "Boss\u{a0}boss@example.com\u{2028}",
+            "Boss <boss@example.com\u{2800}>",
             // Folded.
             "Boss\r\n\t[x]\r\n <boss@example.com>",
             "Boss <boss@\r\n example.com",
@@ -280,9 +308,32 @@ mod tests {
             "=?utf-8?b?Qm9zcyA8Ym9zc0BleGFtcGxlLmNvbT4=?=",
             "Boss <=?utf-8?q?boss=40example.com?=>",
             "boss@=?utf-8?q?example.com?=",
+            "=?x-none?q?boss=40example.com?=",
+            "=?utf-8?q?boss=40exam=00ple.com?=",
+            "=?iso-8859-1?q?boss=40example.com=A0?=",
+            // Comments and quotes that some readers pass over.
+            "Boss <boss@exam(x)ple.com>",
+            "boss@exam(x)ple.com",
+            "Boss <boss@\"example.com\">",
+            "Boss <boss@\"example\".com>",
+            "Boss <boss@ex\\ample.com>",
+            // Signs around the domain that no name has, and signs that look like others.
+            "Boss <boss@example.com/>",
+            "Boss <boss@example.com?subject=x>",
+            "Boss <boss@example.com->",
+            "Boss <boss@$example.com>",
+            "Boss \u{ff1c}boss@example.com\u{ff1e}",
+            "boss\u{ff20}example.com",
+            "Boss <boss\u{fe6b}example.com>",
+            "Boss\u{ff20}evil.example <boss@example.com>",
+            "\u{ff1c}x@evil.example\u{ff1e} <boss@example.com>",
         ] {
             check(&format!("From: {from}\r\n"), Ok("example.com"));
             crate::fuzzing::addresses(from.as_bytes());
+        }
+        for from in [&b"boss@example.com\xa0"[..], b"B\xf6ss <boss@exam\xadple.com>"] {
+            let found = from_domain(&headers(&[b"From: ", from, b"\r\n"].concat())).unwrap();
+            assert_eq!(found.as_str(), "example.com", "{from:?}");
         }
         // The name that cannot exist has no policy of its own, and the one above it counts.
         for domain in ["-x.example.com", "a!b.example.com", "xn--a.example.com", "x.-.example.com"] {

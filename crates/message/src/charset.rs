@@ -24,6 +24,9 @@ enum Decoder {
     Unknown,
 }
 
+/// The charset of octets of which the sender knew nothing (RFC 1428 §3). Any octets have a text in it.
+pub(crate) const UNKNOWN: &str = "unknown-8bit";
+
 const ESCAPE: u8 = 0x1b;
 const SHIFT_OUT: u8 = 0x0e;
 const SHIFT_IN: u8 = 0x0f;
@@ -57,7 +60,7 @@ fn decoder(label: &str) -> Option<Decoder> {
         "hz-gb-2312" | "hz" => return Some(Decoder::Hz),
         "iso-2022-kr" | "csiso2022kr" => return Some(Decoder::Korean),
         // RFC 1428 §3: what a gateway writes that knows no charset.
-        "unknown-8bit" | "x-unknown" | "unknown" | "default" => return Some(Decoder::Unknown),
+        UNKNOWN | "x-unknown" | "unknown" | "default" => return Some(Decoder::Unknown),
         _ => {}
     }
     // Those that the standard replaces as a whole are not known: the text stays as it came.

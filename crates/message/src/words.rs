@@ -1,6 +1,6 @@
 //! Encoded words (RFC 2047).
 
-use crate::charset::{ends_in_ascii, is_stateful, to_utf8};
+use crate::charset::{UNKNOWN, ends_in_ascii, is_stateful, to_utf8};
 use crate::encoding::{decode_base64, decode_q};
 use crate::lex::text;
 use memchr::memmem;
@@ -13,6 +13,20 @@ use memchr::memmem;
 /// assert_eq!(moxd_message::decode_words(b"=?utf-8?q?Gr=C3=BC=C3=9Fe?= =?utf-8?b?IQ==?= an alle"), "Grüße! an alle");
 /// ```
 pub fn decode_words(value: &[u8]) -> String {
+    decode(value, to_utf8)
+}
+
+/// As [`decode_words`], as the most generous reader would have it: words of unknown charsets are read too, and what no
+/// reader sees is left out.
+pub(crate) fn guess_words(value: &[u8]) -> String {
+    decode(value, |bytes, charset| {
+        let text = to_utf8(bytes, charset).or_else(|| to_utf8(bytes, UNKNOWN))?;
+        Some(text.replace(|c: char| c.is_control() && !c.is_whitespace(), ""))
+    })
+}
+
+/// The text of a value; `read` reads the octets of words by the name of their charset.
+fn decode(value: &[u8], read: impl Fn(&[u8], &str) -> Option<String>) -> String {
     let mut out = String::new();
     // Octets of encoded words not yet made text: a character may be split between neighbours (against RFC 2047 §5.3).
     let mut pending: Option<Pending<'_>> = None;
@@ -36,7 +50,7 @@ pub fn decode_words(value: &[u8]) -> String {
                 last.complete = switched.unwrap_or(last.complete);
             }
             _ => {
-                flush(&mut out, pending.take(), value);
+                flush(&mut out, pending.take(), value, &read);
                 if !neighbours {
                     out.push_str(&line(before));
                 }
@@ -48,7 +62,7 @@ pub fn decode_words(value: &[u8]) -> String {
         rest = from.get(length..).unwrap_or_default();
         gap = 0;
     }
-    flush(&mut out, pending, value);
+    flush(&mut out, pending, value, &read);
     out.push_str(&line(rest));
     out
 }
@@ -63,9 +77,14 @@ struct Pending<'a> {
     raw: (usize, usize),
 }
 
-fn flush(out: &mut String, pending: Option<Pending<'_>>, value: &[u8]) {
+fn flush(
+    out: &mut String,
+    pending: Option<Pending<'_>>,
+    value: &[u8],
+    read: impl Fn(&[u8], &str) -> Option<String>,
+) {
     let Some(Pending { charset, bytes, raw: (start, end), .. }) = pending else { return };
-    let decoded = to_utf8(&bytes, charset).unwrap_or_else(|| line(value.get(start..end).unwrap_or_default()));
+    let decoded = read(&bytes, charset).unwrap_or_else(|| line(value.get(start..end).unwrap_or_default()));
     // What was hidden in an encoding must not break the line either.
     out.extend(decoded.chars().map(|c| if c.is_control() { ' ' } else { c }));
 }

@@ -67,15 +67,7 @@ impl Scan<'_> {
                 }
                 (self.cursor, self.local, self.gap) = (ahead, quoted, false);
             }
-            b'(' if self.comments == Quotes::Respected => {
-                let mut ahead = self.cursor.clone();
-                ahead.comment();
-                if ahead.broken {
-                    self.comments = Quotes::Plain;
-                    return self.pass();
-                }
-                self.cursor = ahead;
-            }
+            b'(' if self.passes_comment() => {}
             b' ' | b'\t' | b'\r' | b'\n' => {
                 self.cursor.next();
                 self.gap = true;
@@ -97,19 +89,47 @@ impl Scan<'_> {
         let written = loop {
             self.cursor.next();
             self.cursor.fws();
-            let written = self.cursor.take_while(|b| is_atext(b) || b == b'.');
+            let written = self.domain();
             // Of several domains in a row the first counts that can be one of the Internet.
             if written.contains(&b'.') || self.cursor.peek() != Some(b'@') {
                 break written;
             }
             local.push(b'@');
-            local.extend_from_slice(written);
+            local.extend_from_slice(&written);
         };
         if local.is_empty() || written.is_empty() {
             return None;
         }
-        let written = text(written);
+        let written = text(&written);
         let site = written.parse().map_or(Site::Invalid(written), Site::Host);
         Some(Address { name: None, localpart: text(&local), site })
+    }
+
+    /// Reads a domain. Quotes and comments within it are passed over, as mail clients do.
+    fn domain(&mut self) -> Vec<u8> {
+        let mut written = Vec::new();
+        loop {
+            written.extend_from_slice(self.cursor.take_while(|b| is_atext(b) || b == b'.'));
+            match self.cursor.peek() {
+                Some(b'"' | b'\\') => drop(self.cursor.next()),
+                Some(b'(') if self.passes_comment() => {}
+                _ => return written,
+            }
+        }
+    }
+
+    /// Passes a comment, unless it has no end or is text like any other.
+    fn passes_comment(&mut self) -> bool {
+        if self.comments == Quotes::Plain {
+            return false;
+        }
+        let mut ahead = self.cursor.clone();
+        ahead.comment();
+        if ahead.broken {
+            self.comments = Quotes::Plain;
+        } else {
+            self.cursor = ahead;
+        }
+        self.comments == Quotes::Respected
     }
 }
