@@ -40,6 +40,18 @@ fn read(file: &[u8]) -> File {
     File { messages, merged: mbox.merged(), internal: mbox.internal() }
 }
 
+#[test]
+fn a_read_takes_as_many_lines_as_there_is_room_for() {
+    let body = "\n".repeat(1000);
+    let file = format!("From a@b Tue Nov  3 15:04:05 2026\nSubject: x\n\n{body}");
+    let mut mbox = Mbox::new(file.as_bytes()).unwrap();
+    mbox.next().unwrap().unwrap();
+    let mut buffer = [0; 4096];
+    assert_eq!(mbox.read(&mut buffer).unwrap(), "Subject: x\r\n".len());
+    assert_eq!(mbox.read(&mut buffer).unwrap(), 2 * 1000);
+    assert_eq!(mbox.read(&mut buffer).unwrap(), 0);
+}
+
 /// 3 November 2026, 15:04:05 UTC.
 const MOMENT: i64 = 1_793_718_245;
 

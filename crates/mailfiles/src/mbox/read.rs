@@ -191,9 +191,12 @@ impl<R: BufRead> Mbox<R> {
 
 impl<R: BufRead> Read for Mbox<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.pending.is_empty() && !self.is_done {
+        if self.pending.is_empty() {
             self.pending.clear();
-            self.read_piece()?;
+            // Whoever reads may send each piece to another process, so a line is too small a piece.
+            while !self.is_done && self.pending.bytes.len() < buffer.len() {
+                self.read_piece()?;
+            }
         }
         Ok(self.pending.read(buffer))
     }
