@@ -51,6 +51,8 @@ const ZONES: [(&str, i64); 38] = [
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
+const WEEKDAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+
 /// A time that a message can have been received at.
 pub(crate) fn plausible(seconds: i64) -> Option<i64> {
     (1..=LATEST).contains(&seconds).then_some(seconds)
@@ -62,6 +64,14 @@ pub(crate) fn from_words<'a>(words: impl Iterator<Item = &'a str>) -> Option<i64
     let mut parts = Parts::default();
     words.for_each(|word| parts.add(word));
     parts.moment()
+}
+
+/// Is it the name of a month, a day of the week or a time zone, in any case?
+pub(crate) fn is_name(word: &str) -> bool {
+    let begins = |name: &&str| word.get(..3).is_some_and(|start| start.eq_ignore_ascii_case(name));
+    let is_zone =
+        |(zone, _): &(&str, i64)| zone.eq_ignore_ascii_case(word) || word.eq_ignore_ascii_case("DST");
+    MONTHS.iter().chain(&WEEKDAYS).any(begins) || ZONES.iter().any(is_zone)
 }
 
 /// As `ctime` writes it, in UTC: `Tue Nov  3 15:04:05 2026`.

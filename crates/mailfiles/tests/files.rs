@@ -67,6 +67,13 @@ fn separators_of_every_form_begin_messages() {
 }
 
 #[test]
+fn a_sentence_with_a_time_is_text() {
+    let text = "Hi\n\nFrom 10:00 to 12:00 on 3 Nov 2025\n\nbye\n";
+    let file = read(format!("From a@b Tue Nov  3 15:04:05 2026\nSubject: x\n\n{text}").as_bytes());
+    assert_eq!((file.messages.len(), file.merged), (1, 0));
+}
+
+#[test]
 fn an_indented_line_is_text() {
     let file = read(include_bytes!("../testdata/mbox/indented-from.mbox"));
     assert_eq!(file.subjects(), ["forwarded report"]);

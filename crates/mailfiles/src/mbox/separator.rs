@@ -66,10 +66,20 @@ pub(super) fn form(line: &[u8]) -> Option<Form> {
     let mut words = text.split_whitespace();
     let sender = words.next().unwrap_or_default();
     if let Some(time) = times::from_words(words.clone()) {
-        return Some(Form::Dated(time));
+        return Some(if is_sentence(words) { Form::Prose } else { Form::Dated(time) });
     }
     let is_sender = sender == "-" || sender.contains('@') || sender.eq_ignore_ascii_case("MAILER-DAEMON");
     Some(if is_sender || words.next().is_none() { Form::Bare } else { Form::Prose })
+}
+
+/// Do these words, which have a time among them, say more than that? Programs add zones, which begin with a capital letter,
+/// remarks in parentheses, and `remote from` with a host.
+fn is_sentence<'a>(words: impl Iterator<Item = &'a str>) -> bool {
+    let mut plain = words.take_while(|word| !word.starts_with('(') && *word != "remote");
+    plain.any(|word| {
+        let word = word.trim_end_matches([',', '.', ':', ';']);
+        !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase()) && !times::is_name(word)
+    })
 }
 
 /// What the line, or the start of a long one, looks like below a line that begins with `From `.
@@ -126,6 +136,9 @@ mod tests {
             "From \"a b\"@c Tue Nov  3 15:04 2026",
             "From jan Tue Nov  3 15:04 2026",
             "From Tue Nov  3 15:04 2026",
+            "From a@b Tue Nov 3 2020 15:04:05 GMT+0100 (central European time)",
+            "From a@b Tue Nov  3 15:04:05 2026 remote from c",
+            "From a@b tue nov  3 15:04:05 utc 2026",
         ];
         for line in dated {
             assert!(matches!(form(line.as_bytes()), Some(Form::Dated(_))), "{line}");
@@ -135,7 +148,13 @@ mod tests {
         {
             assert_eq!(form(line.as_bytes()), Some(Form::Bare), "{line}");
         }
-        for line in ["From now on\n", "From the meeting at 15:04 in 2026\n"] {
+        for line in [
+            "From now on\n",
+            "From the meeting at 15:04 in 2026\n",
+            "From Monday, Nov 3, 2025 at 15:00\n",
+            "From 10:00 to 12:00 on 3 Nov 2025\n",
+            "From Nov 3 10:00 2025 on, we meet\n",
+        ] {
             assert_eq!(form(line.as_bytes()), Some(Form::Prose), "{line}");
         }
         let long = format!("From a@b Tue Nov  3 15:04:05 2026 {}\n", "x".repeat(MAX_LINE));
