@@ -355,6 +355,15 @@ async fn mbox_separators_are_no_part_of_a_message() {
 }
 
 #[tokio::test]
+async fn no_line_of_a_message_continues_a_field_of_ours() {
+    let world = world(None, AccountRules::default());
+    let text = format!(" ; Thu, 1 Jan 1998 00:00:00 +0000\r\n\tx\r\n{HEADER}\r\nbody\r\n");
+    world.send(&client(Kind::Smtp, None), "x@b.example", &["bob@a.example"], &text).await.unwrap();
+    let [kept] = &world.inbox("bob")[..] else { panic!("one message") };
+    assert!(kept.ends_with(&format!("\r\n{HEADER}\r\nbody\r\n")) && !kept.contains("1998"), "{kept}");
+}
+
+#[tokio::test]
 async fn pedantic_mode_refuses_text_around_a_message_id() {
     let world = world(None, AccountRules::default());
     let settings = world.intake.settings();

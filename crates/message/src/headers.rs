@@ -263,8 +263,14 @@ fn trouble(raw: &[u8]) -> FindingKind {
     }
 }
 
+/// Does a line that is no field begin as the continuation of one?
+fn continues(raw: &[u8]) -> bool {
+    matches!(raw.first(), Some(b' ' | b'\t'))
+}
+
 /// The parts of a header block that stay when the fields go of which `goes` says so, by name and value. Mbox separators at
-/// the top go as well: below the fields that a mail server adds, they would end the header for many readers.
+/// the top go as well: below the fields that a mail server adds, they would end the header for many readers. So do
+/// continuation lines of no field: they would be a stranger's text in the last of those fields.
 ///
 /// Neighbouring parts are joined, so that an untouched block is one range. The block may go on with the empty line and a
 /// body, which stay. There is no limit on the number of fields.
@@ -274,7 +280,7 @@ pub fn without_fields(block: &[u8], mut goes: impl FnMut(&[u8], &[u8]) -> bool) 
     for (at, raw) in RawFields::new(block) {
         let goes = match field_name(raw) {
             Some((name, value)) => goes(name, value),
-            None => kept.is_empty() && from == at && is_mbox_line(raw),
+            None => kept.is_empty() && from == at && (is_mbox_line(raw) || continues(raw)),
         };
         if goes {
             if from < at {

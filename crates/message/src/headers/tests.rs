@@ -128,6 +128,18 @@ fn fields_go_by_name_or_value() {
     let kept = |goes: &[u8]| without_fields(mbox, |name, _| name == goes).first().map(|range| range.start);
     assert_eq!((kept(b"-"), kept(b"A"), mbox[37..].first()), (Some(21), Some(37), Some(&b'B')));
     assert_eq!(without_fields(b"From a@b\r\n", |_, _| false), Vec::<Range<usize>>::new());
+    // What would continue a field that is put before the block.
+    for (block, start) in [
+        (&b" ; x\r\n\ty\r\nA: 1\r\n"[..], 10),
+        (b"From a@b\r\n x\r\nA: 1\r\n", 14),
+        (b"G: 1\r\n x\r\nA: 1\r\n", 10),
+        (b"\t\r\n\r\nbody", 3),
+        (b"\r\n body", 0),
+        (b"x\r\n y\r\nA: 1\r\n", 0),
+    ] {
+        let kept = without_fields(block, |name, _| name == b"G");
+        assert_eq!(kept, std::slice::from_ref(&(start..block.len())), "{}", block.as_bstr());
+    }
     let kept = without_fields(block, |_, value| value == b" 1\r\n");
     assert_eq!(kept.iter().map(|range| (range.start, range.end)).collect::<Vec<_>>(), [(6, block.len())]);
     assert_eq!(without_fields(b"A: 1\r\n", |_, _| true), Vec::<Range<usize>>::new());
