@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    sync::{Arc, PoisonError, atomic::Ordering},
+    sync::{Arc, MutexGuard, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -73,8 +73,11 @@ pub(super) fn run(shared: &Shared) {
     let settle = || {
         let _upkeep = shared.upkeep();
         // Later openings do not know of files that are not needed any more, once the view says nothing of them.
-        if let Ok(_removing) = shared.tending.keep.try_write() {
-            remove_unlinked(shared)?;
+        match shared.tending.keep.try_write() {
+            Ok(_removing) => remove_unlinked(shared)?,
+            // Somebody copies the files: the next start removes them, when it reads what let them go.
+            Err(_) if !unlinked(shared).is_empty() => return Ok(()),
+            Err(_) => {}
         }
         flush_all(shared)
     };
@@ -175,13 +178,16 @@ fn merge(shared: &Shared) -> Result<()> {
     Ok(())
 }
 
+fn unlinked(shared: &Shared) -> MutexGuard<'_, Vec<BodyId>> {
+    shared.tending.unlinked.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn remove_unlinked(shared: &Shared) -> Result<()> {
-    let unlinked = || shared.tending.unlinked.lock().unwrap_or_else(PoisonError::into_inner);
     // One that cannot be removed now is tried again.
     let is_left = |id: &BodyId| shared.bodies.remove(*id).map_err(|e| (*id, e)).err();
-    let taken = std::mem::take(&mut *unlinked());
+    let taken = std::mem::take(&mut *unlinked(shared));
     let (left, mut errors): (Vec<_>, Vec<_>) = taken.iter().filter_map(is_left).unzip();
-    unlinked().extend(left);
+    unlinked(shared).extend(left);
     errors.pop().map_or(Ok(()), Err)
 }
 

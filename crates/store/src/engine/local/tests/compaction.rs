@@ -114,6 +114,26 @@ fn a_removed_file_goes_however_the_process_ends() {
     }
 }
 
+/// So it does when the store is closed while somebody copies the files, who may still need that one.
+#[test]
+fn a_removed_file_goes_though_the_store_was_closed_during_a_backup() {
+    let dir = folder();
+    let engine = open(dir.path());
+    let id = put_body(&engine, b"large", &noise(1, 600_000)).unwrap();
+    engine.close();
+    open(dir.path()).close();
+    let engine = open(dir.path());
+    let copying = engine.shared.tending.keep.read().unwrap();
+    remove_body(&engine, b"large", id);
+    engine.close();
+    drop(copying);
+    drop(engine);
+    let engine = open(dir.path());
+    assert!(rows(&*engine).is_empty());
+    engine.close();
+    assert_eq!(fs::read_dir(dir.path().join("bodies")).unwrap().count(), 0);
+}
+
 /// A message to many recipients names its body once for each of them; it stands in the journal once.
 #[test]
 fn many_recipients_do_not_end_segments() {
