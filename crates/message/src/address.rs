@@ -323,8 +323,21 @@ fn site(cursor: &mut Cursor<'_>, comment: &mut Option<String>) -> Option<Site> {
     if written.is_empty() {
         return None;
     }
-    let written = text(&written);
-    Some(written.parse().map_or(Site::Invalid(written), Site::Host))
+    Some(host(&written))
+}
+
+/// What stands behind the `@`, without typographical signs around it.
+fn host(written: &[u8]) -> Site {
+    let written = text(written);
+    written.trim_matches(is_sign).parse().map_or(Site::Invalid(written), Site::Host)
+}
+
+/// Is it a typographical sign: a quote, dash, arrow, picture? No name has one (RFC 5892 §3), but IDNA mapping lets some
+/// pass, and people read an address without those around it.
+fn is_sign(c: char) -> bool {
+    matches!(c, '\u{ab}' | '\u{bb}' | '\u{2010}'..='\u{2027}' | '\u{2030}'..='\u{205e}' | '\u{20a0}'..='\u{20ff}'
+        | '\u{2190}'..='\u{245f}' | '\u{2500}'..='\u{2bff}' | '\u{3001}'..='\u{3003}' | '\u{3008}'..='\u{3020}'
+        | '\u{1f300}'..='\u{1faff}')
 }
 
 #[cfg(test)]

@@ -75,6 +75,8 @@ fn visible(value: &[u8]) -> Cow<'_, [u8]> {
         // The pattern of Braille without a dot is blank.
         '\u{2800}' => Some(' '),
         _ if c.is_whitespace() => Some(' '),
+        // The leader of one dot looks like one, and no name has it.
+        '\u{2024}' => Some('.'),
         _ => Some(c),
     };
     // Octets that are no UTF-8 are shown as those of a charset of one octet for a character, if at all.
@@ -323,6 +325,11 @@ mod tests {
             "Boss <boss@example.com->",
             "Boss <boss@$example.com>",
             "Boss \u{ff1c}boss@example.com\u{ff1e}",
+            "\u{201c}boss@example.com\u{201d}",
+            "Boss <boss@\u{300a}example.com\u{300b}>",
+            "\u{1f4e7} boss@example.com\u{1f4e7}",
+            "[x] \u{ab}boss@example.com\u{bb}",
+            "boss@example\u{2024}com",
             "boss\u{ff20}example.com",
             "Boss <boss\u{fe6b}example.com>",
             "Boss\u{ff20}evil.example <boss@example.com>",
@@ -340,6 +347,11 @@ mod tests {
             check(&format!("From: boss@{domain}\r\n"), Ok("example.com"));
         }
         check("From: =?utf-8?q?x?= boss@mail.example.com, \"x\" root\r\n", Ok("mail.example.com"));
+        // Names whose ends look odd to programs, and are letters and marks.
+        check(
+            "From: a@\u{92d}\u{93e}\u{930}\u{924}\u{92e}\u{94d}.\u{92d}\u{93e}\u{930}\u{924}\u{92e}\u{94d}\r\n",
+            Ok("xn--h2breg3eve.xn--h2breg3eve"),
+        );
         check("From: [x] ann@a_b.example.com\r\n", Ok("a_b.example.com"));
         check("From: boss@exa!mple.com\r\n", Err(FromErrorKind::BadDomain));
         check("From: a@[999.0.2.1]\r\n", Err(FromErrorKind::BadDomain));

@@ -1,6 +1,6 @@
 //! Addresses in text that breaks the grammar: what a reader would take for one.
 
-use super::{Address, Site};
+use super::{Address, host};
 use crate::lex::{Cursor, is_atext, text};
 
 /// Does text in quotes and in comments count?
@@ -100,9 +100,7 @@ impl Scan<'_> {
         if local.is_empty() || written.is_empty() {
             return None;
         }
-        let written = text(&written);
-        let site = written.parse().map_or(Site::Invalid(written), Site::Host);
-        Some(Address { name: None, localpart: text(&local), site })
+        Some(Address { name: None, localpart: text(&local), site: host(&written) })
     }
 
     /// Reads a domain. Quotes and comments within it are passed over, as mail clients do.
