@@ -60,7 +60,7 @@ impl Shares {
 
     /// The share of the zone that a name belongs to. None for the root and public suffixes: no stranger says how they answer.
     fn zone(&self, name: &rr::Name) -> Option<Zone<'_>> {
-        let name = zone_of(&convert::from_hickory(name)?)?;
+        let name = zone_of(&printable(name))?;
         let share = Arc::clone(
             self.lock().entry(name.clone()).or_insert_with(|| Arc::new(Semaphore::new(ZONE_SHARE))),
         );
@@ -85,6 +85,19 @@ impl Drop for Zone<'_> {
         // One is in the table, one is ours; under the lock there can be no new one.
         if Arc::strong_count(&self.share) == 2 {
             zones.remove(&self.name);
+        }
+    }
+}
+
+/// The name, or the longest end of it that we have a form for: aliases may lead to labels of any bytes, and the labels
+/// behind them tell whose they are.
+fn printable(name: &rr::Name) -> Name {
+    let mut end = name.clone();
+    loop {
+        match convert::from_hickory(&end) {
+            Some(name) => return name,
+            // The root, at the end, has a form.
+            None => end = end.base_name(),
         }
     }
 }
@@ -129,6 +142,14 @@ mod tests {
             Some("3.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa"),
         );
         check("192.in-addr.arpa", Some("192.in-addr.arpa"));
+    }
+
+    #[test]
+    fn names_that_no_text_can_have_belong_to_their_zone_too() {
+        let shares = Shares::new(2);
+        let labels = [b"\0".as_slice(), b"b", b"silent", b"test"];
+        let name = rr::Name::from_labels(labels).unwrap();
+        assert_eq!(shares.zone(&name).unwrap().name.as_str(), "silent.test");
     }
 
     #[tokio::test(start_paused = true)]
