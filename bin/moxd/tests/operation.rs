@@ -452,6 +452,16 @@ fn the_log_answers_whether_a_mail_came() {
     client.expect("RSET", "250 ");
     let reply = client.send("you@client.example", &["nobody@localhost"], mail);
     assert!(reply.starts_with("550 5.1.1 "), "{reply}");
+    // What the session refuses by itself.
+    client.expect("MAIL FROM:<you@client.example> SIZE=99999999999", "552 5.3.4 ");
+    client.expect("MAIL FROM:<>", "250 ");
+    client.expect("RCPT TO:<alice@localhost>", "250 ");
+    client.expect("RCPT TO:<second@localhost>", "452 4.5.3 ");
+    client.expect("RSET", "250 ");
+    client.expect("MAIL FROM:<you@client.example>", "250 ");
+    client.expect("RCPT TO:<alice@localhost>", "250 ");
+    client.expect("DATA", "354 ");
+    client.expect("From: you@client.example\r\n\r\nhello\n.\nbye\r\n.", "500 5.5.2 ");
     let mut user = site.submission();
     assert!(user.auth("PLAIN", "alice@localhost", "correct horse").starts_with("235 "));
     let mail = b"From: alice@localhost\r\nMessage-ID: <Nr2@localhost>\r\n\r\nhello\r\n";
@@ -483,6 +493,9 @@ fn the_log_answers_whether_a_mail_came() {
         "you@client.example any@b\u{fc}cher.example bob Rest Nr1@client.example accept 250",
         " \"a b\"@elsewhere.example    reject 550",
         "you@client.example nobody@localhost   Nr1@client.example reject 550",
+        "you@client.example     reject 552",
+        " second@localhost    reject 452",
+        "you@client.example alice@localhost alice   reject 500",
     ];
     assert_eq!(lines, expected);
     assert_eq!(delivered[0]["size"], 69, "{delivered:?}");

@@ -11,7 +11,7 @@ use crate::{Mode, Settings, metrics};
 use ratelimit::LoginKey;
 use sasl::{Identity, Need, Verifier};
 use smtp_parser::Path;
-use smtpserver::{Backend, Client, Login, Received, Refusal, Sender, Standing};
+use smtpserver::{Backend, Client, Login, Received, Refusal, Refused, Sender, Standing};
 use std::hash::RandomState;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -257,11 +257,19 @@ impl Backend for Intake {
     }
 
     async fn content(&self, message: &mut Incoming, content: &[u8]) -> Result<(), Refusal> {
-        let taken = self.take(message, content).await;
-        if let Err(refusal) = &taken {
-            Story::of(message, 0).refused(refusal);
-        }
-        taken
+        self.take(message, content).await
+    }
+
+    fn refused(&self, client: &Client, what: Refused<'_, Incoming>, refusal: &Refusal) {
+        let story = match what {
+            Refused::Sender(path) => Story::begun(client.kind.is_submission(), path, None),
+            Refused::Recipient(message, path) => {
+                metrics::recipient_refused(message.submission, refusal.code());
+                Story::begun(message.submission, &message.sender, Some(path))
+            }
+            Refused::Message(message, size) => Story::of(message, size),
+        };
+        story.refused(refusal);
     }
 
     async fn message(

@@ -90,6 +90,13 @@ pub trait Backend: Send + Sync + 'static {
         content: &[u8],
     ) -> impl Future<Output = Result<(), Refusal>> + Send;
 
+    /// The session has refused something by itself, and so without asking for it: a size, a parameter, a number of
+    /// recipients, or a message for what it was like on the wire or after [`Backend::content`] wanted no more of it. Told
+    /// for the record; it holds nothing up.
+    fn refused(&self, client: &Client, what: Refused<'_, Self::Transaction>, refusal: &Refusal) {
+        let _ = (client, what, refusal);
+    }
+
     /// The message is complete. With `Ok` the client is told that it is ours: whatever must not be lost is on disk then.
     fn message(
         &self,
@@ -98,6 +105,17 @@ pub trait Backend: Send + Sync + 'static {
         transaction: Self::Transaction,
         received: &Received,
     ) -> impl Future<Output = Result<(), Refusal>> + Send;
+}
+
+/// What the session has refused by itself.
+#[derive(Debug)]
+pub enum Refused<'a, T> {
+    /// A sender, with which no transaction has begun.
+    Sender(&'a Path),
+    /// A recipient of a transaction, which goes on.
+    Recipient(&'a T, &'a Path),
+    /// The message of a transaction, of so many octets.
+    Message(&'a T, u64),
 }
 
 /// How an attempt to log in stands beside others.

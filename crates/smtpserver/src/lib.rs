@@ -52,7 +52,7 @@ mod session;
 /// What this API speaks of beside its own types; with these a caller needs no other crate.
 pub use {dns, ratelimit, sasl, smtp_parser};
 
-pub use backend::{Backend, LoginFailure, LoginFailureReason, Standing};
+pub use backend::{Backend, LoginFailure, LoginFailureReason, Refused, Standing};
 pub use client::{Client, Hello, Login, Peer, RequestId, TlsFacts};
 pub use driver::{
     COMMAND_BUCKETS, Certificate, GateRules, Logins, RequestKey, Reveal, Server, Settings, Stop, Tls,
@@ -64,7 +64,7 @@ pub use refusal::{Refusal, clean};
 pub use rules::{Delays, Kind, Limits, Rules, Timeouts};
 pub use session::{
     Answer, Ask, AskHello, AskLogin, AskMessage, AskNonce, AskRecipient, AskSecret, AskSender, CloseReason,
-    Said, SecretReply, Session, Step, Waiting,
+    Said, SecretReply, Session, Step, Tried, Unasked, Waiting,
 };
 
 #[doc(hidden)]

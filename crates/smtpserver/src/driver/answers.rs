@@ -11,12 +11,12 @@ use tracing::{debug, error, warn};
 use super::connection::Connection;
 use super::refusals::Refused;
 use super::wire::Transport;
-use crate::backend::{Backend, LoginFailure, LoginFailureReason, Standing};
+use crate::backend::{self, Backend, LoginFailure, LoginFailureReason, Standing};
 use crate::refusal::Refusal;
 use crate::replies;
 use crate::rules::Delays;
 use crate::session::{
-    Answer, Ask, AskHello, AskLogin, AskMessage, AskNonce, AskRecipient, AskSecret, AskSender,
+    Answer, Ask, AskHello, AskLogin, AskMessage, AskNonce, AskRecipient, AskSecret, AskSender, Tried, Unasked,
 };
 
 /// The longest an attempt to log in is held back: clients give up after a while.
@@ -177,7 +177,10 @@ impl<B: Backend, T: Transport> Connection<B, T> {
             return ask.refuse(internal("take the recipient"));
         };
         if !self.recipients.take() {
-            return ask.refuse(Refusal::new(replies::TOO_MANY_RECIPIENTS_IN_ALL));
+            let refusal = Refusal::new(replies::TOO_MANY_RECIPIENTS_IN_ALL);
+            let what = backend::Refused::Recipient(&*transaction, ask.path());
+            self.shared.backend.refused(self.session.client(), what, &refusal);
+            return ask.refuse(refusal);
         }
         match self.shared.backend.recipient(context, self.session.client(), transaction, ask.path()).await {
             Ok(()) => ask.accept(),
@@ -200,6 +203,17 @@ impl<B: Backend, T: Transport> Connection<B, T> {
                 ask.refuse(self.held_back(refusal).await)
             }
         }
+    }
+
+    /// Tells the backend what it was not asked for.
+    pub(super) fn tell_refused(&self, unasked: &Unasked) {
+        let what = match (&unasked.tried, &self.transaction) {
+            (Tried::Sender(path), _) => backend::Refused::Sender(path),
+            (Tried::Recipient(path), Some(transaction)) => backend::Refused::Recipient(transaction, path),
+            (Tried::Message(size), Some(transaction)) => backend::Refused::Message(transaction, *size),
+            (_, None) => return,
+        };
+        self.shared.backend.refused(self.session.client(), what, &unasked.refusal);
     }
 
     /// A refusal, when it is time for it.

@@ -204,6 +204,9 @@ impl<B: Backend, T: Transport> Connection<B, T> {
             }
             let kind = self.kind_of_input();
             let (taken, step) = self.session.receive(buffer.input(), time, &mut self.pipe.out);
+            if let Some(unasked) = self.session.take_unasked() {
+                self.tell_refused(&unasked);
+            }
             self.shared.reveal.received(buffer.input().get(..taken).unwrap_or_default(), kind);
             let step = match step {
                 Step::NeedInput => break,

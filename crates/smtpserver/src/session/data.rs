@@ -6,7 +6,7 @@ use smtp_parser::limits::MAX_TEXT_LINE;
 use smtp_parser::{Bdat, Body, Data, DataDecoder, DataFacts};
 
 use super::states::{Chunk, Reception, Skip, State};
-use super::{Ask, AskMessage, CloseReason, Session, Step, too_large};
+use super::{Ask, AskMessage, CloseReason, Session, Step, Tried, Unasked, too_large};
 use crate::envelope::Received;
 use crate::refusal::Refusal;
 use crate::replies::{self, Wording};
@@ -36,9 +36,9 @@ impl Session {
         let already = reception.decoder.facts().received;
         transaction.reception = Some(reception);
         self.state = State::Receiving(transaction);
-        if already.saturating_add(size) > self.endurance() {
-            self.counts.message_failed();
-            return self.close(too_large(self.rules.limits.message), CloseReason::Refused, out);
+        let announced = already.saturating_add(size);
+        if announced > self.endurance() {
+            return self.message_far_too_large(announced, out);
         }
         Step::Continue
     }
@@ -72,8 +72,8 @@ impl Session {
                     reception.spoiled.get_or_insert_with(|| Refusal::new(too_large(limit)));
                 }
                 if reception.decoder.facts().received > endurance {
-                    self.counts.message_failed();
-                    return (taken, self.close(too_large(limit), CloseReason::Refused, out));
+                    let received = reception.decoder.facts().received;
+                    return (taken, self.message_far_too_large(received, out));
                 }
                 let wanted = reception.spoiled.is_none();
                 match data {
@@ -109,7 +109,8 @@ impl Session {
         };
         let Some(reception) = &mut transaction.reception else { return Step::Continue };
         if let Some(refusal) = reception.spoiled.take() {
-            return self.message_refused(&refusal, out);
+            let size = reception.decoder.facts().content;
+            return self.message_refused_unasked(size, refusal, out);
         }
         let size = reception.chunk.map_or(0, |chunk| chunk.size);
         self.state = State::Mail(transaction);
@@ -130,7 +131,7 @@ impl Session {
             None => spoiled.or_else(|| self.shortcoming(&facts).map(Refusal::new)),
         };
         if let Some(refusal) = refusal {
-            return self.message_refused(&refusal, out);
+            return self.message_refused_unasked(facts.content, refusal, out);
         }
         let received = Received {
             size: facts.content,
@@ -166,6 +167,20 @@ impl Session {
         self.counts.message_failed();
         self.state = State::Greeted;
         self.refuse(refusal, out)
+    }
+
+    fn message_refused_unasked(&mut self, size: u64, refusal: Refusal, out: &mut Vec<u8>) -> Step<'static> {
+        let step = self.message_refused(&refusal, out);
+        self.unasked = Some(Unasked { tried: Tried::Message(size), refusal });
+        step
+    }
+
+    /// So much too large that the rest is not read.
+    fn message_far_too_large(&mut self, size: u64, out: &mut Vec<u8>) -> Step<'static> {
+        self.counts.message_failed();
+        let wording = too_large(self.rules.limits.message);
+        self.unasked = Some(Unasked { tried: Tried::Message(size), refusal: Refusal::new(wording) });
+        self.close(wording, CloseReason::Refused, out)
     }
 
     pub(super) fn is_unwelcome(&self) -> bool {

@@ -1,11 +1,12 @@
 //! MAIL and RCPT.
 
+use std::borrow::Cow;
 use std::time::SystemTime;
 
 use smtp_parser::{FutureRelease, Mail, Path, Rcpt};
 
 use super::states::{State, Transaction};
-use super::{Ask, AskRecipient, AskSender, Session, Step};
+use super::{Ask, AskRecipient, AskSender, Session, Step, Tried};
 use crate::envelope::Sender;
 use crate::replies::{self, Wording};
 use crate::rules::{Kind, Limits};
@@ -16,7 +17,7 @@ type Objection = (Wording, &'static str);
 impl Session {
     pub(super) fn mail(&mut self, mail: Mail<'_>, now: SystemTime, out: &mut Vec<u8>) -> Step<'static> {
         if let Some((wording, name)) = self.objection(&mail, now) {
-            return self.fail(wording, name, out);
+            return self.fail_unasked(Tried::Sender(mail.path), wording, name, out);
         }
         self.ask(Ask::Sender(AskSender(Box::new(Sender::new(mail.path, &mail.params)))))
     }
@@ -66,27 +67,37 @@ impl Session {
         let State::Mail(transaction) = &self.state else {
             return self.fail(replies::NO_MAIL, "", out);
         };
+        if let Some((wording, detail)) = self.objection_to_recipient(&rcpt, transaction) {
+            return self.fail_unasked(Tried::Recipient(rcpt.path), wording, &detail, out);
+        }
+        self.ask(Ask::Recipient(AskRecipient(rcpt.path)))
+    }
+
+    /// What is wrong with a recipient, whoever it is, and what the text has in its place.
+    fn objection_to_recipient(
+        &self,
+        rcpt: &Rcpt<'_>,
+        transaction: &Transaction,
+    ) -> Option<(Wording, Cow<'static, str>)> {
         if rcpt.params.notify.is_some() {
-            return self.fail(replies::UNKNOWN_PARAMETER, "NOTIFY", out);
+            return Some((replies::UNKNOWN_PARAMETER, "NOTIFY".into()));
         }
         if rcpt.params.orcpt.is_some() {
-            return self.fail(replies::UNKNOWN_PARAMETER, "ORCPT", out);
+            return Some((replies::UNKNOWN_PARAMETER, "ORCPT".into()));
         }
         // RFC 6531 §3.4: the parameter of MAIL speaks for the whole transaction, and for domains as for local parts.
         if !transaction.sender.smtputf8 && rcpt.utf8 {
-            return self.fail(replies::RECIPIENT_NOT_ASCII, "", out);
+            return Some((replies::RECIPIENT_NOT_ASCII, "".into()));
         }
         // RFC 5321 §4.5.3.1.10: "too many recipients" is temporary, so that the sender comes back with the rest.
         let most = self.rules.limits.recipients;
         if transaction.recipients >= most {
-            return self.fail(replies::TOO_MANY_RECIPIENTS, &most.to_string(), out);
+            return Some((replies::TOO_MANY_RECIPIENTS, most.to_string().into()));
         }
         // RFC 5321 §4.5.5: a notification is for one who sent something.
         let null = transaction.sender.path == Path::Null;
-        if null && self.rules.kind == Kind::Smtp && transaction.recipients > 0 {
-            return self.fail(replies::ONE_RECIPIENT_FOR_NULL, "", out);
-        }
-        self.ask(Ask::Recipient(AskRecipient(rcpt.path)))
+        let is_second = null && self.rules.kind == Kind::Smtp && transaction.recipients > 0;
+        is_second.then_some((replies::ONE_RECIPIENT_FOR_NULL, "".into()))
     }
 
     pub(super) fn recipient_taken(&mut self, out: &mut Vec<u8>) -> Step<'static> {

@@ -15,7 +15,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use smtp_parser::{Code, EnhancedCode, Reply, Verb};
+use smtp_parser::{Code, EnhancedCode, Path, Reply, Verb};
 
 use crate::backend::{LoginFailure, LoginFailureReason};
 use crate::client::{Client, Peer, TlsFacts};
@@ -43,6 +43,7 @@ pub struct Session {
     /// The last reply, for whoever counts replies.
     said: Option<Said>,
     login_failure: Option<LoginFailure>,
+    unasked: Option<Unasked>,
     /// The login is that of the certificate alone: the client may still confirm it with AUTH.
     certified: bool,
     /// A question is out.
@@ -107,6 +108,26 @@ pub struct Said {
     pub status: Option<EnhancedCode>,
 }
 
+/// What the session has refused by itself, and so without asking for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unasked {
+    /// What the client wanted.
+    pub tried: Tried,
+    /// The reply.
+    pub refusal: Refusal,
+}
+
+/// What a client wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tried {
+    /// MAIL with this path.
+    Sender(Path),
+    /// RCPT with this path.
+    Recipient(Path),
+    /// A message of so many octets.
+    Message(u64),
+}
+
 /// What a session waits for, which decides for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Waiting {
@@ -130,6 +151,7 @@ impl Session {
             verb: None,
             said: None,
             login_failure: None,
+            unasked: None,
             certified: false,
             asking: false,
             slow: false,
@@ -259,6 +281,11 @@ impl Session {
         self.said.take()
     }
 
+    /// What was refused last without asking for it, once.
+    pub fn take_unasked(&mut self) -> Option<Unasked> {
+        self.unasked.take()
+    }
+
     /// The last failed login, once.
     pub fn take_login_failure(&mut self) -> Option<LoginFailure> {
         self.login_failure.take()
@@ -291,6 +318,18 @@ impl Session {
         self.counts.failed(self.verb);
         self.say(wording, detail, out);
         Step::Continue
+    }
+
+    /// Writes an error of our own wording about something that is not asked for.
+    fn fail_unasked(
+        &mut self,
+        tried: Tried,
+        wording: Wording,
+        detail: &str,
+        out: &mut Vec<u8>,
+    ) -> Step<'static> {
+        self.unasked = Some(Unasked { tried, refusal: Refusal::with(wording, detail) });
+        self.fail(wording, detail, out)
     }
 
     /// Writes a refusal.
