@@ -80,7 +80,8 @@ pub(crate) fn is_denied(error: &anyhow::Error) -> bool {
 /// What to do so that a user can read a file.
 fn let_read(path: &str, user: &str) -> String {
     format!(
-        "let {user} read it (`chown {user} {path}`, or a group that {user} is in), and the folders above it"
+        "let {user} read it (`chown {user} {path}`, or a group that {user} is in, which counts from the next start), \
+         and the folders above it"
     )
 }
 

@@ -86,8 +86,17 @@ const EXAMPLES: &[(&str, Examples)] = &[
         )],
     ),
     ("moxd message show", &[("Read message 17", "moxd message show alice 17 | less")]),
-    ("moxd backup", &[("Copy the mail while the server runs", "moxd backup /var/backups/moxd-2026-11-28")]),
-    ("moxd verifydata", &[("Check a backup", "moxd verifydata /var/backups/moxd-2026-11-28")]),
+    (
+        "moxd backup",
+        &[
+            (
+                "Make a folder that the server's user can write to",
+                "install -d -o moxd -m 0700 /var/backups/moxd",
+            ),
+            ("Copy the mail while the server runs", "moxd backup /var/backups/moxd/2026-11-28"),
+        ],
+    ),
+    ("moxd verifydata", &[("Check a backup", "moxd verifydata /var/backups/moxd/2026-11-28")]),
     ("moxd export", &[("All mail of an account as Maildirs", "moxd export maildir alice alice-mail")]),
     (
         "moxd import",
