@@ -463,6 +463,7 @@ fn the_log_answers_whether_a_mail_came() {
     client.expect("DATA", "354 ");
     client.expect("From: you@client.example\r\n\r\nhello\n.\nbye\r\n.", "500 5.5.2 ");
     let mut user = site.submission();
+    user.expect("MAIL FROM:<alice@localhost>", "530 ");
     assert!(user.auth("PLAIN", "alice@localhost", "correct horse").starts_with("235 "));
     let mail = b"From: alice@localhost\r\nMessage-ID: <Nr2@localhost>\r\n\r\nhello\r\n";
     user.deliver("alice@localhost", &["bob@xn--bcher-kva.example"], mail);
@@ -503,6 +504,7 @@ fn the_log_answers_whether_a_mail_came() {
     let submitted = events(&process.said, "submission");
     let lines: Vec<String> = submitted.iter().map(short).collect();
     let expected = [
+        "alice@localhost     reject 530",
         "alice@localhost bob@b\u{fc}cher.example bob Rest Nr2@localhost accept 250",
         "bob@localhost     reject 550",
         "alice@localhost you@elsewhere.example    reject 550",

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use smtp_parser::{Bdat, Command, Hello, SyntaxError, Verb};
 
 use super::states::State;
-use super::{Ask, AskHello, CloseReason, Session, Step};
+use super::{Ask, AskHello, CloseReason, Session, Step, Tried};
 use crate::client;
 use crate::replies::{self, Wording};
 
@@ -205,6 +205,11 @@ impl Session {
             (_, Some(replies::TOO_MANY_FAILURES)) => {
                 self.close(replies::TOO_MANY_FAILURES, CloseReason::Refused, out)
             }
+            // Of a sender who should have come otherwise, somebody will ask where the mail is.
+            (
+                Ok(Command::Mail(mail)),
+                Some(wording @ (replies::AUTH_REQUIRED | replies::STARTTLS_REQUIRED)),
+            ) => self.fail_unasked(Tried::Sender(mail.path), wording, "", out),
             (_, Some(wording)) => self.fail(wording, "", out),
             (Err(error), None) => self.syntax_error(&error, line, out),
             (Ok(command), None) => self.execute(command, last_of_input, now, out),
