@@ -37,7 +37,8 @@ pub(crate) fn export(
         console.file(Some(&Outgoing { name: to.to_owned(), modified: 0 }))?;
     }
     for mailbox in &mailboxes {
-        let mut folder = Folder { path: folder_of(&mailbox.name), keywords: Keywords::default() };
+        let (path, keywords) = (folder_of(&mailbox.name), Keywords::default());
+        let mut folder = Folder { path, keywords, without_keywords: 0 };
         if format == MailFormat::Maildir {
             folder.begin(console)?;
         }
@@ -57,6 +58,7 @@ pub(crate) fn export(
         })?;
         if format == MailFormat::Maildir {
             folder.end(console)?;
+            summary.without_keywords += folder.without_keywords;
         }
     }
     console.file(None)?;
@@ -117,6 +119,8 @@ fn unless_removed<T>(
 struct Folder {
     path: String,
     keywords: Keywords,
+    /// Messages with keywords for which no letter was left.
+    without_keywords: u64,
 }
 
 impl Folder {
@@ -129,7 +133,9 @@ impl Folder {
     fn write(&mut self, message: &Message, content: Exported<'_>, console: &mut dyn Console) -> Result<()> {
         let received = unix(message.facts.received);
         let time = i64::try_from(received).unwrap_or(i64::MAX);
-        let name = file_name(time, message.id.get(), &flags_of(message), &mut self.keywords);
+        let flags = flags_of(message);
+        let name = file_name(time, message.id.get(), &flags, &mut self.keywords);
+        self.without_keywords += u64::from(!self.keywords.has_all(&flags));
         console.file(Some(&Outgoing { name: format!("{}/cur/{name}", self.path), modified: received }))?;
         let mut file = LfWriter::new(ExportWriter(console));
         content.pour(|piece| Ok(file.write_all(piece)?))?;

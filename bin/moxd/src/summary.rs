@@ -18,11 +18,13 @@ pub(crate) struct Summary {
     way: Way,
     mailboxes: BTreeMap<String, u64>,
     pub(crate) remarks: Remarks,
+    /// Messages that went out without some of their keywords, for which a Maildir had no letters left.
+    pub(crate) without_keywords: u64,
 }
 
 impl Summary {
     pub(crate) fn new(way: Way) -> Self {
-        Self { way, mailboxes: BTreeMap::new(), remarks: Remarks::default() }
+        Self { way, mailboxes: BTreeMap::new(), remarks: Remarks::default(), without_keywords: 0 }
     }
 
     /// Names a mailbox, with that many messages more.
@@ -56,7 +58,10 @@ impl Summary {
                 value["imported"] = json!(self.total());
                 value["merged"] = json!(self.remarks.merged);
             }
-            Way::Out => value["exported"] = json!(self.total()),
+            Way::Out => {
+                value["exported"] = json!(self.total());
+                value["without_keywords"] = json!(self.without_keywords);
+            }
         }
         value
     }
@@ -80,6 +85,10 @@ impl Summary {
         if *merged > 0 {
             let lines = counted(*merged, "line", "lines");
             text += &format!("; {lines} in them may begin another message: look for \"From \" in the file");
+        }
+        if self.without_keywords > 0 {
+            let messages = counted(self.without_keywords, "message", "messages");
+            text += &format!("; {messages} without some keywords: a Maildir has room for 26");
         }
         text + "\n"
     }
@@ -127,7 +136,12 @@ mod tests {
 
         let mut summary = Summary::new(Way::Out);
         summary.add("Old", 2);
-        let json = json!({ "exported": 2, "mailboxes": [old(2)], "skipped": [] });
+        let json = json!({ "exported": 2, "mailboxes": [old(2)], "skipped": [], "without_keywords": 0 });
         check(&summary, "2 messages of 1 mailbox exported\n", json);
+        summary.without_keywords = 1;
+        let json = json!({ "exported": 2, "mailboxes": [old(2)], "skipped": [], "without_keywords": 1 });
+        let text =
+            "2 messages of 1 mailbox exported; 1 message without some keywords: a Maildir has room for 26\n";
+        check(&summary, text, json);
     }
 }

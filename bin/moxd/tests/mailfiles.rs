@@ -141,6 +141,18 @@ const FLAGGED: &str = "From - Tue Nov  3 15:04:05 2020\nX-Mozilla-Status: 100f\n
     From -\nSubject: none\nDate: Tue, 3 Nov 2020 16:04:05 +0100\n\nFrom a@b Tue Nov  3 15:04:05 2020\nno field\n\n";
 
 #[test]
+fn keywords_that_a_maildir_has_no_room_for_are_told() {
+    let server = Server::develop();
+    let source = server.scratch("mbox");
+    let one = |n| format!("From a@b Tue Nov  3 15:04:05 2020\nX-Keywords: k{n}\nSubject: {n}\n\nhello\n\n");
+    fs::write(&source, (0..28).map(one).collect::<String>()).unwrap();
+    import(&server, "mbox", "Old", &source);
+    let said = server.verb(&["export", "maildir", "mox", &text(&server.scratch("out"))]).text();
+    let lost = "2 messages without some keywords: a Maildir has room for 26";
+    assert_eq!(said, format!("28 messages of 7 mailboxes exported; {lost}\n"));
+}
+
+#[test]
 fn flags_and_times_survive_both_ways_out() {
     let server = Server::develop();
     let source = server.scratch("mbox");
@@ -166,7 +178,7 @@ fn flags_and_times_survive_both_ways_out() {
     let said = server.verb(&["export", "mbox", "mox", &text(&mbox)]).text();
     assert_eq!(said, "3 messages of 7 mailboxes exported\n");
     let said = server.verb(&["export", "maildir", "mox", &text(&out), "--json"]).json();
-    has_keys(&said, &["exported", "mailboxes", "skipped"]);
+    has_keys(&said, &["exported", "mailboxes", "skipped", "without_keywords"]);
     assert_eq!(
         (&said["exported"], &said["mailboxes"][4]),
         (&json!(3), &json!({ "mailbox": "Old", "messages": 3 }))

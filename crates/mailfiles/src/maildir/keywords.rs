@@ -1,6 +1,7 @@
 //! The file in which Dovecot names the keywords of a folder, for which letters stand in the names of its messages.
 
-use crate::flags::MAX_KEYWORD;
+use super::LETTERS;
+use crate::flags::{Flags, MAX_KEYWORD};
 
 /// The name of the file, in the folder that has `cur`.
 pub const KEYWORDS_FILE: &str = "dovecot-keywords";
@@ -45,6 +46,12 @@ impl Keywords {
         ('a'..='z').nth(number)
     }
 
+    /// Has every keyword of these flags a letter?
+    pub fn has_all(&self, flags: &Flags) -> bool {
+        let has_own = |flag| LETTERS.iter().any(|(_, known)| *known == flag);
+        flags.keywords_and(has_own).all(|word| self.0.iter().flatten().any(|known| known == word))
+    }
+
     /// The file. It is empty where there are no keywords, and then need not be written.
     pub fn file(&self) -> String {
         let lines = self.0.iter().enumerate();
@@ -73,5 +80,10 @@ mod tests {
         let letters: String = (0..30).filter_map(|n| keywords.letter(&format!("k{n}"))).collect();
         assert_eq!(letters, "abcdefghijklmnopqrstuvwxyz");
         assert_eq!(keywords.letter("k3"), Some('d'));
+        for (word, has_letter) in [("k3", true), ("k29", false), ("$Junk", false), ("$Forwarded", true)] {
+            let mut flags = Flags::default();
+            flags.add_keyword(word);
+            assert_eq!(keywords.has_all(&flags), has_letter, "{word}");
+        }
     }
 }
