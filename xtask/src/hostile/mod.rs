@@ -49,7 +49,8 @@ pub struct Options {
     /// Only attacks whose name contains this
     #[arg(long)]
     pub only: Option<String>,
-    /// Files that a server may have open [default: no limit of the trial's own]
+    /// Files that the real server may have open [default: no limit of the trial's own]. In developer mode nothing keeps
+    /// one address from holding all connections there may be
     #[arg(long)]
     pub descriptors: Option<u64>,
     /// Messages in the store of the real server before the attacks; `moxd verifydata` then runs beside them
@@ -233,7 +234,6 @@ pub fn run(
     for (name, attack) in rude::ATTACKS.iter().filter(|(name, _)| wanted(name)) {
         let dir = scratch.join("server");
         let mut server = Server::new(moxd, &dir)?;
-        server.limit_descriptors(options.descriptors);
         server.start()?;
         let honest = Honest::Server("mox@localhost");
         let outcome = one(name, *attack, honest, &mut server, None, options).context(*name)?;
