@@ -1,8 +1,8 @@
 //! `cargo xtask hostile`: clients that mean no good, and one honest client that must not notice them.
 //!
 //! Each attack runs for a while. Meanwhile an honest client sends a message a second; its slowest message and the
-//! server's memory are what counts. The [`rude`] clients attack a server in developer mode, which has no limits by address;
-//! the [`strangers`] attack a real server with its default limits, while the honest client comes from another provider's
+//! server's memory are what counts. The `rude` clients attack a server in developer mode, which has no limits by address;
+//! the `strangers` attack a real server with its default limits, while the honest client comes from another provider's
 //! network.
 #![allow(clippy::disallowed_methods, reason = "a trial measures time")]
 
