@@ -117,7 +117,7 @@ pub(crate) fn export(cli: &Cli, format: MailFormat, account: &str, path: &Path, 
         }
         _ if to_stdout => (Local::printing(NoSource), STDOUT.to_owned()),
         MailFormat::Maildir => {
-            // What is there already would be mixed with what comes, and nobody could tell the two apart.
+            // Files that exist already would be mixed with the exported ones, with no way to tell them apart.
             let is_free = match std::fs::read_dir(path) {
                 Err(error) if error.kind() == ErrorKind::NotFound => true,
                 entries => entries.with_context(|| format!("read {}", path.display()))?.next().is_none(),

@@ -41,7 +41,7 @@ pub(crate) fn inspect(config: &Config, now: SystemTime) -> Findings {
 }
 
 impl Findings {
-    /// What is not readable for whoever tests may be so for the server.
+    /// The server may be able to read what the user who runs the test cannot.
     fn outcome(&mut self, result: anyhow::Result<()>) {
         match result {
             Ok(()) => {}

@@ -51,7 +51,7 @@ pub(crate) fn read(path: &Path, loaded: Option<&Version>) -> Result<KeyFile> {
     };
     match (read(), loaded) {
         (Err(error), Some(loaded)) if error.kind() == ErrorKind::PermissionDenied => {
-            // The folder may be closed too; then nobody here knows.
+            // The folder may be closed too; then this process cannot tell.
             let now = std::fs::metadata(path).ok().map(|meta| Version::of(&meta));
             Ok(KeyFile::Kept { changed: now.is_some_and(|now| now != *loaded) })
         }
@@ -85,7 +85,7 @@ fn let_read(path: &str, user: &str) -> String {
     )
 }
 
-/// What a reload could not take, for whoever asked for it.
+/// What a reload could not take, for the caller to report.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     /// Nothing is lost.

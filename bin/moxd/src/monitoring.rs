@@ -38,7 +38,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(60);
 /// Pause after a failed accept: it fails while there are no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
-/// How often histograms that nobody reads are tidied.
+/// How often histograms are tidied while no client reads the metrics.
 const UPKEEP: Duration = Duration::from_secs(5);
 
 const BUILD: &str = "mox_build_info";
