@@ -353,7 +353,11 @@ fn the_journal_gets_priorities_and_one_time() {
 fn on_a_terminal(site: &Site, variable: (&str, &str)) -> String {
     let pty = nix::pty::openpty(None, None).unwrap();
     let mut command = site.command();
-    command.env_remove("NO_COLOR").env("TERM", "xterm").env(variable.0, variable.1).stderr(pty.slave);
+    // CI speaks for colours, so it must not come from where the tests run.
+    for inherited in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "CI"] {
+        command.env_remove(inherited);
+    }
+    command.env("TERM", "xterm").env(variable.0, variable.1).stderr(pty.slave);
     let mut child = command.spawn().unwrap();
     // The other side keeps none of it open, so that the end is seen.
     drop(command);
