@@ -18,7 +18,7 @@ use crate::{
     account::AccountRow,
     credentials::Credentials,
     engine::{
-        Batch, Direction, Engine, KeyRange, OpsIter, Pre,
+        Batch, Direction, Engine, KeyRange, OpsIter, Precondition,
         local::{self, Local, Options},
     },
     mailbox::MailboxId,
@@ -75,7 +75,9 @@ pub fn store_model(data: &[u8]) {
             1 => engine.compact(what & 16 != 0).expect("room is given back"),
             2..=5 => {
                 let mut batch = Batch::default();
-                batch.pre.extend(model.get(&key).map(|value| Pre::Equals(key.clone(), value.clone())));
+                batch
+                    .preconditions
+                    .extend(model.get(&key).map(|value| Precondition::Equals(key.clone(), value.clone())));
                 batch.ops.delete(&key);
                 engine.commit(batch).wait().expect("what is there can be removed");
                 model.remove(&key);

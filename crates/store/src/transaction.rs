@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use crate::{
     account::AccountId,
     credentials::Credentials,
-    engine::{Body, BodyId, Pre},
+    engine::{Body, BodyId, Precondition},
     mailbox::{MailboxId, Role},
     message::{Flags, MessageId, ModSeq, NewMessage, Training, Uid},
     store::Store,
@@ -36,7 +36,7 @@ pub(crate) enum Action {
     SetCredentials { account: AccountId, credentials: Option<Credentials> },
     Put { key: Vec<u8>, value: Vec<u8> },
     Delete { key: Vec<u8> },
-    Require(Pre),
+    Require(Precondition),
     Link(Body),
     Unlink(BodyId),
 }
@@ -198,8 +198,8 @@ impl Transaction {
     pub fn require(&mut self, table: Table, key: &[u8], value: Option<&[u8]>) {
         let key = table.key(key);
         self.actions.push(Action::Require(match value {
-            Some(value) => Pre::Equals(key, value.to_vec()),
-            None => Pre::Absent(key),
+            Some(value) => Precondition::Equals(key, value.to_vec()),
+            None => Precondition::Absent(key),
         }));
     }
 

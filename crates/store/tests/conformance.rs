@@ -7,7 +7,7 @@ use bytes::Bytes;
 use moxd_store::{
     Body, ErrorKind,
     engine::{
-        Batch, CommitError, Direction, Engine, KeyRange, MAX_KEY, MAX_VALUE, Pre, ReadRows,
+        Batch, CommitError, Direction, Engine, KeyRange, MAX_KEY, MAX_VALUE, Precondition, ReadRows,
         local::{Local, Options},
         memory::Memory,
     },
@@ -73,21 +73,21 @@ fn applies_in_order(engine: &dyn Engine) {
 fn refuses_as_a_whole(engine: &dyn Engine) {
     commit(engine, |b| b.ops.put(b"a", b"1")).unwrap();
     #[track_caller]
-    fn check(engine: &dyn Engine, pre: &[Pre], expected: Result<(), CommitError>) {
+    fn check(engine: &dyn Engine, pre: &[Precondition], expected: Result<(), CommitError>) {
         let result = commit(engine, |b| {
-            b.pre = pre.to_vec();
+            b.preconditions = pre.to_vec();
             b.ops.put(b"b", b"2");
         });
         assert_eq!(result, expected);
         has(engine, b"b", result.is_ok().then_some(b"2"));
         commit(engine, |b| b.ops.delete(b"b")).unwrap();
     }
-    let equals = |value: &[u8]| Pre::Equals(b"a".to_vec(), value.to_vec());
-    let absent = |key: &[u8]| Pre::Absent(key.to_vec());
+    let equals = |value: &[u8]| Precondition::Equals(b"a".to_vec(), value.to_vec());
+    let absent = |key: &[u8]| Precondition::Absent(key.to_vec());
     check(engine, &[equals(b"1"), absent(b"x")], Ok(()));
     check(engine, &[equals(b"2")], Err(CommitError::Conflict(0)));
     check(engine, &[equals(b"1"), absent(b"a")], Err(CommitError::Conflict(1)));
-    check(engine, &[Pre::Equals(b"x".to_vec(), Vec::new())], Err(CommitError::Conflict(0)));
+    check(engine, &[Precondition::Equals(b"x".to_vec(), Vec::new())], Err(CommitError::Conflict(0)));
 }
 
 fn decides_in_the_order_of_arrival(engine: &dyn Engine) {
@@ -96,7 +96,7 @@ fn decides_in_the_order_of_arrival(engine: &dyn Engine) {
     let pending: Vec<_> = (0u32..200)
         .map(|n| {
             engine.commit(batch(|b| {
-                b.pre.push(Pre::Equals(b"n".to_vec(), n.to_be_bytes().to_vec()));
+                b.preconditions.push(Precondition::Equals(b"n".to_vec(), n.to_be_bytes().to_vec()));
                 b.ops.put(b"n", &(n + 1).to_be_bytes());
             }))
         })
@@ -149,7 +149,7 @@ fn accepts_a_token_once(engine: &dyn Engine) {
     let with_token = |token| {
         commit(engine, |b| {
             b.token = token;
-            b.pre.push(Pre::Absent(b"never".to_vec()));
+            b.preconditions.push(Precondition::Absent(b"never".to_vec()));
             b.ops.put(b"t", &token.to_be_bytes());
         })
     };
@@ -219,7 +219,7 @@ fn adds_up_under_contention(engine: &dyn Engine) {
                     let old = engine.get(b"sum").unwrap().unwrap();
                     let n = u64::from_be_bytes(old[..].try_into().unwrap());
                     let result = commit(engine, |b| {
-                        b.pre.push(Pre::Equals(b"sum".to_vec(), old.to_vec()));
+                        b.preconditions.push(Precondition::Equals(b"sum".to_vec(), old.to_vec()));
                         b.ops.put(b"sum", &(n + 1).to_be_bytes());
                     });
                     match result {
@@ -319,7 +319,7 @@ fn tells_rows_with_stamps_apart(engine: &dyn Engine) {
     let row = |number: u8| [&[number][..], &engine.stamp().to_be_bytes()].concat();
     let step = |from: &[u8], to: &[u8]| {
         commit(engine, |b| {
-            b.pre.push(Pre::Equals(b"guard".to_vec(), from.to_vec()));
+            b.preconditions.push(Precondition::Equals(b"guard".to_vec(), from.to_vec()));
             b.ops.put(b"guard", to);
         })
     };

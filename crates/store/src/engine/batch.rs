@@ -13,7 +13,7 @@ pub const MAX_BATCH: usize = 8 * 1024 * 1024;
 
 /// What must hold for a batch to be applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Pre {
+pub enum Precondition {
     /// The key has no value.
     Absent(Vec<u8>),
     /// The key has exactly this value.
@@ -133,7 +133,7 @@ impl<'a> Iterator for OpsIter<'a> {
 #[derive(Debug, Default)]
 pub struct Batch {
     /// What must hold.
-    pub pre: Vec<Pre>,
+    pub preconditions: Vec<Precondition>,
     /// What is to be done.
     pub ops: Ops,
     /// Bodies that the operations link to and that may not be stored yet.
@@ -148,7 +148,7 @@ impl Batch {
         if self.token != 0 {
             let key = [&[TOKEN_TABLE], self.token.to_be_bytes().as_slice()].concat();
             self.ops.put(&key, &[]);
-            self.pre.push(Pre::Absent(key));
+            self.preconditions.push(Precondition::Absent(key));
             self.token = 0;
         }
     }

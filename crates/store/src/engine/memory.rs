@@ -10,8 +10,8 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Batch, Body, BodyId, BodyWriter, CommitError, Copied, Direction, Engine, KeyRange, Op, Page, Pre,
-    ReadRows,
+    Batch, Body, BodyId, BodyWriter, CommitError, Copied, Direction, Engine, KeyRange, Op, Page,
+    Precondition, ReadRows,
     body::{BodyIds, Content},
 };
 use crate::{
@@ -67,11 +67,11 @@ impl State {
             return Err(CommitError::Failed);
         }
         batch.check()?;
-        let holds = |pre: &Pre| match pre {
-            Pre::Absent(key) => !self.rows.contains_key(key.as_slice()),
-            Pre::Equals(key, value) => self.rows.get(key.as_slice()).is_some_and(|v| v == value),
+        let holds = |pre: &Precondition| match pre {
+            Precondition::Absent(key) => !self.rows.contains_key(key.as_slice()),
+            Precondition::Equals(key, value) => self.rows.get(key.as_slice()).is_some_and(|v| v == value),
         };
-        match batch.pre.iter().position(|pre| !holds(pre)) {
+        match batch.preconditions.iter().position(|pre| !holds(pre)) {
             Some(i) => Err(CommitError::Conflict(i)),
             None => Ok(()),
         }

@@ -28,7 +28,7 @@ pub mod local;
 pub mod memory;
 
 pub(crate) use batch::ENGINE_TABLE;
-pub use batch::{Batch, MAX_BATCH, MAX_KEY, MAX_VALUE, Op, Ops, OpsIter, Pre};
+pub use batch::{Batch, MAX_BATCH, MAX_KEY, MAX_VALUE, Op, Ops, OpsIter, Precondition};
 pub use body::{Body, BodyId, BodyReader, BodyWriter, INLINE_MAX};
 
 /// Rows to be read: those of an [`Engine`] as they are, or those of a moment ([`Engine::snapshot`]).
@@ -174,7 +174,7 @@ pub(crate) type SharedEngine = Arc<dyn Engine>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CommitError {
-    /// Precondition number `i` does not hold; `pre.len()` stands for the batch's token.
+    /// Precondition number `i` does not hold; `preconditions.len()` stands for the batch's token.
     Conflict(usize),
     /// It may or may not have happened; hand in the same batch with the same token again to find out.
     Unknown,

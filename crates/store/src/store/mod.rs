@@ -231,7 +231,7 @@ impl Store {
                     return Ok(secret.to_vec());
                 }
                 let mut batch = crate::engine::Batch::default();
-                batch.pre.push(crate::engine::Pre::Absent(key.clone()));
+                batch.preconditions.push(crate::engine::Precondition::Absent(key.clone()));
                 batch.ops.put(&key, &candidate);
                 match store.engine().commit(batch).await {
                     Ok(()) => return Ok(candidate),

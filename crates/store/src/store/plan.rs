@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     account::{AccountId, AccountRow, encode_next_account},
-    engine::{Batch, Body, Pre},
+    engine::{Batch, Body, Precondition},
     error::{Error, ErrorKind, Result},
     mailbox::{Counts, Mailbox, MailboxId, Role, mailbox_name, parents},
     message::{self, Expunged, Message, MessageId, ModSeq, Part, Thread, Uid},
@@ -153,8 +153,8 @@ impl Planner<'_> {
                 Ok(())
             }
             Action::Require(pre) => {
-                self.plan.callers.push(self.plan.batch.pre.len());
-                self.plan.batch.pre.push(pre.clone());
+                self.plan.callers.push(self.plan.batch.preconditions.len());
+                self.plan.batch.preconditions.push(pre.clone());
                 Ok(())
             }
             Action::Link(body) => {
@@ -195,10 +195,10 @@ impl Planner<'_> {
                 let mut row = AccountRow::new(self.now / 1000);
                 let batch = &mut self.plan.batch;
                 let name_key = tables::named(tables::ACCOUNT_NAMES, name);
-                batch.pre.push(Pre::Absent(name_key.clone()));
-                batch.pre.push(match counter {
-                    Some(raw) => Pre::Equals(tables::NEXT_ACCOUNT.to_vec(), raw.clone()),
-                    None => Pre::Absent(tables::NEXT_ACCOUNT.to_vec()),
+                batch.preconditions.push(Precondition::Absent(name_key.clone()));
+                batch.preconditions.push(match counter {
+                    Some(raw) => Precondition::Equals(tables::NEXT_ACCOUNT.to_vec(), raw.clone()),
+                    None => Precondition::Absent(tables::NEXT_ACCOUNT.to_vec()),
                 });
                 batch.ops.put(&name_key, &id.get().to_be_bytes());
                 let next = AccountId::from_u32(id.get().saturating_add(1));
@@ -332,7 +332,7 @@ impl Planner<'_> {
         let stored = self.read.messages.get(&(account, id)).ok_or(Stop::Gone)?;
         // Another transaction may change the message before this one gets to it. The row guards nothing but itself, and
         // is never planned on before it is committed, so the sequence of its last change tells it apart.
-        self.plan.batch.pre.push(Pre::Equals(stored.key.clone(), stored.raw.clone()));
+        self.plan.batch.preconditions.push(Precondition::Equals(stored.key.clone(), stored.raw.clone()));
         Ok(stored.message.clone())
     }
 
@@ -438,7 +438,7 @@ impl Planner<'_> {
             let key = Key::of(tables::ACCOUNTS, id).done();
             let raw = draft.row.encode(self.stamp);
             batch.ops.put(&key, &raw);
-            batch.pre.push(Pre::Equals(key, std::mem::replace(&mut account.raw, raw)));
+            batch.preconditions.push(Precondition::Equals(key, std::mem::replace(&mut account.raw, raw)));
             for mailbox in draft.mailboxes.values() {
                 batch.ops.put(&Key::of(tables::MAILBOXES, id).mailbox(mailbox.id).done(), &mailbox.encode());
             }

@@ -18,7 +18,7 @@ use super::{
     segment::Position,
 };
 use crate::{
-    engine::{Batch, Body, BodyId, CommitError, Pre, body::Content},
+    engine::{Batch, Body, BodyId, CommitError, Precondition, body::Content},
     error::{Result, is_full},
 };
 
@@ -199,10 +199,10 @@ impl Writer {
             error!(error = %e, "cannot decide a batch");
             CommitError::Failed
         };
-        for (i, pre) in batch.pre.iter().enumerate() {
+        for (i, pre) in batch.preconditions.iter().enumerate() {
             let holds = match pre {
-                Pre::Absent(key) => self.get(group, key).map_err(failed)?.is_none(),
-                Pre::Equals(key, value) => {
+                Precondition::Absent(key) => self.get(group, key).map_err(failed)?.is_none(),
+                Precondition::Equals(key, value) => {
                     self.get(group, key).map_err(failed)?.is_some_and(|found| found == value)
                 }
             };

@@ -11,7 +11,7 @@ use super::{Local, Options, disk::Disk, maintain, reclaim, segment};
 use crate::{
     Store,
     check::Finding,
-    engine::{Batch, Body, BodyId, CommitError, Direction, Engine, KeyRange, Pre},
+    engine::{Batch, Body, BodyId, CommitError, Direction, Engine, KeyRange, Precondition},
 };
 
 mod backup;
@@ -305,8 +305,9 @@ fn conflicts_name_the_precondition() {
     let dir = folder();
     let engine = open(dir.path());
     put(&engine, b"a", b"1").unwrap();
-    let pre = vec![Pre::Equals(b"a".to_vec(), b"1".to_vec()), Pre::Absent(b"a".to_vec())];
-    let mut batch = Batch { pre, ..Batch::default() };
+    let preconditions =
+        vec![Precondition::Equals(b"a".to_vec(), b"1".to_vec()), Precondition::Absent(b"a".to_vec())];
+    let mut batch = Batch { preconditions, ..Batch::default() };
     batch.ops.put(b"b", b"2");
     assert_eq!(engine.commit(batch).wait(), Err(CommitError::Conflict(1)));
     assert_eq!(engine.get(b"b").unwrap(), None);

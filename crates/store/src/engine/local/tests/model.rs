@@ -93,7 +93,7 @@ impl Model {
 
     fn put_new(&mut self, engine: &Local, k: u8) {
         let mut batch = Batch::default();
-        batch.pre.push(Pre::Absent(key(2, k)));
+        batch.preconditions.push(Precondition::Absent(key(2, k)));
         batch.ops.put(&key(2, k), b"new");
         let is_new = !self.rows.contains_key(&key(2, k));
         let expected = if is_new { Ok(()) } else { Err(CommitError::Conflict(0)) };
