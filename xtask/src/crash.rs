@@ -3,11 +3,12 @@
 
 use crate::trial::{Client, Dice, Server};
 use anyhow::{Context, Result, bail, ensure};
+use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// What to do.
@@ -72,7 +73,7 @@ pub struct Book {
 impl Book {
     /// The messages acknowledged so far.
     pub fn acknowledged(&self) -> Vec<u64> {
-        self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
+        self.acknowledged.lock().iter().copied().collect()
     }
 }
 
@@ -90,7 +91,7 @@ pub fn sender(to: SocketAddr, book: &Book, options: &Options, stop: &AtomicBool)
             if client.send("trial@sender.example", "mox@localhost", &data).is_err() {
                 return;
             }
-            book.acknowledged.lock().unwrap_or_else(PoisonError::into_inner).insert(number);
+            book.acknowledged.lock().insert(number);
         }
     }
 }

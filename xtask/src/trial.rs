@@ -2,13 +2,14 @@
 
 use crate::workspace;
 use anyhow::{Context, Result, bail, ensure};
+use parking_lot::Mutex;
 use socket2::{Domain, Socket, Type};
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::mpsc;
 use std::time::Duration;
 
 /// Whose mail a real server of a trial takes.
@@ -78,7 +79,7 @@ const PORTS: [u16; 4] = [1025, 1081, 1465, 1587];
 /// There are no free ports.
 pub fn free_offset() -> Result<u16> {
     static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
-    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut given = GIVEN.lock();
     let mut dice = Dice::new(u64::from(std::process::id()) << 32 | given.len() as u64);
     for _ in 0..100 {
         let offset = dice.between(1, 30_000) as u16;

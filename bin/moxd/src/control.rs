@@ -8,6 +8,7 @@ use crate::{atrest, blocked, ctl, system, text, tls, version, wiring};
 use anyhow::{Context, Result};
 use config::Server;
 use intake::{Intake, Mode};
+use parking_lot::Mutex;
 use serde_json::json;
 use smtpserver::Logins;
 use std::convert::Infallible;
@@ -15,7 +16,7 @@ use std::net::SocketAddr;
 use std::os::fd::IntoRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use store::Store;
 use tokio::sync::mpsc;
@@ -123,7 +124,7 @@ impl Control {
     }
 
     fn take_changes(&self) -> Result<Report> {
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut keys = self.keys.lock();
         let mut again = keys.again();
         let domains = wiring::reload(&self.path, &self.server)?;
         let settings = wiring::settings(&self.server, &domains, self.mode, &mut again)?;

@@ -7,9 +7,9 @@ use crate::lines::Lines;
 use anyhow::{Context, Result};
 use config::{LogFilter, LogLevel};
 use nix::sys::stat::fstat;
+use parking_lot::Mutex;
 use smtpserver::Reveal;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::fmt::Layer;
 use tracing_subscriber::fmt::format::{Format, Full};
@@ -83,14 +83,14 @@ impl Logging {
         let wanted = Filter::parse(filter)?;
         self.filter.reload(wanted.directives).context("change the log level")?;
         self.reveal.set(wanted.auth, wanted.data);
-        filter.clone_into(&mut self.written.lock().unwrap_or_else(PoisonError::into_inner));
+        filter.clone_into(&mut self.written.lock());
         tracing::info!(filter, "log level changed");
         Ok(())
     }
 
     /// What is logged, as it was written.
     pub(crate) fn filter(&self) -> String {
-        self.written.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.written.lock().clone()
     }
 
     /// Tells the log how many of its lines were lost since it was told last, if there were any.
@@ -210,7 +210,7 @@ mod tests {
 
     impl std::io::Write for Memory {
         fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(octets)
+            self.0.lock().write(octets)
         }
 
         fn flush(&mut self) -> std::io::Result<()> {
@@ -231,7 +231,7 @@ mod tests {
         });
         std::panic::set_hook(before);
         assert!(result.is_err());
-        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let log = String::from_utf8(log.0.lock().clone()).unwrap();
         for part in ["ERROR smtp{cid=7}", "panicked: a fault, on purpose", "logging.rs:", "trace="] {
             assert!(log.contains(part), "{part}: {log}");
         }

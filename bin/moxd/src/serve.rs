@@ -10,13 +10,14 @@ use anyhow::{Context, Result};
 use config::{Config, Server};
 use dns_hickory::HickoryResolver;
 use intake::{Intake, Judges, Mode};
+use parking_lot::Mutex;
 use sd_notify::NotifyState;
 use serde_json::json;
 use smtpserver::{GateRules, RequestKey, Rules, Stop};
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use store::Store;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -285,7 +286,7 @@ fn open_store(data: &Path) -> Result<Store> {
     let progress = Mutex::new(progress);
     let options = store::Options {
         progress: Some(Box::new(move |now| {
-            let mut show = progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut show = progress.lock();
             show(now);
         })),
         ..store::Options::default()

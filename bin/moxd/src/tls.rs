@@ -4,9 +4,9 @@ use crate::keys::{self, KeyFile, Report, Version};
 use crate::monitoring;
 use anyhow::{Result, ensure};
 use config::{Listener, Server, TlsFiles};
+use parking_lot::Mutex;
 use smtpserver::{Certificate, ErrorKind, Kind, Tls, TlsRules};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
@@ -39,7 +39,7 @@ impl Listeners {
 
     /// Services share what is read once.
     fn load(&mut self, files: &TlsFiles) -> Result<Certificate> {
-        let loaded = self.loaded.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let loaded = self.loaded.get_mut();
         if let Some(known) = loaded.iter().find(|known| known.files == *files) {
             return Ok(known.certificate.clone());
         }
@@ -50,7 +50,7 @@ impl Listeners {
 
     /// Reads all files again. What cannot be used is reported, and stays as it is.
     pub(crate) fn reload(&self, report: &mut Report) {
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut loaded = self.loaded.lock();
         for one in loaded.iter_mut() {
             match read_again(one, report) {
                 Ok(Some(new)) => *one = new,
@@ -72,13 +72,13 @@ impl Listeners {
 
     /// All files.
     pub(crate) fn files(&self) -> Vec<TlsFiles> {
-        let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        let loaded = self.loaded.lock();
         loaded.iter().map(|one| one.files.clone()).collect()
     }
 
     /// Logs what clients will not like about the certificates, and shows until when they are valid.
     pub(crate) fn watch(&self, server: &Server, now: SystemTime) {
-        let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        let loaded = self.loaded.lock();
         for one in loaded.iter() {
             if let Some(facts) = Facts::of(&one.certificate) {
                 monitoring::certificate(&one.files.certificate, facts.not_after);

@@ -1,11 +1,12 @@
 //! [`Memo`]: one message asks no question twice.
 
 use dns::{Kind, Lookup, Name, Outcome, Question, Resolver};
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
 type Places<'d> = BTreeMap<Name, Vec<(Kind, Arc<Shared<'d>>)>>;
@@ -155,7 +156,7 @@ impl Wake for Waiting {
 
 /// Nothing that holds one of these locks panics half way through a change.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! A bounded cache with an end of life for each entry.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -96,8 +96,7 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Generations<K, V>> {
-        // Nothing panics half way through a change, and a lost entry would only be asked for again.
-        self.generations.lock().unwrap_or_else(PoisonError::into_inner)
+        self.generations.lock()
     }
 }
 

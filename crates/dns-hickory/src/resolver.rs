@@ -13,10 +13,11 @@ use hickory_proto::dnssec::{Proof, TrustAnchors};
 use hickory_proto::op::{DnsRequestOptions, Message, Query};
 use hickory_proto::rr::{self, RecordType};
 use hickory_resolver::system_conf;
+use parking_lot::Mutex;
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
@@ -125,7 +126,7 @@ impl HickoryResolver {
 
     /// Probes in a task of its own, so that nobody's impatience ends it half way.
     fn start_probe(&self) {
-        *self.inner.probed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        *self.inner.probed.lock() = Some(Instant::now());
         let inner = Arc::clone(&self.inner);
         tokio::spawn(async move {
             let late = Finding::Unreachable(LookupErrorKind::Timeout);
@@ -155,7 +156,7 @@ impl HickoryResolver {
             Some(Finding::Unreachable(_)) => REPROBE_UNREACHABLE,
             _ => REPROBE_STRIPPED,
         };
-        let last = *inner.probed.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = *inner.probed.lock();
         if last.is_none_or(|last| last.elapsed() > patience) {
             self.start_probe();
         }

@@ -8,12 +8,13 @@ use crate::recipients::{self, Recipient};
 use crate::signing::Hashing;
 use crate::submission::Unwanted;
 use crate::{Mode, Settings, metrics};
+use parking_lot::RwLock;
 use ratelimit::LoginKey;
 use sasl::{Identity, Need, Verifier};
 use smtp_parser::Path;
 use smtpserver::{Backend, Client, Login, Received, Refusal, Refused, Sender, Standing};
 use std::hash::RandomState;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use store::Store;
 
@@ -137,12 +138,12 @@ impl Intake {
 
     /// The settings as they are now.
     pub fn settings(&self) -> Arc<Settings> {
-        self.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.settings.read().clone()
     }
 
     /// Replaces the settings; messages that have begun keep the old ones.
     pub fn set_settings(&self, settings: Settings) {
-        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+        *self.settings.write() = Arc::new(settings);
     }
 
     /// The header has ended: writes it on without what must not stay.

@@ -1,9 +1,10 @@
 //! Who is served next where there is more to do than can be done at a time.
 
+use parking_lot::{Mutex, MutexGuard};
 use ratelimit::Network;
 use smtpserver::Standing;
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -67,7 +68,7 @@ impl FairQueue {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 
@@ -135,7 +136,7 @@ mod tests {
             tasks.push(tokio::spawn(async move {
                 let slot = queue.enter(standing).await;
                 if slot.is_some() {
-                    order.lock().unwrap().push(name);
+                    order.lock().push(name);
                 }
             }));
             tokio::task::yield_now().await;
@@ -144,7 +145,7 @@ mod tests {
         for task in tasks {
             task.await.unwrap();
         }
-        let order = order.lock().unwrap();
+        let order = order.lock();
         order.clone()
     }
 

@@ -8,10 +8,11 @@
 use crate::fair::FairQueue;
 use argon2::password_hash::Output;
 use argon2::{Algorithm, Argon2, Block, Params, PasswordHash, PasswordHasher, Version};
+use parking_lot::Mutex;
 use ring::hmac;
 use smtpserver::Standing;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
@@ -130,7 +131,7 @@ impl Passwords {
         let slot = self.slots.enter(standing).await?;
         let kept = self.memory.clone();
         let work = tokio::task::spawn_blocking(move || {
-            let lock = || kept.lock().unwrap_or_else(PoisonError::into_inner);
+            let lock = || kept.lock();
             let mut memory = lock().pop().unwrap_or_default();
             let right = verify(&password, &phc, &mut memory);
             lock().push(memory);
@@ -151,12 +152,12 @@ impl Passwords {
     }
 
     fn is_remembered(&self, tag: &[u8; 32], now: Instant) -> bool {
-        let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        let remembered = self.remembered.lock();
         remembered.get(tag).is_some_and(|since| now.saturating_duration_since(*since) < REMEMBERED_FOR)
     }
 
     fn remember(&self, tag: [u8; 32], now: Instant) {
-        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut remembered = self.remembered.lock();
         if remembered.len() >= MAX_REMEMBERED {
             remembered.clear();
         }

@@ -3,10 +3,11 @@
 //! gets no answer from DNS for a while: what needs one comes out as a temporary error.
 
 use dns::{Lookup, LookupError, LookupErrorKind, Question, Resolver};
+use parking_lot::Mutex;
 use ratelimit::{Addresses, Limiter, Window};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -46,7 +47,7 @@ impl Networks {
     fn take(&self, ip: IpAddr) -> bool {
         let Some(limiter) = &self.limiter else { return true };
         let now = SystemTime::UNIX_EPOCH + self.since.elapsed();
-        limiter.lock().unwrap_or_else(PoisonError::into_inner).take(ip, now, 1).is_allowed()
+        limiter.lock().take(ip, now, 1).is_allowed()
     }
 }
 

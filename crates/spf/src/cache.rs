@@ -2,10 +2,11 @@
 
 use crate::{Error, Record};
 use dns::Name;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::fmt;
 use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// Records by their domain, so that what many senders include is read once and not for each message.
 ///
@@ -90,7 +91,7 @@ impl Cache {
     }
 
     fn lock(&self) -> MutexGuard<'_, Generations> {
-        self.generations.lock().unwrap_or_else(PoisonError::into_inner)
+        self.generations.lock()
     }
 }
 

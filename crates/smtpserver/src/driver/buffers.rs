@@ -1,7 +1,8 @@
 //! Read buffers, shared: a connection has one only while it has input.
 
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes of a buffer for commands.
 const SMALL: usize = 8 << 10;
@@ -87,7 +88,7 @@ impl Shelf {
             self.held.fetch_sub(1, Ordering::Relaxed);
             return None;
         }
-        let found = self.unused.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let found = self.unused.lock().pop();
         let octets = found.unwrap_or_else(|| vec![0; self.size].into_boxed_slice());
         Some(Buffer { octets, start: 0, end: 0, shelf: Some(Arc::clone(self)) })
     }
@@ -128,7 +129,7 @@ impl Drop for Buffer {
     fn drop(&mut self) {
         let Some(shelf) = &self.shelf else { return };
         shelf.held.fetch_sub(1, Ordering::Relaxed);
-        let mut unused = shelf.unused.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut unused = shelf.unused.lock();
         if unused.len() < KEPT {
             unused.push(std::mem::take(&mut self.octets));
         }
@@ -171,7 +172,7 @@ mod tests {
             assert_eq!(buffer.input(), carry);
             assert!(buffer.room().len() >= SMALL / 2, "{length}");
         }
-        assert_eq!(buffers.small.unused.lock().unwrap().len(), 1);
+        assert_eq!(buffers.small.unused.lock().len(), 1);
     }
 
     #[test]
@@ -187,6 +188,6 @@ mod tests {
         // All of it was given back, and little is kept.
         assert_eq!(buffers.take(true, b"").octets.len(), LARGE);
         assert_eq!(buffers.take(false, b"").octets.len(), SMALL);
-        assert!(buffers.large.unused.lock().unwrap().len() <= KEPT);
+        assert!(buffers.large.unused.lock().len() <= KEPT);
     }
 }

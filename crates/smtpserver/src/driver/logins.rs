@@ -1,9 +1,10 @@
 //! Attempts to log in, over all listeners and connections: who may try, when, and what is counted of it.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use ratelimit::{
@@ -116,7 +117,7 @@ impl Logins {
     }
 
     fn failures(&self) -> MutexGuard<'_, Failures> {
-        self.0.failures.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.failures.lock()
     }
 }
 

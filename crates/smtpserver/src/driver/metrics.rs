@@ -1,7 +1,7 @@
 //! What is counted, and under which names. Handles are made once.
 
+use parking_lot::RwLock;
 use std::collections::HashMap;
-use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram};
@@ -116,13 +116,13 @@ impl Metrics {
     pub(super) fn said(&self, kind: Kind, said: Said, time: Duration) {
         let status = said.status.map(|status| (status.subject(), status.detail()));
         let labels = Labels { submission: kind.is_submission(), said: (said.verb, said.code.get(), status) };
-        let durations = self.durations.read().unwrap_or_else(PoisonError::into_inner);
+        let durations = self.durations.read();
         if let Some(histogram) = durations.get(&labels) {
             histogram.record(time);
             return;
         }
         drop(durations);
-        let mut durations = self.durations.write().unwrap_or_else(PoisonError::into_inner);
+        let mut durations = self.durations.write();
         if durations.len() < MAX_HANDLES {
             durations.entry(labels).or_insert_with(|| duration(kind, said)).record(time);
         }

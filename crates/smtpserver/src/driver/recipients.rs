@@ -1,8 +1,9 @@
 //! How many recipients all transactions hold together. A message may have a thousand, and there may be thousands of
 //! connections: the product of the two must not fit into memory by luck alone.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use ratelimit::{Addresses, Held};
 
@@ -27,7 +28,7 @@ impl Recipients {
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -1,8 +1,9 @@
 //! What limits refuse, as the log shows it: a flood must not become a flood of lines.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ratelimit::{LoginKey, Network};
@@ -120,7 +121,7 @@ impl Refusals {
     }
 
     fn rows(&self) -> MutexGuard<'_, HashMap<Key, Row>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 
