@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 use store::engine::memory::Memory;
-use store::engine::{Batch, BodyId, BodyWriter, CommitError, Direction, Engine, KeyRange, Page};
-use store::{Finding, Pending, Store};
+use store::engine::{Batch, BodyId, CommitError, Direction, Engine, KeyRange, Page, ReadRows};
+use store::{Pending, Store};
 
 /// An engine in memory whose commits fail once `left` of them have been made.
 struct Failing {
@@ -21,12 +21,21 @@ struct Failing {
     error: CommitError,
 }
 
-impl Engine for Failing {
+impl ReadRows for Failing {
     fn get(&self, key: &[u8]) -> store::Result<Option<Bytes>> {
         self.engine.get(key)
     }
     fn range(&self, range: &KeyRange, direction: Direction, limit: usize) -> store::Result<Page> {
         self.engine.range(range, direction, limit)
+    }
+    fn body_len(&self, id: BodyId) -> store::Result<u64> {
+        self.engine.body_len(id)
+    }
+}
+
+impl Engine for Failing {
+    fn snapshot(&self) -> store::Result<Box<dyn ReadRows + '_>> {
+        self.engine.snapshot()
     }
     fn commit(&self, batch: Batch) -> Pending<Result<(), CommitError>> {
         let take = |left: usize| left.checked_sub(1);
@@ -35,23 +44,11 @@ impl Engine for Failing {
             Err(_) => Pending::ready(Err(self.error)),
         }
     }
-    fn body_len(&self, id: BodyId) -> store::Result<u64> {
-        self.engine.body_len(id)
-    }
     fn body(&self, id: BodyId, offset: u64) -> store::Result<Bytes> {
         self.engine.body(id, offset)
     }
-    fn body_writer(&self) -> BodyWriter {
-        self.engine.body_writer()
-    }
-    fn check(&self) -> store::Result<Vec<Finding>> {
-        self.engine.check()
-    }
-    fn backup(&self, to: &std::path::Path) -> store::Result<store::Copied> {
-        self.engine.backup(to)
-    }
-    fn compact(&self, thorough: bool) -> store::Result<()> {
-        self.engine.compact(thorough)
+    fn stamp(&self) -> u64 {
+        self.engine.stamp()
     }
     fn close(&self) {
         self.engine.close();

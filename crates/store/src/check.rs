@@ -86,7 +86,9 @@ impl FindingKind {
 }
 
 impl Finding {
-    pub(crate) fn new(kind: FindingKind, place: impl Into<String>, text: impl Into<String>) -> Finding {
+    /// One at `place`, such as a file with an offset.
+    #[must_use]
+    pub fn new(kind: FindingKind, place: impl Into<String>, text: impl Into<String>) -> Finding {
         Finding { kind, place: place.into(), text: text.into(), concerned: None, body: None }
     }
 
@@ -95,8 +97,9 @@ impl Finding {
         Finding { concerned: Some(concerned.clone()), ..Finding::new(kind, concerned.to_string(), text) }
     }
 
-    /// A body that cannot be read.
-    pub(crate) fn of_body(id: BodyId, text: impl Into<String>) -> Finding {
+    /// A body that cannot be read. The store adds the messages that have it.
+    #[must_use]
+    pub fn of_body(id: BodyId, text: impl Into<String>) -> Finding {
         let place = format!("body {}", id.get());
         Finding { body: Some(id), ..Finding::new(FindingKind::Body, place, text) }
     }

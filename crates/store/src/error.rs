@@ -4,6 +4,8 @@ use std::{fmt, io};
 
 use nix::errno::Errno;
 
+use crate::engine::BodyId;
+
 /// Why an operation of the store did not happen.
 ///
 /// Opaque on purpose: match on [`Error::kind`], log the `Display` text.
@@ -85,12 +87,14 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
     /// An error of `kind` about `subject`.
-    pub(crate) fn new(kind: ErrorKind, subject: impl Into<String>) -> Error {
+    #[must_use]
+    pub fn new(kind: ErrorKind, subject: impl Into<String>) -> Error {
         Error { kind, subject: subject.into(), source: None }
     }
 
     /// An I/O error while doing what `subject` says; no room becomes [`ErrorKind::Full`].
-    pub(crate) fn io(subject: impl Into<String>, source: io::Error) -> Error {
+    #[must_use]
+    pub fn io(subject: impl Into<String>, source: io::Error) -> Error {
         let kind = if is_full(&source) { ErrorKind::Full } else { ErrorKind::Failed };
         Error { kind, subject: subject.into(), source: Some(source) }
     }
@@ -98,12 +102,19 @@ impl Error {
     /// An I/O error while reading what must be there. One that tells of content that is lost becomes
     /// [`ErrorKind::Damaged`]: only such may be made anew. Files that are out of reach for now (no descriptors left, no
     /// permission) are left as they are.
-    pub(crate) fn reading(subject: impl Into<String>, source: io::Error) -> Error {
+    #[must_use]
+    pub fn reading(subject: impl Into<String>, source: io::Error) -> Error {
         let unreadable = [Errno::EIO, Errno::EBADMSG, Errno::EUCLEAN];
         let is_loss = matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof)
             || source.raw_os_error().is_some_and(|errno| unreadable.contains(&Errno::from_raw(errno)));
         let error = Error::io(subject, source);
         if is_loss { Error { kind: ErrorKind::Damaged, ..error } } else { error }
+    }
+
+    /// The error for a body that is not stored.
+    #[must_use]
+    pub fn no_body(id: BodyId) -> Error {
+        Error::new(ErrorKind::NoBody, format!("body {} is not stored", id.get()))
     }
 
     /// What kind of error this is.

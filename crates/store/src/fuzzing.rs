@@ -18,7 +18,7 @@ use crate::{
     account::AccountRow,
     credentials::Credentials,
     engine::{
-        Batch, Direction, Engine, KeyRange, OpsIter, Precondition,
+        Batch, Direction, Engine, KeyRange, Maintenance, OpsIter, Precondition, ReadRows,
         local::{self, Local, Options},
     },
     mailbox::MailboxId,

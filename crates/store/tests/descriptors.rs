@@ -4,7 +4,7 @@
 use std::{fs, path::Path};
 
 use moxd_store::engine::{
-    Batch, CommitError, Engine,
+    Batch, CommitError, Engine, ReadRows,
     local::{Local, Options},
 };
 use nix::sys::resource::{Resource, getrlimit, setrlimit};

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 
 use moxd_store::engine::{
-    Batch, Engine,
+    Batch, Engine, Maintenance,
     local::{Local, Options},
 };
 use nix::sys::resource::{Resource, getrlimit, setrlimit};

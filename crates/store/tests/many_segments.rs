@@ -4,7 +4,7 @@
 use std::{fs, path::Path, sync::Arc};
 
 use moxd_store::engine::{
-    Batch, Direction, Engine, KeyRange,
+    Batch, Direction, Engine, KeyRange, Maintenance, ReadRows,
     local::{Local, Options},
 };
 use nix::sys::resource::{Resource, getrlimit, setrlimit};

@@ -10,7 +10,7 @@ use std::{
 use moxd_store::{
     AccountId, Change, Credentials, ErrorKind, Facts, Flags, INITIAL_MAILBOXES, Index, Message, NewMessage,
     Options, Recipient, Role, Row, Sent, Store, SubmissionLimits, Table, Uid,
-    engine::{Batch, Engine, memory::Memory},
+    engine::{Batch, Engine, ReadRows, memory::Memory},
 };
 
 fn now() -> SystemTime {

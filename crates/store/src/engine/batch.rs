@@ -82,7 +82,9 @@ impl Ops {
         &self.0
     }
 
-    pub(crate) fn into_bytes(self) -> Vec<u8> {
+    /// The encoded form.
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
         self.0
     }
 }
@@ -95,7 +97,9 @@ pub struct OpsIter<'a> {
 }
 
 impl<'a> OpsIter<'a> {
-    pub(crate) fn new(bytes: &'a [u8]) -> OpsIter<'a> {
+    /// Over the encoded form, which may be damaged.
+    #[must_use]
+    pub fn new(bytes: &'a [u8]) -> OpsIter<'a> {
         OpsIter { reader: Reader::new(bytes), broken: false }
     }
 
@@ -143,18 +147,22 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Turns a token into the precondition and the row that keep it.
-    pub(crate) fn expand_token(&mut self) {
+    /// What every engine does first: turns the token into the precondition and the row that keep it, and checks the limits.
+    ///
+    /// # Errors
+    /// `TooLarge` when a key, a value or the whole is over its limit, `Failed` when a key is empty or one of the
+    /// engine's own.
+    pub fn prepare(&mut self) -> Result<(), CommitError> {
         if self.token != 0 {
             let key = [&[TOKEN_TABLE], self.token.to_be_bytes().as_slice()].concat();
             self.ops.put(&key, &[]);
             self.preconditions.push(Precondition::Absent(key));
             self.token = 0;
         }
+        self.check()
     }
 
-    /// Checks the limits on keys, values and the whole, and that the engine's own rows are left alone.
-    pub(crate) fn check(&self) -> Result<(), CommitError> {
+    fn check(&self) -> Result<(), CommitError> {
         if self.ops.as_bytes().len() > MAX_BATCH {
             return Err(CommitError::TooLarge);
         }
@@ -173,8 +181,8 @@ impl Batch {
     }
 }
 
-/// The first octet of the keys of an engine's own rows.
-pub(crate) const ENGINE_TABLE: u8 = 0;
+/// Keys that begin with this byte are the engine's own: no batch may touch them, and ranges that reach them may show them.
+pub const ENGINE_TABLE: u8 = 0;
 /// The first octet of the keys that keep tokens; the store's own tables begin at 2.
 const TOKEN_TABLE: u8 = 1;
 

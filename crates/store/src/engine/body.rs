@@ -1,8 +1,11 @@
-//! Message bodies: written once while they arrive, shared by reference, read in pieces.
+//! Message bodies: written once while they arrive, shared by reference.
+//!
+//! A body belongs to the engine that began it. Small ones are bytes in memory, which every engine accepts; where large
+//! ones go is the engine's business ([`BodySink`]).
 
 use std::{
+    any::Any,
     fmt,
-    io::{self, Read},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -11,15 +14,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{
-    SharedEngine,
-    local::bodies::{BodyFiles, Reserved, SpillWriter, Spilled},
-};
 use crate::{error::Result, pending::Pending};
-
-/// Bodies up to this size stay in memory and go into the journal; larger ones become files (our own choice,
-/// measured: a file costs several syncs of its own, which small mail must not pay).
-pub const INLINE_MAX: usize = 256 * 1024;
 
 /// The number of a body: never used again, not even after a crash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,257 +36,233 @@ impl BodyId {
         BodyId(n)
     }
 
-    /// Which opening of the engine made this number.
-    pub(crate) fn generation(self) -> u64 {
+    /// Which opening of the engine made this number, if [`Stamps`] made it.
+    #[must_use]
+    pub fn generation(self) -> u64 {
         self.0 >> COUNTER_BITS
     }
 }
 
-/// Hands out numbers for bodies.
+/// Gives out the numbers of one opening of an engine: for bodies, and for rows that guard others.
+///
+/// An engine that counts its openings, durably and before the first number is used, needs nothing else to keep the
+/// promise of [`Engine::stamp`](super::Engine::stamp).
 #[derive(Debug)]
-pub(crate) struct BodyIds(AtomicU64);
+pub struct Stamps(AtomicU64);
 
-impl BodyIds {
-    /// Numbers of the opening `generation`.
-    pub(crate) fn new(generation: u64) -> BodyIds {
-        BodyIds(AtomicU64::new(generation << COUNTER_BITS))
+impl Stamps {
+    /// Numbers of the opening `generation`, which must be below 2^24.
+    #[must_use]
+    pub fn new(generation: u64) -> Stamps {
+        Stamps(AtomicU64::new(generation << COUNTER_BITS))
     }
 
-    pub(crate) fn next(&self) -> BodyId {
-        BodyId(self.0.fetch_add(1, Ordering::Relaxed))
+    /// The next number.
+    pub fn next(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed)
     }
 }
 
-/// A body that was received whole: a cheap handle to attach to any number of records.
+/// A body that was received entirely: a cheap handle to attach to any number of records.
 ///
-/// When the last handle is dropped and no committed batch has linked to it, it is gone.
+/// If the last handle is dropped before a committed batch has linked to the body, the body is gone.
 #[derive(Clone)]
 pub struct Body(Arc<Inner>);
 
 struct Inner {
     id: BodyId,
-    content: Content,
+    len: u64,
+    content: BodyContent,
     stored: AtomicBool,
 }
 
-/// Where the octets of a body are before a batch stores it.
-pub(crate) enum Content {
-    /// In memory, with their CRC-32C.
-    Memory { octets: Bytes, crc: u32, _reserved: Reserved },
-    /// In a file.
-    File(Arc<Spilled>),
+/// Where the bytes of a body are before a batch stores it.
+#[derive(Clone)]
+pub enum BodyContent {
+    /// In memory.
+    Memory {
+        /// All of them.
+        bytes: Bytes,
+        /// Their CRC-32C, computed while they arrived.
+        crc: u32,
+    },
+    /// Where the engine's own [`BodySink`] has put them.
+    Placed(Arc<dyn PlacedBody>),
+}
+
+/// A body at a place of its engine's own, such as a file. The engine gets its own type back with [`Body::placed`].
+pub trait PlacedBody: Any + Send + Sync {
+    /// Whether a batch can store the body now, without waiting.
+    fn is_ready(&self) -> bool;
+
+    /// Waits until a batch can store the body. Fails as [`BodySink::write`] does.
+    fn ready(&self) -> Pending<Result<()>>;
+}
+
+/// Takes the bytes of one body as they arrive. An engine supplies it with [`BodyWriter::new`] if large bodies must not
+/// stay in memory.
+pub trait BodySink: Send {
+    /// Takes `bytes` at once; the answer comes when there may be more. It fails with `Full` or `Failed` when they
+    /// cannot be kept. If the caller ignores a failure, the body must never become ready.
+    fn write(&mut self, bytes: &[u8]) -> Pending<Result<()>>;
+
+    /// The body is complete.
+    fn finish(self: Box<Self>) -> BodyContent;
 }
 
 impl Body {
+    /// A complete body of bytes that are in memory already, and small.
+    #[must_use]
+    pub fn in_memory(id: BodyId, bytes: Vec<u8>) -> Body {
+        let (len, crc) = (bytes.len() as u64, crc32c::crc32c(&bytes));
+        Body::new(id, len, BodyContent::Memory { bytes: Bytes::from(bytes), crc })
+    }
+
+    fn new(id: BodyId, len: u64, content: BodyContent) -> Body {
+        Body(Arc::new(Inner { id, len, content, stored: AtomicBool::new(false) }))
+    }
+
     /// Its number.
     #[must_use]
     pub fn id(&self) -> BodyId {
         self.0.id
     }
 
-    /// Its size in octets.
+    /// Its size in bytes.
     #[must_use]
     pub fn len(&self) -> u64 {
-        match &self.0.content {
-            Content::Memory { octets, .. } => octets.len() as u64,
-            Content::File(spilled) => spilled.len,
-        }
+        self.0.len
     }
 
-    /// Octets that it takes in the journal: none if it is a file.
-    pub(crate) fn inline_len(&self) -> u64 {
-        if matches!(self.0.content, Content::File(_)) { 0 } else { self.len() }
-    }
-
-    /// Whether it has no octets.
+    /// Whether it has no bytes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    pub(crate) fn content(&self) -> &Content {
+    /// Where its bytes are.
+    #[must_use]
+    pub fn content(&self) -> &BodyContent {
         &self.0.content
+    }
+
+    /// The engine's own view of a body that its sink has placed; `None` for bytes in memory, and for bodies of other
+    /// engines.
+    #[must_use]
+    pub fn placed<T: PlacedBody>(&self) -> Option<&T> {
+        match &self.0.content {
+            BodyContent::Memory { .. } => None,
+            BodyContent::Placed(placed) => (&**placed as &dyn Any).downcast_ref(),
+        }
     }
 
     /// Whether a batch can store it now: a file may still be on its way to the disk, or have failed to get there.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         match &self.0.content {
-            Content::Memory { .. } => true,
-            Content::File(spilled) => spilled.is_placed(),
+            BodyContent::Memory { .. } => true,
+            BodyContent::Placed(placed) => placed.is_ready(),
         }
     }
 
     /// Waits until a batch can store it.
-    pub(crate) async fn ready(&self) -> Result<()> {
+    pub fn ready(&self) -> Pending<Result<()>> {
         match &self.0.content {
-            Content::Memory { .. } => Ok(()),
-            Content::File(spilled) => spilled.placed().await,
+            BodyContent::Memory { .. } => Pending::ready(Ok(())),
+            BodyContent::Placed(placed) => placed.ready(),
         }
     }
 
-    /// Whether a committed batch has stored it already.
-    pub(crate) fn is_stored(&self) -> bool {
+    /// Whether a committed batch has stored it already. From then on the engine's count of links decides whether it
+    /// exists; this handle cannot bring it back.
+    #[must_use]
+    pub fn is_stored(&self) -> bool {
         self.0.stored.load(Ordering::Acquire)
     }
 
-    /// Remembers that a committed batch has stored it.
-    pub(crate) fn set_stored(&self) {
+    /// Records that a committed batch has stored it. For engines.
+    pub fn set_stored(&self) {
         self.0.stored.store(true, Ordering::Release);
-        self.keep();
-    }
-
-    /// Lets its file stay when nobody here needs it any more.
-    pub(crate) fn keep(&self) {
-        if let Content::File(spilled) = &self.0.content {
-            spilled.keep();
-        }
     }
 }
 
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Never the content: it is somebody's mail.
-        f.debug_struct("Body").field("id", &self.0.id).field("len", &self.len()).finish()
+        // Never the content: it is private mail.
+        f.debug_struct("Body").field("id", &self.id()).field("len", &self.len()).finish()
     }
 }
 
-/// Takes a body's octets as they arrive.
+/// Takes a body's bytes as they arrive.
 pub struct BodyWriter {
     id: BodyId,
-    memory: Vec<u8>,
-    crc: u32,
-    reserved: Reserved,
-    /// Where large bodies go; an engine in memory has no such place.
-    home: Option<Arc<BodyFiles>>,
-    file: Option<SpillWriter>,
+    len: u64,
+    sink: Box<dyn BodySink>,
 }
 
 impl BodyWriter {
-    pub(crate) fn new(id: BodyId, home: Option<Arc<BodyFiles>>) -> BodyWriter {
-        BodyWriter { id, memory: Vec::new(), crc: 0, reserved: Reserved::default(), home, file: None }
+    /// A writer to a place of the engine's own.
+    #[must_use]
+    pub fn new(id: BodyId, sink: impl BodySink + 'static) -> BodyWriter {
+        BodyWriter { id, len: 0, sink: Box::new(sink) }
+    }
+
+    /// A writer for an engine that keeps bodies of any size in memory.
+    #[must_use]
+    pub fn in_memory(id: BodyId) -> BodyWriter {
+        BodyWriter::new(id, MemorySink::default())
     }
 
     /// Appends bytes. They are taken at once; the answer comes when there may be more. A caller that waits for it keeps
     /// memory bounded while the disk is slow.
     ///
-    /// Fails with `Full` or `Failed` when the body has become a file that cannot be written. What fails behind the last
-    /// answer is told when the body is committed.
+    /// Fails with `Full` or `Failed` when the bytes cannot be kept. A failure after the last answer is reported when the
+    /// body is committed.
     pub fn write(&mut self, bytes: &[u8]) -> Pending<Result<()>> {
-        if let Some(file) = &mut self.file {
-            return file.write(bytes);
-        }
-        if let Some(home) = &self.home
-            && !home.admits(&mut self.reserved, self.memory.len() + bytes.len())
-        {
-            let mut all = std::mem::take(&mut self.memory);
-            all.extend_from_slice(bytes);
-            self.reserved = Reserved::default();
-            return self.file.insert(home.spill(self.id)).write(&all);
-        }
-        self.crc = crc32c::crc32c_append(self.crc, bytes);
-        self.memory.extend_from_slice(bytes);
-        Pending::ready(Ok(()))
+        self.len += bytes.len() as u64;
+        self.sink.write(bytes)
     }
 
-    /// Octets so far.
-    #[must_use]
-    pub fn len(&self) -> u64 {
-        self.file.as_ref().map_or(self.memory.len() as u64, SpillWriter::len)
-    }
-
-    /// Whether nothing has been written.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// A complete body of octets that are in memory already, and small.
-    pub(crate) fn finish_with(mut self, octets: Vec<u8>) -> Body {
-        self.crc = crc32c::crc32c(&octets);
-        self.memory = octets;
-        self.finish()
-    }
-
-    /// The body is complete. It is durable once a batch that links to it is.
-    #[must_use]
-    pub fn finish(self) -> Body {
-        let content = match self.file {
-            Some(file) => Content::File(file.finish()),
-            None => {
-                Content::Memory { octets: Bytes::from(self.memory), crc: self.crc, _reserved: self.reserved }
-            }
-        };
-        Body(Arc::new(Inner { id: self.id, content, stored: AtomicBool::new(false) }))
-    }
-}
-
-impl fmt::Debug for BodyWriter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BodyWriter").field("id", &self.id).field("len", &self.len()).finish()
-    }
-}
-
-/// Reads a stored body in pieces of at most 256 KiB, each checked before it is given out.
-pub struct BodyReader {
-    engine: SharedEngine,
-    id: BodyId,
-    len: u64,
-    offset: u64,
-    piece: Bytes,
-}
-
-impl BodyReader {
-    pub(crate) fn new(engine: SharedEngine, id: BodyId) -> Result<BodyReader> {
-        let len = engine.body_len(id)?;
-        Ok(BodyReader { engine, id, len, offset: 0, piece: Bytes::new() })
-    }
-
-    /// The whole body's size in octets.
+    /// Bytes so far.
     #[must_use]
     pub fn len(&self) -> u64 {
         self.len
     }
 
-    /// Whether the body has no octets.
+    /// Whether nothing has been written.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The next octets; `None` at the end.
-    ///
-    /// # Errors
-    /// `Damaged` when they fail their checksum, `Failed` when they cannot be read, `NoBody` when the body was
-    /// removed meanwhile.
-    pub fn next_piece(&mut self) -> Result<Option<Bytes>> {
-        if !self.piece.is_empty() {
-            return Ok(Some(std::mem::take(&mut self.piece)));
-        }
-        if self.offset >= self.len {
-            return Ok(None);
-        }
-        let piece = self.engine.body(self.id, self.offset)?;
-        self.offset += piece.len() as u64;
-        Ok(Some(piece))
+    /// The body is complete. It is durable once a batch that links to it is.
+    #[must_use]
+    pub fn finish(self) -> Body {
+        Body::new(self.id, self.len, self.sink.finish())
     }
 }
 
-impl Read for BodyReader {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let Some(mut piece) = self.next_piece().map_err(io::Error::other)? else { return Ok(0) };
-        let n = piece.len().min(buf.len());
-        let taken = piece.split_to(n);
-        if let Some(target) = buf.get_mut(..n) {
-            target.copy_from_slice(&taken);
-        }
-        self.piece = piece;
-        Ok(n)
-    }
-}
-
-impl fmt::Debug for BodyReader {
+impl fmt::Debug for BodyWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BodyReader").field("id", &self.id).field("len", &self.len).finish()
+        f.debug_struct("BodyWriter").field("id", &self.id).field("len", &self.len).finish()
+    }
+}
+
+/// Keeps all bytes in memory.
+#[derive(Default)]
+struct MemorySink {
+    bytes: Vec<u8>,
+    crc: u32,
+}
+
+impl BodySink for MemorySink {
+    fn write(&mut self, bytes: &[u8]) -> Pending<Result<()>> {
+        self.crc = crc32c::crc32c_append(self.crc, bytes);
+        self.bytes.extend_from_slice(bytes);
+        Pending::ready(Ok(()))
+    }
+
+    fn finish(self: Box<Self>) -> BodyContent {
+        BodyContent::Memory { bytes: Bytes::from(self.bytes), crc: self.crc }
     }
 }

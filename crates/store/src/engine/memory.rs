@@ -3,27 +3,24 @@
 use std::{
     collections::{BTreeMap, HashMap},
     ops::Bound,
-    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use bytes::Bytes;
 
 use super::{
-    Batch, Body, BodyId, BodyWriter, CommitError, Copied, Direction, Engine, KeyRange, Op, Page,
-    Precondition, ReadRows,
-    body::{BodyIds, Content},
+    Batch, Body, BodyContent, BodyId, CommitError, Direction, Engine, KeyRange, Op, Page, Precondition,
+    ReadRows, Stamps,
 };
 use crate::{
-    check::Finding,
-    error::{Error, ErrorKind, Result},
+    error::{Error, Result},
     pending::Pending,
 };
 
 /// The engine in memory. Nothing survives it.
 #[derive(Debug)]
 pub struct Memory {
-    ids: BodyIds,
+    stamps: Stamps,
     state: Mutex<State>,
 }
 
@@ -53,7 +50,7 @@ impl Memory {
     /// An empty engine.
     #[must_use]
     pub fn new() -> Arc<Memory> {
-        Arc::new(Memory { ids: BodyIds::new(0), state: Mutex::new(State::default()) })
+        Arc::new(Memory { stamps: Stamps::new(0), state: Mutex::new(State::default()) })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -66,7 +63,6 @@ impl State {
         if self.closed {
             return Err(CommitError::Failed);
         }
-        batch.check()?;
         let holds = |pre: &Precondition| match pre {
             Precondition::Absent(key) => !self.rows.contains_key(key.as_slice()),
             Precondition::Equals(key, value) => self.rows.get(key.as_slice()).is_some_and(|v| v == value),
@@ -115,9 +111,9 @@ impl State {
             && n > 0
         {
             body.set_stored();
-            // Without a place for files, every body of this engine is in memory.
-            if let Content::Memory { octets, .. } = body.content() {
-                self.bodies.insert(id, Stored { content: octets.clone(), links: 0 });
+            // This engine has no sink of its own, so all its bodies are bytes in memory.
+            if let BodyContent::Memory { bytes, .. } = body.content() {
+                self.bodies.insert(id, Stored { content: bytes.clone(), links: 0 });
             }
         }
         if let Some(stored) = self.bodies.get_mut(&id) {
@@ -129,7 +125,7 @@ impl State {
     }
 }
 
-impl Engine for Memory {
+impl ReadRows for Memory {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
         Ok(self.state().rows.get(key).cloned())
     }
@@ -138,6 +134,12 @@ impl Engine for Memory {
         Ok(page(&self.state().rows, range, direction, limit))
     }
 
+    fn body_len(&self, id: BodyId) -> Result<u64> {
+        self.body(id, 0).map(|content| content.len() as u64)
+    }
+}
+
+impl Engine for Memory {
     fn snapshot(&self) -> Result<Box<dyn ReadRows + '_>> {
         let state = self.state();
         let bodies = state.bodies.iter().map(|(id, stored)| (*id, stored.content.len() as u64)).collect();
@@ -145,36 +147,24 @@ impl Engine for Memory {
     }
 
     fn commit(&self, mut batch: Batch) -> Pending<std::result::Result<(), CommitError>> {
-        batch.expand_token();
-        let mut state = self.state();
-        Pending::ready(state.decide(&batch).and_then(|()| state.apply(&batch)))
-    }
-
-    fn body_len(&self, id: BodyId) -> Result<u64> {
-        self.body(id, 0).map(|content| content.len() as u64)
+        let mut commit = || {
+            batch.prepare()?;
+            let mut state = self.state();
+            state.decide(&batch)?;
+            state.apply(&batch)
+        };
+        Pending::ready(commit())
     }
 
     fn body(&self, id: BodyId, offset: u64) -> Result<Bytes> {
         let state = self.state();
-        let stored = state.bodies.get(&id).ok_or_else(|| no_body(id))?;
+        let stored = state.bodies.get(&id).ok_or_else(|| Error::no_body(id))?;
         let offset = usize::try_from(offset).unwrap_or(usize::MAX).min(stored.content.len());
         Ok(stored.content.slice(offset..))
     }
 
-    fn body_writer(&self) -> BodyWriter {
-        BodyWriter::new(self.ids.next(), None)
-    }
-
-    fn check(&self) -> Result<Vec<Finding>> {
-        Ok(Vec::new())
-    }
-
-    fn backup(&self, _to: &Path) -> Result<Copied> {
-        Err(Error::new(ErrorKind::Failed, "a store in memory has no files to copy"))
-    }
-
-    fn compact(&self, _thorough: bool) -> Result<()> {
-        Ok(())
+    fn stamp(&self) -> u64 {
+        self.stamps.next()
     }
 
     fn close(&self) {
@@ -192,7 +182,7 @@ impl ReadRows for Snapshot {
     }
 
     fn body_len(&self, id: BodyId) -> Result<u64> {
-        self.bodies.get(&id).copied().ok_or_else(|| no_body(id))
+        self.bodies.get(&id).copied().ok_or_else(|| Error::no_body(id))
     }
 }
 
@@ -210,9 +200,4 @@ fn page(rows: &Rows, range: &KeyRange, direction: Direction, limit: usize) -> Pa
     let more = rows.len() > limit;
     rows.truncate(limit);
     Page { rows, more }
-}
-
-/// The error for a body that is not there.
-pub(crate) fn no_body(id: BodyId) -> Error {
-    Error::new(ErrorKind::NoBody, format!("body {} is not stored", id.get()))
 }

@@ -12,12 +12,9 @@
 //! 5. No page of a range promises to agree with the next. The caller reads the row that guards a range first, and the
 //!    range after it: what changes in between makes the batch conflict.
 
-use std::{path::Path, sync::Arc};
-
 use bytes::Bytes;
 
 use crate::{
-    check::Finding,
     error::{Error, ErrorKind, Result},
     pending::Pending,
 };
@@ -25,150 +22,80 @@ use crate::{
 mod batch;
 mod body;
 pub mod local;
+mod maintenance;
 pub mod memory;
+mod reader;
 
-pub(crate) use batch::ENGINE_TABLE;
-pub use batch::{Batch, MAX_BATCH, MAX_KEY, MAX_VALUE, Op, Ops, OpsIter, Precondition};
-pub use body::{Body, BodyId, BodyReader, BodyWriter, INLINE_MAX};
+pub use batch::{Batch, ENGINE_TABLE, MAX_BATCH, MAX_KEY, MAX_VALUE, Op, Ops, OpsIter, Precondition};
+pub use body::{Body, BodyContent, BodyId, BodySink, BodyWriter, PlacedBody, Stamps};
+pub use maintenance::{Copied, Maintenance};
+pub use reader::BodyReader;
 
-/// Rows to be read: those of an [`Engine`] as they are, or those of a moment ([`Engine::snapshot`]).
+/// Rows to be read: those of an [`Engine`] as they are now, or those of one moment ([`Engine::snapshot`]).
 pub trait ReadRows {
-    /// As [`Engine::get`].
-    ///
-    /// # Errors
-    /// As there.
-    fn get(&self, key: &[u8]) -> Result<Option<Bytes>>;
-
-    /// As [`Engine::range`].
-    ///
-    /// # Errors
-    /// As there.
-    fn range(&self, range: &KeyRange, direction: Direction, limit: usize) -> Result<Page>;
-
-    /// As [`Engine::body_len`].
-    ///
-    /// # Errors
-    /// As there.
-    fn body_len(&self, id: BodyId) -> Result<u64>;
-}
-
-impl<E: Engine + ?Sized> ReadRows for E {
-    fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
-        Engine::get(self, key)
-    }
-
-    fn range(&self, range: &KeyRange, direction: Direction, limit: usize) -> Result<Page> {
-        Engine::range(self, range, direction, limit)
-    }
-
-    fn body_len(&self, id: BodyId) -> Result<u64> {
-        Engine::body_len(self, id)
-    }
-}
-
-/// An engine's rows as they are.
-struct Live<'a, E: ?Sized>(&'a E);
-
-impl<E: Engine + ?Sized> ReadRows for Live<'_, E> {
-    fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
-        self.0.get(key)
-    }
-
-    fn range(&self, range: &KeyRange, direction: Direction, limit: usize) -> Result<Page> {
-        self.0.range(range, direction, limit)
-    }
-
-    fn body_len(&self, id: BodyId) -> Result<u64> {
-        self.0.body_len(id)
-    }
-}
-
-/// Where records and bodies are kept.
-pub trait Engine: Send + Sync + 'static {
     /// The value of `key`, as of the last acknowledged batch.
     ///
     /// # Errors
     /// `Damaged` when the stored bytes fail their checksum, `Failed` when they cannot be read.
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>>;
 
-    /// At most `limit` rows of `range`, in the order of `direction`. No snapshot across pages.
+    /// Up to `limit` rows of `range`, in the order of `direction`. Pages of an engine's own rows need not agree with each
+    /// other; those of a snapshot do.
     ///
     /// # Errors
-    /// As for [`Engine::get`].
+    /// As for [`ReadRows::get`].
     fn range(&self, range: &KeyRange, direction: Direction, limit: usize) -> Result<Page>;
 
+    /// The length of a stored body in bytes.
+    ///
+    /// # Errors
+    /// `NoBody`, else as for [`ReadRows::get`].
+    fn body_len(&self, id: BodyId) -> Result<u64>;
+}
+
+/// Where records and bodies are kept.
+pub trait Engine: ReadRows + Send + Sync + 'static {
     /// All rows as of one moment, with everything that was acknowledged before; commits go on meanwhile.
     ///
-    /// By default the rows as they are: an engine that has nothing better must not be checked while it takes commits.
-    ///
     /// # Errors
-    /// As for [`Engine::get`]; `Full` when rows have to be written for it and there is no room.
-    fn snapshot(&self) -> Result<Box<dyn ReadRows + '_>> {
-        Ok(Box::new(Live(self)))
-    }
+    /// As for [`ReadRows::get`]; `Full` when rows have to be written for it and there is no room.
+    fn snapshot(&self) -> Result<Box<dyn ReadRows + '_>>;
 
-    /// Applies a batch: all of it or nothing, durable when the answer is `Ok`.
+    /// Applies a batch: all of it or nothing, durable when the answer is `Ok`. An engine begins with [`Batch::prepare`].
     ///
-    /// Batches handed over in an order are decided in that order.
+    /// The engine decides batches in the order of the calls, also if the caller does not wait in between, and if it
+    /// drops the answer.
     fn commit(&self, batch: Batch) -> Pending<std::result::Result<(), CommitError>>;
 
-    /// A whole body's length in octets.
-    ///
-    /// # Errors
-    /// `NoBody`, else as for [`Engine::get`].
-    fn body_len(&self, id: BodyId) -> Result<u64>;
-
-    /// Octets of a body from `offset` on: at least one unless it ends there, at most what is convenient to
-    /// check and hold at once (256 KiB).
+    /// Bytes of a stored body from `offset` on: at least one unless the body ends there, and up to what is convenient to
+    /// check and hold at once (256 KiB, or a whole body that is in one piece).
     ///
     /// # Errors
     /// `NoBody`, `Damaged` when the bytes fail their checksum, `Failed` when they cannot be read.
     fn body(&self, id: BodyId, offset: u64) -> Result<Bytes>;
 
-    /// Begins a new body. What is not attached to a batch is gone when the last handle is dropped.
+    /// A number that was never given out before and never will be again: not to another process, not after a crash.
     ///
-    /// Its number was never given out before and never will be again: not to another process, not after a crash.
-    fn body_writer(&self) -> BodyWriter;
+    /// Bodies and rows that guard others take their numbers from this one sequence, so that an engine has one thing to
+    /// keep unique. [`Stamps`] makes them from a count of openings.
+    fn stamp(&self) -> u64;
 
-    /// A number that no other row carries, for a row that guards others. Bodies and stamps share one sequence, so that
-    /// an engine has one thing to keep unique.
-    fn stamp(&self) -> u64 {
-        self.body_writer().finish().id().get()
+    /// Begins a new body, with the next [`Engine::stamp`] as its number. A body that no batch has stored is gone when its
+    /// last handle is dropped.
+    ///
+    /// By default bodies stay in memory until a batch stores them.
+    fn body_writer(&self) -> BodyWriter {
+        BodyWriter::in_memory(BodyId::from_u64(self.stamp()))
     }
 
-    /// What is wrong with what is kept: everything is read.
-    ///
-    /// # Errors
-    /// When the checking itself cannot be done.
-    fn check(&self) -> Result<Vec<Finding>>;
+    /// What operators need, if this engine has it: its own checks, backups and compaction.
+    fn maintenance(&self) -> Option<&dyn Maintenance> {
+        None
+    }
 
-    /// Writes a consistent copy of everything to the new directory `to`, while commits go on.
-    ///
-    /// # Errors
-    /// When `to` exists, or cannot be written.
-    fn backup(&self, to: &Path) -> Result<Copied>;
-
-    /// Gives back the room of what was removed; with `thorough` every removed octet is overwritten or unlinked.
-    ///
-    /// # Errors
-    /// When reading or writing fails.
-    fn compact(&self, thorough: bool) -> Result<()>;
-
-    /// Ends the engine's work in order; later commits fail.
+    /// Finishes what is under way; later commits fail.
     fn close(&self);
 }
-
-/// What a backup consists of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Copied {
-    /// Files, without the list of them.
-    pub files: u64,
-    /// Bytes in these files.
-    pub bytes: u64,
-}
-
-/// An engine behind a pointer, as the store holds it.
-pub(crate) type SharedEngine = Arc<dyn Engine>;
 
 /// Why a batch was not applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     account::{AccountId, AccountRow},
     check::{Concerned, Finding, FindingKind},
-    engine::{BodyId, KeyRange, ReadRows},
+    engine::{BodyId, KeyRange, Maintenance, ReadRows},
     error::{Error, ErrorKind, Result},
     mailbox::{Counts, Mailbox},
     message::{self, Message, MessageId, Part, Row, Uid},
@@ -35,7 +35,8 @@ impl Store {
     pub fn check(&self) -> Result<Vec<Finding>> {
         let mut findings = Vec::new();
         let mut unreadable = Unreadable::new();
-        for finding in self.engine().check()? {
+        let of_engine = self.engine().maintenance().map_or(Ok(Vec::new()), Maintenance::check)?;
+        for finding in of_engine {
             match finding.body() {
                 Some(body) => drop(unreadable.insert(body, (finding, false))),
                 None => findings.push(finding),

@@ -11,7 +11,7 @@ use std::{
 use crate::{
     account::{AccountId, InitialMailbox},
     engine::{
-        Body, BodyId, BodyReader, BodyWriter, CommitError, Copied, Engine, SharedEngine,
+        Body, BodyId, BodyReader, BodyWriter, CommitError, Copied, Engine, Maintenance,
         local::{Local, Options},
         memory::Memory,
     },
@@ -46,7 +46,7 @@ const FEW_STEPS: usize = 4;
 pub struct Store(Arc<Inner>);
 
 struct Inner {
-    engine: SharedEngine,
+    engine: Arc<dyn Engine>,
     rows: Mutex<Rows>,
     /// Numbers of accounts by name; an account's number never changes.
     names: Mutex<HashMap<String, AccountId>>,
@@ -199,6 +199,11 @@ impl Store {
         &*self.0.engine
     }
 
+    fn maintenance(&self) -> Result<&dyn Maintenance> {
+        let lacks = || Error::new(ErrorKind::Failed, "this store's engine has no maintenance of its own");
+        self.engine().maintenance().ok_or_else(lacks)
+    }
+
     /// The account's number; it is created with `mailboxes` if there is none of this name.
     pub fn open_account(
         &self,
@@ -250,7 +255,7 @@ impl Store {
 
     /// A body of octets that are in memory already.
     pub(crate) fn body_of(&self, bytes: Vec<u8>) -> Body {
-        self.body_writer().finish_with(bytes)
+        Body::in_memory(BodyId::from_u64(self.engine().stamp()), bytes)
     }
 
     /// Reads a stored body.
@@ -264,18 +269,18 @@ impl Store {
     /// Writes a consistent copy of everything into the new directory `to`; mail may come in meanwhile.
     ///
     /// # Errors
-    /// When `to` exists, or cannot be written.
+    /// When `to` exists, or cannot be written; `Failed` when the engine has no backup of its own.
     pub fn backup(&self, to: &Path) -> Result<Copied> {
-        self.engine().backup(to)
+        self.maintenance()?.backup(to)
     }
 
     /// Gives back the room of removed messages. This happens by itself as needed; `thorough` also removes the last
     /// octets of removed mail that share a file with much that is kept.
     ///
     /// # Errors
-    /// When reading or writing fails.
+    /// When reading or writing fails; `Failed` when the engine has no compaction on request.
     pub fn compact(&self, thorough: bool) -> Result<()> {
-        self.engine().compact(thorough)
+        self.maintenance()?.compact(thorough)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    path::Path,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -11,8 +10,8 @@ use std::{
 
 use bytes::Bytes;
 use moxd_store::{
-    BodyId, BodyWriter, Finding, Pending, Result,
-    engine::{Batch, CommitError, Copied, Direction, Engine, KeyRange, Op, Page, ReadRows},
+    BodyId, BodyWriter, Pending, Result,
+    engine::{Batch, CommitError, Direction, Engine, KeyRange, Maintenance, Op, Page, ReadRows},
 };
 use tokio::sync::oneshot;
 
@@ -135,7 +134,7 @@ impl ReadRows for Watched<'_> {
     }
 }
 
-impl Engine for Held {
+impl ReadRows for Held {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
         self.inner.get(key)
     }
@@ -149,6 +148,12 @@ impl Engine for Held {
         self.inner.range(range, direction, limit)
     }
 
+    fn body_len(&self, id: BodyId) -> Result<u64> {
+        self.inner.body_len(id)
+    }
+}
+
+impl Engine for Held {
     fn snapshot(&self) -> Result<Box<dyn ReadRows + '_>> {
         Ok(Box::new(Watched { rows: self.inner.snapshot()?, held: self }))
     }
@@ -169,28 +174,20 @@ impl Engine for Held {
         }
     }
 
-    fn body_len(&self, id: BodyId) -> Result<u64> {
-        self.inner.body_len(id)
-    }
-
     fn body(&self, id: BodyId, offset: u64) -> Result<Bytes> {
         self.inner.body(id, offset)
+    }
+
+    fn stamp(&self) -> u64 {
+        self.inner.stamp()
     }
 
     fn body_writer(&self) -> BodyWriter {
         self.inner.body_writer()
     }
 
-    fn check(&self) -> Result<Vec<Finding>> {
-        self.inner.check()
-    }
-
-    fn backup(&self, to: &Path) -> Result<Copied> {
-        self.inner.backup(to)
-    }
-
-    fn compact(&self, thorough: bool) -> Result<()> {
-        self.inner.compact(thorough)
+    fn maintenance(&self) -> Option<&dyn Maintenance> {
+        self.inner.maintenance()
     }
 
     fn close(&self) {

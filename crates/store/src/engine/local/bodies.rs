@@ -24,7 +24,7 @@ use tracing::error;
 
 use super::{bodyrow::BodyRow, disk::Disk, files, reserve::Reserve};
 use crate::{
-    engine::{BodyId, INLINE_MAX},
+    engine::BodyId,
     error::{Error, ErrorKind, Result, is_full},
     pending::Pending,
 };
@@ -34,6 +34,9 @@ pub(super) const FOLDER: &str = "bodies";
 /// The folder of unfinished ones; all in it is removed at start.
 pub(super) const TMP: &str = "tmp";
 
+/// Bodies up to this size may stay in memory and go into the journal; larger ones become files (our own choice,
+/// measured: a file costs several syncs of its own, which small mail must not pay).
+pub(super) const INLINE_MAX: usize = 256 * 1024;
 /// Octets under one checksum.
 const BLOCK: usize = 64 * 1024;
 /// Octets given out at once: a few blocks.
@@ -430,10 +433,6 @@ pub(crate) struct SpillWriter {
 }
 
 impl SpillWriter {
-    pub(crate) fn len(&self) -> u64 {
-        self.spilled.len
-    }
-
     /// Appends bytes. The answer comes when there may be more.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Pending<Result<()>> {
         let mut rest = bytes;
@@ -540,17 +539,21 @@ impl Spilled {
     }
 
     /// Waits until it is durable.
-    pub(crate) async fn placed(&self) -> Result<()> {
+    pub(crate) fn placed(&self) -> Pending<Result<()>> {
         let mut state = self.state.subscribe();
-        let placed = match state.wait_for(|placed| *placed != Placed::NotYet).await {
-            Ok(placed) => *placed,
-            Err(_) => Placed::Failed,
-        };
-        match placed {
-            Placed::Yes => Ok(()),
-            Placed::Full => Err(Error::new(ErrorKind::Full, "no room for the body")),
-            Placed::Failed | Placed::NotYet => Err(Error::new(ErrorKind::Failed, "the body was not stored")),
-        }
+        Pending::new(async move {
+            let placed = match state.wait_for(|placed| *placed != Placed::NotYet).await {
+                Ok(placed) => *placed,
+                Err(_) => Placed::Failed,
+            };
+            match placed {
+                Placed::Yes => Ok(()),
+                Placed::Full => Err(Error::new(ErrorKind::Full, "no room for the body")),
+                Placed::Failed | Placed::NotYet => {
+                    Err(Error::new(ErrorKind::Failed, "the body was not stored"))
+                }
+            }
+        })
     }
 
     /// A row names it now: it stays.

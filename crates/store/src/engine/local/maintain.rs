@@ -312,7 +312,7 @@ pub(super) fn mend_view(shared: &Shared) -> Result<()> {
     Ok(())
 }
 
-/// Everything that makes room, now: see [`Engine::compact`](crate::engine::Engine::compact).
+/// Everything that makes room, now: see [`Maintenance::compact`](crate::engine::Maintenance::compact).
 pub(super) fn compact(shared: &Shared, thorough: bool) -> Result<()> {
     let _removing = shared.tending.keep.write().unwrap_or_else(PoisonError::into_inner);
     let mut upkeep = shared.upkeep();

@@ -30,13 +30,14 @@ use self::{
     rebuild::{Files, Replayed},
     reserve::Reserve,
     segment::{Position, Segment},
+    sink::LocalSink,
     snapshot::Snapshot,
     view::View,
     writer::Writer,
 };
 use super::{
-    Batch, BodyId, BodyWriter, CommitError, Copied, Direction, Engine, KeyRange, Page, ReadRows,
-    body::BodyIds, memory::no_body,
+    Batch, BodyId, BodyWriter, CommitError, Copied, Direction, Engine, KeyRange, Maintenance, Page, ReadRows,
+    Stamps,
 };
 use crate::{
     check::Finding,
@@ -60,6 +61,7 @@ mod rebuild;
 mod reclaim;
 mod reserve;
 mod segment;
+mod sink;
 mod snapshot;
 mod verify;
 mod view;
@@ -117,7 +119,7 @@ struct Shared {
     view: View,
     bodies: Arc<BodyFiles>,
     disk: Disk,
-    ids: BodyIds,
+    stamps: Stamps,
     queue: Queue,
     metrics: Metrics,
     /// The end of what is acknowledged.
@@ -245,7 +247,7 @@ impl Local {
             view,
             bodies,
             disk: disk.clone(),
-            ids: BodyIds::new(start.generation),
+            stamps: Stamps::new(start.generation),
             queue: Queue::default(),
             metrics: Metrics::new(),
             position: Mutex::new(writer_journal.position()),
@@ -377,7 +379,7 @@ impl Shared {
     /// Octets of a body from `offset` on.
     fn read_body(&self, id: BodyId, offset: u64) -> Result<Bytes> {
         // A body may be carried to another segment between the two steps; twice in a row would be a wonder.
-        let mut last = no_body(id);
+        let mut last = Error::no_body(id);
         for _ in 0..3 {
             let row = self.find(id)?;
             let read = match row.place {
@@ -413,7 +415,7 @@ impl Shared {
 
 /// The row of a body among the rows that `get` reads.
 fn find(id: BodyId, get: impl FnOnce(&[u8]) -> Result<Option<Bytes>>) -> Result<BodyRow> {
-    let raw = get(&bodyrow::key(id))?.ok_or_else(|| no_body(id))?;
+    let raw = get(&bodyrow::key(id))?.ok_or_else(|| Error::no_body(id))?;
     BodyRow::decode(&raw).ok_or_else(|| Error::new(ErrorKind::Damaged, format!("row of body {}", id.get())))
 }
 
@@ -431,7 +433,7 @@ fn read_inline(segment: &File, path: &Path, row: &BodyRow, place: Position) -> R
     }
 }
 
-impl Engine for Local {
+impl ReadRows for Local {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
         self.shared.get(key)
     }
@@ -440,6 +442,12 @@ impl Engine for Local {
         self.shared.view.range(range, direction, limit).inspect_err(|e| self.shared.note_damage(e))
     }
 
+    fn body_len(&self, id: BodyId) -> Result<u64> {
+        Ok(self.shared.find(id)?.len)
+    }
+}
+
+impl Engine for Local {
     fn commit(&self, batch: Batch) -> Pending<std::result::Result<(), CommitError>> {
         let (sender, answer) = oneshot::channel();
         let commit = match Commit::new(batch) {
@@ -457,32 +465,22 @@ impl Engine for Local {
         Ok(Box::new(Snapshot::take(&self.shared)?))
     }
 
-    fn body_len(&self, id: BodyId) -> Result<u64> {
-        Ok(self.shared.find(id)?.len)
-    }
-
     fn body(&self, id: BodyId, offset: u64) -> Result<Bytes> {
         // A body's file has to be opened first, which may wait for the disk even where its content is in memory.
         off_runtime(|| self.shared.read_body(id, offset))
     }
 
+    fn stamp(&self) -> u64 {
+        self.shared.stamps.next()
+    }
+
     fn body_writer(&self) -> BodyWriter {
-        BodyWriter::new(self.shared.ids.next(), Some(Arc::clone(&self.shared.bodies)))
+        let id = BodyId::from_u64(self.stamp());
+        BodyWriter::new(id, LocalSink::new(id, Arc::clone(&self.shared.bodies)))
     }
 
-    fn check(&self) -> Result<Vec<Finding>> {
-        verify::check(&self.shared)
-    }
-
-    fn backup(&self, to: &Path) -> Result<Copied> {
-        backup::backup(&self.shared, to)
-    }
-
-    fn compact(&self, thorough: bool) -> Result<()> {
-        if self.shared.settings.is_read_only {
-            return Err(Error::new(ErrorKind::Failed, "the store is open for reading alone"));
-        }
-        maintain::compact(&self.shared, thorough)
+    fn maintenance(&self) -> Option<&dyn Maintenance> {
+        Some(self)
     }
 
     fn close(&self) {
@@ -500,6 +498,23 @@ impl Engine for Local {
         }
         self.shared.bodies.close();
         drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
+
+impl Maintenance for Local {
+    fn check(&self) -> Result<Vec<Finding>> {
+        verify::check(&self.shared)
+    }
+
+    fn backup(&self, to: &Path) -> Result<Copied> {
+        backup::backup(&self.shared, to)
+    }
+
+    fn compact(&self, thorough: bool) -> Result<()> {
+        if self.shared.settings.is_read_only {
+            return Err(Error::new(ErrorKind::Failed, "the store is open for reading alone"));
+        }
+        maintain::compact(&self.shared, thorough)
     }
 }
 

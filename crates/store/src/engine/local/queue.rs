@@ -9,8 +9,8 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::{frame, segment::Position};
-use crate::engine::{Batch, Body, BodyId, CommitError};
+use super::{frame, segment::Position, sink::inline_len};
+use crate::engine::{Batch, BodyId, CommitError};
 
 /// A batch with its bodies may have this many bytes (our own limit; large bodies are files and do not count).
 const MAX_FRAME: u64 = 32 * 1024 * 1024;
@@ -39,12 +39,11 @@ impl Commit {
     /// Checks a batch against the limits, before anything is done for it. A message to many recipients names its body once
     /// for each of them.
     pub(super) fn new(mut batch: Batch) -> Result<Commit, CommitError> {
-        batch.expand_token();
-        batch.check()?;
+        batch.prepare()?;
         let mut seen = HashSet::with_capacity(batch.bodies.len());
         batch.bodies.retain(|body| seen.insert(body.id()));
         let new = batch.bodies.iter().filter(|body| !body.is_stored());
-        let size = frame_size(batch.ops.as_bytes().len(), new.map(Body::inline_len));
+        let size = frame_size(batch.ops.as_bytes().len(), new.map(inline_len));
         if size > MAX_FRAME { Err(CommitError::TooLarge) } else { Ok(Commit { batch, size }) }
     }
 }

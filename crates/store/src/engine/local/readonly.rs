@@ -21,7 +21,7 @@ use super::{
     view::View,
 };
 use crate::{
-    engine::body::BodyIds,
+    engine::Stamps,
     error::{Error, Result},
 };
 
@@ -49,7 +49,7 @@ pub(super) fn open(dir: &Path, scratch: &Path) -> Result<Arc<Local>> {
         view,
         bodies: BodyFiles::reading(dir),
         disk,
-        ids: BodyIds::new(0),
+        stamps: Stamps::new(0),
         queue,
         metrics: Metrics::new(),
         position: Mutex::new(end),

@@ -11,14 +11,16 @@ use tracing::{error, warn};
 
 use super::{
     Shared,
+    bodies::Spilled,
     bodyrow::{self, BodyRow, Effects},
     frame::{Kind, TableEntry},
     journal::{Frame, Journal},
     queue::{Carried, Heard, Reply, Work},
     segment::Position,
+    sink,
 };
 use crate::{
-    engine::{Batch, Body, BodyId, CommitError, Precondition, body::Content},
+    engine::{Batch, Body, BodyContent, BodyId, CommitError, Precondition},
     error::{Result, is_full},
 };
 
@@ -214,9 +216,9 @@ impl Writer {
         let mut table = Vec::with_capacity(bodies.len());
         let mut octets = Vec::with_capacity(bodies.len());
         for body in &bodies {
-            table.push(entry(body));
-            if let Content::Memory { octets: inline, .. } = body.content() {
-                octets.push(inline.clone());
+            table.push(entry(body).ok_or(CommitError::Failed)?);
+            if let BodyContent::Memory { bytes, .. } = body.content() {
+                octets.push(bytes.clone());
             }
         }
         let frame = Frame::new(Kind::Batch, &table, Bytes::from(batch.ops.into_bytes()), octets);
@@ -271,7 +273,7 @@ impl Writer {
         self.shared.metrics.synced(begin.elapsed());
         if result.is_err() && self.journal.is_broken() {
             // Should a refused frame come back after all, its bodies are there; else the next start removes them.
-            group.bodies.values().for_each(Body::keep);
+            group.bodies.values().for_each(sink::keep);
         }
         result
     }
@@ -285,7 +287,10 @@ impl Writer {
                 effects.apply(table, Position { offset: end, ..start }, journaled);
             }
         });
-        group.bodies.values().for_each(Body::set_stored);
+        for body in group.bodies.values() {
+            body.set_stored();
+            sink::keep(body);
+        }
         self.shared.set_position(self.journal.position());
         self.shared.remove_later(unlinked);
         if self.shared.view.active_size() > TABLE_SIZE {
@@ -325,19 +330,16 @@ fn refusal(e: &std::io::Error) -> CommitError {
 /// The bodies that this batch is the first to store.
 fn new_bodies(group: &Group, mut bodies: Vec<Body>) -> std::result::Result<Vec<Body>, CommitError> {
     bodies.retain(|body| !body.is_stored() && !group.bodies.contains_key(&body.id()));
-    let is_placed = |body: &Body| match body.content() {
-        Content::Memory { .. } => true,
-        Content::File(spilled) => spilled.is_placed(),
-    };
-    if bodies.iter().all(is_placed) { Ok(bodies) } else { Err(CommitError::Failed) }
+    if bodies.iter().all(Body::is_ready) { Ok(bodies) } else { Err(CommitError::Failed) }
 }
 
-fn entry(body: &Body) -> TableEntry {
+/// A body as a frame lists it; `None` for a body that another engine has placed.
+fn entry(body: &Body) -> Option<TableEntry> {
     let (crc, inline) = match body.content() {
-        Content::Memory { crc, .. } => (*crc, true),
-        Content::File(spilled) => (spilled.crc, false),
+        BodyContent::Memory { crc, .. } => (*crc, true),
+        BodyContent::Placed(_) => (body.placed::<Spilled>()?.crc, false),
     };
-    TableEntry { id: body.id(), len: body.len(), crc, inline }
+    Some(TableEntry { id: body.id(), len: body.len(), crc, inline })
 }
 
 /// Where the bodies of a frame that begins at `start` stand.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::*;
-use crate::engine::{INLINE_MAX, local::files};
+use crate::engine::local::{bodies::INLINE_MAX, files, sink::inline_len};
 
 /// How long a test waits for what should come at once, before it calls it a failure.
 const LONG: Duration = Duration::from_secs(60);
@@ -121,10 +121,10 @@ fn small_bodies_stay_in_memory_whatever_others_hold() {
     assert!(in_files > 100, "{in_files} of {} became files", held.len());
     let mut writer = engine.body_writer();
     writer.write(&noise(2, 10_000)).wait().unwrap();
-    assert_eq!(writer.finish().inline_len(), 10_000);
+    assert_eq!(inline_len(&writer.finish()), 10_000);
     // One of them is as large as can be, as long as there is room.
     drop(held);
     let mut writer = engine.body_writer();
     writer.write(&noise(3, INLINE_MAX)).wait().unwrap();
-    assert_eq!(writer.finish().inline_len(), INLINE_MAX as u64);
+    assert_eq!(inline_len(&writer.finish()), INLINE_MAX as u64);
 }

@@ -11,7 +11,9 @@ use super::{Local, Options, disk::Disk, maintain, reclaim, segment};
 use crate::{
     Store,
     check::Finding,
-    engine::{Batch, Body, BodyId, CommitError, Direction, Engine, KeyRange, Precondition},
+    engine::{
+        Batch, Body, BodyId, CommitError, Direction, Engine, KeyRange, Maintenance, Precondition, ReadRows,
+    },
 };
 
 mod backup;
