@@ -9,7 +9,7 @@ use crate::sources::{Maildir, Mbox};
 use crate::{ctl, keeper, privileges, wiring};
 use anyhow::{Context, Result, bail, ensure};
 use config::{Config, DataPlace};
-use std::io::{BufRead, ErrorKind, IsTerminal, Write};
+use std::io::{BufRead, ErrorKind, IsTerminal};
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -182,20 +182,14 @@ pub(crate) fn set_password(cli: &Cli, account: &str) -> Result<()> {
     carry_out(&config.server, &request, &mut no_files())
 }
 
-/// The first line of standard input; at a terminal asked for twice, without showing it.
+/// Reads the first line of standard input; at a terminal, asks for it twice and does not show what is typed.
 fn read_password() -> Result<Zeroizing<String>> {
     let input = std::io::stdin();
     if !input.is_terminal() {
         return read_line(&mut input.lock());
     }
-    let _quiet = Quiet::on()?;
-    let ask = |question: &str| {
-        let mut error = std::io::stderr();
-        write!(error, "{question}")?;
-        let line = read_line(&mut input.lock());
-        writeln!(error)?;
-        line
-    };
+    let ask =
+        |question| rpassword::prompt_password(question).map(Zeroizing::new).context("read the password");
     let (first, second) = (ask("New password: ")?, ask("The same again: ")?);
     ensure!(first == second, "the two passwords differ; nothing was changed");
     Ok(first)
@@ -207,25 +201,4 @@ fn read_line(input: &mut impl BufRead) -> Result<Zeroizing<String>> {
     let end = line.trim_end_matches(['\r', '\n']).len();
     line.truncate(end);
     Ok(line)
-}
-
-/// A terminal that does not show what is typed, until dropped.
-struct Quiet(nix::sys::termios::Termios);
-
-impl Quiet {
-    fn on() -> Result<Self> {
-        use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
-        let before = tcgetattr(std::io::stdin())?;
-        let mut quiet = before.clone();
-        quiet.local_flags.remove(LocalFlags::ECHO);
-        tcsetattr(std::io::stdin(), SetArg::TCSANOW, &quiet)?;
-        Ok(Self(before))
-    }
-}
-
-impl Drop for Quiet {
-    fn drop(&mut self) {
-        use nix::sys::termios::{SetArg, tcsetattr};
-        let _ = tcsetattr(std::io::stdin(), SetArg::TCSANOW, &self.0);
-    }
 }

@@ -98,15 +98,6 @@ fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     fs::rename(&new, path).with_context(at)
 }
 
-/// A PEM block (RFC 7468 §2).
-pub(crate) fn pem(label: &str, der: &[u8]) -> String {
-    let text = message::encode_base64(der);
-    let text: String = text.split_whitespace().collect();
-    let lines: Vec<&str> =
-        text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap_or_default()).collect();
-    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
-}
-
 fn certificate(config: &Path, ip: IpAddr, now: SystemTime) -> Result<()> {
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).context("make a key")?;
     let mut params = CertificateParams::new(vec![DOMAIN.to_owned()]).context("make a certificate")?;

@@ -11,7 +11,6 @@ use intake::{
     World,
 };
 use ratelimit::{Addresses, Network, Prefixes};
-use ring::rand::{SecureRandom, SystemRandom};
 use sasl::Mechanism;
 use smtp_parser::Dialect;
 use smtpserver::{Delays, GateRules, Kind, Logins, Rules, Timeouts};
@@ -35,9 +34,9 @@ pub(crate) fn now() -> SystemTime {
     SystemTime::now()
 }
 
-/// Fills with octets of the system's generator.
-pub(crate) fn random(octets: &mut [u8]) {
-    SystemRandom::new().fill(octets).expect("the system gives random numbers");
+/// Fills `bytes` from the system's random number generator.
+pub(crate) fn random(bytes: &mut [u8]) {
+    getrandom::fill(bytes).expect("the system gives random numbers");
 }
 
 /// The real world.

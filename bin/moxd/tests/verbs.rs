@@ -7,6 +7,7 @@ mod common;
 use common::run::{Ended, MOXD, has_keys, moxd, run};
 use common::server::{SMTP, SUBMISSION, Server, text};
 use nix::pty::{OpenptyResult, openpty};
+use nix::sys::termios::{LocalFlags, tcgetattr};
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -396,23 +397,28 @@ fn progress_is_shown_at_a_terminal_and_nowhere_else() {
     assert!(shown.contains("3/3"), "{shown:?}");
 }
 
-/// Types a password at a terminal.
+/// Types a password at a terminal, which is the controlling one of the verb.
 fn type_password(server: &Server, typed: &str) -> (Ended, String) {
     let OpenptyResult { master, slave } = openpty(None, None).unwrap();
     let mut master = File::from(master);
-    let mut command = Command::new(MOXD);
-    command.args(["--config", &text(&server.config("moxd.toml")), "setaccountpassword", "mox"]);
+    let mut command = Command::new("setsid");
+    command.args(["--ctty", MOXD, "--config", &text(&server.config("moxd.toml"))]);
+    command.args(["setaccountpassword", "mox"]);
     let error = slave.try_clone().unwrap();
     command.stdin(Stdio::from(slave)).stdout(Stdio::piped()).stderr(Stdio::from(error));
     let child = command.spawn().unwrap();
     drop(command);
-    // Typed when asked for, as a person does: what is typed before is not hidden.
+    // A person types when asked for it, and after the terminal has stopped to show it.
+    let shows_typed = |master: &File| tcgetattr(master).unwrap().local_flags.contains(LocalFlags::ECHO);
     let mut shown = String::new();
     for line in typed.lines() {
         let mut octet = [0];
         while !shown.ends_with(": ") {
             master.read_exact(&mut octet).unwrap();
             shown.push(char::from(octet[0]));
+        }
+        while shows_typed(&master) {
+            std::thread::yield_now();
         }
         shown.push('\n');
         master.write_all(format!("{line}\n").as_bytes()).unwrap();

@@ -4,15 +4,13 @@ use super::args::{DkimSign, DkimVerb, KeyAlgorithm};
 use super::{Report, argument, conclude, domain, input, message, print, print_json, with_dns};
 use crate::cli::Wrong;
 use crate::console;
-use crate::localserve::pem;
 use crate::wiring;
 use anyhow::{Context, Result};
 use dkim::{
     Canonicalization, ED25519_SEED, Evaluation, Identity, Policy, Selector, SignOptions, SigningKey, Status,
     Verification,
 };
-use ring::rand::{SecureRandom, SystemRandom};
-use rsa::pkcs8::EncodePrivateKey;
+use rsa::pkcs8::{EncodePrivateKey, LineEnding};
 use serde_json::{Value, json};
 use std::fmt::Display;
 use std::io::{ErrorKind, Read, Write};
@@ -177,8 +175,8 @@ fn keygen(algorithm: KeyAlgorithm, bits: usize, out: &Path) -> Result<()> {
             }
             let key =
                 rsa::RsaPrivateKey::new(&mut rsa::rand_core::OsRng, bits).context("generate the key")?;
-            let der = key.to_pkcs8_der().map_err(|error| anyhow::anyhow!("write the key: {error}"))?;
-            write_key(out, &Zeroizing::new(pem("PRIVATE KEY", der.as_bytes())))
+            let pem = key.to_pkcs8_pem(LineEnding::LF);
+            write_key(out, &pem.map_err(|error| anyhow::anyhow!("write the key: {error}"))?)
         }
     }
 }
@@ -186,9 +184,7 @@ fn keygen(algorithm: KeyAlgorithm, bits: usize, out: &Path) -> Result<()> {
 /// A new Ed25519 key in PEM.
 pub(crate) fn ed25519() -> Result<Zeroizing<String>> {
     let mut seed = Zeroizing::new([0; ED25519_SEED]);
-    SystemRandom::new()
-        .fill(&mut *seed)
-        .map_err(|_| anyhow::anyhow!("the system gives no random numbers"))?;
+    getrandom::fill(&mut *seed).context("the system gives no random numbers")?;
     Ok(SigningKey::ed25519_pem(&seed))
 }
 
