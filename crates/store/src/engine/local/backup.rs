@@ -6,8 +6,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
-    io::{Read, Write},
     path::{Path, PathBuf},
     sync::PoisonError,
 };
@@ -15,7 +13,9 @@ use std::{
 use ring::digest::{Context, SHA256, digest};
 
 use super::{
-    Shared, bodies, files, rebuild,
+    Shared, bodies,
+    disk::{Disk, File},
+    rebuild,
     segment::{self, Segment},
 };
 use crate::{
@@ -40,45 +40,47 @@ pub(super) fn backup(shared: &Shared, to: &Path) -> Result<Copied> {
     for (path, what) in
         [(to, "exists already"), (&partial, "is left of a backup that was cut off: remove it")]
     {
-        if fs::exists(path).map_err(|e| Error::io(path.display().to_string(), e))? {
+        if shared.disk.exists(path).map_err(|e| Error::io(path.display().to_string(), e))? {
             return Err(Error::new(ErrorKind::Failed, format!("{} {what}", path.display())));
         }
     }
     let copied = copy_to(shared, &partial).and_then(|copied| {
-        fs::rename(&partial, to).map_err(|e| Error::io(to.display().to_string(), e))?;
+        shared.disk.rename(&partial, to).map_err(|e| Error::io(to.display().to_string(), e))?;
         Ok(copied)
     });
     let copied = copied.inspect_err(|_| {
         // It may be that nothing was made; what cannot be removed is found by the next backup.
-        let _ = fs::remove_dir_all(&partial);
+        let _ = shared.disk.remove_dir(&partial);
     })?;
     let above = to.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    files::sync_dir(above)?;
+    shared.disk.sync_dir(above)?;
     Ok(copied)
 }
 
 fn copy_to(shared: &Shared, to: &Path) -> Result<Copied> {
     let _kept = shared.tending.keep.read().unwrap_or_else(PoisonError::into_inner);
     let end = shared.position();
-    let mut copy = Copy { to, list: HEADING.to_owned(), copied: Copied::default() };
-    files::create_dir(to)?;
-    files::create_dir(&to.join(segment::FOLDER))?;
-    files::create_dir(&to.join(bodies::FOLDER))?;
-    for path in rebuild::snapshots(&shared.settings.journal)? {
+    let mut copy = Copy { disk: &shared.disk, to, list: HEADING.to_owned(), copied: Copied::default() };
+    shared.disk.create_dir(to)?;
+    shared.disk.create_dir(&to.join(segment::FOLDER))?;
+    shared.disk.create_dir(&to.join(bodies::FOLDER))?;
+    for path in rebuild::snapshots(&shared.disk, &shared.settings.journal)? {
         copy.file(&path, segment::FOLDER, u64::MAX)?;
     }
-    for number in Segment::list(&shared.settings.journal)?.into_iter().filter(|number| *number <= end.segment)
+    for number in Segment::list(&shared.disk, &shared.settings.journal)?
+        .into_iter()
+        .filter(|number| *number <= end.segment)
     {
         let len = if number == end.segment { end.offset } else { u64::MAX };
         copy.file(&Segment::path(&shared.settings.journal, number), segment::FOLDER, len)?;
     }
     // Those that came after the position are in nobody's way; the copy's first opening removes them.
-    for path in files::list(&shared.settings.dir.join(bodies::FOLDER))? {
+    for path in shared.disk.list(&shared.settings.dir.join(bodies::FOLDER))? {
         match copy.file(&path, bodies::FOLDER, u64::MAX) {
             // Of a message that has been refused meanwhile: those that rows name are kept.
-            Err(_) if !path.exists() => {
+            Err(_) if matches!(shared.disk.exists(&path), Ok(false)) => {
                 let target = path.file_name().map(|name| to.join(bodies::FOLDER).join(name));
-                target.map_or(Ok(()), |target| files::remove(&target))?;
+                target.map_or(Ok(()), |target| shared.disk.remove(&target))?;
             }
             copied => copied?,
         }
@@ -88,6 +90,7 @@ fn copy_to(shared: &Shared, to: &Path) -> Result<Copied> {
 
 /// A copy that is being made.
 struct Copy<'a> {
+    disk: &'a Disk,
     to: &'a Path,
     list: String,
     copied: Copied,
@@ -99,8 +102,8 @@ impl Copy<'_> {
         let Some(name) = from.file_name().and_then(|name| name.to_str()) else { return Ok(()) };
         let target = self.to.join(folder).join(name);
         let copy = || {
-            let mut file = File::create_new(&target)?;
-            let (size, sum) = read_through(&mut File::open(from)?.take(len), |piece| file.write_all(piece))?;
+            let file = self.disk.create_new(&target)?;
+            let (size, sum) = read_through(&self.disk.open(from)?, len, |piece| file.write_all(piece))?;
             file.sync_all()?;
             Ok((size, sum))
         };
@@ -115,27 +118,30 @@ impl Copy<'_> {
     fn finish(mut self) -> Result<Copied> {
         let sum = hex(digest(&SHA256, self.list.as_bytes()).as_ref());
         self.list.push_str(&format!("{END}{sum}\n"));
-        files::replace(&self.to.join(LIST), self.list.as_bytes())?;
+        self.disk.replace(&self.to.join(LIST), self.list.as_bytes())?;
         for folder in [segment::FOLDER, bodies::FOLDER, ""] {
-            files::sync_dir(&self.to.join(folder))?;
+            self.disk.sync_dir(&self.to.join(folder))?;
         }
         Ok(self.copied)
     }
 }
 
-/// Reads to the end; gives the size and the SHA-256.
+/// Reads a file to its end, but at most `limit` bytes, and hands over each piece; returns the size and the SHA-256 of what
+/// it read.
 fn read_through(
-    source: &mut impl Read,
+    file: &File,
+    limit: u64,
     mut each: impl FnMut(&[u8]) -> std::io::Result<()>,
 ) -> std::io::Result<(u64, String)> {
-    let mut piece = vec![0; PIECE];
+    let mut buffer = vec![0; PIECE];
     let (mut size, mut context) = (0, Context::new(&SHA256));
     loop {
-        let n = match source.read(&mut piece) {
-            Ok(0) => return Ok((size, hex(context.finish().as_ref()))),
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
-            read => read?,
-        };
+        let wanted = usize::try_from(limit - size).unwrap_or(PIECE).min(PIECE);
+        let piece = buffer.get_mut(..wanted).unwrap_or_default();
+        let n = file.read_some(piece, size)?;
+        if n == 0 {
+            return Ok((size, hex(context.finish().as_ref())));
+        }
         let read = piece.get(..n).unwrap_or_default();
         context.update(read);
         each(read)?;
@@ -169,12 +175,12 @@ fn parse(list: &str) -> Option<BTreeMap<&str, (u64, &str)>> {
 }
 
 /// Compares the files of a backup with its list; of a folder without one there is nothing to be said.
-pub(super) fn check_list(dir: &Path, findings: &mut Vec<Finding>) -> Result<()> {
+pub(super) fn check_list(disk: &Disk, dir: &Path, findings: &mut Vec<Finding>) -> Result<()> {
     let mut found = |place: &str, text: String| {
         findings.push(Finding::new(FindingKind::Backup, place, text));
     };
     let path = dir.join(LIST);
-    let bytes = match fs::read(&path) {
+    let bytes = match disk.read(&path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         read => read.map_err(|e| Error::io(path.display().to_string(), e))?,
     };
@@ -183,8 +189,11 @@ pub(super) fn check_list(dir: &Path, findings: &mut Vec<Finding>) -> Result<()> 
         return Ok(());
     };
     for folder in [segment::FOLDER, bodies::FOLDER] {
-        let mut paths: Vec<PathBuf> =
-            if dir.join(folder).exists() { files::list(&dir.join(folder))? } else { Vec::new() };
+        let mut paths: Vec<PathBuf> = if disk.exists(&dir.join(folder)).unwrap_or(false) {
+            disk.list(&dir.join(folder))?
+        } else {
+            Vec::new()
+        };
         paths.sort();
         for path in paths {
             let name = path.file_name().map_or_else(Default::default, |name| name.to_string_lossy());
@@ -193,7 +202,7 @@ pub(super) fn check_list(dir: &Path, findings: &mut Vec<Finding>) -> Result<()> 
                 found(&place, "the list does not have this file".to_owned());
                 continue;
             };
-            match File::open(&path).and_then(|mut file| read_through(&mut file, |_| Ok(()))) {
+            match disk.open(&path).and_then(|file| read_through(&file, u64::MAX, |_| Ok(()))) {
                 Err(e) => found(&place, format!("it cannot be read: {e}")),
                 Ok((has, _)) if has != size => found(&place, format!("it has {has} bytes and not {size}")),
                 Ok((_, has)) if has != sum => {

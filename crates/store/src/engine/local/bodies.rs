@@ -7,22 +7,25 @@
 //! two pieces on their way to them as long as its receiver waits when told to, so memory stays bounded too.
 
 use std::{
-    fs::{self, File},
-    io::{self, IoSlice},
+    io,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc,
     },
-    thread::JoinHandle,
 };
 
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 use tracing::error;
 
-use super::{bodyrow::BodyRow, disk::Disk, files, reserve::Reserve};
+use super::{
+    bodyrow::BodyRow,
+    disk::{Disk, File},
+    reserve::Reserve,
+    threads::{self, Thread},
+};
 use crate::{
     engine::BodyId,
     error::{Error, ErrorKind, Result, is_full},
@@ -64,11 +67,12 @@ const SHARE: usize = 64;
 /// Where large bodies are kept.
 #[derive(Debug)]
 pub(crate) struct BodyFiles {
+    disk: Disk,
     folder: PathBuf,
     tmp: PathBuf,
     /// The threads' ends of the channels; none once the store is closed.
     jobs: Mutex<Option<Jobs>>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    threads: Mutex<Vec<Thread>>,
     in_memory: Arc<AtomicUsize>,
 }
 
@@ -99,9 +103,9 @@ impl BodyFiles {
     /// Opens the folders of the data directory `dir`; unfinished bodies in it are removed.
     pub(super) fn open(dir: &Path, disk: Disk, reserve: Arc<Reserve>) -> Result<Arc<BodyFiles>> {
         let (folder, tmp) = (dir.join(FOLDER), dir.join(TMP));
-        files::remove_dir(&tmp)?;
-        files::create_dir(&folder)?;
-        files::create_dir(&tmp)?;
+        disk.remove_dir(&tmp)?;
+        disk.create_dir(&folder)?;
+        disk.create_dir(&tmp)?;
         let (syncs, to_sync) = mpsc::channel::<Sync>();
         let open = Arc::new(AtomicUsize::new(0));
         let mut threads = Vec::new();
@@ -110,14 +114,15 @@ impl BodyFiles {
             let (sender, waiting) = mpsc::channel();
             let (reserve, open) = (Arc::clone(&reserve), Arc::clone(&open));
             let writer = Writer { disk: disk.clone(), reserve, open, syncs: syncs.clone() };
-            threads.push(super::spawn("store-bodies", move || {
+            threads.push(threads::spawn("store-bodies", move || {
                 waiting.into_iter().for_each(|job| writer.run(job))
             })?);
             jobs.push(sender);
         }
         // It ends after the writers, which have the other ends of its channel.
-        threads.push(super::spawn("store-syncs", move || to_sync.into_iter().for_each(sync))?);
+        threads.push(threads::spawn("store-syncs", move || to_sync.into_iter().for_each(sync))?);
         Ok(Arc::new(BodyFiles {
+            disk,
             folder,
             tmp,
             jobs: Mutex::new(Some(Jobs(jobs))),
@@ -127,8 +132,9 @@ impl BodyFiles {
     }
 
     /// The bodies of a data directory that is read alone.
-    pub(super) fn reading(dir: &Path) -> Arc<BodyFiles> {
+    pub(super) fn reading(dir: &Path, disk: Disk) -> Arc<BodyFiles> {
         Arc::new(BodyFiles {
+            disk,
             folder: dir.join(FOLDER),
             tmp: dir.join(TMP),
             jobs: Mutex::default(),
@@ -142,9 +148,7 @@ impl BodyFiles {
         drop(self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take());
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
-            if thread.join().is_err() {
-                error!("a thread that writes bodies has panicked");
-            }
+            thread.join();
         }
     }
 
@@ -212,15 +216,15 @@ impl BodyFiles {
         let path = self.path(id);
         let io = |e| Error::reading(path.display().to_string(), e);
         let damaged = || Error::new(ErrorKind::Damaged, format!("{}: wrong checksum", path.display()));
-        let file = File::open(&path).map_err(io)?;
+        let file = self.disk.open(&path).map_err(io)?;
         let blocks = row.len.div_ceil(BLOCK as u64);
-        let sums = files::read_at(&file, row.len, blocks * 4).map_err(io)?;
+        let sums = file.read_at(row.len, blocks * 4).map_err(io)?;
         if crc32c::crc32c(&sums) != row.crc {
             return Err(damaged());
         }
         let start = offset - offset % BLOCK as u64;
         let len = row.len.saturating_sub(start).min(PIECE);
-        let piece = files::read_at(&file, start, len).map_err(io)?;
+        let piece = file.read_at(start, len).map_err(io)?;
         let sums = sums.chunks_exact(4).skip((start / BLOCK as u64) as usize);
         let right = |(block, sum): (&[u8], &[u8])| crc32c::crc32c(block).to_le_bytes() == sum;
         if !piece.chunks(BLOCK).zip(sums).all(right) {
@@ -232,13 +236,13 @@ impl BodyFiles {
 
     /// Removes a file that no row names.
     pub(super) fn remove(&self, id: BodyId) -> Result<()> {
-        files::remove(&self.path(id))
+        self.disk.remove(&self.path(id))
     }
 
     /// The bodies that have a file.
     pub(super) fn list(&self) -> Result<Vec<BodyId>> {
         let id = |path: &PathBuf| u64::from_str_radix(path.file_name()?.to_str()?, 16).ok();
-        Ok(files::list(&self.folder)?.iter().filter_map(id).map(BodyId::from_u64).collect())
+        Ok(self.disk.list(&self.folder)?.iter().filter_map(id).map(BodyId::from_u64).collect())
     }
 }
 
@@ -274,7 +278,7 @@ impl Writer {
                 }
                 Err(e) => drop(spilled.state.send_replace(Placed::refused(e.kind()))),
             },
-            Job::Remove(paths) => remove(&paths),
+            Job::Remove(paths) => remove(&self.disk, &paths),
         }
     }
 
@@ -286,7 +290,7 @@ impl Writer {
                 Some(opened) => opened,
                 None => self.open(target)?,
             };
-            self.disk.write(&opened.file, &mut [IoSlice::new(bytes)])?;
+            opened.file.write_all(bytes)?;
             if self.open.load(Ordering::Relaxed) > MAX_OPEN {
                 // Synced first: a disk that fails later tells who has the file open then.
                 opened.file.sync_data()?;
@@ -304,11 +308,10 @@ impl Writer {
     }
 
     fn open(&self, target: &Target) -> io::Result<Arc<Opened>> {
-        let mut options = File::options();
         let file = if target.is_begun.load(Ordering::Relaxed) {
-            options.append(true).open(&target.path)?
+            self.disk.open_for_appending(&target.path)?
         } else if self.reserve.hold() {
-            options.write(true).create_new(true).open(&target.path)?
+            self.disk.create_new(&target.path)?
         } else {
             // Without trying: there is no room for new mail.
             return Err(io::ErrorKind::StorageFull.into());
@@ -343,9 +346,9 @@ fn sync(job: Sync) {
     }
 }
 
-fn remove(paths: &[PathBuf]) {
+fn remove(disk: &Disk, paths: &[PathBuf]) {
     for path in paths {
-        if let Err(e) = files::remove(path) {
+        if let Err(e) = disk.remove(path) {
             error!(error = %e, "cannot remove a body that nobody wants");
         }
     }
@@ -529,8 +532,8 @@ impl Spilled {
         target.check()?;
         // Whoever keeps the body needs the file no more.
         *target.file() = None;
-        fs::rename(&target.path, &self.path).map_err(|e| target.fail(e))?;
-        files::sync_dir(&self.home.folder)
+        self.home.disk.rename(&target.path, &self.path).map_err(|e| target.fail(e))?;
+        self.home.disk.sync_dir(&self.home.folder)
     }
 
     /// Whether it is durable.
@@ -569,7 +572,7 @@ impl Drop for Spilled {
             let paths = [self.target.path.clone(), self.path.clone()];
             // Behind what may still be on its way to the file.
             if let Err(Job::Remove(paths)) = self.home.send(self.id, Job::Remove(paths)) {
-                remove(&paths);
+                remove(&self.home.disk, &paths);
             }
         }
     }

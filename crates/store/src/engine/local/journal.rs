@@ -1,21 +1,20 @@
 //! The journal's end: where frames are appended and made durable.
 
 use std::{
-    fs::{self, File},
-    io::{self, IoSlice, Seek, SeekFrom},
+    io::{self, IoSlice},
     path::{Path, PathBuf},
 };
 
 use bytes::Bytes;
+use ring::rand::{self, SystemRandom};
 use tracing::{error, warn};
 
 use super::{
-    disk::Disk,
-    files,
+    disk::{Disk, File},
     frame::{self, Header, Kind, TableEntry},
     segment::{self, Position, Segment},
 };
-use crate::error::{Error, Result, is_full};
+use crate::error::{Error, ErrorKind, Result, is_full};
 
 /// So many octets are filled with zeros ahead of the frames. A sync that only replaces octets need not wait for the
 /// file system to note where they are: measured, it takes half the time, and three quarters of the processor's.
@@ -143,13 +142,13 @@ impl Journal {
     fn set_aside(&mut self, end: u64) -> io::Result<()> {
         let (from, file) = (self.allocated, &self.file);
         let ahead = (end + AHEAD).min(self.segment_size.max(end));
-        self.allocated = match self.disk.allocate(file, from, ahead - from) {
+        self.allocated = match file.allocate(from, ahead - from) {
             Ok(()) => {
-                self.disk.zero(file, from.max(end), ahead);
+                file.zero(from.max(end), ahead);
                 ahead
             }
             // With little room left, what is needed now may still fit.
-            Err(e) if is_full(&e) => self.disk.allocate(file, from, end - from).map(|()| end)?,
+            Err(e) if is_full(&e) => file.allocate(from, end - from).map(|()| end)?,
             Err(e) => return Err(e),
         };
         Ok(())
@@ -165,7 +164,7 @@ impl Journal {
         };
         let (segment, file) = create_segment(&self.folder, &self.disk, start).map_err(|e| {
             // The next segment may be there all the same, and says where this one ends: nothing is to come behind that.
-            self.broken |= !matches!(fs::exists(Segment::path(&self.folder, start.number)), Ok(false));
+            self.broken |= !matches!(self.disk.exists(&Segment::path(&self.folder, start.number)), Ok(false));
             io::Error::new(io_kind(&e), e)
         })?;
         self.trim();
@@ -200,11 +199,11 @@ impl Journal {
             len += frame.len();
         }
         let mut slices: Vec<_> = frames.iter().flat_map(Frame::slices).collect();
-        if let Err(e) = self.disk.write(&self.file, &mut slices) {
+        if let Err(e) = self.file.write_slices(&mut slices) {
             self.take_back();
             return Err(e);
         }
-        if let Err(e) = self.disk.sync(&self.file) {
+        if let Err(e) = self.file.sync_data() {
             error!(segment = self.segment.number, error = %e, "sync failed, going on in a new segment");
             self.broken = true;
             // What is refused is not to come back, should the process die before the next segment says where this ends.
@@ -219,9 +218,8 @@ impl Journal {
     /// After a failed write: removes the part that was written.
     fn take_back(&mut self) {
         self.trim();
-        let mut file = &self.file;
-        let size_is_right = file.metadata().is_ok_and(|m| m.len() == self.offset);
-        if !size_is_right || file.seek(SeekFrom::Start(self.offset)).is_err() {
+        let size_is_right = self.file.len().is_ok_and(|len| len == self.offset);
+        if !size_is_right || self.file.seek(self.offset).is_err() {
             self.broken = true;
         }
     }
@@ -229,7 +227,7 @@ impl Journal {
 
 fn io_kind(e: &Error) -> io::ErrorKind {
     match e.kind() {
-        crate::ErrorKind::Full => io::ErrorKind::StorageFull,
+        ErrorKind::Full => io::ErrorKind::StorageFull,
         _ => io::ErrorKind::Other,
     }
 }
@@ -250,23 +248,25 @@ pub(super) struct Start {
 fn create_segment(folder: &Path, disk: &Disk, start: Start) -> Result<(Segment, File)> {
     let path = Segment::path(folder, start.number);
     let new = path.with_extension("new");
-    let salt = u64::from_le_bytes(files::random()?);
+    let salt = rand::generate(&SystemRandom::new());
+    let salt = salt.map_err(|_| Error::new(ErrorKind::Failed, "the system gives no random bytes"))?;
     let create = || {
-        let file = File::create(&new)?;
+        let file = disk.create(&new)?;
         let segment = Segment {
+            disk: disk.clone(),
             path: path.clone(),
             number: start.number,
-            salt,
+            salt: u64::from_le_bytes(salt.expose()),
             previous: start.previous,
             generation: start.generation,
             first_sequence: start.sequence,
         };
-        disk.write(&file, &mut [IoSlice::new(&segment.encode_header())])?;
+        file.write_all(&segment.encode_header())?;
         file.sync_all()?;
-        fs::rename(&new, &path)?;
+        disk.rename(&new, &path)?;
         Ok((segment, file))
     };
     let created = create().map_err(|e| Error::io(path.display().to_string(), e))?;
-    files::sync_dir(folder)?;
+    disk.sync_dir(folder)?;
     Ok(created)
 }

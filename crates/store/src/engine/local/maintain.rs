@@ -1,7 +1,6 @@
 //! What is done in the background: writing rows as runs, merging runs, snapshots, and giving back room.
 
 use std::{
-    fs,
     sync::{Arc, MutexGuard, PoisonError, atomic::Ordering},
     time::Duration,
 };
@@ -10,7 +9,7 @@ use tokio::sync::oneshot;
 use tracing::{error, info};
 
 use super::{
-    Shared, bodyrow, files,
+    Shared, bodyrow,
     queue::{Heard, Work},
     rebuild::{self, Files},
     reclaim::{self, Segments},
@@ -251,22 +250,22 @@ pub(super) fn snapshot(shared: &Shared, upkeep: &mut Upkeep) -> Result<()> {
         return Ok(());
     }
     let path = rebuild::snapshot_path(&shared.settings.journal, position);
-    let mut old = rebuild::snapshots(&shared.settings.journal)?;
+    let mut old = rebuild::snapshots(&shared.disk, &shared.settings.journal)?;
     // One that is there and cannot be read is replaced.
     old.retain(|old| *old != path);
     let new = path.with_extension("new");
-    files::remove(&new)?;
+    shared.disk.remove(&new)?;
     let merge = || shared.view.merge(&state.runs, Some(&new), || flush_frozen(shared));
     match merge() {
         // What a snapshot lets go is more than it needs.
         Err(e) if e.kind() == ErrorKind::Full && shared.reserve.release() => merge()?,
         merged => merged?,
     }
-    fs::rename(&new, &path).map_err(|e| Error::io(path.display().to_string(), e))?;
-    files::sync_dir(&shared.settings.journal)?;
-    upkeep.snapshot = Some(Arc::new(Run::open(&path)?));
+    shared.disk.rename(&new, &path).map_err(|e| Error::io(path.display().to_string(), e))?;
+    shared.disk.sync_dir(&shared.settings.journal)?;
+    upkeep.snapshot = Some(Arc::new(Run::open(&shared.disk, &path)?));
     shared.view.snapshot_taken(state.manifest.journaled)?;
-    old.iter().try_for_each(|path| files::remove(path))
+    old.iter().try_for_each(|path| shared.disk.remove(path))
 }
 
 /// Has the writer do something, and keeps writing runs meanwhile: the writer may be waiting for that.
@@ -297,7 +296,7 @@ pub(super) fn mend_view(shared: &Shared) -> Result<()> {
     }
     info!("the view is damaged: making it anew from the journal");
     let _gate = shared.gate();
-    let journal = Files::open(&shared.settings.journal)?;
+    let journal = Files::open(&shared.disk, &shared.settings.journal)?;
     if !journal.has_beginning() {
         let text = "the snapshot is lost: what is whole of the view is more than the journal has";
         return Err(Error::new(ErrorKind::Damaged, text));

@@ -5,24 +5,21 @@
 
 use std::{
     fmt,
-    fs::{File, TryLockError},
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
-    thread::{self, JoinHandle},
 };
 
 use bytes::Bytes;
-use nix::sys::statvfs::statvfs;
 use tokio::sync::oneshot;
 use tracing::error;
 
 use self::{
     bodies::BodyFiles,
     bodyrow::BodyRow,
-    disk::Disk,
+    disk::{Disk, File},
     journal::{Journal, Start},
     maintain::Upkeep,
     metrics::Metrics,
@@ -32,6 +29,7 @@ use self::{
     segment::{Position, Segment},
     sink::LocalSink,
     snapshot::Snapshot,
+    threads::Thread,
     view::View,
     writer::Writer,
 };
@@ -49,7 +47,6 @@ mod backup;
 pub(crate) mod bodies;
 mod bodyrow;
 mod disk;
-mod files;
 mod frame;
 pub(crate) mod fuzzing;
 mod journal;
@@ -63,6 +60,7 @@ mod reserve;
 mod segment;
 mod sink;
 mod snapshot;
+mod threads;
 mod verify;
 mod view;
 mod writer;
@@ -108,7 +106,7 @@ pub struct Progress {
 /// The local engine.
 pub struct Local {
     shared: Arc<Shared>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    threads: Mutex<Vec<Thread>>,
     /// Held as long as the engine is open.
     lock: Mutex<Option<File>>,
 }
@@ -203,9 +201,9 @@ impl Local {
     }
 
     fn open_on(dir: &Path, options: Options, disk: Disk) -> Result<Arc<Local>> {
-        files::create_dir(dir)?;
-        files::make_private(dir)?;
-        let lock = lock(dir)?;
+        disk.create_dir(dir)?;
+        disk.make_private(dir)?;
+        let lock = lock(&disk, dir)?;
         let reserve = Arc::new(Reserve::new(dir, options.reserve, disk.clone()));
         reserve.hold();
         let local = match Local::start(dir, &options, &disk, &reserve) {
@@ -221,18 +219,18 @@ impl Local {
 
     fn start(dir: &Path, options: &Options, disk: &Disk, reserve: &Arc<Reserve>) -> Result<Arc<Local>> {
         let folder = dir.join(segment::FOLDER);
-        files::create_dir(&folder)?;
+        disk.create_dir(&folder)?;
         // A backup that is opened becomes a store of its own, which differs from then on.
-        files::remove(&dir.join(backup::LIST))?;
-        remove_unfinished(&folder)?;
+        disk.remove(&dir.join(backup::LIST))?;
+        remove_unfinished(disk, &folder)?;
         // What never became mail gives its room back before any is needed.
         let bodies = BodyFiles::open(dir, disk.clone(), Arc::clone(reserve))?;
-        let journal = Files::open(&folder)?;
+        let journal = Files::open(disk, &folder)?;
         let report = |progress| options.progress.iter().for_each(|report| report(progress));
-        let (view, replayed) = rebuild::open_view(dir, &journal, &report)?;
+        let (view, replayed) = rebuild::open_view(disk, dir, &journal, &report)?;
         let start = next_start(&journal, &replayed);
-        trim(&journal, &replayed);
-        let segment_size = segment_size(dir, options.segment_size);
+        trim(disk, &journal, &replayed);
+        let segment_size = segment_size(disk, dir, options.segment_size);
         let writer_journal = Journal::begin(&folder, disk.clone(), start, segment_size)?;
         let shared = Arc::new(Shared {
             settings: Settings {
@@ -256,12 +254,12 @@ impl Local {
             tending: Tending::with(journal.snapshot, replayed),
         });
         // The names of the folders that were made.
-        files::sync_dir(dir)?;
+        disk.sync_dir(dir)?;
         let writer = Writer { shared: Arc::clone(&shared), journal: writer_journal };
         let tended = Arc::clone(&shared);
         let threads = vec![
-            spawn("store-writer", move || writer.run())?,
-            spawn("store-files", move || maintain::run(&tended))?,
+            threads::spawn("store-writer", move || writer.run())?,
+            threads::spawn("store-files", move || maintain::run(&tended))?,
         ];
         Ok(Arc::new(Local { shared, threads: Mutex::new(threads), lock: Mutex::default() }))
     }
@@ -269,27 +267,23 @@ impl Local {
 
 /// A segment's size: as asked for, but on a small disk a small share of it, so that what is live in one can be relocated
 /// when the disk is nearly full.
-fn segment_size(dir: &Path, asked: u64) -> u64 {
+fn segment_size(disk: &Disk, dir: &Path, asked: u64) -> u64 {
     /// Share of the file system that one segment may have.
     const SHARE: u64 = 128;
     /// Below this the number of segments would matter more.
     const MIN: u64 = 1024 * 1024;
-    statvfs(dir).map_or(asked, |disk| asked.min((disk.blocks() * disk.fragment_size() / SHARE).max(MIN)))
-}
-
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
-    thread::Builder::new().name(name.to_owned()).spawn(work).map_err(|e| Error::io("starting a thread", e))
+    disk.capacity(dir).map_or(asked, |capacity| asked.min((capacity / SHARE).max(MIN)))
 }
 
 /// Takes the data directory for this process alone.
-fn lock(dir: &Path) -> Result<File> {
+fn lock(disk: &Disk, dir: &Path) -> Result<File> {
     let path = dir.join("lock");
     let io = |e| Error::io(path.display().to_string(), e);
-    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(io)?;
+    let file = disk.open_or_create(&path).map_err(io)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(locked(dir)),
-        Err(TryLockError::Error(e)) => Err(io(e)),
+        Ok(true) => Ok(file),
+        Ok(false) => Err(locked(dir)),
+        Err(e) => Err(io(e)),
     }
 }
 
@@ -298,9 +292,9 @@ fn locked(dir: &Path) -> Error {
 }
 
 /// Removes files that never got their names.
-fn remove_unfinished(folder: &Path) -> Result<()> {
+fn remove_unfinished(disk: &Disk, folder: &Path) -> Result<()> {
     let is_new = |path: &PathBuf| path.extension().is_some_and(|e| e == "new");
-    files::list(folder)?.iter().filter(|path| is_new(path)).try_for_each(|path| files::remove(path))
+    disk.list(folder)?.iter().filter(|path| is_new(path)).try_for_each(|path| disk.remove(path))
 }
 
 /// How the segment begins that this opening writes. One in which nothing was ever written is replaced.
@@ -323,11 +317,11 @@ fn next_start(journal: &Files, replayed: &Replayed) -> Start {
 }
 
 /// Gives back room that the newest segment set aside, and what of it was never finished. Failing is harmless.
-fn trim(journal: &Files, replayed: &Replayed) {
+fn trim(disk: &Disk, journal: &Files, replayed: &Replayed) {
     let end = replayed.end;
     let Some(newest) = journal.segments.last().filter(|s| s.number == end.segment) else { return };
     let is_longer = newest.len().is_ok_and(|len| len > end.offset);
-    let trim = || File::options().write(true).open(&newest.path)?.set_len(end.offset);
+    let trim = || disk.open_for_writing(&newest.path)?.set_len(end.offset);
     if is_longer
         && !replayed.newest_is_empty
         && let Err(e) = trim()
@@ -372,7 +366,7 @@ impl Shared {
     /// Reads a body that stands in the journal.
     fn inline(&self, row: &BodyRow, place: Position) -> Result<Bytes> {
         let path = Segment::path(&self.settings.journal, place.segment);
-        let segment = File::open(&path).map_err(|e| Error::io(path.display().to_string(), e))?;
+        let segment = self.disk.open(&path).map_err(|e| Error::io(path.display().to_string(), e))?;
         read_inline(&segment, &path, row, place)
     }
 
@@ -422,7 +416,7 @@ fn find(id: BodyId, get: impl FnOnce(&[u8]) -> Result<Option<Bytes>>) -> Result<
 /// Reads a body from its place in a segment, and checks it.
 fn read_inline(segment: &File, path: &Path, row: &BodyRow, place: Position) -> Result<Bytes> {
     let at = || format!("{} at {}", path.display(), place.offset);
-    let octets = files::read_at(segment, place.offset, row.len).map_err(|e| match e.kind() {
+    let octets = segment.read_at(place.offset, row.len).map_err(|e| match e.kind() {
         std::io::ErrorKind::UnexpectedEof => Error::new(ErrorKind::Damaged, at()),
         _ => Error::io(at(), e),
     })?;
@@ -492,9 +486,7 @@ impl Engine for Local {
                 self.shared.tending.stop.store(true, Ordering::Release);
                 self.shared.tending.bell.ring();
             }
-            if thread.join().is_err() {
-                error!("a thread of the store has panicked");
-            }
+            thread.join();
         }
         self.shared.bodies.close();
         drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());

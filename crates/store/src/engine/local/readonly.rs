@@ -3,7 +3,6 @@
 //! The view is made in another folder. There is no writer; whatever would write fails.
 
 use std::{
-    fs::{File, TryLockError},
     path::Path,
     sync::{Arc, Mutex},
 };
@@ -11,7 +10,7 @@ use std::{
 use super::{
     Local, Settings, Shared, Tending,
     bodies::BodyFiles,
-    disk::Disk,
+    disk::{Disk, File},
     locked,
     metrics::Metrics,
     queue::Queue,
@@ -27,12 +26,12 @@ use crate::{
 
 /// Opens `dir` for reading; its view is made in `scratch`, a folder of the caller's.
 pub(super) fn open(dir: &Path, scratch: &Path) -> Result<Arc<Local>> {
-    let lock = lock(dir)?;
-    let folder = dir.join(segment::FOLDER);
-    let journal = Files::open(&folder)?;
-    let view = View::create(scratch)?;
-    let Replayed { end, damage, .. } = journal.rebuild(&view, None, &|_| {})?;
     let disk = Disk::default();
+    let lock = lock(&disk, dir)?;
+    let folder = dir.join(segment::FOLDER);
+    let journal = Files::open(&disk, &folder)?;
+    let view = View::create(&disk, scratch)?;
+    let Replayed { end, damage, .. } = journal.rebuild(&view, None, &|_| {})?;
     let reserve = Arc::new(Reserve::new(dir, 0, disk.clone()));
     let queue = Queue::default();
     queue.close();
@@ -47,7 +46,7 @@ pub(super) fn open(dir: &Path, scratch: &Path) -> Result<Arc<Local>> {
             generation: 0,
         },
         view,
-        bodies: BodyFiles::reading(dir),
+        bodies: BodyFiles::reading(dir, disk.clone()),
         disk,
         stamps: Stamps::new(0),
         queue,
@@ -61,15 +60,15 @@ pub(super) fn open(dir: &Path, scratch: &Path) -> Result<Arc<Local>> {
 }
 
 /// Makes sure that nobody writes to the directory meanwhile. Where no lock is, none ever did.
-fn lock(dir: &Path) -> Result<Option<File>> {
+fn lock(disk: &Disk, dir: &Path) -> Result<Option<File>> {
     let path = dir.join("lock");
-    let file = match File::open(&path) {
+    let file = match disk.open(&path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         opened => opened.map_err(|e| Error::io(path.display().to_string(), e))?,
     };
     match file.try_lock_shared() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Err(locked(dir)),
-        Err(TryLockError::Error(e)) => Err(Error::io(path.display().to_string(), e)),
+        Ok(true) => Ok(Some(file)),
+        Ok(false) => Err(locked(dir)),
+        Err(e) => Err(Error::io(path.display().to_string(), e)),
     }
 }

@@ -4,7 +4,6 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{Arc, mpsc},
-    thread::{self, Scope},
 };
 
 use bytes::Bytes;
@@ -13,9 +12,10 @@ use tracing::{error, info, warn};
 use super::{
     Progress,
     bodyrow::{self, BodyRow, Effects},
-    files,
+    disk::Disk,
     frame::{self, Header, Meta},
     segment::{self, Damage, Position, Segment},
+    threads,
     view::{Merge, Near, Run, View},
     writer::body_places,
 };
@@ -56,17 +56,17 @@ pub(super) struct Replayed {
 
 impl Files {
     /// Reads the headers of all segments, and opens the newest snapshot in `folder`.
-    pub(super) fn open(folder: &Path) -> Result<Files> {
+    pub(super) fn open(disk: &Disk, folder: &Path) -> Result<Files> {
         let mut damage = Vec::new();
         let mut segments = Vec::new();
-        for number in Segment::list(folder)? {
-            let (segment, is_whole) = Segment::read_header(folder, number)?;
+        for number in Segment::list(disk, folder)? {
+            let (segment, is_whole) = Segment::read_header(disk, folder, number)?;
             if !is_whole {
                 damage.push(Damage::Bytes { segment: number, from: 0, to: segment::HEADER });
             }
             segments.push(segment);
         }
-        Ok(Files { segments, snapshot: newest_snapshot(folder)?, damage })
+        Ok(Files { segments, snapshot: newest_snapshot(disk, folder)?, damage })
     }
 
     /// Where the journal begins that a new view has to reflect.
@@ -119,10 +119,12 @@ impl Files {
         until: Option<Position>,
         report: Report<'_>,
     ) -> Result<Replayed> {
-        thread::scope(|scope| {
-            let mut flusher = Flusher::start(scope, view);
+        let (mut flusher, flushing) = Flusher::new(view);
+        threads::with_helper(flushing, || {
             let replayed = self.replay_with(view, until, report, &mut flusher)?;
             flusher.wait()?;
+            // The other thread ends once nothing can be asked of it.
+            drop(flusher);
             Ok(replayed)
         })
     }
@@ -252,16 +254,17 @@ struct Flusher {
 }
 
 impl Flusher {
-    fn start<'scope>(scope: &'scope Scope<'scope, '_>, view: &'scope View) -> Flusher {
+    /// Returns it, and what the other thread does.
+    fn new(view: &View) -> (Flusher, impl FnOnce() + Send) {
         let (requests, requested) = mpsc::channel();
         let (done, results) = mpsc::channel();
-        scope.spawn(move || {
+        let flushing = move || {
             for () in requested {
-                // Whoever asked is gone only when it has failed itself.
+                // The replay stops listening only when it has failed itself.
                 let _ = done.send(view.flush());
             }
-        });
-        Flusher { requests, results, busy: false }
+        };
+        (Flusher { requests, results, busy: false }, flushing)
     }
 
     /// Has the newest rows written; waits for those before them.
@@ -284,17 +287,17 @@ pub(super) fn snapshot_path(folder: &Path, position: Position) -> PathBuf {
 }
 
 /// All snapshots in a folder, oldest first.
-pub(super) fn snapshots(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut paths = files::list(folder)?;
+pub(super) fn snapshots(disk: &Disk, folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut paths = disk.list(folder)?;
     paths.retain(|path| path.extension().is_some_and(|e| e == "snapshot"));
     paths.sort();
     Ok(paths)
 }
 
 /// The newest snapshot that is whole enough to be opened.
-fn newest_snapshot(folder: &Path) -> Result<Option<Arc<Run>>> {
-    for path in snapshots(folder)?.iter().rev() {
-        match Run::open(path) {
+fn newest_snapshot(disk: &Disk, folder: &Path) -> Result<Option<Arc<Run>>> {
+    for path in snapshots(disk, folder)?.iter().rev() {
+        match Run::open(disk, path) {
             Ok(run) => return Ok(Some(Arc::new(run))),
             Err(e) if e.kind() == ErrorKind::Damaged => error!(error = %e, "a snapshot cannot be used"),
             // An older one, or none, would be taken for all that there was.
@@ -305,8 +308,13 @@ fn newest_snapshot(folder: &Path) -> Result<Option<Arc<Run>>> {
 }
 
 /// Opens the view in `dir` and brings it up to date; makes it anew when it is damaged, or of another version.
-pub(super) fn open_view(dir: &Path, journal: &Files, report: Report<'_>) -> Result<(View, Replayed)> {
-    let opened = View::open(dir).and_then(|view| {
+pub(super) fn open_view(
+    disk: &Disk,
+    dir: &Path,
+    journal: &Files,
+    report: Report<'_>,
+) -> Result<(View, Replayed)> {
+    let opened = View::open(disk, dir).and_then(|view| {
         let position = view.state().manifest.position;
         // Where there is no snapshot yet, nothing was let go either: what is missing was lost, and the view may be all
         // that is left of it.
@@ -324,7 +332,7 @@ pub(super) fn open_view(dir: &Path, journal: &Files, report: Report<'_>) -> Resu
             if !journal.segments.is_empty() {
                 info!(reason = %e, "making the view anew from the journal");
             }
-            let view = View::create(dir)?;
+            let view = View::create(disk, dir)?;
             let replayed = journal.rebuild(&view, None, report)?;
             with_generation(view, replayed)
         }

@@ -4,7 +4,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::{self, File},
     io,
     sync::atomic::Ordering,
 };
@@ -14,7 +13,7 @@ use tracing::{error, info};
 use super::{
     Shared,
     bodyrow::{self, BodyRow},
-    files, frame,
+    frame,
     maintain::{Upkeep, send},
     queue::{Carried, Work},
     segment::{self, Position, Segment},
@@ -57,13 +56,13 @@ impl Segments {
     pub(super) fn refresh(&mut self, shared: &Shared) -> Result<()> {
         let current = shared.position().segment;
         let ended = match self.next {
-            0 => Segment::list(&shared.settings.journal)?,
+            0 => Segment::list(&shared.disk, &shared.settings.journal)?,
             next => (next..current).collect(),
         };
         for number in ended.into_iter().filter(|number| *number < current) {
             let path = Segment::path(&shared.settings.journal, number);
-            match fs::metadata(&path) {
-                Ok(metadata) => drop(self.sizes.insert(number, metadata.len())),
+            match shared.disk.len(&path) {
+                Ok(len) => drop(self.sizes.insert(number, len)),
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
                 Err(e) => return Err(Error::io(path.display().to_string(), e)),
             }
@@ -106,7 +105,7 @@ impl Segments {
     }
 
     fn remove(&mut self, shared: &Shared, number: u64) -> Result<()> {
-        files::remove(&Segment::path(&shared.settings.journal, number))?;
+        shared.disk.remove(&Segment::path(&shared.settings.journal, number))?;
         self.sizes.remove(&number);
         self.punched.remove(&number);
         Ok(())
@@ -174,8 +173,9 @@ struct Relocation<'a> {
 impl Relocation<'_> {
     /// Takes all live bodies of a segment. `false` when some could not be read.
     fn take(&mut self, number: u64) -> Result<bool> {
-        let (segment, _) = Segment::read_header(&self.shared.settings.journal, number)?;
-        let file = File::open(&segment.path).map_err(|e| Error::io(segment.path.display().to_string(), e))?;
+        let (segment, _) = Segment::read_header(&self.shared.disk, &self.shared.settings.journal, number)?;
+        let opened = self.shared.disk.open(&segment.path);
+        let file = opened.map_err(|e| Error::io(segment.path.display().to_string(), e))?;
         let mut is_whole = true;
         let damage = each_body(&segment, &mut |entry, place| {
             let row = self.rows.get(&bodyrow::key(entry.id))?.and_then(|raw| BodyRow::decode(&raw));
@@ -245,9 +245,9 @@ pub(super) fn punch(shared: &Shared, segments: &mut Segments) -> Result<()> {
 
 /// Punches dead bodies out of a segment; gives their bytes.
 fn punch_segment(shared: &Shared, number: u64) -> Result<u64> {
-    let (segment, _) = Segment::read_header(&shared.settings.journal, number)?;
+    let (segment, _) = Segment::read_header(&shared.disk, &shared.settings.journal, number)?;
     let io = |e| Error::io(segment.path.display().to_string(), e);
-    let file = File::options().write(true).open(&segment.path).map_err(io)?;
+    let file = shared.disk.open_for_writing(&segment.path).map_err(io)?;
     let mut rows = shared.view.near();
     let mut freed = 0;
     each_body(&segment, &mut |entry, place| {
@@ -256,7 +256,7 @@ fn punch_segment(shared: &Shared, number: u64) -> Result<u64> {
         }
         let row = rows.get(&bodyrow::key(entry.id))?.and_then(|raw| BodyRow::decode(&raw));
         if row.is_none_or(|row| row.place != Some(place)) {
-            shared.disk.punch(&file, place.offset, entry.len).map_err(io)?;
+            file.punch(place.offset, entry.len).map_err(io)?;
             freed += entry.len;
         }
         Ok(())

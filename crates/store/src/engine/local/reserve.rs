@@ -2,15 +2,14 @@
 //! opening the store. New mail is refused while there is no such room.
 
 use std::{
-    fs::{self, File},
     io,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use parking_lot::Mutex;
 use tracing::warn;
 
-use super::{disk::Disk, files};
+use super::disk::Disk;
 
 /// This share stays when the rest is given free. A server that is killed on a full disk needs it to start again, or nothing
 /// could be removed (our own choice: 1 MiB, of which a start writes a segment's header and seldom more).
@@ -37,7 +36,7 @@ impl Reserve {
 
     /// Makes sure that there is room, if that can be done. New mail is taken only while this holds.
     pub(super) fn hold(&self) -> bool {
-        let mut held = self.held();
+        let mut held = self.held.lock();
         if !*held {
             *held = self.len == 0 || (self.has_spare_room() && self.allocate(self.len).is_ok());
             if !*held {
@@ -50,7 +49,7 @@ impl Reserve {
 
     /// Gives the room free, but for what a start needs; `false` when there is none to give.
     pub(super) fn release(&self) -> bool {
-        let mut held = self.held();
+        let mut held = self.held.lock();
         let has_room = std::mem::take(&mut *held) && self.len > 0;
         if has_room {
             warn!("no room on the disk: new mail is refused until there is");
@@ -61,45 +60,40 @@ impl Reserve {
 
     /// Gives all of it free, for a start that has no room otherwise; `false` when there is none to give.
     pub(super) fn release_all(&self) -> bool {
-        let mut held = self.held();
+        let mut held = self.held.lock();
         *held = false;
-        let len = fs::metadata(&self.path).map_or(0, |metadata| metadata.len());
+        let len = self.disk.len(&self.path).unwrap_or(0);
         if len > 0 {
             warn!("no room on the disk: new mail is refused until there is");
             self.remove();
             #[cfg(test)]
-            self.disk.give_back(len);
+            self.disk.faults.give_back(len);
         }
         len > 0
     }
 
-    fn held(&self) -> MutexGuard<'_, bool> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn has_spare_room(&self) -> bool {
-        let has = fs::metadata(&self.path).map_or(0, |metadata| metadata.len());
+        let has = self.disk.len(&self.path).unwrap_or(0);
         let wants = self.len.saturating_sub(has) + self.len / SPARE;
         // Where the file system does not tell, setting it aside does.
         self.path.parent().and_then(|dir| self.disk.available(dir)).is_none_or(|available| available >= wants)
     }
 
     fn allocate(&self, len: u64) -> io::Result<()> {
-        let file = File::options().create(true).truncate(false).write(true).open(&self.path)?;
-        self.disk.allocate(&file, 0, len)
+        self.disk.open_or_create(&self.path)?.allocate(0, len)
     }
 
     /// Keeps what a start needs, or nothing where not even that can be had.
     fn shrink(&self) {
         let len = self.len / FOR_START;
-        let shrink = || File::options().write(true).open(&self.path)?.set_len(len);
+        let shrink = || self.disk.open_for_writing(&self.path)?.set_len(len);
         if shrink().and_then(|()| self.allocate(len)).is_err() {
             self.remove();
         }
     }
 
     fn remove(&self) {
-        if let Err(e) = files::remove(&self.path) {
+        if let Err(e) = self.disk.remove(&self.path) {
             warn!(error = %e, "cannot give reserved room free");
         }
     }

@@ -4,14 +4,14 @@
 //! could not finish is ever taken for part of the journal.
 
 use std::{
-    fmt,
-    fs::{self, File},
-    io,
-    os::unix::fs::FileExt,
+    fmt, io,
     path::{Path, PathBuf},
 };
 
-use super::frame::{self, Header, Meta};
+use super::{
+    disk::{Disk, File},
+    frame::{self, Header, Meta},
+};
 use crate::{
     codec::Reader,
     error::{Error, ErrorKind, Result},
@@ -40,6 +40,7 @@ pub(super) struct Position {
 /// takes one descriptor.
 #[derive(Clone, Debug)]
 pub(super) struct Segment {
+    pub(super) disk: Disk,
     pub(super) path: PathBuf,
     pub(super) number: u64,
     pub(super) salt: u64,
@@ -98,9 +99,9 @@ impl Segment {
     }
 
     /// The numbers of the segments in `folder`, ascending.
-    pub(super) fn list(folder: &Path) -> Result<Vec<u64>> {
+    pub(super) fn list(disk: &Disk, folder: &Path) -> Result<Vec<u64>> {
         let number = |path: &PathBuf| path.file_name()?.to_str()?.strip_suffix(".log")?.parse().ok();
-        let mut numbers: Vec<u64> = super::files::list(folder)?.iter().filter_map(number).collect();
+        let mut numbers: Vec<u64> = disk.list(folder)?.iter().filter_map(number).collect();
         numbers.sort_unstable();
         Ok(numbers)
     }
@@ -122,14 +123,15 @@ impl Segment {
     /// Reads a segment's header, and tells whether it is whole.
     ///
     /// Where it is not, the frames can still be read if the first one is whole: each of them has the salt.
-    pub(super) fn read_header(folder: &Path, number: u64) -> Result<(Segment, bool)> {
+    pub(super) fn read_header(disk: &Disk, folder: &Path, number: u64) -> Result<(Segment, bool)> {
         let path = Segment::path(folder, number);
         let io = |e| Error::io(path.display().to_string(), e);
-        let file = File::open(&path).map_err(io)?;
+        let file = disk.open(&path).map_err(io)?;
         let mut start = [0; HEADER as usize + frame::HEADER];
-        read_some(&file, &mut start, 0, u64::MAX).map_err(io)?;
+        file.read_some(&mut start, 0).map_err(io)?;
         let (header, first) = start.split_at(HEADER as usize);
         let mut segment = Segment {
+            disk: disk.clone(),
             path: path.clone(),
             number,
             salt: 0,
@@ -177,13 +179,13 @@ impl Segment {
 
     /// Opens the file for reading.
     pub(super) fn open(&self) -> Result<SegmentReader<'_>> {
-        let file = File::open(&self.path).map_err(|e| self.error(e))?;
+        let file = self.disk.open(&self.path).map_err(|e| self.error(e))?;
         Ok(SegmentReader { segment: self, file })
     }
 
     /// The file's size.
     pub(super) fn len(&self) -> Result<u64> {
-        Ok(fs::metadata(&self.path).map_err(|e| self.error(e))?.len())
+        self.disk.len(&self.path).map_err(|e| self.error(e))
     }
 
     fn error(&self, e: io::Error) -> Error {
@@ -194,7 +196,7 @@ impl Segment {
 impl SegmentReader<'_> {
     /// The file's size.
     pub(super) fn len(&self) -> Result<u64> {
-        Ok(self.file.metadata().map_err(|e| self.segment.error(e))?.len())
+        self.file.len().map_err(|e| self.segment.error(e))
     }
 
     /// Calls `each` with every whole frame from offset `from` on: its offset, header, table and operations.
@@ -281,7 +283,7 @@ impl SegmentReader<'_> {
 
     /// Reads octets of the segment.
     pub(super) fn read(&self, offset: u64, len: u64) -> io::Result<Vec<u8>> {
-        super::files::read_at(&self.file, offset, len)
+        self.file.read_at(offset, len)
     }
 
     /// The greatest offset that a frame says to be durable.
@@ -334,16 +336,7 @@ impl SegmentReader<'_> {
 /// Reads at `offset` until the buffer is full, or `limit` or the file's end is reached.
 fn read_some(file: &File, buffer: &mut [u8], offset: u64, limit: u64) -> io::Result<usize> {
     let want = usize::try_from(limit.saturating_sub(offset)).unwrap_or(usize::MAX).min(buffer.len());
-    let mut done = 0;
-    while let Some(rest) = buffer.get_mut(done..want).filter(|rest| !rest.is_empty()) {
-        match file.read_at(rest, offset + done as u64) {
-            Ok(0) => break,
-            Ok(n) => done += n,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(done)
+    file.read_some(buffer.get_mut(..want).unwrap_or_default(), offset)
 }
 
 /// A part of a file that is in memory: headers and operations are read, bodies passed over.

@@ -1,14 +1,12 @@
 //! What is wrong with the files: everything is read.
 
-use std::{
-    fs::File,
-    sync::{Arc, PoisonError},
-};
+use std::sync::{Arc, PoisonError};
 
 use super::{
     Shared, backup,
     bodyrow::{self, BodyRow},
-    files, maintain,
+    disk::File,
+    maintain,
     rebuild::{self, Files},
     segment::{self, Damage, Segment},
     view::{Merge, Run, View},
@@ -29,7 +27,7 @@ pub(super) fn check(shared: &Shared) -> Result<Vec<Finding>> {
     let _kept = shared.tending.keep.read().unwrap_or_else(PoisonError::into_inner);
     let mut findings = Vec::new();
     if shared.settings.is_read_only {
-        backup::check_list(&shared.settings.dir, &mut findings)?;
+        backup::check_list(&shared.disk, &shared.settings.dir, &mut findings)?;
     }
     check_journal(shared, &mut findings)?;
     if shared.settings.is_read_only {
@@ -64,7 +62,7 @@ fn settled_runs(shared: &Shared) -> Result<Vec<Arc<Run>>> {
 
 /// Reads every frame and every snapshot.
 fn check_journal(shared: &Shared, findings: &mut Vec<Finding>) -> Result<()> {
-    let journal = Files::open(&shared.settings.journal)?;
+    let journal = Files::open(&shared.disk, &shared.settings.journal)?;
     let end = shared.position();
     let mut damage = journal.missing(journal.beginning());
     damage.extend(&journal.damage);
@@ -83,9 +81,9 @@ fn check_journal(shared: &Shared, findings: &mut Vec<Finding>) -> Result<()> {
         };
         findings.push(Finding::new(FindingKind::Journal, damage.to_string(), text));
     }
-    for path in rebuild::snapshots(&shared.settings.journal)? {
+    for path in rebuild::snapshots(&shared.disk, &shared.settings.journal)? {
         let place = path.display().to_string();
-        match Run::open(&path) {
+        match Run::open(&shared.disk, &path) {
             Err(e) => findings.push(Finding::new(FindingKind::Journal, place, e.to_string())),
             Ok(run) => run.verify(|offset| {
                 let place = format!("{place}, offset {offset}");
@@ -98,7 +96,7 @@ fn check_journal(shared: &Shared, findings: &mut Vec<Finding>) -> Result<()> {
 
 /// Checks the view that a data directory has, which is not the one that was made of the journal to check it.
 fn check_kept_view(shared: &Shared, findings: &mut Vec<Finding>) -> Result<()> {
-    let (position, runs) = match View::kept(&shared.settings.dir) {
+    let (position, runs) = match View::kept(&shared.disk, &shared.settings.dir) {
         Ok(None) => return Ok(()),
         Ok(Some(kept)) => kept,
         Err(e) if e.kind() == ErrorKind::Damaged => {
@@ -140,15 +138,15 @@ fn check_view(shared: &Shared, runs: &[Arc<Run>], findings: &mut Vec<Finding>) -
     let Some(newest) = runs.first() else { return Ok(()) };
     let beside = shared.settings.scratch.join("check");
     let mut made_anew = || {
-        files::create_dir(&beside)?;
-        let fresh = View::create(&beside)?;
-        let journal = Files::open(&shared.settings.journal)?;
+        shared.disk.create_dir(&beside)?;
+        let fresh = View::create(&shared.disk, &beside)?;
+        let journal = Files::open(&shared.disk, &shared.settings.journal)?;
         journal.rebuild(&fresh, Some(newest.position()), &|_| {})?;
         compare(runs, &fresh.state().runs, findings)
     };
     let result = made_anew();
     // However that ended: it takes room.
-    let removed = files::remove_dir(&beside);
+    let removed = shared.disk.remove_dir(&beside);
     result.and(removed)
 }
 
@@ -224,7 +222,7 @@ fn is_whole(shared: &Shared, raw: &[u8], open: &mut Option<(u64, File)>) -> bool
     let Some(place) = row.place else { return false };
     let path = Segment::path(&shared.settings.journal, place.segment);
     if open.as_ref().is_none_or(|(number, _)| *number != place.segment) {
-        *open = File::open(&path).ok().map(|file| (place.segment, file));
+        *open = shared.disk.open(&path).ok().map(|file| (place.segment, file));
     }
     open.as_ref().is_some_and(|(_, file)| super::read_inline(file, &path, &row, place).is_ok())
 }

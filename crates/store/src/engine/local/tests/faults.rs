@@ -1,11 +1,9 @@
 //! Full and failing disks.
 
-use std::sync::atomic::Ordering;
-
 use super::*;
 
 fn limit(disk: &Disk, room: Option<u64>) {
-    *disk.faults.room.lock().unwrap() = room;
+    disk.faults.limit_room(room);
 }
 
 #[test]
@@ -44,10 +42,10 @@ fn never_trusts_a_disk_after_a_failed_sync() {
     let engine = open_on(dir.path(), &disk);
     put(&engine, b"before", b"1").unwrap();
     let segments = journal_files(dir.path(), "log").len();
-    disk.faults.sync_fails.store(true, Ordering::Relaxed);
+    disk.faults.let_syncs_fail(true);
     assert_eq!(put(&engine, b"refused", b"2"), Err(CommitError::Failed));
     assert_eq!(engine.get(b"refused").unwrap(), None);
-    disk.faults.sync_fails.store(false, Ordering::Relaxed);
+    disk.faults.let_syncs_fail(false);
     put(&engine, b"after", b"3").unwrap();
     assert_eq!(journal_files(dir.path(), "log").len(), segments + 1, "a new segment was begun");
     // What was refused is not there after a restart either, though its octets may be on the disk.
@@ -110,8 +108,9 @@ fn what_a_failed_sync_refused_does_not_come_back() {
     let disk = Disk::default();
     let engine = open_on(dir.path(), &disk);
     put(&engine, b"before", b"1").unwrap();
-    disk.faults.sync_fails.store(true, Ordering::Relaxed);
-    assert_eq!(put_body(&engine, b"large", &noise(1, 600_000)), Err(CommitError::Failed));
+    let large = body(&engine, &noise(1, 600_000));
+    disk.faults.let_syncs_fail(true);
+    assert_eq!(store_body(&engine, b"large", &large), Err(CommitError::Failed));
     assert_eq!(put_body(&engine, b"small", b"2"), Err(CommitError::Failed));
     // Killed before anything else is written.
     let copy = crashed(&engine);
@@ -194,11 +193,11 @@ fn mail_that_was_removed_before_the_disk_was_full_makes_room() {
     assert_eq!(put_body(&engine, b"more", &noise(9, 100_000)), Err(CommitError::Full));
     // What the reserve has given free makes no room for mail.
     let given = small().reserve / 16 * 15;
-    disk.give_back(given);
+    disk.faults.give_back(given);
     assert_eq!(put_body(&engine, b"more", b"small"), Err(CommitError::Full));
     drop(kept);
     assert!(maintain::tend(&engine.shared), "there is room again");
-    let room = disk.faults.room.lock().unwrap().unwrap();
+    let room = disk.faults.room().unwrap();
     assert!(room > 1000 + given + 8000, "there are holes: {room}");
     put_body(&engine, b"more", &noise(9, 5000)).unwrap();
     sound(&engine);
@@ -254,7 +253,7 @@ fn ended_segments_make_room_where_there_is_none_at_all() {
     drop(kept);
     maintain::tend(&engine.shared);
     assert!(segments() < before, "{} of {before} segments are left", segments());
-    assert!(disk.faults.room.lock().unwrap().unwrap() > 0, "there are holes");
+    assert!(disk.faults.room().unwrap() > 0, "there are holes");
     limit(&disk, None);
     sound(&engine);
 }

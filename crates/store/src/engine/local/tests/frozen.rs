@@ -9,15 +9,10 @@ use std::{
 };
 
 use super::*;
-use crate::engine::local::{bodies::INLINE_MAX, files, sink::inline_len};
+use crate::engine::local::{bodies::INLINE_MAX, disk::simulate_miss, sink::inline_len};
 
 /// How long a test waits for what should come at once, before it calls it a failure.
 const LONG: Duration = Duration::from_secs(60);
-
-fn freeze(disk: &Disk, is_frozen: bool) {
-    *disk.faults.is_frozen.lock().unwrap() = is_frozen;
-    disk.faults.thawed.notify_all();
-}
 
 fn is_ready<T: Unpin>(pending: &mut crate::Pending<T>) -> bool {
     let mut context = Context::from_waker(Waker::noop());
@@ -31,7 +26,7 @@ fn large_bodies_wait_for_a_frozen_disk_without_a_thread() {
     let disk = Disk::default();
     let engine = open_on(dir.path(), &disk);
     put(&engine, b"before", b"1").unwrap();
-    freeze(&disk, true);
+    disk.faults.freeze(true);
     let content = noise(1, 800_000);
     // More than there are threads that write.
     let mut arriving: Vec<_> = (0..8)
@@ -58,7 +53,7 @@ fn large_bodies_wait_for_a_frozen_disk_without_a_thread() {
     assert!(is_ready(&mut small.write(b"small")));
     assert!(arriving.iter_mut().all(|(_, pending, _)| !is_ready(pending)));
 
-    freeze(&disk, false);
+    disk.faults.freeze(false);
     for (n, (mut writer, pending, taken)) in arriving.into_iter().enumerate() {
         pending.wait().unwrap();
         content[taken..].chunks(20_000).for_each(|piece| writer.write(piece).wait().unwrap());
@@ -92,7 +87,7 @@ fn reads_that_miss_memory_keep_no_other_task_waiting() {
         let (waits, is_waiting) = mpsc::channel();
         let engine = engine.clone();
         let reading = runtime.spawn(async move {
-            files::simulate_miss(move || {
+            simulate_miss(move || {
                 waits.send(()).unwrap();
                 disk.recv_timeout(LONG).expect("another task is run meanwhile");
             });

@@ -17,6 +17,7 @@ use crate::{
 };
 
 mod backup;
+mod boundaries;
 mod compaction;
 mod damage;
 mod faults;
@@ -63,7 +64,10 @@ fn placed(body: Body) -> crate::Result<()> {
 
 /// Stores a body under a row that names it.
 fn put_body(engine: &Local, key: &[u8], content: &[u8]) -> Result<BodyId, CommitError> {
-    let body = body(engine, content);
+    store_body(engine, key, &body(engine, content))
+}
+
+fn store_body(engine: &Local, key: &[u8], body: &Body) -> Result<BodyId, CommitError> {
     let mut batch = Batch::default();
     batch.ops.put(key, &body.id().get().to_be_bytes());
     batch.ops.link(body.id());

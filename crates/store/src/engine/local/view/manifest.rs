@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use crate::{
     codec::{Reader, put_varint},
-    engine::local::{files, segment::Position},
+    engine::local::{disk::Disk, segment::Position},
     error::{Error, ErrorKind, Result},
 };
 
@@ -30,9 +30,9 @@ pub(in crate::engine::local) struct Manifest {
 
 impl Manifest {
     /// Reads the manifest of the view in `folder`.
-    pub(super) fn read(folder: &Path) -> Result<Manifest> {
+    pub(super) fn read(disk: &Disk, folder: &Path) -> Result<Manifest> {
         let path = folder.join(NAME);
-        let bytes = files::read(&path)?;
+        let bytes = disk.read(&path).map_err(|e| Error::reading(path.display().to_string(), e))?;
         let damaged = || Error::new(ErrorKind::Damaged, path.display().to_string());
         let (fields, crc) = bytes.split_last_chunk::<4>().ok_or_else(damaged)?;
         if crc32c::crc32c(fields) != u32::from_le_bytes(*crc) {
@@ -42,11 +42,11 @@ impl Manifest {
     }
 
     /// Replaces the manifest; durable when it returns.
-    pub(super) fn write(&self, folder: &Path) -> Result<()> {
+    pub(super) fn write(&self, disk: &Disk, folder: &Path) -> Result<()> {
         let mut bytes = self.encode();
         let crc = crc32c::crc32c(&bytes);
         bytes.extend_from_slice(&crc.to_le_bytes());
-        files::replace(&folder.join(NAME), &bytes)
+        disk.replace(&folder.join(NAME), &bytes)
     }
 
     fn encode(&self) -> Vec<u8> {
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn round_trips_and_refuses_damage() {
-        let dir = tempfile::tempdir().unwrap();
+        let (disk, dir) = (Disk::default(), tempfile::tempdir().unwrap());
         let manifest = Manifest {
             position: Position { segment: 3, offset: 4096 },
             runs: vec![9, 4],
@@ -95,17 +95,17 @@ mod tests {
             journaled: 77,
             live: BTreeMap::from([(1, 10), (3, 5)]),
         };
-        manifest.write(dir.path()).unwrap();
-        assert_eq!(Manifest::read(dir.path()).unwrap(), manifest);
+        manifest.write(&disk, dir.path()).unwrap();
+        assert_eq!(Manifest::read(&disk, dir.path()).unwrap(), manifest);
         let path = dir.path().join(NAME);
         let whole = std::fs::read(&path).unwrap();
         for i in 0..whole.len() {
             let mut flipped = whole.clone();
             flipped[i] ^= 0x10;
             std::fs::write(&path, &flipped).unwrap();
-            assert!(Manifest::read(dir.path()).is_err(), "octet {i}");
+            assert!(Manifest::read(&disk, dir.path()).is_err(), "octet {i}");
             std::fs::write(&path, &whole[..i]).unwrap();
-            assert!(Manifest::read(dir.path()).is_err(), "cut at {i}");
+            assert!(Manifest::read(&disk, dir.path()).is_err(), "cut at {i}");
         }
     }
 }

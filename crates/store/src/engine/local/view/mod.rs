@@ -15,12 +15,12 @@ use tracing::warn;
 
 use super::{
     bodyrow::{self, BodyRow},
-    files,
+    disk::Disk,
     segment::Position,
 };
 use crate::{
     engine::{Direction, KeyRange, Page},
-    error::{Error, Result},
+    error::Result,
 };
 
 mod block;
@@ -45,6 +45,7 @@ const SMALLEST_CLASS: u64 = 4 * 1024 * 1024;
 
 /// The view.
 pub(super) struct View {
+    disk: Disk,
     folder: PathBuf,
     /// Replaced, never changed, so that reading it costs the same however many segments and runs there are.
     state: RwLock<Arc<State>>,
@@ -64,37 +65,37 @@ pub(super) struct State {
 
 impl View {
     /// Opens the view in `dir` as its manifest has it.
-    pub(super) fn open(dir: &Path) -> Result<View> {
+    pub(super) fn open(disk: &Disk, dir: &Path) -> Result<View> {
         let folder = dir.join(FOLDER);
-        let manifest = Manifest::read(&folder)?;
+        let manifest = Manifest::read(disk, &folder)?;
         let runs = manifest
             .runs
             .iter()
-            .map(|id| Run::open(&run_path(&folder, *id)).map(Arc::new))
+            .map(|id| Run::open(disk, &run_path(&folder, *id)).map(Arc::new))
             .collect::<Result<_>>()?;
-        let view = View::with(folder, runs, manifest);
+        let view = View::with(disk.clone(), folder, runs, manifest);
         view.remove_strays()?;
         Ok(view)
     }
 
     /// The runs of the view in `dir`, and the journal position that they reflect; `None` if there is none. Nothing is
     /// changed.
-    pub(super) fn kept(dir: &Path) -> Result<Option<(Position, Vec<Arc<Run>>)>> {
+    pub(super) fn kept(disk: &Disk, dir: &Path) -> Result<Option<(Position, Vec<Arc<Run>>)>> {
         let folder = dir.join(FOLDER);
-        if !folder.join(manifest::NAME).exists() {
+        if matches!(disk.exists(&folder.join(manifest::NAME)), Ok(false)) {
             return Ok(None);
         }
-        let Manifest { position, runs, .. } = Manifest::read(&folder)?;
-        let open = |id: &u64| Run::open(&run_path(&folder, *id)).map(Arc::new);
+        let Manifest { position, runs, .. } = Manifest::read(disk, &folder)?;
+        let open = |id: &u64| Run::open(disk, &run_path(&folder, *id)).map(Arc::new);
         Ok(Some((position, runs.iter().map(open).collect::<Result<_>>()?)))
     }
 
     /// An empty view at the journal's beginning; what there was is removed.
-    pub(super) fn create(dir: &Path) -> Result<View> {
+    pub(super) fn create(disk: &Disk, dir: &Path) -> Result<View> {
         let folder = dir.join(FOLDER);
-        files::remove_dir(&folder)?;
-        files::create_dir(&folder)?;
-        let view = View::with(folder, Vec::new(), Manifest::default());
+        disk.remove_dir(&folder)?;
+        disk.create_dir(&folder)?;
+        let view = View::with(disk.clone(), folder, Vec::new(), Manifest::default());
         Ok(view)
     }
 
@@ -103,7 +104,7 @@ impl View {
         // An attempt before this one may have left runs behind.
         view.remove_strays()?;
         let manifest = Manifest { next_run: view.state().manifest.next_run, ..Manifest::default() };
-        Ok(View::with(view.folder.clone(), Vec::new(), manifest))
+        Ok(View::with(view.disk.clone(), view.folder.clone(), Vec::new(), manifest))
     }
 
     /// Takes over from `fresh`, which lies beside.
@@ -113,19 +114,19 @@ impl View {
         self.remove_strays()
     }
 
-    fn with(folder: PathBuf, runs: Vec<Arc<Run>>, manifest: Manifest) -> View {
+    fn with(disk: Disk, folder: PathBuf, runs: Vec<Arc<Run>>, manifest: Manifest) -> View {
         let active = Arc::new(Memtable::default());
-        View { folder, state: RwLock::new(Arc::new(State { active, frozen: None, runs, manifest })) }
+        View { disk, folder, state: RwLock::new(Arc::new(State { active, frozen: None, runs, manifest })) }
     }
 
     /// Removes files that no manifest names: of a flush or merge that was interrupted.
     fn remove_strays(&self) -> Result<()> {
         let known = self.state().manifest.runs.clone();
-        for path in files::list(&self.folder)? {
+        for path in self.disk.list(&self.folder)? {
             let id =
                 path.file_name().and_then(|n| n.to_str()).and_then(|n| n.strip_suffix(".run")?.parse().ok());
             if id.is_some_and(|id: u64| !known.contains(&id)) {
-                files::remove(&path)?;
+                self.disk.remove(&path)?;
             }
         }
         Ok(())
@@ -208,7 +209,7 @@ impl View {
             *alive = alive.saturating_add_signed(change);
         }
         manifest.live.retain(|_, alive| *alive > 0);
-        let mut writer = RunWriter::create(std::slice::from_ref(&path))?;
+        let mut writer = RunWriter::create(&self.disk, std::slice::from_ref(&path))?;
         for (key, value) in table.read().rows() {
             writer.push(key, value.map(|v| &v[..]))?;
         }
@@ -235,15 +236,16 @@ impl View {
 
     /// Opens a finished run, and writes the manifest that names it.
     fn publish(&self, path: &Path, manifest: &Manifest) -> Result<Arc<Run>> {
-        let run = Run::open(path).and_then(|run| manifest.write(&self.folder).map(|()| run));
+        let run = Run::open(&self.disk, path)
+            .and_then(|run| manifest.write(&self.disk, &self.folder).map(|()| run));
         run.map(Arc::new).inspect_err(|_| self.discard(path, manifest))
     }
 
     /// Removes a run that could not be published, so that attempts do not fill the disk; but not one that the manifest on
     /// the disk names all the same.
     fn discard(&self, path: &Path, manifest: &Manifest) {
-        let is_named = Manifest::read(&self.folder).is_ok_and(|found| found == *manifest);
-        if !is_named && let Err(e) = files::remove(path) {
+        let is_named = Manifest::read(&self.disk, &self.folder).is_ok_and(|found| found == *manifest);
+        if !is_named && let Err(e) = self.disk.remove(path) {
             warn!(error = %e, "cannot remove a run that is not used");
         }
     }
@@ -275,7 +277,7 @@ impl View {
         let (id, path) = self.next_run();
         let mut paths = vec![path.clone()];
         paths.extend(copy.map(Path::to_path_buf));
-        let mut writer = RunWriter::create(&paths)?;
+        let mut writer = RunWriter::create(&self.disk, &paths)?;
         let mut merge = Merge::seek(&[], inputs, Some(&[]), Direction::Forward)?;
         let mut rows = 0usize;
         while let Some(key) = merge.key() {
@@ -310,7 +312,7 @@ impl View {
         });
         for input in inputs {
             // Readers that still have it open keep its content.
-            files::remove(input.path())?;
+            self.disk.remove(input.path())?;
         }
         Ok(())
     }
@@ -318,16 +320,14 @@ impl View {
     /// Starts from a copy of a snapshot, which is checked on the way.
     pub(super) fn adopt(&self, snapshot: &Arc<Run>, live: BTreeMap<u64, u64>) -> Result<()> {
         let (id, path) = self.next_run();
-        std::fs::copy(snapshot.path(), &path)
-            .and_then(|_| std::fs::File::open(&path)?.sync_all())
-            .map_err(|e| Error::io(path.display().to_string(), e))?;
+        self.disk.copy(snapshot.path(), &path)?;
         self.start_with(id, &path, snapshot.position(), live)
     }
 
     /// Starts from what is whole of a damaged snapshot.
     pub(super) fn salvage(&self, snapshot: &Run) -> Result<()> {
         let (id, path) = self.next_run();
-        let mut writer = RunWriter::create(std::slice::from_ref(&path))?;
+        let mut writer = RunWriter::create(&self.disk, std::slice::from_ref(&path))?;
         let mut live = BTreeMap::new();
         snapshot.salvage(|key, value| {
             if bodyrow::id(key).is_some()
@@ -358,7 +358,7 @@ impl View {
     pub(super) fn snapshot_taken(&self, journaled_before: u64) -> Result<()> {
         let mut manifest = self.state().manifest.clone();
         manifest.journaled = manifest.journaled.saturating_sub(journaled_before);
-        manifest.write(&self.folder)?;
+        manifest.write(&self.disk, &self.folder)?;
         self.update(|state| state.manifest = manifest);
         Ok(())
     }

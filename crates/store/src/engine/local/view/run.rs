@@ -5,9 +5,6 @@
 //! position the run reflects.
 
 use std::{
-    fs::File,
-    io::Write,
-    os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -20,7 +17,10 @@ use crate::{
     codec::{Reader, put_varint},
     engine::{
         Direction,
-        local::{files, segment::Position},
+        local::{
+            disk::{Disk, File},
+            segment::Position,
+        },
     },
     error::{Error, ErrorKind, Result},
 };
@@ -35,6 +35,7 @@ const BUFFER: usize = 256 * 1024;
 
 /// Writes a run, to one file or, the same octets, to several.
 pub(in crate::engine::local) struct RunWriter {
+    disk: Disk,
     files: Vec<File>,
     /// Files to remove when this is dropped unfinished.
     unfinished: Vec<PathBuf>,
@@ -48,8 +49,9 @@ pub(in crate::engine::local) struct RunWriter {
 
 impl RunWriter {
     /// Begins the files, which must not be there yet.
-    pub(in crate::engine::local) fn create(paths: &[PathBuf]) -> Result<RunWriter> {
+    pub(in crate::engine::local) fn create(disk: &Disk, paths: &[PathBuf]) -> Result<RunWriter> {
         let mut writer = RunWriter {
+            disk: disk.clone(),
             files: Vec::new(),
             unfinished: Vec::new(),
             buffer: Vec::with_capacity(BUFFER),
@@ -60,7 +62,7 @@ impl RunWriter {
             top: Builder::default(),
         };
         for path in paths {
-            let file = File::create_new(path).map_err(|e| Error::io(path.display().to_string(), e))?;
+            let file = disk.create_new(path).map_err(|e| Error::io(path.display().to_string(), e))?;
             writer.files.push(file);
             writer.unfinished.push(path.clone());
         }
@@ -127,7 +129,7 @@ impl RunWriter {
 impl Drop for RunWriter {
     fn drop(&mut self) {
         for path in &self.unfinished {
-            if let Err(e) = files::remove(path) {
+            if let Err(e) = self.disk.remove(path) {
                 warn!(error = %e, "cannot remove an unfinished run");
             }
         }
@@ -176,10 +178,10 @@ impl Extent {
 }
 
 impl Run {
-    pub(in crate::engine::local) fn open(path: &Path) -> Result<Run> {
+    pub(in crate::engine::local) fn open(disk: &Disk, path: &Path) -> Result<Run> {
         let io = |e| Error::reading(path.display().to_string(), e);
-        let file = File::open(path).map_err(io)?;
-        let size = file.metadata().map_err(io)?.len();
+        let file = disk.open(path).map_err(io)?;
+        let size = file.len().map_err(io)?;
         let damaged = || Error::new(ErrorKind::Damaged, format!("{}: no whole trailer", path.display()));
         let start = size.checked_sub(TRAILER as u64).ok_or_else(damaged)?;
         let mut trailer = [0; TRAILER];
@@ -237,7 +239,8 @@ impl Run {
     }
 
     fn octets(&self, extent: Extent) -> Result<Bytes> {
-        files::read_at(&self.file, extent.offset, extent.len as u64)
+        self.file
+            .read_at(extent.offset, extent.len as u64)
             .map(Bytes::from)
             .map_err(|e| Error::reading(format!("{} at {}", self.path.display(), extent.offset), e))
     }
