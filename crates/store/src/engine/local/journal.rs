@@ -6,7 +6,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use ring::rand::{self, SystemRandom};
 use tracing::{error, warn};
 
 use super::{
@@ -248,15 +247,15 @@ pub(super) struct Start {
 fn create_segment(folder: &Path, disk: &Disk, start: Start) -> Result<(Segment, File)> {
     let path = Segment::path(folder, start.number);
     let new = path.with_extension("new");
-    let salt = rand::generate(&SystemRandom::new());
-    let salt = salt.map_err(|_| Error::new(ErrorKind::Failed, "the system gives no random bytes"))?;
+    let salt =
+        getrandom::u64().map_err(|e| Error::new(ErrorKind::Failed, format!("no random bytes: {e}")))?;
     let create = || {
         let file = disk.create(&new)?;
         let segment = Segment {
             disk: disk.clone(),
             path: path.clone(),
             number: start.number,
-            salt: u64::from_le_bytes(salt.expose()),
+            salt,
             previous: start.previous,
             generation: start.generation,
             first_sequence: start.sequence,
