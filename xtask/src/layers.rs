@@ -1,6 +1,5 @@
-//! Which crate may depend on which: the one table of the layers, and the manifests held against it.
+//! Which crate may depend on which: the one table of the layers.
 
-use crate::tidy::Finding;
 use toml::{Table, Value};
 
 /// What one package may depend on.
@@ -38,44 +37,36 @@ pub const SIDEWAYS: [(&str, &str); 1] = [("message", "smtp-parser")];
 ///
 /// A judge has a lock only around what evaluations share (`parking_lot`); it never holds one while it waits.
 pub const RULES: &[Rule] = &[
-    Rule { name: "dns", layer: 0, house: &[], outside: &["bstr", "idna", "psl"] },
+    Rule { name: "dns", layer: 0, house: &[], outside: &["idna", "psl"] },
     Rule { name: "smtp-parser", layer: 1, house: &["dns"], outside: &["bstr", "memchr", "nom"] },
     Rule {
         name: "message",
         layer: 1,
         house: &["dns", "smtp-parser"],
-        outside: &["bstr", "charset", "encoding_rs", "memchr", "nom", "oem_cp"],
+        outside: &["bstr", "charset", "encoding_rs", "memchr", "oem_cp"],
     },
     Rule {
         name: "sasl",
         layer: 1,
         house: &[],
         // PRECIS and normalisation are tables; md-5 is for CRAM-MD5 alone.
-        outside: &[
-            "base64",
-            "md-5",
-            "precis-profiles",
-            "ring",
-            "stringprep",
-            "unicode-normalization",
-            "zeroize",
-        ],
+        outside: &["base64", "md-5", "precis-profiles", "ring", "unicode-normalization", "zeroize"],
     },
     Rule { name: "ratelimit", layer: 1, house: &[], outside: &[] },
-    Rule { name: "spf", layer: 2, house: &["dns"], outside: &["bstr", "nom", "parking_lot"] },
-    Rule { name: "iprev", layer: 2, house: &["dns"], outside: &["bstr"] },
+    Rule { name: "spf", layer: 2, house: &["dns"], outside: &["parking_lot"] },
+    Rule { name: "iprev", layer: 2, house: &["dns"], outside: &[] },
     Rule {
         name: "dkim",
         layer: 2,
         house: &["dns", "message"],
-        outside: &["base64", "bstr", "memchr", "nom", "ring", "zeroize"],
+        outside: &["base64", "memchr", "ring", "zeroize"],
     },
-    Rule { name: "dmarc", layer: 2, house: &["dns"], outside: &["nom", "parking_lot"] },
+    Rule { name: "dmarc", layer: 2, house: &["dns"], outside: &["parking_lot"] },
     Rule { name: "mailfiles", layer: 2, house: &["message"], outside: &["memchr"] },
     Rule {
         name: "store",
         layer: 3,
-        house: &["dns", "message", "smtp-parser"],
+        house: &[],
         // tokio for the channel a commit is waited for with, and to leave a runtime's worker before the disk is waited for;
         // it starts no runtime.
         // nix and rustix to reserve room on disk, to lock the folder, and to read what is in memory alone.
@@ -114,7 +105,6 @@ pub const RULES: &[Rule] = &[
         outside: &[
             "arc-swap",
             "base64",
-            "bytes",
             "memchr",
             "metrics",
             "parking_lot",
@@ -130,7 +120,7 @@ pub const RULES: &[Rule] = &[
         name: "config",
         layer: 3,
         house: &["dns", "smtp-parser"],
-        outside: &["regex-lite", "serde", "toml", "unicode-normalization"],
+        outside: &["regex-lite", "toml", "unicode-normalization"],
     },
     Rule {
         name: "intake",
@@ -193,71 +183,8 @@ pub fn rule(name: &str) -> Option<&'static Rule> {
     RULES.iter().find(|rule| rule.name == name)
 }
 
-/// Holds the manifest in `folder` (`crates/dns`) against the table. Dependencies for tests are free.
-pub fn check(folder: &str, manifest: &Table) -> Vec<Finding> {
-    let name = folder.rsplit('/').next().unwrap_or(folder);
-    let path = format!("{folder}/Cargo.toml");
-    let found = |text: String| Finding::new(&path, 0, text);
-    let Some(rule) = rule(name) else {
-        return vec![found(format!("`{name}` has no row in xtask/src/layers.rs"))];
-    };
-    let mut findings = Vec::new();
-    for (dependency, value) in dependencies(manifest) {
-        if rule.house.contains(&dependency) {
-            continue;
-        }
-        if self::rule(dependency).is_some() {
-            findings
-                .push(found(format!("layer rule: `{name}` may not depend on `{dependency}` of the house")));
-            continue;
-        }
-        let below = rule.layer < FIRST_WITH_RUNTIME && NOT_BELOW_THE_LINE.contains(&dependency);
-        match (below, allowance(rule, dependency)) {
-            (true, _) | (_, None) => {
-                findings.push(found(format!("layer rule: `{name}` may not depend on `{dependency}`")));
-            }
-            (false, Some(features)) => {
-                let extra = wanted(value).into_iter().filter(|feature| !features.allows(feature));
-                findings.extend(extra.map(|feature| {
-                    found(format!("layer rule: `{name}` may not use `{feature}` of `{dependency}`"))
-                }));
-            }
-        }
-    }
-    findings
-}
-
-/// The features of a dependency that a row allows.
-enum Features<'a> {
-    All,
-    These(Vec<&'a str>),
-}
-
-impl Features<'_> {
-    fn allows(&self, feature: &str) -> bool {
-        match self {
-            Self::All => true,
-            Self::These(list) => list.contains(&feature),
-        }
-    }
-}
-
-fn allowance(rule: &Rule, dependency: &str) -> Option<Features<'static>> {
-    rule.outside.iter().find_map(|entry| match entry.split_once('[') {
-        None => (*entry == "*" || *entry == dependency).then_some(Features::All),
-        Some((name, features)) => {
-            (name == dependency).then(|| Features::These(features.trim_end_matches(']').split(',').collect()))
-        }
-    })
-}
-
-fn wanted(value: &Value) -> Vec<&str> {
-    let list = value.get("features").and_then(Value::as_array);
-    list.into_iter().flatten().filter_map(Value::as_str).collect()
-}
-
 /// All dependencies a build of the package needs, those for one platform included.
-fn dependencies(manifest: &Table) -> impl Iterator<Item = (&str, &Value)> {
+pub fn dependencies(manifest: &Table) -> impl Iterator<Item = (&str, &Value)> {
     let targets = manifest.get("target").and_then(Value::as_table).into_iter().flatten();
     let of_targets = targets.filter_map(|(_, target)| target.as_table());
     let tables = std::iter::once(manifest).chain(of_targets);
@@ -288,46 +215,5 @@ mod tests {
                 assert!(!rule.outside.iter().any(|name| NOT_BELOW_THE_LINE.contains(name)), "{}", rule.name);
             }
         }
-    }
-
-    #[track_caller]
-    fn check_text(folder: &str, manifest: &str, expected: &[&str]) {
-        let found = check(folder, &manifest.parse().unwrap());
-        assert_eq!(
-            found.iter().map(|finding| finding.text.as_str()).collect::<Vec<_>>(),
-            expected,
-            "{manifest}"
-        );
-    }
-
-    #[test]
-    fn accepts_what_the_table_allows() {
-        check_text("crates/spf", "[dependencies]\ndns.workspace = true\nnom.workspace = true", &[]);
-        check_text("crates/spf", "[dev-dependencies]\ntokio = \"1\"\ndkim = \"1\"", &[]);
-        check_text(
-            "crates/store",
-            "[dependencies]\ntokio = { workspace = true, features = [\"sync\"] }",
-            &[],
-        );
-        check_text("bin/moxd", "[dependencies]\nstore.workspace = true\nanything = \"1\"", &[]);
-    }
-
-    #[test]
-    fn refuses_every_way_around_it() {
-        let no_tokio = ["layer rule: `spf` may not depend on `tokio`"];
-        check_text("crates/spf", "[dependencies]\ntokio = \"1\"", &no_tokio);
-        check_text("crates/spf", "[build-dependencies]\ntokio = \"1\"", &no_tokio);
-        check_text("crates/spf", "[target.'cfg(unix)'.dependencies]\ntokio = \"1\"", &no_tokio);
-        let sibling = ["layer rule: `spf` may not depend on `dkim` of the house"];
-        check_text("crates/spf", "[dependencies]\ndkim.workspace = true", &sibling);
-        let upwards = ["layer rule: `dns` may not depend on `moxd` of the house"];
-        check_text("crates/dns", "[dependencies]\nmoxd = \"1\"", &upwards);
-        let network = ["layer rule: `store` may not use `net` of `tokio`"];
-        check_text(
-            "crates/store",
-            "[dependencies]\ntokio = { version = \"1\", features = [\"sync\", \"net\"] }",
-            &network,
-        );
-        check_text("crates/new", "", &["`new` has no row in xtask/src/layers.rs"]);
     }
 }

@@ -59,14 +59,15 @@ fn main() -> Result<()> {
     let root = workspace::root();
     match Arguments::parse().task {
         Task::Tidy => {
-            let findings = tidy::tidy(&root)?;
+            let findings = tidy::findings(&tidy::Tree::read(&root)?)?;
             for finding in &findings {
                 eprintln!("{finding}");
             }
             ensure!(findings.is_empty(), "{} findings", findings.len());
         }
         Task::Gen { check } => {
-            for path in workspace::put(&root, &r#gen::documents(&root)?, check, "cargo xtask gen")? {
+            let documents = if check { r#gen::documents_to_check(&root)? } else { r#gen::documents(&root)? };
+            for path in workspace::put(&root, &documents, check, "cargo xtask gen")? {
                 println!("wrote {path}");
             }
         }

@@ -22,28 +22,6 @@ pub struct Source {
     pub text: String,
 }
 
-impl Source {
-    /// Is it test code alone?
-    pub fn is_test(&self) -> bool {
-        let name = self.path.rsplit('/').next().unwrap_or_default();
-        name == "tests.rs"
-            || name.ends_with("_tests.rs")
-            || name == "testing.rs"
-            || self.path.contains("/tests/")
-    }
-
-    /// Everything before the unit tests at the end.
-    pub fn code(&self) -> &str {
-        let end = self.text.find("\n#[cfg(test)]\nmod tests").map_or(self.text.len(), |at| at + 1);
-        self.text.get(..end).unwrap_or_default()
-    }
-
-    /// The lines of the code, numbered from 1.
-    pub fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.code().lines().enumerate().map(|(at, line)| (at + 1, line))
-    }
-}
-
 /// All text files below `folder` of the tree at `root` that end in one of `endings`, sorted by path.
 ///
 /// # Errors
@@ -86,6 +64,12 @@ pub fn packages(root: &Path) -> Result<Vec<String>> {
     }
     found.sort();
     Ok(found)
+}
+
+/// Is the folder one where packages of the workspace stand: `crates/dns`, `xtask`, but not `fuzz`?
+pub fn is_package(folder: &str) -> bool {
+    let parent = folder.split_once('/').map_or("", |(parent, _)| parent);
+    folder == "xtask" || folder.matches('/').count() == 1 && (parent == "bin" || parent == "crates")
 }
 
 /// Calls `visit` with every file below `folder`, but for those of [`PASSED_OVER`] folders.

@@ -1,8 +1,8 @@
 //! `docs/metrics.md`: every metric, its labels, and what it counts.
 
-use super::rust::{constant, crate_of, literals, macro_calls};
+use super::rust::{constant, literals, macro_calls};
 use super::{cell, heading};
-use crate::workspace::Source;
+use crate::rust::RustFile;
 use anyhow::{Result, ensure};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,11 +16,11 @@ struct Metric {
     crates: BTreeSet<String>,
 }
 
-pub(super) fn document(sources: &[Source]) -> Result<String> {
+pub(super) fn document(files: &[RustFile]) -> Result<String> {
     let about = "What `/metrics` of the running server shows, in the text format of Prometheus.";
     let mut out = heading("Metrics", about);
     out += "\n| metric | kind | labels | what | from |\n| --- | --- | --- | --- | --- |\n";
-    for (name, metric) in metrics(sources)? {
+    for (name, metric) in metrics(files)? {
         let Metric { kind, about, labels, crates } = metric;
         let labels = labels.into_iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ");
         let crates = crates.into_iter().collect::<Vec<_>>().join(", ");
@@ -29,10 +29,10 @@ pub(super) fn document(sources: &[Source]) -> Result<String> {
     Ok(out)
 }
 
-fn metrics(sources: &[Source]) -> Result<BTreeMap<String, Metric>> {
+fn metrics(files: &[RustFile]) -> Result<BTreeMap<String, Metric>> {
     let mut found: BTreeMap<String, Metric> = BTreeMap::new();
-    for source in sources.iter().filter(|source| !source.is_test() && source.path.contains("/src/")) {
-        let text = source.code();
+    for file in files {
+        let text = &file.code_text();
         for kind in KINDS {
             let described = macro_calls(text, &format!("describe_{kind}"));
             let used = macro_calls(text, kind);
@@ -42,7 +42,7 @@ fn metrics(sources: &[Source]) -> Result<BTreeMap<String, Metric>> {
                 let Some(name) = call.first().and_then(|first| name(text, first)) else { continue };
                 let metric = found.entry(name.to_owned()).or_default();
                 metric.kind = kind;
-                metric.crates.insert(crate_of(source).to_owned());
+                metric.crates.insert(file.crate_name().to_owned());
                 if describes {
                     metric.about = call.last().map_or_else(String::new, |about| literals(about).concat());
                 } else {
@@ -71,17 +71,19 @@ fn name<'a>(text: &'a str, argument: &'a str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workspace::Source;
 
-    fn source(text: &str) -> Source {
-        Source { path: "crates/x/src/metrics.rs".to_owned(), text: text.to_owned() }
+    fn file(statements: &str) -> RustFile {
+        let text = format!("const A: &str = \"x_total\";\nfn f() {{\n{statements}}}\n");
+        RustFile::parse(&Source { path: "crates/x/src/metrics.rs".to_owned(), text }).unwrap()
     }
 
     #[test]
     fn finds_names_labels_and_texts() {
-        let text = "const A: &str = \"x_total\";\ndescribe_counter!(A, Unit::Count, \"What it, counts.\");\n\
+        let text = "describe_counter!(A, Unit::Count, \"What it, counts.\");\n\
             counter!(A, \"kind\" => kind, \"result\" => \"ok\").increment(1);\n\
             describe_gauge!(\"y\", \"Y.\");\ngauge!(\"y\").set(1);\n";
-        let found = metrics(&[source(text)]).unwrap();
+        let found = metrics(&[file(text)]).unwrap();
         let a = &found["x_total"];
         assert_eq!((a.kind, a.about.as_str()), ("counter", "What it, counts."));
         assert_eq!(a.labels.iter().collect::<Vec<_>>(), ["kind", "result"]);
@@ -90,6 +92,6 @@ mod tests {
 
     #[test]
     fn refuses_a_metric_without_description() {
-        assert!(metrics(&[source("counter!(\"z\").increment(1);")]).is_err());
+        assert!(metrics(&[file("counter!(\"z\").increment(1);")]).is_err());
     }
 }

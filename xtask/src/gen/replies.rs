@@ -2,7 +2,7 @@
 
 use super::rust::{doc_above, literals};
 use super::{cell, heading};
-use crate::workspace::Source;
+use crate::rust::RustFile;
 use anyhow::{Context, Result, ensure};
 use std::collections::BTreeMap;
 
@@ -11,14 +11,13 @@ const REPLIES: &str = "crates/smtpserver/src/replies.rs";
 /// The file that gives reply codes their names.
 const CODES: &str = "crates/smtp-parser/src/code.rs";
 
-pub(super) fn document(sources: &[Source]) -> Result<String> {
-    let text = |path: &str| {
-        let source = sources.iter().find(|source| source.path == path);
-        source.map(|source| source.text.as_str()).with_context(|| format!("{path} is not there"))
+pub(super) fn document(files: &[RustFile]) -> Result<String> {
+    let find = |path: &str| {
+        files.iter().find(|file| file.path == path).with_context(|| format!("{path} is not there"))
     };
     let about = "All that the server says over SMTP. `{}` is filled in; error replies end in the id of the connection, \
                  `(...)`, which is not shown.";
-    Ok(heading("Replies", about) + &tables(text(REPLIES)?, &codes(text(CODES)?))?)
+    Ok(heading("Replies", about) + &tables(find(REPLIES)?, &codes(&find(CODES)?.text))?)
 }
 
 /// The numbers of the named reply codes.
@@ -28,12 +27,17 @@ fn codes(text: &str) -> BTreeMap<&str, &str> {
     pairs.filter_map(|(name, value)| Some((name, value.strip_suffix(");")?))).collect()
 }
 
-/// Reads `NAME: CODE status, "text";` lines, with `// ---- heading ----` between.
-fn tables(text: &str, codes: &BTreeMap<&str, &str>) -> Result<String> {
+/// Reads the `NAME: CODE status, "text";` rows of the one table, with `// ---- heading ----` between.
+fn tables(file: &RustFile, codes: &BTreeMap<&str, &str>) -> Result<String> {
     const HEAD: &str = "\n| reply | text | when |\n| --- | --- | --- |\n";
-    let (_, table) = text.split_once("wordings! {\n").context("no table of replies")?;
-    let table = table.split("\n}\n").next().unwrap_or_default();
-    let lines: Vec<&str> = table.lines().collect();
+    let table = file.syntax.items.iter().find_map(|item| match item {
+        // The definition of a macro has a name, its call has none.
+        syn::Item::Macro(call) if call.ident.is_none() => Some(call.mac.delimiter.span()),
+        _ => None,
+    });
+    let table = table.with_context(|| format!("{} has no table of replies", file.path))?;
+    let (first, last) = (table.open().end().line, table.close().start().line);
+    let lines: Vec<&str> = file.text.lines().take(last - 1).skip(first).collect();
     let mut out = String::new();
     let mut at = 0;
     while let Some(line) = lines.get(at).map(|line| line.trim()) {
@@ -78,20 +82,24 @@ fn row(row: &str, when: &str, codes: &BTreeMap<&str, &str>) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workspace::Source;
 
     #[test]
     fn reads_the_table() {
         let codes =
             codes("    pub const OK: Self = Self(250);\n    pub const START_INPUT: Self = Self(354);\n");
-        let text = "wordings! {\n    // ---- one ----\n\n    /// RFC 5321 §4.2: done.\n    DONE: OK Some((1, 0)), \"fine; {}\";\n\
-            \x20   /// Go.\n    GO: START_INPUT None,\n        \"go on\";\n}\nmore\n";
+        let text = "macro_rules! replies {\n    () => {};\n}\n\nreplies! {\n    // ---- one ----\n\n    /// RFC 5321 §4.2: done.\n    DONE: OK Some((1, 0)), \"fine; {}\";\n\
+            \x20   /// Go.\n    GO: START_INPUT None,\n        \"go on\";\n}\n";
+        let source = Source { path: "replies.rs".to_owned(), text: text.to_owned() };
         let expected = "\n## one\n\n| reply | text | when |\n| --- | --- | --- |\n\
             | 250 2.1.0 | `fine; {}` | RFC 5321 §4.2: done. |\n| 354 | `go on` | Go. |\n";
-        assert_eq!(tables(text, &codes).unwrap(), expected);
+        assert_eq!(tables(&RustFile::parse(&source).unwrap(), &codes).unwrap(), expected);
     }
 
     #[test]
     fn refuses_a_code_without_a_name() {
-        assert!(tables("wordings! {\n    DONE: NOTHING None, \"x\";\n}\n", &BTreeMap::new()).is_err());
+        let text = "replies! {\n    DONE: NOTHING None, \"x\";\n}\n";
+        let source = Source { path: "replies.rs".to_owned(), text: text.to_owned() };
+        assert!(tables(&RustFile::parse(&source).unwrap(), &BTreeMap::new()).is_err());
     }
 }

@@ -1,7 +1,7 @@
 //! `docs/rfc-index.md`: which section of which RFC is obeyed where.
 
 use super::heading;
-use crate::workspace::Source;
+use crate::rust::RustFile;
 use anyhow::Result;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,6 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 const TITLES: &[(u32, &str)] = &[
     (1034, "DNS concepts"),
     (1035, "DNS"),
+    (1123, "requirements for hosts"),
+    (1421, "PEM of 1993"),
+    (1428, "8-bit mail"),
     (1870, "SIZE"),
     (1982, "serial number arithmetic"),
     (2034, "ENHANCEDSTATUSCODES"),
@@ -30,12 +33,14 @@ const TITLES: &[(u32, &str)] = &[
     (3461, "DSN parameters"),
     (3463, "enhanced status codes"),
     (3464, "delivery status notifications"),
+    (3501, "IMAP of 2003"),
     (3596, "AAAA records"),
     (3834, "automatic replies"),
     (3848, "transmission types"),
     (3986, "URI"),
     (4034, "DNSSEC records"),
     (4035, "DNSSEC"),
+    (4291, "IPv6 addresses"),
     (4422, "SASL"),
     (4592, "DNS wildcards"),
     (4616, "PLAIN"),
@@ -54,6 +59,7 @@ const TITLES: &[(u32, &str)] = &[
     (5802, "SCRAM"),
     (5803, "stored SCRAM secrets"),
     (5890, "IDNA"),
+    (5892, "IDNA: code points"),
     (5929, "channel binding"),
     (5958, "PKCS#8"),
     (6008, "DKIM in Authentication-Results"),
@@ -70,6 +76,7 @@ const TITLES: &[(u32, &str)] = &[
     (6698, "DANE"),
     (6840, "DNSSEC clarifications"),
     (6857, "downgrade of internationalised messages"),
+    (6874, "IPv6 zones in URIs"),
     (6891, "EDNS"),
     (7208, "SPF"),
     (7372, "status codes of authentication"),
@@ -98,6 +105,7 @@ const TITLES: &[(u32, &str)] = &[
     (9266, "channel binding of TLS 1.3"),
     (9422, "LIMITS"),
     (9520, "caching of failures"),
+    (9715, "DNS over UDP without fragments"),
     (9989, "DMARC"),
     (9990, "DMARC aggregate reports"),
     (9991, "DMARC failure reports"),
@@ -105,34 +113,58 @@ const TITLES: &[(u32, &str)] = &[
 
 /// A section as its parts, so that §4.10 comes after §4.9.
 type Section = Vec<(u32, String)>;
-/// The files of each section of each RFC.
-type Index = BTreeMap<u32, BTreeMap<Section, BTreeSet<String>>>;
+/// The files that name a section, each with the lines.
+type Places = BTreeMap<String, BTreeSet<usize>>;
+/// The places of each section of each RFC.
+type Index = BTreeMap<u32, BTreeMap<Section, Places>>;
 
-pub(super) fn document(sources: &[Source]) -> Result<String> {
-    let about = "The sections that comments in the code name, and the files where they stand.";
+pub(super) fn document(files: &[RustFile]) -> Result<String> {
+    let about = "The sections that comments in the code name, and the files and lines where they stand.";
     let mut out = heading("RFC index", about);
-    for (number, sections) in index(sources) {
+    for (number, sections) in index(files) {
         let title = TITLES.iter().find(|(known, _)| *known == number).map(|(_, title)| format!(": {title}"));
         out += &format!(
-            "\n## RFC {number}{}\n\n| section | files |\n| --- | --- |\n",
+            "\n## RFC {number}{}\n\n| section | places |\n| --- | --- |\n",
             title.unwrap_or_default()
         );
-        for (section, files) in sections {
+        for (section, places) in sections {
             let section: Vec<String> = section.into_iter().map(|(_, part)| part).collect();
-            let files: Vec<String> = files.into_iter().collect();
-            out += &format!("| §{} | {} |\n", section.join("."), files.join(", "));
+            let places: Vec<String> = places.into_iter().map(|(path, lines)| place(&path, &lines)).collect();
+            out += &format!("| §{} | {} |\n", section.join("."), places.join("; "));
         }
     }
     Ok(out)
 }
 
-fn index(sources: &[Source]) -> Index {
+/// `crates/dns/src/name.rs:12, 40`.
+fn place(path: &str, lines: &BTreeSet<usize>) -> String {
+    let lines: Vec<String> = lines.iter().map(usize::to_string).collect();
+    format!("{path}:{}", lines.join(", "))
+}
+
+/// The document without its line numbers, which every edit moves.
+pub(super) fn without_lines(document: &str) -> String {
+    let mut out = String::new();
+    for (at, part) in document.split(".rs:").enumerate() {
+        let text = if at == 0 {
+            part
+        } else {
+            part.trim_start_matches(|c: char| c.is_ascii_digit() || c == ',' || c == ' ')
+        };
+        out += text;
+        out += "\n";
+    }
+    out
+}
+
+fn index(files: &[RustFile]) -> Index {
     let mut found = Index::new();
-    for source in sources.iter().filter(|source| !source.is_test() && source.path.contains("/src/")) {
-        for (_, line) in source.lines() {
-            let Some((_, comment)) = line.split_once("//") else { continue };
+    for file in files {
+        for (line, text) in file.code() {
+            let Some((_, comment)) = text.split_once("//") else { continue };
             for (number, section) in references(comment) {
-                found.entry(number).or_default().entry(section).or_default().insert(source.path.clone());
+                let places = found.entry(number).or_default().entry(section).or_default();
+                places.entry(file.path.clone()).or_default().insert(line);
             }
         }
     }
@@ -166,6 +198,7 @@ fn parts(section: &str) -> Option<Section> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workspace::Source;
 
     #[track_caller]
     fn check(comment: &str, expected: &[(u32, &str)]) {
@@ -188,6 +221,23 @@ mod tests {
         );
         check(" §4.2 of what?", &[]);
         check(" RFC 5322 §A.1.", &[(5322, "A.1")]);
+    }
+
+    #[test]
+    fn leads_to_files_and_lines() {
+        let text = "// RFC 5321 §4.2: x.\n\n#[cfg(test)]\nmod tests {\n    // RFC 5321 §4.2: x.\n}\n\n// RFC 5321 §4.2: y.\n";
+        let source = Source { path: "crates/x/src/x.rs".to_owned(), text: text.to_owned() };
+        let written = document(&[RustFile::parse(&source).unwrap()]).unwrap();
+        assert!(written.contains("| §4.2 | crates/x/src/x.rs:1, 8 |\n"), "{written}");
+    }
+
+    #[test]
+    fn moved_lines_change_nothing_else() {
+        let text = "| §1 | a.rs:1, 20; b.rs:3 |\n| §2 | a.rs:4 |\n";
+        let moved = "| §1 | a.rs:2; b.rs:30 |\n| §2 | a.rs:5, 6 |\n";
+        let other = "| §1 | a.rs:1, 20; c.rs:3 |\n| §2 | a.rs:4 |\n";
+        assert_eq!(without_lines(text), without_lines(moved));
+        assert_ne!(without_lines(text), without_lines(other));
     }
 
     #[test]

@@ -1,12 +1,5 @@
 //! As much of Rust as the documents need: doc comments, string constants, arguments of macros.
 
-use crate::workspace::Source;
-
-/// The crate a file belongs to, by the name of its folder.
-pub(super) fn crate_of(source: &Source) -> &str {
-    source.path.split('/').nth(1).unwrap_or_default()
-}
-
 /// The doc comment right above line `at` (from 0), as one line; attributes between are passed over.
 pub(super) fn doc_above(lines: &[&str], at: usize) -> String {
     let mut doc = Vec::new();

@@ -1,12 +1,17 @@
 //! `cargo xtask tidy`: the house rules that a compiler does not know.
 
+mod docs;
+mod layers;
 mod manifests;
 mod purity;
 mod rfc;
 mod shape;
+mod size;
+mod tokens;
 
-use crate::layers;
-use crate::workspace::{Source, packages, sources};
+use crate::layers::{RULES, Rule};
+use crate::rust::{self, RustFile};
+use crate::workspace::{Source, is_package, sources};
 use anyhow::{Context, Result};
 use std::fmt;
 use std::fs;
@@ -38,56 +43,79 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Looks at every file of the tree at `root`.
+/// The rules for one Rust file.
+const CHECKS: [fn(&RustFile) -> Vec<Finding>; 4] = [docs::check, purity::check, rfc::check, size::check];
+
+/// The texts that the rules are about.
+#[derive(Debug)]
+pub struct Tree {
+    /// Every file written by hand.
+    pub sources: Vec<Source>,
+}
+
+impl Tree {
+    /// Reads the tree at `root`.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn read(root: &Path) -> Result<Self> {
+        let mut found = Vec::new();
+        for folder in [".ci", ".cargo", "bench", "bin", "crates", "docs", "fuzz", "xtask"] {
+            found.extend(sources(root, folder, &[".rs", ".toml", ".md", ".sh", "/run", "/build"])?);
+        }
+        for name in [
+            "Cargo.toml",
+            "clippy.toml",
+            "deny.toml",
+            "rustfmt.toml",
+            "README.md",
+            "CHANGELOG.md",
+            "CONTRIBUTING.md",
+        ] {
+            if let Ok(text) = fs::read_to_string(root.join(name)) {
+                found.push(Source { path: name.to_owned(), text });
+            }
+        }
+        Ok(Self { sources: found })
+    }
+
+    fn text(&self, path: &str) -> Result<&str> {
+        let source = self.sources.iter().find(|source| source.path == path);
+        source.map(|source| source.text.as_str()).with_context(|| format!("{path} is not there"))
+    }
+}
+
+/// Holds every file of `tree` against the rules.
 ///
 /// # Errors
-/// A file cannot be read, or a manifest is not TOML. What breaks a rule is a finding, not an error.
-pub fn tidy(root: &Path) -> Result<Vec<Finding>> {
-    let mut findings = manifest_findings(root)?;
-    for source in tree(root)? {
-        findings.extend(shape::check(&source));
-        if source.path.ends_with(".rs") {
-            findings.extend(rfc::check(&source));
-            findings.extend(purity::check(&source));
-        }
+/// A manifest is not TOML or a source is not Rust. What breaks a rule is a finding, not an error.
+pub fn findings(tree: &Tree) -> Result<Vec<Finding>> {
+    let mut findings = manifest_findings(tree)?;
+    findings.extend(tree.sources.iter().flat_map(shape::check));
+    let files = rust::parse(&tree.sources)?;
+    for check in CHECKS {
+        findings.extend(files.iter().flat_map(check));
     }
+    findings.extend(tokens::check(&crate::tokens::tokens(&files), tree.text(tokens::LIST)?));
     findings.sort();
     Ok(findings)
 }
 
-/// The rules of the manifests alone.
-///
-/// # Errors
-/// As [`tidy`].
-pub fn manifest_findings(root: &Path) -> Result<Vec<Finding>> {
+/// The rules for manifests.
+fn manifest_findings(tree: &Tree) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
-    let packages = packages(root)?;
-    for folder in &packages {
-        let path = root.join(folder).join("Cargo.toml");
-        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-        let manifest = text.parse().with_context(|| path.display().to_string())?;
+    let mut rules: Vec<&Rule> = RULES.iter().collect();
+    for Source { path, text } in &tree.sources {
+        let Some(folder) = path.strip_suffix("/Cargo.toml").filter(|folder| is_package(folder)) else {
+            continue;
+        };
+        let manifest = text.parse().with_context(|| path.clone())?;
         findings.extend(layers::check(folder, &manifest));
+        findings.extend(layers::check_unused(folder, &manifest));
         findings.extend(manifests::check(folder, &manifest));
+        rules.retain(|rule| !folder.ends_with(&format!("/{}", rule.name)) && folder != rule.name);
     }
-    for rule in layers::RULES {
-        if !packages.iter().any(|folder| folder.rsplit('/').next() == Some(rule.name)) {
-            let text = format!("`{}` has a row and no package", rule.name);
-            findings.push(Finding::new("xtask/src/layers.rs", 0, text));
-        }
-    }
+    let text = |rule: &Rule| format!("`{}` has a row and no package", rule.name);
+    findings.extend(rules.iter().map(|rule| Finding::new("xtask/src/layers.rs", 0, text(rule))));
     Ok(findings)
-}
-
-/// Every file written by hand.
-fn tree(root: &Path) -> Result<Vec<Source>> {
-    let mut found = Vec::new();
-    for folder in [".ci", ".cargo", "bench", "bin", "crates", "docs", "fuzz", "xtask"] {
-        found.extend(sources(root, folder, &[".rs", ".toml", ".md", ".sh", "/run", "/build"])?);
-    }
-    for name in ["Cargo.toml", "clippy.toml", "deny.toml", "rustfmt.toml", "README.md", "CHANGELOG.md"] {
-        if let Ok(text) = fs::read_to_string(root.join(name)) {
-            found.push(Source { path: name.to_owned(), text });
-        }
-    }
-    Ok(found)
 }

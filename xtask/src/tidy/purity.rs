@@ -2,54 +2,57 @@
 
 use super::Finding;
 use crate::layers;
-use crate::workspace::Source;
+use crate::rust::{Path, RustFile, paths};
+use quote::ToTokens;
 
-/// Words that make code impure. Time, randomness and the outside world are arguments.
-const IMPURE: [&str; 16] = [
-    "tokio::",
-    "TcpStream",
-    "TcpListener",
-    "UdpSocket",
-    "UnixStream",
-    "std::fs",
-    "std::env",
-    "std::process",
-    "std::thread",
-    "Instant::now",
-    "SystemTime::now",
-    "rand::",
-    "metrics::",
-    "tracing::",
-    "thread_local!",
-    "static mut",
+/// Crates that reach the outside world. Time, randomness and the outside world are arguments.
+const CRATES: [&str; 4] = ["metrics", "rand", "tokio", "tracing"];
+
+/// What else does, as it stands anywhere in a path.
+const NAMES: [&[&str]; 14] = [
+    &["Instant", "now"],
+    &["SystemTime", "now"],
+    &["TcpListener"],
+    &["TcpStream"],
+    &["UdpSocket"],
+    &["UnixDatagram"],
+    &["UnixListener"],
+    &["UnixStream"],
+    &["std", "env"],
+    &["std", "fs"],
+    &["std", "net", "ToSocketAddrs"],
+    &["std", "process"],
+    &["std", "thread"],
+    &["thread_local"],
 ];
 
 /// Folders that are pure although their crate is above the line.
 const PURE_FOLDERS: [&str; 1] = ["crates/smtpserver/src/session/"];
 
-/// Names what a pure file uses and should not.
-pub(super) fn check(source: &Source) -> Vec<Finding> {
-    if !is_pure(&source.path) || source.is_test() {
+/// Finds what a pure file names and should not.
+pub(super) fn check(file: &RustFile) -> Vec<Finding> {
+    if !is_pure(&file.path) {
         return Vec::new();
     }
-    let mut findings = Vec::new();
-    for (number, line) in source.lines().filter(|(_, line)| !line.trim_start().starts_with("//")) {
-        for word in IMPURE.iter().filter(|word| names(line, word)) {
-            findings.push(Finding::new(&source.path, number, format!("`{word}` has no place in pure code")));
-        }
-    }
-    findings
+    let paths = paths(file.syntax.to_token_stream());
+    let outside_tests = paths.iter().filter(|path| !file.is_test(path.line));
+    let found = outside_tests.filter_map(|path| Some((path.line, impure(path)?)));
+    found
+        .map(|(line, name)| Finding::new(&file.path, line, format!("`{name}` has no place in pure code")))
+        .collect()
 }
 
-/// Does `line` hold `word` as itself, and not as the end of a longer name? `ring::rand` takes its octets from nobody
-/// else's dice: it is what ring wants for signing with RSA, and changes no result.
-fn names(line: &str, word: &str) -> bool {
-    line.match_indices(word).any(|(at, _)| {
-        let before = line.get(..at).unwrap_or_default();
-        let longer = before.ends_with(|c: char| c.is_alphanumeric() || c == '_');
-        let of_ring = word == "rand::" && before.ends_with("ring::");
-        !(longer || of_ring)
-    })
+/// The part of `path` that is impure.
+fn impure(path: &Path) -> Option<String> {
+    let mut words = path.words.iter();
+    // A single word is a local name.
+    if let (Some(first), Some(_)) = (words.next(), words.next())
+        && CRATES.contains(&first.as_str())
+    {
+        return Some(first.clone());
+    }
+    let is_named = |name: &&&[&str]| path.words.windows(name.len()).any(|words| words == **name);
+    NAMES.iter().find(is_named).map(|name| name.join("::"))
 }
 
 fn is_pure(path: &str) -> bool {
@@ -63,30 +66,52 @@ fn is_pure(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workspace::Source;
 
     #[track_caller]
     fn check_text(path: &str, text: &str, expected: &[usize]) {
-        let found = check(&Source { path: path.to_owned(), text: text.to_owned() });
-        assert_eq!(found.iter().map(|finding| finding.line).collect::<Vec<_>>(), expected);
+        let source = Source { path: path.to_owned(), text: text.to_owned() };
+        let found = check(&RustFile::parse(&source).unwrap());
+        assert_eq!(found.iter().map(|finding| finding.line).collect::<Vec<_>>(), expected, "{text}");
     }
 
     #[test]
     fn refuses_the_outside_world_in_pure_code() {
-        check_text("crates/smtpserver/src/session/mod.rs", "\nlet now = Instant::now();\n", &[2]);
-        check_text("crates/spf/src/check.rs", "use tokio::net::TcpStream;\n", &[1, 1]);
-        check_text("crates/dns/src/lib.rs", "std::fs::read(path)\nrand::rng()\n", &[1, 2]);
+        let session = "crates/smtpserver/src/session/mod.rs";
+        check_text(session, "fn f() {\n    let now = Instant::now();\n}\n", &[2]);
+        check_text("crates/spf/src/check.rs", "use tokio::net::TcpStream;\n", &[1]);
+        check_text(
+            "crates/dns/src/lib.rs",
+            "fn f() {\n    std::fs::read(path);\n    rand::rng();\n}\n",
+            &[2, 3],
+        );
+        check_text(
+            "crates/dns/src/lib.rs",
+            "use std::{\n    collections::BTreeMap,\n    fs::File,\n};\n",
+            &[3],
+        );
+        check_text("crates/dns/src/lib.rs", "fn f() {\n    assert!(x < Instant::now());\n}\n", &[2]);
+    }
+
+    #[test]
+    fn refuses_it_below_test_code() {
+        let text = "#[cfg(test)]\nmod tests;\n\nfn f() {\n    Instant::now();\n}\n";
+        check_text("crates/smtpserver/src/session/mod.rs", text, &[5]);
     }
 
     #[test]
     fn accepts_it_in_drivers_tests_and_comments() {
         check_text("crates/smtpserver/src/driver/mod.rs", "use tokio::net::TcpStream;\n", &[]);
-        check_text("crates/spf/src/check_tests.rs", "std::fs::read(path)\n", &[]);
-        check_text("crates/spf/tests/rules.rs", "std::fs::read(path)\n", &[]);
+        check_text("crates/spf/tests/rules.rs", "use std::fs;\n", &[]);
         check_text(
             "crates/spf/src/check.rs",
-            "// no tokio:: here\n#[cfg(test)]\nmod tests {\nuse std::fs;\n",
+            "// no tokio:: here\n#[cfg(test)]\nmod tests {\n    use std::fs;\n}\n",
             &[],
         );
-        check_text("crates/spf/src/check.rs", "let brand::Name = ring::rand::X;\n", &[]);
+        check_text(
+            "crates/spf/src/check.rs",
+            "fn f(metrics: brand::Name) {\n    ring::rand::X;\n    metrics;\n}\n",
+            &[],
+        );
     }
 }

@@ -1,21 +1,21 @@
 //! The shape of comments that name a rule of an RFC: `// RFC 5321 §4.5.3.1.4: what it says here.`
 
 use super::Finding;
-use crate::workspace::Source;
+use crate::rust::RustFile;
 
 /// Finds comments that begin with an RFC and do not go on with a section, a colon and what it says.
-pub(super) fn check(source: &Source) -> Vec<Finding> {
+pub(super) fn check(file: &RustFile) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut in_comment = false;
-    for (number, line) in source.lines() {
+    for (number, line) in file.code() {
         let comment = line.trim_start().strip_prefix("// ");
         // A line that goes on with a sentence may well begin with "RFC".
         let begins = !std::mem::replace(&mut in_comment, comment.is_some());
-        if let Some(text) = comment.filter(|text| begins && text.starts_with("RFC") && !source.is_test())
+        if let Some(text) = comment.filter(|text| begins && text.starts_with("RFC"))
             && !is_shaped(text)
         {
             let text = "an RFC comment has the shape `// RFC 5321 §4.5.3.1.4: what it says`";
-            findings.push(Finding::new(&source.path, number, text));
+            findings.push(Finding::new(&file.path, number, text));
         }
     }
     findings
@@ -59,6 +59,7 @@ fn is_letter(word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workspace::Source;
 
     #[test]
     fn accepts_the_shape() {
@@ -96,8 +97,9 @@ mod tests {
 
     #[test]
     fn only_the_beginning_of_a_comment_counts() {
-        let text = "// It is in\n// RFC 5321 somewhere.\nfn f() {}\n// RFC 5321 somewhere.\n/// RFC 5321.\n";
-        let found = check(&Source { path: "crates/x/src/x.rs".to_owned(), text: text.to_owned() });
+        let text = "// It is in\n// RFC 5321 somewhere.\nfn f() {}\n// RFC 5321 somewhere.\nconst A: u8 = 0;\n/// RFC 5321.\nfn g() {}\n";
+        let source = Source { path: "crates/x/src/x.rs".to_owned(), text: text.to_owned() };
+        let found = check(&RustFile::parse(&source).unwrap());
         assert_eq!(found.iter().map(|finding| finding.line).collect::<Vec<_>>(), [4]);
     }
 }

@@ -1,10 +1,7 @@
-//! The shape of a file: its length, its blanks, and what it begins with.
+//! The shape of a text file: its blanks, its end, and what it begins with.
 
 use super::Finding;
 use crate::workspace::Source;
-
-/// Longer files are cut into modules.
-const MAX_LINES: usize = 800;
 
 /// Holds one file against the rules.
 pub(super) fn check(source: &Source) -> Vec<Finding> {
@@ -19,10 +16,6 @@ pub(super) fn check(source: &Source) -> Vec<Finding> {
         found(source.text.lines().count(), "the file does not end in one line end".to_owned());
     }
     if source.path.ends_with(".rs") {
-        let lines = source.text.lines().count();
-        if lines > MAX_LINES && !source.is_test() {
-            found(0, format!("{lines} lines, more than {MAX_LINES}"));
-        }
         let is_face = source.path.ends_with("src/lib.rs") || source.path.ends_with("src/main.rs");
         if is_face && !source.text.starts_with("//! ") {
             found(1, "the first line does not say what the crate does".to_owned());
@@ -45,7 +38,6 @@ mod tests {
     #[test]
     fn accepts_a_file_in_shape() {
         check_text("crates/x/src/lib.rs", "//! What it does.\n\nfn f() {}\n", &[]);
-        check_text("crates/x/src/f_tests.rs", &"x\n".repeat(900), &[]);
     }
 
     #[test]
@@ -61,7 +53,6 @@ mod tests {
         );
         check_text("docs/x.md", "a\r\n", &[(1, "blank at the end of the line")]);
         check_text("docs/x.md", "a\n\n", &[(2, "the file does not end in one line end")]);
-        check_text("crates/x/src/f.rs", &"x\n".repeat(801), &[(0, "801 lines, more than 800")]);
         check_text(
             "crates/x/src/lib.rs",
             "fn f() {}\n",

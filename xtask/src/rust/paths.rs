@@ -1,0 +1,61 @@
+//! The paths that code names: `std::time::Instant::now`, also where a `use` or a macro spells them in parts.
+
+use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
+use std::iter::Peekable;
+
+/// A path as it is named, with the line of its first word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Path {
+    /// The line from 1.
+    pub line: usize,
+    /// `["std", "time", "Instant", "now"]`.
+    pub words: Vec<String>,
+}
+
+/// All paths in `tokens`. `use a::{b, c::d}` names `a::b` and `a::c::d`. A single word is a path, too.
+pub fn paths(tokens: TokenStream) -> Vec<Path> {
+    let mut found = Vec::new();
+    collect(tokens, &[], &mut found);
+    found
+}
+
+type Tokens = Peekable<proc_macro2::token_stream::IntoIter>;
+
+fn collect(tokens: TokenStream, prefix: &[String], found: &mut Vec<Path>) {
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        match token {
+            TokenTree::Ident(first) => {
+                let line = first.span().start().line;
+                let mut words = prefix.to_vec();
+                words.push(first.to_string());
+                rest(&mut tokens, line, words, found);
+            }
+            // Words in brackets begin paths of their own.
+            TokenTree::Group(group) => collect(group.stream(), &[], found),
+            TokenTree::Punct(_) | TokenTree::Literal(_) => {}
+        }
+    }
+}
+
+/// Reads on after the first word of a path.
+fn rest(tokens: &mut Tokens, line: usize, mut words: Vec<String>, found: &mut Vec<Path>) {
+    while tokens.next_if(|token| is_colon(token, Spacing::Joint)).is_some()
+        && tokens.next_if(|token| is_colon(token, Spacing::Alone)).is_some()
+    {
+        match tokens.next_if(|token| !matches!(token, TokenTree::Punct(_) | TokenTree::Literal(_))) {
+            Some(TokenTree::Ident(word)) => words.push(word.to_string()),
+            Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Brace => {
+                collect(group.stream(), &words, found);
+                return;
+            }
+            Some(TokenTree::Group(group)) => collect(group.stream(), &[], found),
+            _ => break,
+        }
+    }
+    found.push(Path { line, words });
+}
+
+fn is_colon(token: &TokenTree, spacing: Spacing) -> bool {
+    matches!(token, TokenTree::Punct(punct) if punct.as_char() == ':' && punct.spacing() == spacing)
+}

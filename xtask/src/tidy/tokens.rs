@@ -1,0 +1,73 @@
+//! Each token has a meaning, is written in one file, and stands in the list of all tokens.
+
+use super::Finding;
+use crate::tokens::Token;
+use std::collections::BTreeMap;
+
+/// The list of all tokens.
+pub(super) const LIST: &str = "docs/errors.md";
+
+/// Holds `tokens` against `list`, the text of [`LIST`].
+pub(super) fn check(tokens: &[Token], list: &str) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut born: BTreeMap<&str, &str> = BTreeMap::new();
+    for Token { token, path, line, meaning, .. } in tokens {
+        let mut found = |text: String| findings.push(Finding::new(path, *line, text));
+        let first = *born.entry(token).or_insert(path);
+        if first != path {
+            found(format!("the token `{token}` is written in {first} already; use that one"));
+        }
+        if meaning.is_empty() {
+            found(format!("the token `{token}` has no documented variant, table row or constant"));
+        }
+        if !list.contains(&format!("`{token}`")) {
+            found(format!("the token `{token}` is not in {LIST}; run `cargo xtask gen`"));
+        }
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(path: &str, meaning: &str) -> Token {
+        Token {
+            crate_name: "x".to_owned(),
+            token: "x.a".to_owned(),
+            path: path.to_owned(),
+            line: 3,
+            meaning: meaning.to_owned(),
+        }
+    }
+
+    #[track_caller]
+    fn check_texts(tokens: &[Token], list: &str, expected: &[&str]) {
+        let found: Vec<String> = check(tokens, list).iter().map(ToString::to_string).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn accepts_a_listed_token() {
+        check_texts(&[token("a.rs", "One."), token("a.rs", "Two.")], "| `x.a` | One. |", &[]);
+    }
+
+    #[test]
+    fn refuses_what_is_missing_or_twice() {
+        check_texts(
+            &[token("a.rs", "One.")],
+            "| `x.a.b` | One. |",
+            &["a.rs:3: the token `x.a` is not in docs/errors.md; run `cargo xtask gen`"],
+        );
+        check_texts(
+            &[token("a.rs", "")],
+            "`x.a`",
+            &["a.rs:3: the token `x.a` has no documented variant, table row or constant"],
+        );
+        check_texts(
+            &[token("a.rs", "One."), token("b.rs", "One.")],
+            "`x.a`",
+            &["b.rs:3: the token `x.a` is written in a.rs already; use that one"],
+        );
+    }
+}

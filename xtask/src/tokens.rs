@@ -1,0 +1,235 @@
+//! The stable tokens of the sources, such as `store.finding.body`: where each is written, and what it means.
+
+use crate::rust::{RustFile, doc};
+use proc_macro2::{TokenStream, TokenTree};
+use std::collections::BTreeMap;
+use syn::visit::{self, Visit};
+use syn::{Lit, LitStr, Pat};
+
+/// Strings that look like a token and are something else.
+const NOT_TOKENS: [&str; 1] = [
+    // The name of the configuration file.
+    "moxd.toml",
+];
+
+/// A string literal that is a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    /// The crate that it begins with.
+    pub crate_name: String,
+    /// The token.
+    pub token: String,
+    /// The file with the literal.
+    pub path: String,
+    /// The line of the literal, from 1.
+    pub line: usize,
+    /// The doc comment of the variant, table row or constant that the token stands for; empty if there is none.
+    pub meaning: String,
+}
+
+/// All tokens in `files` outside test code, in the order of the files. A token starts with the name of its own crate.
+pub fn tokens(files: &[RustFile]) -> Vec<Token> {
+    let mut found = Vec::new();
+    for file in files {
+        let mut finder =
+            Finder { file, variants: variants(file), of_type: None, meaning: Vec::new(), found: &mut found };
+        finder.visit_file(&file.syntax);
+    }
+    found
+}
+
+/// Is `text` a token of the crate: `dns.label-too-long`, `store.finding.body`?
+fn is_token(text: &str, crate_name: &str) -> bool {
+    let words = text.strip_prefix(crate_name).and_then(|rest| rest.strip_prefix('.'));
+    let is_word = |word: &str| {
+        !word.is_empty()
+            && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    };
+    words.is_some_and(|words| words.split('.').all(is_word)) && !NOT_TOKENS.contains(&text)
+}
+
+/// The doc comments of all variants in a file, by the names of type and variant.
+fn variants(file: &RustFile) -> BTreeMap<(String, String), String> {
+    struct Variants(BTreeMap<(String, String), String>);
+    impl<'ast> Visit<'ast> for Variants {
+        fn visit_item_enum(&mut self, node: &'ast syn::ItemEnum) {
+            for variant in &node.variants {
+                let name = (node.ident.to_string(), variant.ident.to_string());
+                self.0.insert(name, one_line(&doc(&variant.attrs)));
+            }
+        }
+    }
+    let mut variants = Variants(BTreeMap::new());
+    variants.visit_file(&file.syntax);
+    variants.0
+}
+
+fn one_line(doc: &str) -> String {
+    doc.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+struct Finder<'a> {
+    file: &'a RustFile,
+    variants: BTreeMap<(String, String), String>,
+    /// The type whose `impl` is around.
+    of_type: Option<String>,
+    /// What the constant and the match arms around stand for, from the outside in.
+    meaning: Vec<String>,
+    found: &'a mut Vec<Token>,
+}
+
+impl Finder<'_> {
+    fn literal(&mut self, literal: &LitStr, meaning: &str) {
+        let (token, line) = (literal.value(), literal.span().start().line);
+        let crate_name = self.file.crate_name();
+        if is_token(&token, crate_name) && !self.file.is_test(line) {
+            self.found.push(Token {
+                crate_name: crate_name.to_owned(),
+                token,
+                path: self.file.path.clone(),
+                line,
+                meaning: meaning.to_owned(),
+            });
+        }
+    }
+
+    /// The literals of a macro. In a table a row begins with its doc comment.
+    fn table(&mut self, tokens: TokenStream, mut row: String) {
+        let mut before = None;
+        let mut in_doc = false;
+        for token in tokens {
+            match &token {
+                TokenTree::Group(group) => match doc_of(before.as_ref(), group) {
+                    Some(text) if in_doc => row = format!("{row} {text}"),
+                    Some(text) => row = text,
+                    None => self.table(group.stream(), row.clone()),
+                },
+                TokenTree::Literal(literal) => {
+                    if let Lit::Str(text) = Lit::new(literal.clone()) {
+                        self.literal(&text, &row);
+                    }
+                }
+                TokenTree::Ident(_) | TokenTree::Punct(_) => {}
+            }
+            let is_hash =
+                |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == '#');
+            in_doc = match &token {
+                TokenTree::Group(group) => doc_of(before.as_ref(), group).is_some(),
+                token => in_doc && is_hash(token),
+            };
+            before = Some(token);
+        }
+    }
+
+    /// The doc comment of the variant that a pattern of an arm names.
+    fn variant(&self, pattern: &Pat) -> Option<String> {
+        let path = match pattern {
+            Pat::Path(path) => &path.path,
+            Pat::TupleStruct(pattern) => &pattern.path,
+            Pat::Struct(pattern) => &pattern.path,
+            Pat::Or(pattern) => return pattern.cases.iter().find_map(|case| self.variant(case)),
+            Pat::Reference(pattern) => return self.variant(&pattern.pat),
+            _ => return None,
+        };
+        let mut names = path.segments.iter().rev().map(|segment| segment.ident.to_string());
+        let (variant, of_type) = (names.next()?, names.next()?);
+        let of_type = if of_type == "Self" { self.of_type.clone()? } else { of_type };
+        self.variants.get(&(of_type, variant)).filter(|doc| !doc.is_empty()).cloned()
+    }
+
+    fn within(&mut self, meaning: Option<String>, visit: impl FnOnce(&mut Self)) {
+        let depth = self.meaning.len();
+        self.meaning.extend(meaning);
+        visit(self);
+        self.meaning.truncate(depth);
+    }
+}
+
+/// The text of a doc comment in a macro, which is `#[doc = "text"]`.
+fn doc_of(before: Option<&TokenTree>, group: &proc_macro2::Group) -> Option<String> {
+    let Some(TokenTree::Punct(hash)) = before else { return None };
+    let mut tokens = group.stream().into_iter();
+    let (first, literal) = (tokens.next()?, tokens.nth(1)?);
+    match (first, literal) {
+        (TokenTree::Ident(name), TokenTree::Literal(text)) if hash.as_char() == '#' && name == "doc" => {
+            let Lit::Str(text) = Lit::new(text) else { return None };
+            Some(text.value().trim().to_owned())
+        }
+        _ => None,
+    }
+}
+
+impl<'ast> Visit<'ast> for Finder<'_> {
+    fn visit_lit_str(&mut self, node: &'ast LitStr) {
+        let meaning = self.meaning.last().cloned().unwrap_or_default();
+        self.literal(node, &meaning);
+    }
+
+    fn visit_macro(&mut self, node: &'ast syn::Macro) {
+        let around = self.meaning.last().cloned().unwrap_or_default();
+        self.table(node.tokens.clone(), around);
+    }
+
+    fn visit_attribute(&mut self, _: &'ast syn::Attribute) {}
+
+    fn visit_arm(&mut self, node: &'ast syn::Arm) {
+        let meaning = self.variant(&node.pat);
+        self.within(meaning, |finder| visit::visit_arm(finder, node));
+    }
+
+    fn visit_item_const(&mut self, node: &'ast syn::ItemConst) {
+        let meaning = Some(one_line(&doc(&node.attrs)));
+        self.within(meaning, |finder| visit::visit_item_const(finder, node));
+    }
+
+    fn visit_impl_item_const(&mut self, node: &'ast syn::ImplItemConst) {
+        let meaning = Some(one_line(&doc(&node.attrs)));
+        self.within(meaning, |finder| visit::visit_impl_item_const(finder, node));
+    }
+
+    fn visit_item_impl(&mut self, node: &'ast syn::ItemImpl) {
+        let before = self.of_type.take();
+        if let syn::Type::Path(path) = &*node.self_ty {
+            self.of_type = path.path.segments.last().map(|last| last.ident.to_string());
+        }
+        visit::visit_item_impl(self, node);
+        self.of_type = before;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workspace::Source;
+
+    #[track_caller]
+    fn check(text: &str, expected: &[(&str, &str)]) {
+        let source = Source { path: "crates/x/src/error.rs".to_owned(), text: text.to_owned() };
+        let found = tokens(&[RustFile::parse(&source).unwrap()]);
+        let found: Vec<_> =
+            found.iter().map(|token| (token.token.as_str(), token.meaning.as_str())).collect();
+        assert_eq!(found, expected, "{text}");
+    }
+
+    #[test]
+    fn finds_tokens_of_match_arms() {
+        let text = "enum Kind {\n    /// One\n    /// thing.\n    A,\n    /// Other.\n    B(u8),\n    C { x: u8 },\n}\n\
+            impl Kind {\n    fn token(self) -> &'static str {\n        match self {\n            Self::A => \"x.a\",\n\
+            Kind::B(_) => { f(); \"x.b.b-1\" }\n            Self::C { .. } => \"x.c\",\n            _ => \"y.d\",\n        }\n    }\n}\n";
+        check(text, &[("x.a", "One thing."), ("x.b.b-1", "Other."), ("x.c", "")]);
+    }
+
+    #[test]
+    fn finds_tokens_of_tables_constants_and_calls() {
+        let table = "kinds! {\n    /// Third\n    /// one.\n    #[non_exhaustive]\n    C Status \"x.c\" \"words\"\n    /// Next.\n    D \"x.d\"\n}\n";
+        check(table, &[("x.c", "Third one."), ("x.d", "Next.")]);
+        check("/// Broken.\nconst A: &str = \"x.a\";\n", &[("x.a", "Broken.")]);
+        check("fn f() {\n    log(\"x.a\");\n    warn!(\"x.b\");\n}\n", &[("x.a", ""), ("x.b", "")]);
+    }
+
+    #[test]
+    fn passes_over_tests_and_what_is_no_token() {
+        check("#[cfg(test)]\nmod tests {\n    const A: &str = \"x.a\";\n}\n", &[]);
+        check("/// See \"x.a\".\nconst A: [&str; 5] = [\"x\", \"x.\", \"x.A\", \"x.a b\", \"y.a\"];\n", &[]);
+    }
+}
