@@ -74,6 +74,7 @@ pub const RULES: &[Rule] = &[
         outside: &[
             "bytes",
             "crc32c",
+            "getrandom",
             "metrics",
             "nix",
             "parking_lot",

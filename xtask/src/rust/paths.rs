@@ -25,6 +25,10 @@ fn collect(tokens: TokenStream, prefix: &[String], found: &mut Vec<Path>) {
     let mut tokens = tokens.into_iter().peekable();
     while let Some(token) = tokens.next() {
         match token {
+            // `use a::{b as c}`: the new name is not below `a`.
+            TokenTree::Ident(word) if word == "as" && !prefix.is_empty() => {
+                tokens.next();
+            }
             TokenTree::Ident(first) => {
                 let line = first.span().start().line;
                 let mut words = prefix.to_vec();
@@ -58,4 +62,32 @@ fn rest(tokens: &mut Tokens, line: usize, mut words: Vec<String>, found: &mut Ve
 
 fn is_colon(token: &TokenTree, spacing: Spacing) -> bool {
     matches!(token, TokenTree::Punct(punct) if punct.as_char() == ':' && punct.spacing() == spacing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: &[(usize, &str)]) {
+        let found = paths(text.parse().unwrap());
+        let found: Vec<_> = found.iter().map(|path| (path.line, path.words.join("::"))).collect();
+        let expected: Vec<_> = expected.iter().map(|(line, path)| (*line, (*path).to_owned())).collect();
+        assert_eq!(found, expected, "{text}");
+    }
+
+    #[test]
+    fn puts_together_what_use_takes_apart() {
+        check(
+            "use std::{\n    fs,\n    net::{self, TcpStream as Stream},\n};",
+            &[(1, "use"), (2, "std::fs"), (3, "std::net::self"), (3, "std::net::TcpStream")],
+        );
+    }
+
+    #[test]
+    fn finds_paths_in_macros_types_and_calls() {
+        check("assert!(a < b::C::now());", &[(1, "assert"), (1, "a"), (1, "b::C::now")]);
+        check("f(a::<b::C>(d))", &[(1, "f"), (1, "a"), (1, "b::C"), (1, "d")]);
+        check("let a: ::b::C;", &[(1, "let"), (1, "a"), (1, "b::C")]);
+    }
 }

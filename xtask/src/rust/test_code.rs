@@ -146,3 +146,75 @@ pub(super) fn belongs_to(path: &str, modules: &BTreeSet<String>) -> bool {
     }
     false
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workspace::Source;
+
+    fn file(path: &str, text: &str) -> RustFile {
+        RustFile::parse(&Source { path: path.to_owned(), text: text.to_owned() }).unwrap()
+    }
+
+    /// Test lines are those that contain `test`.
+    #[track_caller]
+    fn check(text: &str) {
+        let file = file("crates/x/src/x.rs", text);
+        for (at, line) in text.lines().enumerate() {
+            assert_eq!(file.is_test(at + 1), line.contains("test"), "{line} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn finds_items_wherever_they_are() {
+        check("fn f() {}\n#[cfg(test)]\nmod tests {\n    fn test() {}\n} // test\nfn g() {}\n");
+        check("#[cfg(test)]\nmod tests;\nfn g() {}\n");
+        check("#[derive(Debug)] // test\n#[cfg(test)]\nstruct test;\nstruct A;\n");
+        check("struct A {\n    b: u8,\n    #[cfg(test)]\n    test: u8,\n}\n");
+        check("impl A {\n    #[cfg(test)]\n    fn test() {}\n    fn f() {}\n}\n");
+        check(
+            "fn f() {\n    a();\n    #[cfg(test)]\n    let test = 1;\n    #[cfg(test)]\n    test();\n    b();\n}\n",
+        );
+        check(
+            "fn f() {\n    #[cfg(test)]\n    if a { // test\n        test();\n    } // test\n    b();\n}\n",
+        );
+        check("mod a {\n    #[tokio::test]\n    async fn test() {}\n    fn f() {}\n}\n");
+    }
+
+    #[test]
+    fn reads_conditions() {
+        check("#[cfg(all(unix, test))]\nfn test() {}\n");
+        check("#[cfg(any(test))]\nfn test() {}\n");
+        let code = ["not(test)", "any(test, feature = \"x\")", "feature = \"test\"", "unix"];
+        for condition in code {
+            assert!(
+                !file("crates/x/src/x.rs", &format!("#[cfg({condition})]\nfn f() {{}}\n")).is_test(2),
+                "{condition}"
+            );
+        }
+    }
+
+    #[test]
+    fn knows_files_that_are_all_tests() {
+        assert!(file("crates/x/tests/a.rs", "fn f() {}\n").is_test(1));
+        assert!(file("crates/x/src/a/tests/b.rs", "fn f() {}\n").is_test(1));
+        assert!(file("crates/x/src/a.rs", "#![cfg(test)]\nfn f() {}\n").is_test(2));
+        assert!(!file("crates/tests.rs", "fn f() {}\n").is_test(1));
+    }
+
+    #[test]
+    fn follows_modules_to_their_files() {
+        let declares =
+            |path: &str, text: &str| modules(&file(path, text)).into_iter().collect::<BTreeSet<_>>();
+        let by_path =
+            declares("crates/x/src/a.rs", "#[cfg(test)]\n#[path = \"a_tests.rs\"]\nmod tests;\nmod b;\n");
+        assert!(belongs_to("crates/x/src/a_tests.rs", &by_path));
+        assert!(!belongs_to("crates/x/src/a/b.rs", &by_path) && !belongs_to("crates/x/src/a.rs", &by_path));
+        let inside = declares("crates/x/src/a/mod.rs", "#[cfg(test)]\nmod checks;\n");
+        assert!(
+            belongs_to("crates/x/src/a/checks.rs", &inside)
+                && belongs_to("crates/x/src/a/checks/b.rs", &inside)
+        );
+        assert!(!belongs_to("crates/x/src/checks.rs", &inside));
+    }
+}
