@@ -15,8 +15,8 @@ use ring::digest::{Context, SHA256, digest};
 use super::{
     Shared, bodies,
     disk::{Disk, File},
+    journal::{self, Segment},
     rebuild,
-    segment::{self, Segment},
 };
 use crate::{
     check::{Finding, FindingKind},
@@ -62,17 +62,17 @@ fn copy_to(shared: &Shared, to: &Path) -> Result<Copied> {
     let end = shared.position();
     let mut copy = Copy { disk: &shared.disk, to, list: HEADING.to_owned(), copied: Copied::default() };
     shared.disk.create_dir(to)?;
-    shared.disk.create_dir(&to.join(segment::FOLDER))?;
+    shared.disk.create_dir(&to.join(journal::FOLDER))?;
     shared.disk.create_dir(&to.join(bodies::FOLDER))?;
     for path in rebuild::snapshots(&shared.disk, &shared.settings.journal)? {
-        copy.file(&path, segment::FOLDER, u64::MAX)?;
+        copy.file(&path, journal::FOLDER, u64::MAX)?;
     }
     for number in Segment::list(&shared.disk, &shared.settings.journal)?
         .into_iter()
         .filter(|number| *number <= end.segment)
     {
         let len = if number == end.segment { end.offset } else { u64::MAX };
-        copy.file(&Segment::path(&shared.settings.journal, number), segment::FOLDER, len)?;
+        copy.file(&Segment::path(&shared.settings.journal, number), journal::FOLDER, len)?;
     }
     // Those that came after the position are in nobody's way; the copy's first opening removes them.
     for path in shared.disk.list(&shared.settings.dir.join(bodies::FOLDER))? {
@@ -119,7 +119,7 @@ impl Copy<'_> {
         let sum = hex(digest(&SHA256, self.list.as_bytes()).as_ref());
         self.list.push_str(&format!("{END}{sum}\n"));
         self.disk.replace(&self.to.join(LIST), self.list.as_bytes())?;
-        for folder in [segment::FOLDER, bodies::FOLDER, ""] {
+        for folder in [journal::FOLDER, bodies::FOLDER, ""] {
             self.disk.sync_dir(&self.to.join(folder))?;
         }
         Ok(self.copied)
@@ -188,7 +188,7 @@ pub(super) fn check_list(disk: &Disk, dir: &Path, findings: &mut Vec<Finding>) -
         found(LIST, "the list of files is damaged".to_owned());
         return Ok(());
     };
-    for folder in [segment::FOLDER, bodies::FOLDER] {
+    for folder in [journal::FOLDER, bodies::FOLDER] {
         let mut paths: Vec<PathBuf> = if disk.exists(&dir.join(folder)).unwrap_or(false) {
             disk.list(&dir.join(folder))?
         } else {

@@ -8,7 +8,7 @@
 use bytes::Bytes;
 
 use super::{
-    frame::{self, Header},
+    journal::frame::{self, Header},
     view,
 };
 

@@ -10,10 +10,10 @@ use tracing::{error, info};
 
 use super::{
     Shared, bodyrow,
+    journal::Position,
     queue::{Heard, Work},
-    rebuild::{self, Files},
+    rebuild::{self, Sources},
     reclaim::{self, Segments},
-    segment::Position,
     view::{Run, View},
 };
 use crate::{
@@ -296,14 +296,14 @@ pub(super) fn mend_view(shared: &Shared) -> Result<()> {
     }
     info!("the view is damaged: making it anew from the journal");
     let _gate = shared.gate();
-    let journal = Files::open(&shared.disk, &shared.settings.journal)?;
-    if !journal.has_beginning() {
+    let sources = Sources::open(&shared.disk, &shared.settings.journal)?;
+    if !sources.has_beginning() {
         let text = "the snapshot is lost: what is whole of the view is more than the journal has";
         return Err(Error::new(ErrorKind::Damaged, text));
     }
     let fresh = View::beside(&shared.view)?;
-    let replayed = journal.rebuild(&fresh, Some(shared.position()), &|_| {})?;
-    if !replayed.damage.is_empty() {
+    let replayed = sources.rebuild(&fresh, Some(shared.position()), &|_| {})?;
+    if !replayed.end.damage.is_empty() {
         shared.tending.is_bereft.store(true, Ordering::Release);
     }
     shared.view.become_like(&fresh)?;

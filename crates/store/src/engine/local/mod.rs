@@ -20,13 +20,12 @@ use self::{
     bodies::BodyFiles,
     bodyrow::BodyRow,
     disk::{Disk, File},
-    journal::{Journal, Start},
+    journal::{JournalReader, JournalWriter, Position, Segment, Start},
     maintain::Upkeep,
     metrics::Metrics,
     queue::{Bell, Commit, Queue, Work},
-    rebuild::{Files, Replayed},
+    rebuild::{Replayed, Sources},
     reserve::Reserve,
-    segment::{Position, Segment},
     sink::LocalSink,
     snapshot::Snapshot,
     threads::Thread,
@@ -43,11 +42,11 @@ use crate::{
     pending::{Pending, off_runtime},
 };
 
+mod apply;
 mod backup;
 pub(crate) mod bodies;
 mod bodyrow;
 mod disk;
-mod frame;
 pub(crate) mod fuzzing;
 mod journal;
 mod maintain;
@@ -57,7 +56,6 @@ mod readonly;
 mod rebuild;
 mod reclaim;
 mod reserve;
-mod segment;
 mod sink;
 mod snapshot;
 mod threads;
@@ -165,7 +163,7 @@ struct Tending {
 
 impl Tending {
     fn with(snapshot: Option<Arc<view::Run>>, replayed: Replayed) -> Tending {
-        let is_bereft = !replayed.damage.is_empty();
+        let is_bereft = !replayed.end.damage.is_empty();
         Tending {
             checking: Mutex::default(),
             is_bereft: AtomicBool::new(is_bereft),
@@ -218,20 +216,20 @@ impl Local {
     }
 
     fn start(dir: &Path, options: &Options, disk: &Disk, reserve: &Arc<Reserve>) -> Result<Arc<Local>> {
-        let folder = dir.join(segment::FOLDER);
+        let folder = dir.join(journal::FOLDER);
         disk.create_dir(&folder)?;
         // A backup that is opened becomes a store of its own, which differs from then on.
         disk.remove(&dir.join(backup::LIST))?;
         remove_unfinished(disk, &folder)?;
         // What never became mail gives its room back before any is needed.
         let bodies = BodyFiles::open(dir, disk.clone(), Arc::clone(reserve))?;
-        let journal = Files::open(disk, &folder)?;
+        let sources = Sources::open(disk, &folder)?;
         let report = |progress| options.progress.iter().for_each(|report| report(progress));
-        let (view, replayed) = rebuild::open_view(disk, dir, &journal, &report)?;
-        let start = next_start(&journal, &replayed);
-        trim(disk, &journal, &replayed);
+        let (view, replayed) = rebuild::open_view(disk, dir, &sources, &report)?;
+        let start = next_start(&sources.journal, &replayed);
+        trim(disk, &sources.journal, &replayed);
         let segment_size = segment_size(disk, dir, options.segment_size);
-        let writer_journal = Journal::begin(&folder, disk.clone(), start, segment_size)?;
+        let writer_journal = JournalWriter::begin(&folder, disk.clone(), start, segment_size)?;
         let shared = Arc::new(Shared {
             settings: Settings {
                 dir: dir.to_path_buf(),
@@ -251,7 +249,7 @@ impl Local {
             position: Mutex::new(writer_journal.position()),
             gate: Mutex::default(),
             reserve: Arc::clone(reserve),
-            tending: Tending::with(journal.snapshot, replayed),
+            tending: Tending::with(sources.snapshot, replayed),
         });
         // The names of the folders that were made.
         disk.sync_dir(dir)?;
@@ -298,14 +296,14 @@ fn remove_unfinished(disk: &Disk, folder: &Path) -> Result<()> {
 }
 
 /// How the segment begins that this opening writes. One in which nothing was ever written is replaced.
-fn next_start(journal: &Files, replayed: &Replayed) -> Start {
+fn next_start(journal: &JournalReader, replayed: &Replayed) -> Start {
     let newest = journal.segments.last();
     // Numbers of bodies that are alive must never be given out again, whatever became of the segments.
     let known = journal.segments.iter().map(|s| s.generation).max().unwrap_or(0);
     let generation = known.max(replayed.generation) + 1;
-    let (sequence, end) = (replayed.next_sequence, replayed.end);
+    let (sequence, end) = (replayed.end.next_sequence, replayed.end.position);
     match newest {
-        Some(newest) if replayed.newest_is_empty && end.segment == newest.number => {
+        Some(newest) if replayed.end.newest_is_empty && end.segment == newest.number => {
             Start { number: newest.number, previous: newest.previous, generation, sequence }
         }
         // Behind what the view has seen, should the newest segments be missing.
@@ -317,13 +315,13 @@ fn next_start(journal: &Files, replayed: &Replayed) -> Start {
 }
 
 /// Gives back room that the newest segment set aside, and what of it was never finished. Failing is harmless.
-fn trim(disk: &Disk, journal: &Files, replayed: &Replayed) {
-    let end = replayed.end;
+fn trim(disk: &Disk, journal: &JournalReader, replayed: &Replayed) {
+    let end = replayed.end.position;
     let Some(newest) = journal.segments.last().filter(|s| s.number == end.segment) else { return };
     let is_longer = newest.len().is_ok_and(|len| len > end.offset);
     let trim = || disk.open_for_writing(&newest.path)?.set_len(end.offset);
     if is_longer
-        && !replayed.newest_is_empty
+        && !replayed.end.newest_is_empty
         && let Err(e) = trim()
     {
         error!(error = %e, "cannot give back room");
@@ -409,8 +407,7 @@ impl Shared {
 
 /// The row of a body among the rows that `get` reads.
 fn find(id: BodyId, get: impl FnOnce(&[u8]) -> Result<Option<Bytes>>) -> Result<BodyRow> {
-    let raw = get(&bodyrow::key(id))?.ok_or_else(|| Error::no_body(id))?;
-    BodyRow::decode(&raw).ok_or_else(|| Error::new(ErrorKind::Damaged, format!("row of body {}", id.get())))
+    bodyrow::find(id, get)?.ok_or_else(|| Error::no_body(id))
 }
 
 /// Reads a body from its place in a segment, and checks it.

@@ -9,7 +9,10 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::{frame, segment::Position, sink::inline_len};
+use super::{
+    journal::{Position, frame},
+    sink::inline_len,
+};
 use crate::engine::{Batch, BodyId, CommitError};
 
 /// A batch with its bodies may have this many bytes (our own limit; large bodies are files and do not count).
@@ -22,8 +25,8 @@ pub(super) type Reply = oneshot::Sender<Result<(), CommitError>>;
 pub(super) enum Work {
     /// Commit a batch.
     Commit(Commit, Reply),
-    /// Write bodies again, further on, so that the segments they stand in can go.
-    Carry(Vec<Carried>, Reply),
+    /// Relocate bodies: write them again, further on, so that the segments they stand in can be removed.
+    Relocate(Vec<RelocatedBody>, Reply),
     /// Begin a new segment.
     Rotate(Reply),
 }
@@ -54,13 +57,13 @@ fn frame_size(ops: usize, bodies: impl Iterator<Item = u64>) -> u64 {
     bodies.fold(HEADER + ops as u64, |size, body| size + body + frame::MAX_ENTRY)
 }
 
-/// A body that is carried forward.
-pub(super) struct Carried {
+/// A body that is being relocated.
+pub(super) struct RelocatedBody {
     pub(super) id: BodyId,
     /// Where it was found; if it is elsewhere by now, it stays there.
     pub(super) from: Position,
     pub(super) crc: u32,
-    pub(super) octets: Bytes,
+    pub(super) bytes: Bytes,
 }
 
 impl Work {
@@ -73,7 +76,7 @@ impl Work {
     pub(super) fn size(&self) -> u64 {
         match self {
             Work::Commit(commit, _) => commit.size,
-            Work::Carry(carried, _) => frame_size(0, carried.iter().map(|c| c.octets.len() as u64)),
+            Work::Relocate(bodies, _) => frame_size(0, bodies.iter().map(|body| body.bytes.len() as u64)),
             Work::Rotate(_) => 0,
         }
     }

@@ -11,12 +11,11 @@ use super::{
     Local, Settings, Shared, Tending,
     bodies::BodyFiles,
     disk::{Disk, File},
-    locked,
+    journal, locked,
     metrics::Metrics,
     queue::Queue,
-    rebuild::{Files, Replayed},
+    rebuild::{Replayed, Sources},
     reserve::Reserve,
-    segment,
     view::View,
 };
 use crate::{
@@ -28,10 +27,10 @@ use crate::{
 pub(super) fn open(dir: &Path, scratch: &Path) -> Result<Arc<Local>> {
     let disk = Disk::default();
     let lock = lock(&disk, dir)?;
-    let folder = dir.join(segment::FOLDER);
-    let journal = Files::open(&disk, &folder)?;
+    let folder = dir.join(journal::FOLDER);
+    let sources = Sources::open(&disk, &folder)?;
     let view = View::create(&disk, scratch)?;
-    let Replayed { end, damage, .. } = journal.rebuild(&view, None, &|_| {})?;
+    let Replayed { end, .. } = sources.rebuild(&view, None, &|_| {})?;
     let reserve = Arc::new(Reserve::new(dir, 0, disk.clone()));
     let queue = Queue::default();
     queue.close();
@@ -51,10 +50,10 @@ pub(super) fn open(dir: &Path, scratch: &Path) -> Result<Arc<Local>> {
         stamps: Stamps::new(0),
         queue,
         metrics: Metrics::new(),
-        position: Mutex::new(end),
+        position: Mutex::new(end.position),
         gate: Mutex::default(),
         reserve,
-        tending: Tending::with(None, Replayed { damage, ..Replayed::default() }),
+        tending: Tending::with(None, Replayed { end, ..Replayed::default() }),
     };
     Ok(Arc::new(Local { shared: Arc::new(shared), threads: Mutex::default(), lock: Mutex::new(lock) }))
 }

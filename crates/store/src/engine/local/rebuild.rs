@@ -1,4 +1,4 @@
-//! From files to a view: replaying the journal, and making the view anew when it cannot be used.
+//! From files to a view: replaying the journal, and rebuilding a view that cannot be used.
 
 use std::{
     collections::BTreeMap,
@@ -6,113 +6,73 @@ use std::{
     sync::{Arc, mpsc},
 };
 
-use bytes::Bytes;
 use tracing::{error, info, warn};
 
 use super::{
-    Progress,
-    bodyrow::{self, BodyRow, Effects},
+    Progress, apply,
+    bodyrow::{self, BodyRow},
     disk::Disk,
-    frame::{self, Header, Meta},
-    segment::{self, Damage, Position, Segment},
+    journal::{self, Damage, JournalEnd, JournalReader, Position, Segment},
     threads,
-    view::{Merge, Near, Run, View},
-    writer::body_places,
+    view::{Merge, Run, View},
 };
 use crate::{
     engine::{BodyId, Direction, KeyRange},
     error::{Error, ErrorKind, Result},
 };
 
-/// While the journal is replayed nobody else needs memory yet: larger tables mean fewer runs.
+/// A table is written as a run when it has this size during a replay. Nothing else needs memory yet, and larger tables mean
+/// fewer runs.
 const REPLAY_TABLE: usize = 32 * 1024 * 1024;
 
 /// Where every journal began.
-const FIRST: Position = Position { segment: 1, offset: segment::HEADER };
+const FIRST: Position = Position { segment: 1, offset: journal::HEADER };
 
-/// Tells how far the work has come.
+/// Receives how far the work has come.
 pub(super) type Report<'a> = &'a dyn Fn(Progress);
 
-/// The files of a journal.
-pub(super) struct Files {
-    pub(super) segments: Vec<Segment>,
+/// What a view is rebuilt from.
+pub(super) struct Sources {
+    pub(super) journal: JournalReader,
+    /// The newest snapshot.
     pub(super) snapshot: Option<Arc<Run>>,
-    pub(super) damage: Vec<Damage>,
 }
 
-/// Where a replay ended.
+/// What a replay found.
 #[derive(Debug, Default)]
 pub(super) struct Replayed {
-    pub(super) end: Position,
-    pub(super) next_sequence: u64,
-    pub(super) damage: Vec<Damage>,
-    /// Bodies whose files can go, should they still be there.
+    /// Where it ended, with all damage that it met.
+    pub(super) end: JournalEnd,
+    /// Bodies in files to which no record links any more. Their files may still exist.
     pub(super) unlinked: Vec<BodyId>,
-    /// The opening of the engine that numbered the newest body which is alive.
+    /// The opening of the engine that numbered the newest live body.
     pub(super) generation: u64,
-    /// Whether the newest segment has no frame.
-    pub(super) newest_is_empty: bool,
 }
 
-impl Files {
+impl Sources {
     /// Reads the headers of all segments, and opens the newest snapshot in `folder`.
-    pub(super) fn open(disk: &Disk, folder: &Path) -> Result<Files> {
-        let mut damage = Vec::new();
-        let mut segments = Vec::new();
-        for number in Segment::list(disk, folder)? {
-            let (segment, is_whole) = Segment::read_header(disk, folder, number)?;
-            if !is_whole {
-                damage.push(Damage::Bytes { segment: number, from: 0, to: segment::HEADER });
-            }
-            segments.push(segment);
-        }
-        Ok(Files { segments, snapshot: newest_snapshot(disk, folder)?, damage })
+    pub(super) fn open(disk: &Disk, folder: &Path) -> Result<Sources> {
+        let journal = JournalReader::open(disk, folder)?;
+        Ok(Sources { journal, snapshot: newest_snapshot(disk, folder)? })
     }
 
-    /// Where the journal begins that a new view has to reflect.
+    /// Returns where the part of the journal begins that a new view has to reflect.
     pub(super) fn beginning(&self) -> Position {
-        match (&self.snapshot, self.segments.first()) {
+        match (&self.snapshot, self.journal.segments.first()) {
             (Some(snapshot), _) => snapshot.position(),
-            // Segments go only when a snapshot has what they said: without one, those before the first are missing.
+            // A segment is removed only when a snapshot has its rows: without a snapshot, those before the first are missing.
             (None, Some(_)) => FIRST,
             (None, None) => Position::default(),
         }
     }
 
-    /// Whether a snapshot, or the first segment, is there to begin with.
+    /// Returns whether the view can be rebuilt from its beginning: from a snapshot, or the first segment.
     pub(super) fn has_beginning(&self) -> bool {
-        self.snapshot.is_some() || self.segments.first().is_some_and(|first| first.number == FIRST.segment)
+        let starts_at_first = |segment: &Segment| segment.number == FIRST.segment;
+        self.snapshot.is_some() || self.journal.segments.first().is_some_and(starts_at_first)
     }
 
-    /// Segments behind `from` that should be there and are not.
-    pub(super) fn missing(&self, from: Position) -> Vec<Damage> {
-        let mut missing = Vec::new();
-        let mut note = |first, last| {
-            if first <= last {
-                error!(first, last, "segments of the journal are missing");
-                missing.push(Damage::Missing { first, last });
-            }
-        };
-        let mut next = from.segment.max(1);
-        for number in self.segments.iter().map(|segment| segment.number).filter(|n| *n >= from.segment) {
-            note(next, number.saturating_sub(1));
-            next = number.saturating_add(1);
-        }
-        // What the newest one held can be known by who has seen its end.
-        if from.offset > segment::HEADER {
-            note(next, from.segment);
-        }
-        missing
-    }
-
-    /// Where segment `i` ends, if a later one says so.
-    pub(super) fn end_of(&self, i: usize) -> Option<u64> {
-        let segment = self.segments.get(i)?;
-        let next = self.segments.get(i + 1)?;
-        (next.previous.segment == segment.number).then_some(next.previous.offset)
-    }
-
-    /// Brings a view up to date with the journal, at most to `until`.
+    /// Brings a view up to date with the journal, up to `until` if that is given.
     pub(super) fn replay(
         &self,
         view: &View,
@@ -137,43 +97,26 @@ impl Files {
         flusher: &mut Flusher,
     ) -> Result<Replayed> {
         let from = view.state().manifest.position.max(self.beginning());
-        let mut replayed = Replayed { end: from, damage: self.missing(from), ..Replayed::default() };
-        replayed.damage.extend(&self.damage);
-        let total =
-            self.segments.iter().filter(|s| s.number >= from.segment).map(|s| s.len().unwrap_or(0)).sum();
-        let mut done = 0;
-        let mut near = view.near();
-        for (i, segment) in self.segments.iter().enumerate().filter(|(_, s)| s.number >= from.segment) {
-            if until.is_some_and(|until| segment.number > until.segment) {
-                break;
-            }
-            let start = if segment.number == from.segment { from.offset } else { segment::HEADER };
-            let end = match until {
-                Some(until) if until.segment == segment.number => Some(until.offset),
-                _ => self.end_of(i),
-            };
-            let walked = segment.open()?.walk(start, end, &mut |offset, header, meta| {
-                report(Progress { done: done + offset, total });
-                let at = Position { segment: segment.number, offset };
-                replayed.unlinked.append(&mut replay_frame(view, &mut near, at, header, &meta)?);
-                if view.active_size() > REPLAY_TABLE { flusher.flush(view) } else { Ok(()) }
-            })?;
-            done += walked.end;
-            if walked.torn {
-                warn!(segment = segment.number, at = walked.end, "cut an unfinished write off the journal");
-            }
-            for damage in &walked.damage {
-                error!(place = %damage, "the journal is damaged");
-            }
-            replayed.damage.extend(walked.damage);
-            replayed.end = Position { segment: segment.number, offset: walked.end };
-            replayed.next_sequence = walked.next_sequence;
-            replayed.newest_is_empty = walked.end == segment::HEADER && !walked.torn;
+        let missing = self.journal.missing(from);
+        let total = self.journal.size_from(from);
+        let mut unlinked = Vec::new();
+        let mut rows = view.near();
+        let mut end = self.journal.walk(from, until, &mut |frame| {
+            report(Progress { done: frame.passed, total });
+            unlinked.append(&mut apply::replay(view, &mut rows, &frame)?);
+            if view.active_size() > REPLAY_TABLE { flusher.flush(view) } else { Ok(()) }
+        })?;
+        for torn in &end.torn {
+            warn!(segment = torn.segment, at = torn.offset, "cut an unfinished write off the journal");
         }
-        Ok(replayed)
+        for damage in &end.damage {
+            error!(place = %damage, "the journal is damaged");
+        }
+        end.damage.extend(missing);
+        Ok(Replayed { end, unlinked, generation: 0 })
     }
 
-    /// Makes the view anew in `view`, which is empty: from the snapshot, then the journal behind it.
+    /// Rebuilds the view in `view`, which is empty: from the snapshot, then the journal behind it.
     pub(super) fn rebuild(
         &self,
         view: &View,
@@ -188,14 +131,14 @@ impl Files {
         let mut replayed = self.replay(view, until, &|progress: Progress| {
             report(Progress { done: progress.done + size, total: progress.total + size });
         })?;
-        replayed.damage.extend(damage.into_iter().map(|offset| Damage::Snapshot { offset }));
+        replayed.end.damage.extend(damage.into_iter().map(|offset| Damage::Snapshot { offset }));
         view.freeze();
         view.flush()?;
         Ok(replayed)
     }
 }
 
-/// Puts a snapshot's rows into an empty view; gives the offsets of blocks that are damaged.
+/// Fills an empty view with the rows of a snapshot; returns the offsets of damaged blocks.
 fn start_from(view: &View, snapshot: &Arc<Run>) -> Result<Vec<u64>> {
     let mut damage = Vec::new();
     snapshot.verify(|offset| damage.push(offset));
@@ -203,15 +146,15 @@ fn start_from(view: &View, snapshot: &Arc<Run>) -> Result<Vec<u64>> {
         error!(snapshot = %snapshot.path().display(), offset, "the snapshot is damaged");
     }
     if damage.is_empty() {
-        view.adopt(snapshot, live_octets(snapshot)?)?;
+        view.adopt(snapshot, live_bytes(snapshot)?)?;
     } else {
         view.salvage(snapshot)?;
     }
     Ok(damage)
 }
 
-/// Octets alive in each segment, from the rows of bodies.
-fn live_octets(run: &Arc<Run>) -> Result<BTreeMap<u64, u64>> {
+/// Returns the live bytes of each segment, from the rows of bodies.
+fn live_bytes(run: &Arc<Run>) -> Result<BTreeMap<u64, u64>> {
     let mut live = BTreeMap::new();
     let mut merge = Merge::seek(&[], std::slice::from_ref(run), Some(&[bodyrow::TABLE]), Direction::Forward)?;
     while let Some(key) = merge.key()
@@ -228,25 +171,7 @@ fn live_octets(run: &Arc<Run>) -> Result<BTreeMap<u64, u64>> {
     Ok(live)
 }
 
-/// Brings a view behind the frame at `at`; gives the bodies whose files can go.
-fn replay_frame(
-    view: &View,
-    near: &mut Near<'_>,
-    at: Position,
-    header: &Header,
-    meta: &Meta<'_>,
-) -> Result<Vec<BodyId>> {
-    let behind = |octets: u64| Position { offset: at.offset + octets, ..at };
-    let placed = body_places(&meta.table, behind(frame::HEADER as u64 + u64::from(header.meta_len)));
-    let ops = Bytes::copy_from_slice(meta.ops);
-    let mut effects = Effects::of(header.kind, &placed, &ops, |key| near.get(key))?;
-    let unlinked = std::mem::take(&mut effects.unlinked);
-    let end = behind(header.frame_len());
-    view.apply(|table| effects.apply(table, end, ops.len() as u64));
-    Ok(unlinked)
-}
-
-/// Writes full tables as runs on a thread of its own, while the replay fills the next.
+/// Has full tables written as runs by another thread, while the replay fills the next.
 struct Flusher {
     requests: mpsc::Sender<()>,
     results: mpsc::Receiver<Result<()>>,
@@ -267,7 +192,7 @@ impl Flusher {
         (Flusher { requests, results, busy: false }, flushing)
     }
 
-    /// Has the newest rows written; waits for those before them.
+    /// Has the newest rows written, once those before them are.
     fn flush(&mut self, view: &View) -> Result<()> {
         self.wait()?;
         view.freeze();
@@ -281,12 +206,12 @@ impl Flusher {
     }
 }
 
-/// The path of the snapshot that reflects the journal up to `position`.
+/// Returns the path of the snapshot that reflects the journal up to `position`.
 pub(super) fn snapshot_path(folder: &Path, position: Position) -> PathBuf {
     folder.join(format!("{:010}-{:012}.snapshot", position.segment, position.offset))
 }
 
-/// All snapshots in a folder, oldest first.
+/// Returns the paths of all snapshots in a folder, oldest first.
 pub(super) fn snapshots(disk: &Disk, folder: &Path) -> Result<Vec<PathBuf>> {
     let mut paths = disk.list(folder)?;
     paths.retain(|path| path.extension().is_some_and(|e| e == "snapshot"));
@@ -294,46 +219,46 @@ pub(super) fn snapshots(disk: &Disk, folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// The newest snapshot that is whole enough to be opened.
+/// Opens the newest snapshot that is whole enough.
 fn newest_snapshot(disk: &Disk, folder: &Path) -> Result<Option<Arc<Run>>> {
     for path in snapshots(disk, folder)?.iter().rev() {
         match Run::open(disk, path) {
             Ok(run) => return Ok(Some(Arc::new(run))),
             Err(e) if e.kind() == ErrorKind::Damaged => error!(error = %e, "a snapshot cannot be used"),
-            // An older one, or none, would be taken for all that there was.
+            // An older one, or none, would pass for all rows there were.
             Err(e) => return Err(e),
         }
     }
     Ok(None)
 }
 
-/// Opens the view in `dir` and brings it up to date; makes it anew when it is damaged, or of another version.
+/// Opens the view in `dir` and brings it up to date; rebuilds it if it is damaged, or of another version.
 pub(super) fn open_view(
     disk: &Disk,
     dir: &Path,
-    journal: &Files,
+    sources: &Sources,
     report: Report<'_>,
 ) -> Result<(View, Replayed)> {
     let opened = View::open(disk, dir).and_then(|view| {
         let position = view.state().manifest.position;
-        // Where there is no snapshot yet, nothing was let go either: what is missing was lost, and the view may be all
-        // that is left of it.
-        if journal.snapshot.as_ref().is_some_and(|snapshot| position < snapshot.position()) {
+        // While there is no snapshot, no segment has been removed in order. A missing one was lost, and the view may be all
+        // that is left of its rows.
+        if sources.snapshot.as_ref().is_some_and(|snapshot| position < snapshot.position()) {
             let text = format!("the view ends at {position:?}, before the journal begins");
             return Err(Error::new(ErrorKind::Damaged, text));
         }
-        let replayed = journal.replay(&view, None, report)?;
+        let replayed = sources.replay(&view, None, report)?;
         with_generation(view, replayed)
     });
     match opened {
         Ok(opened) => Ok(opened),
         Err(e) if !matches!(e.kind(), ErrorKind::Damaged | ErrorKind::Version) => Err(e),
         Err(e) => {
-            if !journal.segments.is_empty() {
-                info!(reason = %e, "making the view anew from the journal");
+            if !sources.journal.segments.is_empty() {
+                info!(reason = %e, "rebuilding the view from the journal");
             }
             let view = View::create(disk, dir)?;
-            let replayed = journal.rebuild(&view, None, report)?;
+            let replayed = sources.rebuild(&view, None, report)?;
             with_generation(view, replayed)
         }
     }

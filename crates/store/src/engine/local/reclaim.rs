@@ -12,13 +12,12 @@ use tracing::{error, info};
 
 use super::{
     Shared,
+    apply::body_places,
     bodyrow::{self, BodyRow},
-    frame,
+    journal::{self, Position, Segment, frame},
     maintain::{Upkeep, send},
-    queue::{Carried, Work},
-    segment::{self, Position, Segment},
+    queue::{RelocatedBody, Work},
     view::Near,
-    writer::body_places,
 };
 use crate::error::{Error, Result};
 
@@ -166,7 +165,7 @@ fn remove_dead(shared: &Shared, segments: &mut Segments, numbers: Vec<u64>) -> R
 struct Relocation<'a> {
     shared: &'a Shared,
     rows: Near<'a>,
-    waiting: Vec<Carried>,
+    waiting: Vec<RelocatedBody>,
     bytes: usize,
 }
 
@@ -181,9 +180,9 @@ impl Relocation<'_> {
             let row = self.rows.get(&bodyrow::key(entry.id))?.and_then(|raw| BodyRow::decode(&raw));
             let Some(row) = row.filter(|row| row.place == Some(place)) else { return Ok(()) };
             match super::read_inline(&file, &segment.path, &row, place) {
-                Ok(octets) => {
-                    self.bytes += octets.len();
-                    self.waiting.push(Carried { id: entry.id, from: place, crc: row.crc, octets });
+                Ok(bytes) => {
+                    self.bytes += bytes.len();
+                    self.waiting.push(RelocatedBody { id: entry.id, from: place, crc: row.crc, bytes });
                 }
                 Err(e) => {
                     error!(body = entry.id.get(), error = %e, "a body is damaged");
@@ -200,7 +199,7 @@ impl Relocation<'_> {
         self.bytes = 0;
         match std::mem::take(&mut self.waiting) {
             waiting if waiting.is_empty() => Ok(()),
-            waiting => send(self.shared, |reply| Work::Carry(waiting, reply)),
+            waiting => send(self.shared, |reply| Work::Relocate(waiting, reply)),
         }
     }
 }
@@ -211,7 +210,7 @@ fn each_body(
     each: &mut dyn FnMut(&frame::TableEntry, Position) -> Result<()>,
 ) -> Result<bool> {
     let reader = segment.open()?;
-    let walked = reader.walk(segment::HEADER, Some(reader.len()?), &mut |offset, header, meta| {
+    let walked = reader.walk(journal::HEADER, Some(reader.len()?), &mut |offset, header, meta| {
         let offset = offset + frame::HEADER as u64 + u64::from(header.meta_len);
         let placed = body_places(&meta.table, Position { segment: segment.number, offset });
         placed.iter().filter(|(entry, _)| entry.inline).try_for_each(|(entry, place)| each(entry, *place))

@@ -6,9 +6,9 @@ use super::{
     Shared, backup,
     bodyrow::{self, BodyRow},
     disk::File,
+    journal::{self, Damage, Position, Segment},
     maintain,
-    rebuild::{self, Files},
-    segment::{self, Damage, Segment},
+    rebuild::{self, Sources},
     view::{Merge, Run, View},
 };
 use crate::{
@@ -62,14 +62,10 @@ fn settled_runs(shared: &Shared) -> Result<Vec<Arc<Run>>> {
 
 /// Reads every frame and every snapshot.
 fn check_journal(shared: &Shared, findings: &mut Vec<Finding>) -> Result<()> {
-    let journal = Files::open(&shared.disk, &shared.settings.journal)?;
-    let end = shared.position();
-    let mut damage = journal.missing(journal.beginning());
-    damage.extend(&journal.damage);
-    for (i, segment) in journal.segments.iter().enumerate().filter(|(_, s)| s.number <= end.segment) {
-        let segment_end = if segment.number == end.segment { Some(end.offset) } else { journal.end_of(i) };
-        damage.extend(segment.open()?.walk(segment::HEADER, segment_end, &mut |_, _, _| Ok(()))?.damage);
-    }
+    let sources = Sources::open(&shared.disk, &shared.settings.journal)?;
+    let mut damage = sources.journal.missing(sources.beginning());
+    let all = Position { segment: 0, offset: journal::HEADER };
+    damage.extend(sources.journal.walk(all, Some(shared.position()), &mut |_| Ok(()))?.damage);
     for damage in damage {
         let text = match damage {
             Damage::Bytes { from, to, .. } => {
@@ -140,8 +136,8 @@ fn check_view(shared: &Shared, runs: &[Arc<Run>], findings: &mut Vec<Finding>) -
     let mut made_anew = || {
         shared.disk.create_dir(&beside)?;
         let fresh = View::create(&shared.disk, &beside)?;
-        let journal = Files::open(&shared.disk, &shared.settings.journal)?;
-        journal.rebuild(&fresh, Some(newest.position()), &|_| {})?;
+        let sources = Sources::open(&shared.disk, &shared.settings.journal)?;
+        sources.rebuild(&fresh, Some(newest.position()), &|_| {})?;
         compare(runs, &fresh.state().runs, findings)
     };
     let result = made_anew();

@@ -11,12 +11,14 @@ use tracing::{error, warn};
 
 use super::{
     Shared,
+    apply::{Effects, body_places},
     bodies::Spilled,
-    bodyrow::{self, BodyRow, Effects},
-    frame::{Kind, TableEntry},
-    journal::{Frame, Journal},
-    queue::{Carried, Heard, Reply, Work},
-    segment::Position,
+    bodyrow::{self, BodyRow},
+    journal::{
+        Frame, JournalWriter, Position,
+        frame::{Kind, TableEntry},
+    },
+    queue::{Heard, RelocatedBody, Reply, Work},
     sink,
 };
 use crate::{
@@ -34,15 +36,15 @@ const TABLE_MAX: usize = 2 * TABLE_SIZE;
 /// The thread's own state.
 pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
-    pub(super) journal: Journal,
+    pub(super) journal: JournalWriter,
 }
 
 /// What one group of batches is about to do.
 #[derive(Default)]
 struct Group {
     frames: Vec<Frame>,
-    /// Effects of each frame, where it ends, and how many octets of operations it has.
-    effects: Vec<(Effects, u64, u64)>,
+    /// Effects of each frame, and where it ends.
+    effects: Vec<(Effects, u64)>,
     /// Rows as they will be, for the batches behind.
     overlay: HashMap<Bytes, Option<Bytes>>,
     /// Bodies that get stored.
@@ -91,7 +93,7 @@ impl Writer {
         for work in works {
             match work {
                 Work::Commit(commit, reply) => self.decide(&mut group, start, commit.batch, reply),
-                Work::Carry(carried, reply) => self.decide_carry(&mut group, start, carried, reply),
+                Work::Relocate(bodies, reply) => self.decide_relocation(&mut group, start, bodies, reply),
                 Work::Rotate(reply) => rotate.push(reply),
             }
         }
@@ -154,7 +156,7 @@ impl Writer {
             warn!(error = %e, "cannot write to the journal");
         }
         for work in works {
-            let (Work::Commit(_, reply) | Work::Carry(_, reply) | Work::Rotate(reply)) = work;
+            let (Work::Commit(_, reply) | Work::Relocate(_, reply) | Work::Rotate(reply)) = work;
             answer(reply, Err(refusal(e)));
         }
     }
@@ -225,39 +227,45 @@ impl Writer {
         let placed = places(&table, Position { offset: group.end, ..start }, &frame);
         let effects =
             Effects::of(Kind::Batch, &placed, frame.ops(), |key| self.get(group, key)).map_err(failed)?;
-        if effects.missing { Err(CommitError::Failed) } else { Ok((frame, effects, bodies)) }
+        if effects.is_body_missing { Err(CommitError::Failed) } else { Ok((frame, effects, bodies)) }
     }
 
-    fn decide_carry(&self, group: &mut Group, start: Position, carried: Vec<Carried>, reply: Reply) {
+    fn decide_relocation(
+        &self,
+        group: &mut Group,
+        start: Position,
+        bodies: Vec<RelocatedBody>,
+        reply: Reply,
+    ) {
         group.carries = true;
         let mut table = Vec::new();
-        let mut octets = Vec::new();
+        let mut contents = Vec::new();
         let mut near = self.shared.view.near();
         let mut get = |key: &[u8]| match group.overlay.get(key) {
             Some(value) => Ok(value.clone()),
             None => near.get(key).inspect_err(|e| self.shared.note_damage(e)),
         };
-        for body in carried {
+        for body in bodies {
             let row = get(&bodyrow::key(body.id)).ok().flatten();
             let row = row.and_then(|raw| BodyRow::decode(&raw));
             if row.is_some_and(|row| row.place == Some(body.from)) {
-                let len = body.octets.len() as u64;
+                let len = body.bytes.len() as u64;
                 table.push(TableEntry { id: body.id, len, crc: body.crc, inline: true });
-                octets.push(body.octets);
+                contents.push(body.bytes);
             }
         }
         if table.is_empty() {
             return answer(reply, Ok(()));
         }
-        let frame = Frame::new(Kind::Carry, &table, Bytes::new(), octets);
+        let frame = Frame::new(Kind::Relocation, &table, Bytes::new(), contents);
         let placed = places(&table, Position { offset: group.end, ..start }, &frame);
-        match Effects::of(Kind::Carry, &placed, frame.ops(), get) {
+        match Effects::of(Kind::Relocation, &placed, frame.ops(), get) {
             Ok(effects) => {
                 group.add(frame, effects);
                 group.accepted.push(reply);
             }
             Err(e) => {
-                error!(error = %e, "cannot carry bodies forward");
+                error!(error = %e, "cannot relocate bodies");
                 group.answered.push((reply, CommitError::Failed));
             }
         }
@@ -282,9 +290,9 @@ impl Writer {
     fn apply(&self, group: &mut Group, start: Position) {
         let mut unlinked = Vec::new();
         self.shared.view.apply(|table| {
-            for (mut effects, end, journaled) in group.effects.drain(..) {
+            for (mut effects, end) in group.effects.drain(..) {
                 unlinked.append(&mut effects.unlinked);
-                effects.apply(table, Position { offset: end, ..start }, journaled);
+                effects.apply(table, Position { offset: end, ..start });
             }
         });
         for body in group.bodies.values() {
@@ -313,7 +321,7 @@ impl Group {
             self.overlay.insert(key.clone(), value.clone());
         }
         self.end += frame.len();
-        self.effects.push((effects, self.end, frame.ops().len() as u64));
+        self.effects.push((effects, self.end));
         self.frames.push(frame);
     }
 }
@@ -345,15 +353,4 @@ fn entry(body: &Body) -> Option<TableEntry> {
 /// Where the bodies of a frame that begins at `start` stand.
 fn places(table: &[TableEntry], start: Position, frame: &Frame) -> Vec<(TableEntry, Position)> {
     body_places(table, Position { offset: start.offset + frame.bodies_start(), ..start })
-}
-
-/// Where bodies stand of which the first begins at `first`.
-pub(super) fn body_places(table: &[TableEntry], first: Position) -> Vec<(TableEntry, Position)> {
-    let mut offset = first.offset;
-    let place = |entry: &TableEntry| {
-        let place = Position { offset, ..first };
-        offset += if entry.inline { entry.len } else { 0 };
-        (*entry, place)
-    };
-    table.iter().map(place).collect()
 }

@@ -78,7 +78,7 @@ fn names_the_place_of_damage() {
     let stored = filled(dir.path());
     let row = open(dir.path()).shared.find(stored[5].1).unwrap();
     let place = row.place.unwrap();
-    let segment = segment::Segment::path(&dir.path().join("journal"), place.segment);
+    let segment = journal::Segment::path(&dir.path().join("journal"), place.segment);
     flip(&segment, place.offset + 10);
     let (readable, findings) = survivors(dir.path(), &stored);
     assert_eq!(readable, stored.len() - 1);
@@ -93,7 +93,7 @@ fn names_a_damaged_frame() {
     let dir = folder();
     let stored = filled(dir.path());
     let place = open(dir.path()).shared.find(stored[3].1).unwrap().place.unwrap();
-    let segment = segment::Segment::path(&dir.path().join("journal"), place.segment);
+    let segment = journal::Segment::path(&dir.path().join("journal"), place.segment);
     // The operations stand right before the body.
     flip(&segment, place.offset - 3);
     let (readable, findings) = survivors(dir.path(), &stored);
@@ -142,7 +142,7 @@ fn is_not_fooled_by_frames_in_bodies() {
     put(&engine, b"behind", b"1").unwrap();
     let place = engine.shared.find(id).unwrap().place.unwrap();
     engine.close();
-    let path = segment::Segment::path(&dir.path().join("journal"), place.segment);
+    let path = journal::Segment::path(&dir.path().join("journal"), place.segment);
     flip(&path, place.offset - 1);
     fs::remove_dir_all(dir.path().join("view")).unwrap();
     let engine = open(dir.path());
@@ -465,7 +465,7 @@ fn an_old_segment_out_of_reach_hinders_nothing_else() {
     engine.shared.view.freeze();
     // Of the old segment one body is left: it is to be relocated.
     let first = engine.shared.find(stored[0].1).unwrap().place.unwrap().segment;
-    assert_eq!(old, segment::Segment::path(&dir.path().join("journal"), first));
+    assert_eq!(old, journal::Segment::path(&dir.path().join("journal"), first));
     let is_old = |id| engine.shared.find(id).unwrap().place.is_some_and(|place| place.segment == first);
     for (key, id, _) in stored.iter().skip(1).filter(|(_, id, _)| is_old(*id)) {
         remove_body(&engine, key, *id);

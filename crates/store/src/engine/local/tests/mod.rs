@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Local, Options, disk::Disk, maintain, reclaim, segment};
+use super::{Local, Options, disk::Disk, journal, maintain, reclaim};
 use crate::{
     Store,
     check::Finding,
@@ -125,7 +125,7 @@ fn kinds(findings: &[Finding]) -> Vec<&'static str> {
 
 /// Files of the journal with this ending, oldest first.
 fn journal_files(dir: &Path, ending: &str) -> Vec<PathBuf> {
-    let mut paths: Vec<PathBuf> = fs::read_dir(dir.join(segment::FOLDER))
+    let mut paths: Vec<PathBuf> = fs::read_dir(dir.join(journal::FOLDER))
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|e| e == ending))

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use crate::{
     codec::{Reader, put_varint},
-    engine::local::{disk::Disk, segment::Position},
+    engine::local::{disk::Disk, journal::Position},
     error::{Error, ErrorKind, Result},
 };
 

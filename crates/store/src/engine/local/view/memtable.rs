@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 
-use crate::engine::{Direction, local::segment::Position};
+use crate::engine::{Direction, local::journal::Position};
 
 /// What a row costs in memory besides its octets, roughly: two handles and its share of a tree node.
 const ROW_OVERHEAD: usize = 150;

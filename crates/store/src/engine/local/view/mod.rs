@@ -16,7 +16,7 @@ use tracing::warn;
 use super::{
     bodyrow::{self, BodyRow},
     disk::Disk,
-    segment::Position,
+    journal::Position,
 };
 use crate::{
     engine::{Direction, KeyRange, Page},

@@ -19,7 +19,7 @@ use crate::{
         Direction,
         local::{
             disk::{Disk, File},
-            segment::Position,
+            journal::Position,
         },
     },
     error::{Error, ErrorKind, Result},

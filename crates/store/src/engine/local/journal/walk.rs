@@ -1,201 +1,47 @@
-//! Segments: the files of the journal.
-//!
-//! A segment's header names the segment before it and where that one ends, so that nothing that an earlier process
-//! could not finish is ever taken for part of the journal.
+//! Walks through the frames of one segment, tells an unfinished write from damage, and passes over what is damaged.
 
-use std::{
-    fmt, io,
-    path::{Path, PathBuf},
-};
+use std::io;
 
 use super::{
-    disk::{Disk, File},
     frame::{self, Header, Meta},
+    reader::Damage,
+    segment::{HEADER, Segment},
 };
 use crate::{
-    codec::Reader,
-    error::{Error, ErrorKind, Result},
+    engine::local::disk::File,
+    error::{Error, Result},
 };
 
-/// The journal's folder within the data directory.
-pub(super) const FOLDER: &str = "journal";
-/// Octets of a segment's header; frames begin behind it.
-pub(super) const HEADER: u64 = 64;
-const MAGIC: &[u8; 8] = b"moxd-jrn";
-/// Version of the file format.
-const VERSION: u32 = 1;
-/// Octets read at once while walking: enough for a frame's header and operations, without its bodies.
+/// Bytes read at once while walking: enough for a frame's header and operations, without its bodies.
 const WINDOW: usize = 4096;
-/// Octets read at once while searching for the next frame behind a damaged place.
+/// Bytes read at once while searching for the next frame behind damage.
 const SEARCH: usize = 1024 * 1024;
 
-/// A place in the journal.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Position {
-    pub(super) segment: u64,
-    pub(super) offset: u64,
-}
-
-/// What a segment's header says. The file is opened only while it is read, so that a journal of any number of segments
-/// takes one descriptor.
-#[derive(Clone, Debug)]
-pub(super) struct Segment {
-    pub(super) disk: Disk,
-    pub(super) path: PathBuf,
-    pub(super) number: u64,
-    pub(super) salt: u64,
-    /// Where the segment before this one ends; what is behind that was never acknowledged. Zero if that is not known.
-    pub(super) previous: Position,
-    /// How often the journal had been opened.
-    pub(super) generation: u64,
-    /// The number of the first frame.
-    pub(super) first_sequence: u64,
+/// What a walk through a segment found besides frames.
+#[derive(Debug)]
+pub(in crate::engine::local) struct Walked {
+    /// Where the last whole frame ends.
+    pub(in crate::engine::local) end: u64,
+    /// The number of the frame that would come next.
+    pub(in crate::engine::local) next_sequence: u64,
+    pub(in crate::engine::local) damage: Vec<Damage>,
+    /// Octets behind `end` that look like an unfinished frame.
+    pub(in crate::engine::local) torn: bool,
 }
 
 /// A segment that is open for reading.
-pub(super) struct SegmentReader<'a> {
+pub(in crate::engine::local) struct SegmentReader<'a> {
     segment: &'a Segment,
     file: File,
 }
 
-/// A part of the journal that cannot be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Damage {
-    /// The bytes `from..to` of a segment.
-    Bytes { segment: u64, from: u64, to: u64 },
-    /// All segments from `first` to `last`.
-    Missing { first: u64, last: u64 },
-    /// The block of the snapshot that begins at `offset`.
-    Snapshot { offset: u64 },
-}
-
-/// What a walk through a segment found besides frames.
-#[derive(Debug)]
-pub(super) struct Walked {
-    /// Where the last whole frame ends.
-    pub(super) end: u64,
-    /// The number of the frame that would come next.
-    pub(super) next_sequence: u64,
-    pub(super) damage: Vec<Damage>,
-    /// Octets behind `end` that look like an unfinished frame.
-    pub(super) torn: bool,
-}
-
-impl fmt::Display for Damage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Damage::Bytes { segment, from, .. } => write!(f, "journal segment {segment}, offset {from}"),
-            Damage::Missing { first, last } if first == last => write!(f, "journal segment {first}"),
-            Damage::Missing { first, last } => write!(f, "journal segments {first} to {last}"),
-            Damage::Snapshot { offset } => write!(f, "journal snapshot, offset {offset}"),
-        }
-    }
-}
-
-impl Segment {
-    /// The path of segment `number`.
-    pub(super) fn path(folder: &Path, number: u64) -> PathBuf {
-        folder.join(format!("{number:010}.log"))
-    }
-
-    /// The numbers of the segments in `folder`, ascending.
-    pub(super) fn list(disk: &Disk, folder: &Path) -> Result<Vec<u64>> {
-        let number = |path: &PathBuf| path.file_name()?.to_str()?.strip_suffix(".log")?.parse().ok();
-        let mut numbers: Vec<u64> = disk.list(folder)?.iter().filter_map(number).collect();
-        numbers.sort_unstable();
-        Ok(numbers)
-    }
-
-    /// The header of a new segment.
-    pub(super) fn encode_header(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(HEADER as usize);
-        out.extend_from_slice(MAGIC);
-        out.extend_from_slice(&VERSION.to_le_bytes());
-        let Position { segment, offset } = self.previous;
-        for n in [self.number, self.salt, segment, offset, self.generation, self.first_sequence] {
-            out.extend_from_slice(&n.to_le_bytes());
-        }
-        let crc = crc32c::crc32c(&out);
-        out.extend_from_slice(&crc.to_le_bytes());
-        out
-    }
-
-    /// Reads a segment's header, and tells whether it is whole.
-    ///
-    /// Where it is not, the frames can still be read if the first one is whole: each of them has the salt.
-    pub(super) fn read_header(disk: &Disk, folder: &Path, number: u64) -> Result<(Segment, bool)> {
-        let path = Segment::path(folder, number);
-        let io = |e| Error::io(path.display().to_string(), e);
-        let file = disk.open(&path).map_err(io)?;
-        let mut start = [0; HEADER as usize + frame::HEADER];
-        file.read_some(&mut start, 0).map_err(io)?;
-        let (header, first) = start.split_at(HEADER as usize);
-        let mut segment = Segment {
-            disk: disk.clone(),
-            path: path.clone(),
-            number,
-            salt: 0,
-            previous: Position::default(),
-            generation: 0,
-            first_sequence: 0,
-        };
-        if let Some(version) = segment.decode(header) {
-            if version != VERSION {
-                let text = format!("{}: format {version}, this is for {VERSION}", path.display());
-                return Err(Error::new(ErrorKind::Version, text));
-            }
-            return Ok((segment, true));
-        }
-        if let Ok(bytes) = <&[u8; frame::HEADER]>::try_from(first)
-            && let Some(salt) = bytes.first_chunk().map(|salt| u64::from_le_bytes(*salt))
-            && let Some(frame) = Header::decode(bytes, salt)
-        {
-            segment.salt = salt;
-            segment.first_sequence = frame.sequence;
-        }
-        Ok((segment, false))
-    }
-
-    /// Reads the header; gives its version, and all else only if that is known here.
-    fn decode(&mut self, header: &[u8]) -> Option<u32> {
-        let (fields, crc) = header.split_last_chunk::<4>()?;
-        if crc32c::crc32c(fields) != u32::from_le_bytes(*crc) {
-            return None;
-        }
-        let mut reader = Reader::new(fields);
-        if reader.array::<8>()? != *MAGIC {
-            return None;
-        }
-        let version = u32::from_le_bytes(reader.array()?);
-        let mut long = || reader.array().map(u64::from_le_bytes);
-        if version == VERSION && long()? == self.number {
-            self.salt = long()?;
-            self.previous = Position { segment: long()?, offset: long()? };
-            self.generation = long()?;
-            self.first_sequence = long()?;
-        }
-        Some(version)
-    }
-
-    /// Opens the file for reading.
-    pub(super) fn open(&self) -> Result<SegmentReader<'_>> {
-        let file = self.disk.open(&self.path).map_err(|e| self.error(e))?;
-        Ok(SegmentReader { segment: self, file })
+impl<'a> SegmentReader<'a> {
+    pub(super) fn new(segment: &'a Segment, file: File) -> SegmentReader<'a> {
+        SegmentReader { segment, file }
     }
 
     /// The file's size.
-    pub(super) fn len(&self) -> Result<u64> {
-        self.disk.len(&self.path).map_err(|e| self.error(e))
-    }
-
-    fn error(&self, e: io::Error) -> Error {
-        Error::io(self.path.display().to_string(), e)
-    }
-}
-
-impl SegmentReader<'_> {
-    /// The file's size.
-    pub(super) fn len(&self) -> Result<u64> {
+    pub(in crate::engine::local) fn len(&self) -> Result<u64> {
         self.file.len().map_err(|e| self.segment.error(e))
     }
 
@@ -203,7 +49,7 @@ impl SegmentReader<'_> {
     ///
     /// `end` is where the segment ends when a later one says so. Without it the segment is the newest: there, what
     /// nobody was told to be durable and is not whole is the torn tail of an unfinished write, and ends the walk.
-    pub(super) fn walk(
+    pub(in crate::engine::local) fn walk(
         &self,
         from: u64,
         end: Option<u64>,
@@ -282,7 +128,7 @@ impl SegmentReader<'_> {
     }
 
     /// Reads octets of the segment.
-    pub(super) fn read(&self, offset: u64, len: u64) -> io::Result<Vec<u8>> {
+    pub(in crate::engine::local) fn read(&self, offset: u64, len: u64) -> io::Result<Vec<u8>> {
         self.file.read_at(offset, len)
     }
 

@@ -9,18 +9,20 @@ use bytes::Bytes;
 use tracing::{error, warn};
 
 use super::{
-    disk::{Disk, File},
     frame::{self, Header, Kind, TableEntry},
     segment::{self, Position, Segment},
 };
-use crate::error::{Error, ErrorKind, Result, is_full};
+use crate::{
+    engine::local::disk::{Disk, File},
+    error::{Error, ErrorKind, Result, is_full},
+};
 
 /// So many octets are filled with zeros ahead of the frames. A sync that only replaces octets need not wait for the
 /// file system to note where they are: measured, it takes half the time, and three quarters of the processor's.
 const AHEAD: u64 = 1024 * 1024;
 
 /// What is to be appended.
-pub(super) struct Frame {
+pub(in crate::engine::local) struct Frame {
     kind: Kind,
     /// Room for the header, and the encoded table.
     head: Vec<u8>,
@@ -30,24 +32,29 @@ pub(super) struct Frame {
 
 impl Frame {
     /// A frame of operations and bodies; `bodies` has the octets of the inline ones, in the order of `table`.
-    pub(super) fn new(kind: Kind, table: &[TableEntry], ops: Bytes, bodies: Vec<Bytes>) -> Frame {
+    pub(in crate::engine::local) fn new(
+        kind: Kind,
+        table: &[TableEntry],
+        ops: Bytes,
+        bodies: Vec<Bytes>,
+    ) -> Frame {
         let mut head = vec![0; frame::HEADER];
         frame::encode_table(&mut head, table);
         Frame { kind, head, ops, bodies }
     }
 
-    pub(super) fn ops(&self) -> &Bytes {
+    pub(in crate::engine::local) fn ops(&self) -> &Bytes {
         &self.ops
     }
 
     /// Octets of the whole frame.
-    pub(super) fn len(&self) -> u64 {
+    pub(in crate::engine::local) fn len(&self) -> u64 {
         let len = self.bodies_start() + self.bodies.iter().map(|b| b.len() as u64).sum::<u64>();
         len.next_multiple_of(frame::ALIGN)
     }
 
     /// Where the first body begins, from the frame's beginning.
-    pub(super) fn bodies_start(&self) -> u64 {
+    pub(in crate::engine::local) fn bodies_start(&self) -> u64 {
         (self.head.len() + self.ops.len()) as u64
     }
 
@@ -82,7 +89,7 @@ impl Frame {
 
 /// The open end of the journal.
 #[derive(Debug)]
-pub(super) struct Journal {
+pub(in crate::engine::local) struct JournalWriter {
     folder: PathBuf,
     disk: Disk,
     segment: Segment,
@@ -100,11 +107,16 @@ pub(super) struct Journal {
     broken: bool,
 }
 
-impl Journal {
+impl JournalWriter {
     /// Begins a segment.
-    pub(super) fn begin(folder: &Path, disk: Disk, start: Start, segment_size: u64) -> Result<Journal> {
+    pub(in crate::engine::local) fn begin(
+        folder: &Path,
+        disk: Disk,
+        start: Start,
+        segment_size: u64,
+    ) -> Result<JournalWriter> {
         let (segment, file) = create_segment(folder, &disk, start)?;
-        Ok(Journal {
+        Ok(JournalWriter {
             folder: folder.to_path_buf(),
             disk,
             segment,
@@ -118,7 +130,7 @@ impl Journal {
     }
 
     /// The end of what is durable.
-    pub(super) fn position(&self) -> Position {
+    pub(in crate::engine::local) fn position(&self) -> Position {
         Position { segment: self.segment.number, offset: self.offset }
     }
 
@@ -126,7 +138,7 @@ impl Journal {
     ///
     /// A segment ends once it has its size, whatever comes next: what is asked for may still be refused, and must not end
     /// one early.
-    pub(super) fn prepare(&mut self, len: u64) -> io::Result<Position> {
+    pub(in crate::engine::local) fn prepare(&mut self, len: u64) -> io::Result<Position> {
         if self.broken || self.offset >= self.segment_size {
             self.rotate()?;
         }
@@ -154,7 +166,7 @@ impl Journal {
     }
 
     /// Ends this segment and begins the next.
-    pub(super) fn rotate(&mut self) -> io::Result<()> {
+    pub(in crate::engine::local) fn rotate(&mut self) -> io::Result<()> {
         let start = Start {
             number: self.segment.number + 1,
             previous: self.position(),
@@ -176,7 +188,7 @@ impl Journal {
 
     /// Gives back room that was set aside behind the last frame. Failing is harmless: the room stays used, and the
     /// next segment's header says where this one ends.
-    pub(super) fn trim(&mut self) {
+    pub(in crate::engine::local) fn trim(&mut self) {
         if let Err(e) = self.file.set_len(self.offset) {
             warn!(segment = self.segment.number, error = %e, "cannot give back room");
         }
@@ -184,12 +196,12 @@ impl Journal {
     }
 
     /// Whether frames that were refused may be in the file all the same.
-    pub(super) fn is_broken(&self) -> bool {
+    pub(in crate::engine::local) fn is_broken(&self) -> bool {
         self.broken
     }
 
     /// Appends frames with one write and one sync. When this fails, nothing was appended.
-    pub(super) fn append(&mut self, frames: &mut [Frame]) -> io::Result<()> {
+    pub(in crate::engine::local) fn append(&mut self, frames: &mut [Frame]) -> io::Result<()> {
         let mut sequence = self.sequence;
         let mut len = 0;
         for frame in frames.iter_mut() {
@@ -233,14 +245,14 @@ fn io_kind(e: &Error) -> io::ErrorKind {
 
 /// How a segment begins.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Start {
-    pub(super) number: u64,
+pub(in crate::engine::local) struct Start {
+    pub(in crate::engine::local) number: u64,
     /// The end of the segment before it.
-    pub(super) previous: Position,
+    pub(in crate::engine::local) previous: Position,
     /// How often the journal has been opened.
-    pub(super) generation: u64,
+    pub(in crate::engine::local) generation: u64,
     /// The number of the first frame.
-    pub(super) sequence: u64,
+    pub(in crate::engine::local) sequence: u64,
 }
 
 /// Creates a segment: durable with its name when this returns.

@@ -10,52 +10,52 @@ use crate::{
 };
 
 /// Octets of a header.
-pub(super) const HEADER: usize = 56;
+pub(in crate::engine::local) const HEADER: usize = 56;
 /// Frames begin at multiples of this.
-pub(super) const ALIGN: u64 = 8;
+pub(in crate::engine::local) const ALIGN: u64 = 8;
 /// Bytes that the table needs for a body at most: where it is, number and length as varints, checksum.
-pub(super) const MAX_ENTRY: u64 = 1 + 2 * VARINT_MAX as u64 + 4;
+pub(in crate::engine::local) const MAX_ENTRY: u64 = 1 + 2 * VARINT_MAX as u64 + 4;
 /// Version of the frame's format.
 const VERSION: u8 = 1;
 
 /// A frame's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Header {
+pub(in crate::engine::local) struct Header {
     /// The segment's salt.
-    pub(super) salt: u64,
+    pub(in crate::engine::local) salt: u64,
     /// The frame's number, one more than that of the frame before it.
-    pub(super) sequence: u64,
+    pub(in crate::engine::local) sequence: u64,
     /// Up to this offset of the segment everything was durable when the frame was written.
-    pub(super) durable: u64,
+    pub(in crate::engine::local) durable: u64,
     /// Octets of the table and the operations together.
-    pub(super) meta_len: u32,
+    pub(in crate::engine::local) meta_len: u32,
     /// Octets of the table.
-    pub(super) table_len: u32,
+    pub(in crate::engine::local) table_len: u32,
     /// Octets of the bodies.
-    pub(super) bodies_len: u32,
+    pub(in crate::engine::local) bodies_len: u32,
     /// CRC-32C of the table and the operations.
-    pub(super) meta_crc: u32,
+    pub(in crate::engine::local) meta_crc: u32,
     /// What it is for.
-    pub(super) kind: Kind,
+    pub(in crate::engine::local) kind: Kind,
 }
 
 /// What a frame is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::engine::local) enum Kind {
     /// A batch.
     Batch,
-    /// Bodies that were carried forward from a sparse segment.
-    Carry,
+    /// Bodies that were relocated from an older segment.
+    Relocation,
 }
 
 impl Header {
     /// Octets of the whole frame.
-    pub(super) fn frame_len(&self) -> u64 {
+    pub(in crate::engine::local) fn frame_len(&self) -> u64 {
         let len = HEADER as u64 + u64::from(self.meta_len) + u64::from(self.bodies_len);
         len.next_multiple_of(ALIGN)
     }
 
-    pub(super) fn encode(&self) -> [u8; HEADER] {
+    pub(in crate::engine::local) fn encode(&self) -> [u8; HEADER] {
         let mut out = Vec::with_capacity(HEADER);
         for n in [self.salt, self.sequence, self.durable] {
             out.extend_from_slice(&n.to_le_bytes());
@@ -65,7 +65,7 @@ impl Header {
         }
         let kind = match self.kind {
             Kind::Batch => 1,
-            Kind::Carry => 2,
+            Kind::Relocation => 2,
         };
         out.extend_from_slice(&[VERSION, kind, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
         let crc = crc32c::crc32c(&out);
@@ -77,7 +77,7 @@ impl Header {
     }
 
     /// Reads a header; `None` when it is not one of this segment.
-    pub(super) fn decode(bytes: &[u8; HEADER], salt: u64) -> Option<Header> {
+    pub(in crate::engine::local) fn decode(bytes: &[u8; HEADER], salt: u64) -> Option<Header> {
         let (fields, crc) = bytes.split_last_chunk::<4>()?;
         if crc32c::crc32c(fields) != u32::from_le_bytes(*crc) {
             return None;
@@ -92,7 +92,7 @@ impl Header {
         }
         let kind = match reader.u8()? {
             1 => Kind::Batch,
-            2 => Kind::Carry,
+            2 => Kind::Relocation,
             _ => return None,
         };
         Some(Header { salt, sequence, durable, meta_len, table_len, bodies_len, meta_crc, kind })
@@ -101,17 +101,17 @@ impl Header {
 
 /// A body as a frame's table names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct TableEntry {
-    pub(super) id: BodyId,
-    pub(super) len: u64,
+pub(in crate::engine::local) struct TableEntry {
+    pub(in crate::engine::local) id: BodyId,
+    pub(in crate::engine::local) len: u64,
     /// CRC-32C: of the body's octets, or of a file's table of checksums.
-    pub(super) crc: u32,
+    pub(in crate::engine::local) crc: u32,
     /// Whether the octets stand in the frame; else they are a file.
-    pub(super) inline: bool,
+    pub(in crate::engine::local) inline: bool,
 }
 
 /// Appends a table.
-pub(super) fn encode_table(out: &mut Vec<u8>, entries: &[TableEntry]) {
+pub(in crate::engine::local) fn encode_table(out: &mut Vec<u8>, entries: &[TableEntry]) {
     for entry in entries {
         out.push(u8::from(entry.inline));
         put_varint(out, entry.id.get());
@@ -122,13 +122,13 @@ pub(super) fn encode_table(out: &mut Vec<u8>, entries: &[TableEntry]) {
 
 /// Table and operations of a frame.
 #[derive(Clone, Debug)]
-pub(super) struct Meta<'a> {
-    pub(super) table: Vec<TableEntry>,
-    pub(super) ops: &'a [u8],
+pub(in crate::engine::local) struct Meta<'a> {
+    pub(in crate::engine::local) table: Vec<TableEntry>,
+    pub(in crate::engine::local) ops: &'a [u8],
 }
 
 /// Reads table and operations; `None` when the checksum is wrong or they make no sense.
-pub(super) fn decode_meta<'a>(header: &Header, bytes: &'a [u8]) -> Option<Meta<'a>> {
+pub(in crate::engine::local) fn decode_meta<'a>(header: &Header, bytes: &'a [u8]) -> Option<Meta<'a>> {
     if bytes.len() != header.meta_len as usize || crc32c::crc32c(bytes) != header.meta_crc {
         return None;
     }
@@ -167,7 +167,7 @@ mod tests {
             table_len: 3,
             bodies_len: 5,
             meta_crc: 0xdead_beef,
-            kind: Kind::Carry,
+            kind: Kind::Relocation,
         };
         let bytes = header.encode();
         assert_eq!(Header::decode(&bytes, 7), Some(header));
