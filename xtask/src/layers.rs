@@ -123,6 +123,8 @@ pub const RULES: &[Rule] = &[
         house: &["dns", "smtp-parser"],
         outside: &["regex-lite", "toml", "unicode-normalization"],
     },
+    // For tests alone.
+    Rule { name: "store-conformance", layer: 4, house: &["store"], outside: &[] },
     Rule {
         name: "intake",
         layer: 4,
