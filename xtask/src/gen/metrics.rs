@@ -1,10 +1,13 @@
 //! `docs/metrics.md`: every metric, its labels, and what it counts.
 
-use super::rust::{constant, literals, macro_calls};
 use super::{cell, heading};
 use crate::rust::RustFile;
 use anyhow::{Result, ensure};
+use proc_macro2::{TokenStream, TokenTree};
+use quote::ToTokens;
 use std::collections::{BTreeMap, BTreeSet};
+use syn::Lit;
+use syn::visit::Visit;
 
 const KINDS: [&str; 3] = ["counter", "gauge", "histogram"];
 
@@ -30,28 +33,12 @@ pub(super) fn document(files: &[RustFile]) -> Result<String> {
 }
 
 fn metrics(files: &[RustFile]) -> Result<BTreeMap<String, Metric>> {
-    let mut found: BTreeMap<String, Metric> = BTreeMap::new();
+    let mut found = BTreeMap::new();
     for file in files {
-        let text = &file.code_text();
-        for kind in KINDS {
-            let described = macro_calls(text, &format!("describe_{kind}"));
-            let used = macro_calls(text, kind);
-            for (call, describes) in
-                described.iter().map(|call| (call, true)).chain(used.iter().map(|c| (c, false)))
-            {
-                let Some(name) = call.first().and_then(|first| name(text, first)) else { continue };
-                let metric = found.entry(name.to_owned()).or_default();
-                metric.kind = kind;
-                metric.crates.insert(file.crate_name().to_owned());
-                if describes {
-                    metric.about = call.last().map_or_else(String::new, |about| literals(about).concat());
-                } else {
-                    let labels = call.iter().filter(|argument| argument.contains("=>"));
-                    metric
-                        .labels
-                        .extend(labels.filter_map(|label| literals(label).first().map(|l| (*l).to_owned())));
-                }
-            }
+        let mut finder = Finder { file, constants: BTreeMap::new(), calls: Vec::new() };
+        finder.visit_file(&file.syntax);
+        for call in &finder.calls {
+            add(&mut found, call, &finder);
         }
     }
     for (name, metric) in &found {
@@ -60,12 +47,87 @@ fn metrics(files: &[RustFile]) -> Result<BTreeMap<String, Metric>> {
     Ok(found)
 }
 
-/// The name of a metric: a literal, or a constant of the same file. Others are variables, counted where they are set.
-fn name<'a>(text: &'a str, argument: &'a str) -> Option<&'a str> {
-    match argument.strip_prefix('"') {
-        Some(_) => literals(argument).first().copied(),
-        None => constant(text, argument.rsplit("::").next()?),
+/// Adds what a call tells of its metric. A call whose name is a variable tells nothing; the constants in it do.
+fn add(found: &mut BTreeMap<String, Metric>, call: &Call, finder: &Finder<'_>) {
+    let Some(name) = call.arguments.first().and_then(|first| finder.name(first)) else { return };
+    let metric: &mut Metric = found.entry(name).or_default();
+    metric.kind = call.kind;
+    metric.crates.insert(finder.file.crate_name().to_owned());
+    if call.describes {
+        metric.about =
+            call.arguments.last().map_or_else(String::new, |about| literals(about.clone()).concat());
+    } else {
+        // `"label" => value`
+        let labels = call.arguments.iter().skip(1).filter(|argument| argument.to_string().contains("=>"));
+        metric.labels.extend(labels.filter_map(|label| literals(label.clone()).into_iter().next()));
     }
+}
+
+/// `counter!(..)` or `describe_counter!(..)`.
+struct Call {
+    kind: &'static str,
+    describes: bool,
+    arguments: Vec<TokenStream>,
+}
+
+/// Collects the calls of a file, and the constants that name metrics.
+struct Finder<'a> {
+    file: &'a RustFile,
+    constants: BTreeMap<String, String>,
+    calls: Vec<Call>,
+}
+
+impl Finder<'_> {
+    fn name(&self, argument: &TokenStream) -> Option<String> {
+        match argument.clone().into_iter().last()? {
+            TokenTree::Ident(constant) => self.constants.get(&constant.to_string()).cloned(),
+            _ => literals(argument.clone()).into_iter().next(),
+        }
+    }
+}
+
+impl<'ast> Visit<'ast> for Finder<'_> {
+    fn visit_item_const(&mut self, node: &'ast syn::ItemConst) {
+        if let Some(text) = literals(node.expr.to_token_stream()).into_iter().next() {
+            self.constants.insert(node.ident.to_string(), text);
+        }
+    }
+
+    fn visit_macro(&mut self, node: &'ast syn::Macro) {
+        let Some(last) = node.path.segments.last() else { return };
+        let name = last.ident.to_string();
+        let (describes, name) = name.strip_prefix("describe_").map_or((false, &*name), |kind| (true, kind));
+        if let Some(kind) = KINDS.into_iter().find(|kind| *kind == name)
+            && !self.file.is_test(last.ident.span().start().line)
+        {
+            self.calls.push(Call { kind, describes, arguments: arguments(node.tokens.clone()) });
+        }
+    }
+}
+
+/// The arguments of a macro, between its commas.
+fn arguments(tokens: TokenStream) -> Vec<TokenStream> {
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    let is_comma = |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ',');
+    let arguments = tokens.split(is_comma).filter(|argument| !argument.is_empty());
+    arguments.map(|argument| argument.iter().cloned().collect()).collect()
+}
+
+/// The string literals in `tokens`.
+fn literals(tokens: TokenStream) -> Vec<String> {
+    let mut found = Vec::new();
+    for token in tokens {
+        match token {
+            TokenTree::Group(group) => found.extend(literals(group.stream())),
+            TokenTree::Literal(literal) => {
+                if let Lit::Str(text) = Lit::new(literal) {
+                    found.push(text.value());
+                }
+            }
+            TokenTree::Ident(_) | TokenTree::Punct(_) => {}
+        }
+    }
+    found
 }
 
 #[cfg(test)]

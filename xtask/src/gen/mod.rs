@@ -5,7 +5,6 @@ mod layers;
 mod metrics;
 mod replies;
 mod rfc_index;
-mod rust;
 
 use crate::workspace::crate_sources;
 use anyhow::Result;

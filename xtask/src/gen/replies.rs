@@ -1,6 +1,5 @@
 //! `docs/replies.md`: every text the server says over SMTP.
 
-use super::rust::{doc_above, literals};
 use super::{cell, heading};
 use crate::rust::RustFile;
 use anyhow::{Context, Result, ensure};
@@ -79,6 +78,41 @@ fn row(row: &str, when: &str, codes: &BTreeMap<&str, &str>) -> Result<String> {
     Ok(format!("| {code}{enhanced} | {text} | {} |\n", cell(when)))
 }
 
+/// The doc comment right above line `at` (from 0), as one line; attributes between are passed over.
+fn doc_above(lines: &[&str], at: usize) -> String {
+    let mut doc = Vec::new();
+    for line in lines.iter().take(at).rev().map(|line| line.trim()) {
+        match line.strip_prefix("///") {
+            Some(text) => doc.push(text.trim()),
+            None if line.starts_with("#[") && doc.is_empty() => {}
+            None => break,
+        }
+    }
+    doc.reverse();
+    doc.join(" ")
+}
+
+/// The string literals of a line, with their escapes as they stand.
+fn literals(line: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut rest = line;
+    while let Some((_, after)) = rest.split_once('"') {
+        let Some(end) = end_of_literal(after) else { break };
+        found.push(after.get(..end).unwrap_or_default());
+        rest = after.get(end + 1..).unwrap_or_default();
+    }
+    found
+}
+
+fn end_of_literal(text: &str) -> Option<usize> {
+    let mut escaped = false;
+    text.bytes().position(|octet| {
+        let ends = octet == b'"' && !escaped;
+        escaped = octet == b'\\' && !escaped;
+        ends
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,5 +135,16 @@ mod tests {
         let text = "replies! {\n    DONE: NOTHING None, \"x\";\n}\n";
         let source = Source { path: "replies.rs".to_owned(), text: text.to_owned() };
         assert!(tables(&RustFile::parse(&source).unwrap(), &BTreeMap::new()).is_err());
+    }
+
+    #[test]
+    fn reads_literals() {
+        assert_eq!(literals(r#"x("a", "b\"c") + "d"#), ["a", r#"b\"c"#]);
+    }
+
+    #[test]
+    fn reads_docs_above_attributes() {
+        let lines = ["x", "/// One", "/// two.", "#[non_exhaustive]", "A,"];
+        assert_eq!(doc_above(&lines, 4), "One two.");
     }
 }

@@ -62,12 +62,6 @@ impl RustFile {
         let lines = self.text.lines().enumerate().map(|(at, line)| (at + 1, line));
         lines.filter(|(number, _)| !self.is_test(*number))
     }
-
-    /// The text without its test code, whose lines are left empty.
-    pub fn code_text(&self) -> String {
-        let lines = self.text.lines().enumerate();
-        lines.flat_map(|(at, line)| [if self.is_test(at + 1) { "" } else { line }, "\n"]).collect()
-    }
 }
 
 /// Parses all `sources` that are Rust. Files that a `#[cfg(test)] mod name;` of another file leads to are test code.
