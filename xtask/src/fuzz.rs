@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz`: every fuzz target for a while, one after the other.
+//! `cargo xtask fuzz`: runs the fuzz targets one after the other, each for a fixed time.
 
 use crate::seed;
 use anyhow::{Context, Result, ensure};
@@ -6,26 +6,26 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// One input may take this many seconds: what takes longer is a finding.
+/// Seconds that a target may spend on one input; more is a finding.
 const MAX_INPUT_SECONDS: u64 = 20;
-/// Memory of a target in MiB: what takes more is a finding.
+/// MiB of memory that a target may use; more is a finding.
 const MAX_MEMORY_MIB: u64 = 2048;
 
-/// What to do.
+/// Options of the task.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
-    /// Only these targets
+    /// Run only these targets
     pub targets: Vec<String>,
-    /// How long each of them runs
+    /// Seconds that each target runs
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     pub seconds: u64,
 }
 
-/// Builds the targets once, runs them, and says a line about each. Returns how many found something.
+/// Builds the targets, runs them, and reports a line about each. Returns how many found something.
 ///
 /// # Errors
-/// There is no such target, or the targets do not build.
-pub fn run(root: &Path, options: &Options, mut say: impl FnMut(&str)) -> Result<usize> {
+/// A target does not exist, or the targets do not build.
+pub fn run(root: &Path, options: &Options, mut report: impl FnMut(&str)) -> Result<usize> {
     let wanted = &options.targets;
     for name in wanted {
         ensure!(seed::targets().any(|known| known == name), "there is no fuzz target `{name}`");
@@ -33,24 +33,24 @@ pub fn run(root: &Path, options: &Options, mut say: impl FnMut(&str)) -> Result<
     let targets: Vec<&str> = seed::targets()
         .filter(|target| wanted.is_empty() || wanted.iter().any(|name| name == target))
         .collect();
-    say(&format!("building {} targets", targets.len()));
+    report(&format!("building {} targets", targets.len()));
     let built = build(root, &targets)?;
     let mut findings = 0;
     for target in targets {
         seed::seed(root, Some(target))?;
         let outcome = run_target(root, &built, target, options.seconds)?;
         findings += usize::from(outcome.found.is_some());
-        say(&format!("{target}: {outcome}"));
+        report(&format!("{target}: {outcome}"));
     }
     Ok(findings)
 }
 
-/// Builds them, and returns the folder that they are in.
+/// Builds the targets, and returns the folder with the programs.
 fn build(root: &Path, targets: &[&str]) -> Result<PathBuf> {
     let script = root.join("fuzz/build");
     let mut command = Command::new(&script);
-    // `cargo run` says in these which package it runs; a build script that reads them would run again, and all above it
-    // would be built again.
+    // `cargo run` sets variables that name the running package. Build scripts that read them would run again, and cargo would
+    // rebuild all that depends on them.
     let of_package = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(of_package)) {
         command.env_remove(name);
@@ -64,7 +64,7 @@ fn build(root: &Path, targets: &[&str]) -> Result<PathBuf> {
 /// How a run of a target ended.
 struct Outcome {
     runs: u64,
-    /// What it found, and where the log is.
+    /// The finding, with the path of the log; `None` if the target passed.
     found: Option<String>,
 }
 
@@ -96,13 +96,13 @@ fn run_target(root: &Path, built: &Path, target: &str, seconds: u64) -> Result<O
     Ok(Outcome { runs: runs(&text), found })
 }
 
-/// How many inputs were tried, by the last line of libFuzzer that says so: `#4096 pulse cov: 12 …`.
+/// Returns how many inputs were tried, from the last line of libFuzzer with a count: `#4096 pulse cov: 12 …`.
 fn runs(log: &str) -> u64 {
     let count = |line: &str| line.strip_prefix('#')?.split_whitespace().next()?.parse().ok();
     log.lines().rev().find_map(count).unwrap_or_default()
 }
 
-/// The message of the panic, or what libFuzzer says of an input that takes too long or too much.
+/// Returns the message of the panic, or libFuzzer's own about an input that takes too much time or memory.
 fn reason(log: &str) -> String {
     let lines = || log.lines().map(str::trim);
     let panic =
@@ -111,7 +111,7 @@ fn reason(log: &str) -> String {
         return panic;
     }
     let error = lines().find(|line| line.contains("ERROR: libFuzzer"));
-    error.unwrap_or("it ended for no reason it says").to_owned()
+    error.unwrap_or("it failed without a message").to_owned()
 }
 
 #[cfg(test)]
@@ -128,7 +128,7 @@ mod tests {
             reason("==1== ERROR: libFuzzer: timeout after 20 seconds\n"),
             "==1== ERROR: libFuzzer: timeout after 20 seconds"
         );
-        assert_eq!((runs(""), reason("").as_str()), (0, "it ended for no reason it says"));
+        assert_eq!((runs(""), reason("").as_str()), (0, "it failed without a message"));
         let outcome = Outcome { runs: 7, found: None };
         assert_eq!(outcome.to_string(), "7 runs, no finding");
     }

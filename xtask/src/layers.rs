@@ -7,18 +7,18 @@ use toml::{Table, Value};
 pub struct Rule {
     /// Name of its folder.
     pub name: &'static str,
-    /// Dependencies point to lower layers only.
+    /// Number of the layer, 0 at the bottom. Dependencies point to lower layers only.
     pub layer: u8,
-    /// The house: packages of this workspace.
+    /// Packages of this workspace.
     pub house: &'static [&'static str],
-    /// Packages of others. `tokio[sync]` allows these features and no others; `*` allows everything.
+    /// Packages of others. `tokio[sync]` allows only the features in brackets; `*` allows everything.
     pub outside: &'static [&'static str],
 }
 
 /// Layers from here on may use a runtime, disk and sockets.
 pub const FIRST_WITH_RUNTIME: u8 = 3;
 
-/// What nothing below [`FIRST_WITH_RUNTIME`] may depend on, whatever its row says.
+/// Packages that no layer below [`FIRST_WITH_RUNTIME`] may depend on, even if a row says so.
 pub const NOT_BELOW_THE_LINE: [&str; 8] = [
     "tokio",
     "tokio-rustls",
@@ -30,7 +30,7 @@ pub const NOT_BELOW_THE_LINE: [&str; 8] = [
     "rand",
 ];
 
-/// The edges inside a layer.
+/// Dependencies inside a layer, as (from, to). All others point to a lower layer.
 pub const SIDEWAYS: [(&str, &str); 1] = [("message", "smtp-parser")];
 
 /// The table, from the bottom up.
@@ -177,16 +177,16 @@ pub const RULES: &[Rule] = &[
         ],
         outside: &["*"],
     },
-    // Looks at the tree and at the binary from outside.
+    // Reads the tree and starts the binary; links to neither.
     Rule { name: "xtask", layer: 5, house: &[], outside: &["*"] },
 ];
 
-/// The row of a package, by the name of its folder.
+/// Returns the row of a package, by the name of its folder.
 pub fn rule(name: &str) -> Option<&'static Rule> {
     RULES.iter().find(|rule| rule.name == name)
 }
 
-/// All dependencies a build of the package needs, those for one platform included.
+/// Returns the dependencies that a build of the package needs, including those of single platforms, but not those of tests.
 pub fn dependencies(manifest: &Table) -> impl Iterator<Item = (&str, &Value)> {
     let targets = manifest.get("target").and_then(Value::as_table).into_iter().flatten();
     let of_targets = targets.filter_map(|(_, target)| target.as_table());

@@ -1,5 +1,5 @@
-//! Development tasks of moxd: house rules, generated documents, fixtures, and the trials a server must stand, which its
-//! tests run in a short form.
+//! Development tasks of moxd: house rules, generated documents, fixtures, and stress trials of a running server. The tests of
+//! the binary run short forms of the trials.
 
 pub mod crash;
 pub mod fixtures;

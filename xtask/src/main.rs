@@ -1,4 +1,4 @@
-//! `cargo xtask <task>`: what is done to moxd rather than by it.
+//! `cargo xtask <task>`: the tasks of developers.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
 
 use anyhow::{Context, Result, ensure};
@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use xtask::{crash, fixtures, fuzz, r#gen, hostile, powercut, seed, tidy, trial, workspace};
 
-/// Tasks of development
+/// Run a task of development
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Arguments {
@@ -16,41 +16,41 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Check the house rules: layers, manifests, comments, lengths
+    /// Check the house rules: layers, purity, sizes, documentation, tokens
     Tidy,
-    /// Write the documents that are read out of the sources
+    /// Write the documents that are made from the sources
     Gen {
         /// Change nothing; fail if a document is not up to date
         #[arg(long)]
         check: bool,
     },
-    /// Write the fixtures the tests share: certificates, keys, zones, messages
+    /// Write the fixtures that tests share: certificates, keys, zones, messages
     Fixtures {
-        /// Change nothing; fail if a fixture is not as it would be written
+        /// Change nothing; fail if a fixture is not up to date
         #[arg(long)]
         check: bool,
     },
-    /// Make the seeds of the fuzz targets from the fixtures
+    /// Write the seeds of the fuzz targets, made from the fixtures
     Seed {
         /// Only this target
         target: Option<String>,
     },
-    /// Run the fuzz targets, each for a while, and fail if one finds something
+    /// Run the fuzz targets one after the other; fail if one finds something
     Fuzz(fuzz::Options),
-    /// Send attacks to a server while an honest client uses it
+    /// Attack a server while an honest client uses it; fail if the client notices
     Hostile(Trial<hostile::Options>),
-    /// Kill a server at random moments and look for what it had acknowledged
+    /// Kill a server at random moments; fail if it lost an acknowledged message
     Crash(Trial<crash::Options>),
-    /// Cut the power of a server's file system and look for what it had acknowledged
+    /// Cut the power of a server's disk at random moments; fail if it lost an acknowledged message
     Powercut(Trial<powercut::Options>),
 }
 
-/// A trial, and of which moxd.
+/// The options of a trial, and the program to try.
 #[derive(clap::Args)]
 struct Trial<T: clap::Args> {
     #[command(flatten)]
     options: T,
-    /// The moxd to try [default: a release build made now]
+    /// Path of the moxd to try [default: build one in release mode]
     #[arg(long)]
     moxd: Option<PathBuf>,
 }
@@ -100,13 +100,13 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Runs a trial in a folder that goes away once the trial is passed.
+/// Runs a trial in a folder of its own, and removes the folder if the trial passes.
 fn trial(moxd: Option<PathBuf>, run: impl FnOnce(&Path, &Path) -> Result<()>) -> Result<()> {
     let moxd = moxd.map_or_else(trial::build_release, |moxd| Ok(moxd.canonicalize()?))?;
-    // Beside the program, which is on a real disk; a temporary folder often is not.
+    // Beside the program, which is on a real disk: the folder for temporary files is often in memory.
     let scratch = moxd.with_file_name(format!("trial-{}", std::process::id()));
     std::fs::create_dir_all(&scratch)?;
     run(&moxd, &scratch)
-        .with_context(|| format!("the trial failed; what it had is in {}", scratch.display()))?;
+        .with_context(|| format!("the trial failed; its files are in {}", scratch.display()))?;
     Ok(std::fs::remove_dir_all(&scratch)?)
 }

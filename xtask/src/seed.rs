@@ -1,4 +1,4 @@
-//! `cargo xtask seed`: the inputs a fuzz target begins with, made from the fixtures of the tests.
+//! `cargo xtask seed`: writes the inputs that fuzz targets start from, made from the fixtures of the tests.
 
 use crate::workspace::{entries, relative};
 use anyhow::{Context, Result, ensure};
@@ -6,28 +6,29 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// Where seeds come from.
+/// A source of inputs.
 #[derive(Debug, Clone, Copy)]
 enum From {
-    /// Files of a folder, and of the folders in it, whose names end so.
+    /// The files below a folder whose names have this ending.
     Files(&'static str, &'static str),
-    /// The inputs (`> ..`) of the tables in a folder of smtp-parser.
+    /// The inputs (lines with `> `) of the tables in a folder of smtp-parser.
     Tables(&'static str),
-    /// What the client says in the talk files of a folder, as one input for each file, with this between the lines.
+    /// The lines of the client in each talk file of a folder, joined by this separator to one input a file.
     Talks(&'static str, &'static str),
-    /// These, of binary formats that have no fixtures.
+    /// These inputs, for binary formats without fixtures.
     Written(&'static [&'static [u8]]),
-    /// The values of header fields of these names in messages of a folder.
+    /// The values of header fields with these names, in the messages of a folder.
     Fields(&'static str, &'static [&'static str]),
-    /// The same, each line as an input of its own.
+    /// The lines of the client in the talk files of a folder, each an input.
     TalkLines(&'static str),
-    /// Texts between quotes that begin so, in the zones and tables of a folder.
+    /// The quoted texts with this beginning, in the zones and tables of a folder.
     ZoneTexts(&'static str, &'static str),
-    /// The same, all of one paragraph of a file in `.rules` as the lines of one input.
+    /// As `ZoneTexts`, but the texts of one paragraph of a `.rules` file are the lines of one input.
     Paragraphs(&'static str, &'static str),
 }
 
-/// A target, octets that its entry wants in front of each input, and where the inputs come from.
+/// A target, the bytes that its entry function expects before an input, and the sources of inputs. Each input is written once
+/// for each entry of `before`.
 struct Target {
     name: &'static str,
     before: &'static [&'static [u8]],
@@ -45,7 +46,7 @@ const TARGETS: &[Target] = &[
         from: &[From::Tables("commands"), From::TalkLines(SMTP_TALKS)],
     },
     Target { name: "smtp_reply", before: PLAIN, from: &[From::Tables("replies")] },
-    // The first octet chooses the framing and the size of the pieces.
+    // The first byte chooses the framing and the size of the pieces.
     Target {
         name: "data_decode",
         before: &[b"\x00", b"\x0d", b"\x07"],
@@ -56,7 +57,7 @@ const TARGETS: &[Target] = &[
         before: &[b"\x00", b"\x01", b"\x02"],
         from: &[From::Talks(SMTP_TALKS, "\r\n")],
     },
-    // The first octet chooses the mechanism.
+    // The first byte chooses the mechanism.
     Target {
         name: "scram",
         before: &[b"\x00", b"\x02", b"\x85"],
@@ -120,13 +121,13 @@ const TARGETS: &[Target] = &[
         before: PLAIN,
         from: &[From::ZoneTexts("crates/spf", "v=spf1"), From::ZoneTexts("testdata", "v=spf1")],
     },
-    // The first octet chooses the kind of address that asks.
+    // The first byte chooses the kind of address that asks.
     Target {
         name: "spf_check",
         before: &[b"\x00", b"\x01"],
         from: &[From::Paragraphs("crates/spf/testdata", "v=spf1"), From::Files("testdata/zones", ".zone")],
     },
-    // An empty table; a table of one body of 5 octets; operations behind it.
+    // An empty table; a table of one body of 5 bytes; operations behind it.
     Target {
         name: "store_journal",
         before: PLAIN,
@@ -141,13 +142,13 @@ const TARGETS: &[Target] = &[
         before: PLAIN,
         from: &[From::Written(&[b"", b"\x00\x03key\x05value\x02\x01z\x00"])],
     },
-    // Version, kind, and fields of number, length and octets.
+    // Version, kind, and fields of number, length and bytes.
     Target {
         name: "store_record",
         before: &[b"\x01\x01", b"\x01\x02"],
         from: &[From::Written(&[b"", b"\x01\x01\x05\x02\x04\x00\x00\x00\x01\x03\x00"])],
     },
-    // Steps of three octets: what, key, length. Put, put, reopen, remove, compact, put.
+    // Steps of three bytes: operation, key, length. Put, put, reopen, remove, compact, put.
     Target {
         name: "store_model",
         before: PLAIN,
@@ -165,19 +166,19 @@ const TARGETS: &[Target] = &[
     Target { name: "config", before: PLAIN, from: &[From::Files("crates/config/testdata", ".toml")] },
 ];
 
-/// The names of all targets.
+/// Returns the names of all targets.
 pub fn targets() -> impl Iterator<Item = &'static str> {
     TARGETS.iter().map(|target| target.name)
 }
 
-/// Writes the seeds of one target, or of all, below `fuzz/seeds`; how many each has.
+/// Writes the seeds of one target, or of all, below `fuzz/seeds`. Returns how many each has.
 ///
 /// # Errors
-/// There is no such target, a fixture cannot be read, or a seed not written.
+/// The target does not exist, a fixture cannot be read, or a seed cannot be written.
 pub fn seed(root: &Path, only: Option<&str>) -> Result<Vec<(&'static str, usize)>> {
     let wanted: Vec<&Target> =
         TARGETS.iter().filter(|target| only.is_none_or(|only| only == target.name)).collect();
-    ensure!(!wanted.is_empty(), "no seeds for a target `{}`", only.unwrap_or_default());
+    ensure!(!wanted.is_empty(), "there is no target `{}`", only.unwrap_or_default());
     let mut made = Vec::new();
     for target in wanted {
         let folder = root.join("fuzz/seeds").join(target.name);
@@ -213,8 +214,9 @@ fn read(root: &Path, from: From) -> Result<Vec<Vec<u8>>> {
             lines.filter_map(|line| line.strip_prefix("> ")).map(unescape).collect()
         }
         From::Talks(folder, between) => {
-            let joined =
-                |talk: &String| [said(talk).join(between.as_bytes()), between.as_bytes().to_vec()].concat();
+            let joined = |talk: &String| {
+                [client_lines(talk).join(between.as_bytes()), between.as_bytes().to_vec()].concat()
+            };
             texts(folder, ".talk")?.iter().map(joined).collect()
         }
         From::Written(inputs) => inputs.iter().map(|input| input.to_vec()).collect(),
@@ -223,7 +225,9 @@ fn read(root: &Path, from: From) -> Result<Vec<Vec<u8>>> {
             let messages = messages.into_iter().collect::<Result<Vec<_>>>()?.concat();
             messages.iter().flat_map(|message| fields(message, names)).collect()
         }
-        From::TalkLines(folder) => texts(folder, ".talk")?.iter().flat_map(|talk| said(talk)).collect(),
+        From::TalkLines(folder) => {
+            texts(folder, ".talk")?.iter().flat_map(|talk| client_lines(talk)).collect()
+        }
         From::ZoneTexts(folder, mark) => {
             let zones = [".zone", ".rules", ".toml", ".txt", ".rs"].map(|ending| texts(folder, ending));
             let zones = zones.into_iter().collect::<Result<Vec<_>>>()?.concat();
@@ -240,21 +244,21 @@ fn read(root: &Path, from: From) -> Result<Vec<Vec<u8>>> {
     })
 }
 
-/// The texts between quotes that begin with `mark`.
+/// Returns the texts between quotes that begin with `mark`.
 fn quoted(text: &str, mark: &str) -> Vec<Vec<u8>> {
     text.split('"').filter(|text| text.starts_with(mark)).map(|text| text.as_bytes().to_vec()).collect()
 }
 
-/// The lines of the client in a talk.
-fn said(talk: &str) -> Vec<Vec<u8>> {
+/// Returns the lines of the client in a talk.
+fn client_lines(talk: &str) -> Vec<Vec<u8>> {
     talk.lines().filter_map(|line| line.strip_prefix("C: ")).map(unescape).collect()
 }
 
-/// The values of the fields of these names, folded as they stand.
+/// Returns the values of the fields with these names, still folded.
 fn fields(message: &[u8], names: &[&str]) -> Vec<Vec<u8>> {
     let mut found: Vec<Vec<u8>> = Vec::new();
     let mut wanted = false;
-    for line in message.split_inclusive(|&octet| octet == b'\n') {
+    for line in message.split_inclusive(|&byte| byte == b'\n') {
         match line {
             b"\r\n" | b"\n" => break,
             [b' ' | b'\t', ..] => {
@@ -263,7 +267,7 @@ fn fields(message: &[u8], names: &[&str]) -> Vec<Vec<u8>> {
                 }
             }
             _ => {
-                let colon = line.iter().position(|&octet| octet == b':').unwrap_or(line.len());
+                let colon = line.iter().position(|&byte| byte == b':').unwrap_or(line.len());
                 let (name, value) = line.split_at(colon);
                 wanted = names.iter().any(|wanted| wanted.as_bytes().eq_ignore_ascii_case(name));
                 if wanted {
@@ -275,6 +279,7 @@ fn fields(message: &[u8], names: &[&str]) -> Vec<Vec<u8>> {
     found
 }
 
+/// Reads all files below `folder` whose names have this ending.
 fn files(root: &Path, folder: &str, ending: &str) -> Result<Vec<Vec<u8>>> {
     let mut found = Vec::new();
     for path in entries(&root.join(folder))? {

@@ -1,4 +1,4 @@
-//! The stable tokens of the sources, such as `store.finding.body`: where each is written, and what it means.
+//! Finds tokens, such as `store.finding.body`: stable names for errors and reasons. A token starts with the name of its crate.
 
 use crate::rust::{RustFile, doc};
 use proc_macro2::{TokenStream, TokenTree};
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use syn::visit::{self, Visit};
 use syn::{Lit, LitStr, Pat};
 
-/// Strings that look like a token and are something else.
+/// Strings that look like tokens, and are something else.
 const NOT_TOKENS: [&str; 1] = [
     // The name of the configuration file.
     "moxd.toml",
@@ -17,7 +17,7 @@ const NOT_TOKENS: [&str; 1] = [
 pub struct Token {
     /// The crate that it begins with.
     pub crate_name: String,
-    /// The token.
+    /// The text of the literal.
     pub token: String,
     /// The file with the literal.
     pub path: String,
@@ -27,7 +27,7 @@ pub struct Token {
     pub meaning: String,
 }
 
-/// All tokens in `files` outside test code, in the order of the files. A token starts with the name of its own crate.
+/// Returns all tokens in `files`, test code aside, in the order of the files.
 pub fn tokens(files: &[RustFile]) -> Vec<Token> {
     let mut found = Vec::new();
     for file in files {
@@ -38,7 +38,7 @@ pub fn tokens(files: &[RustFile]) -> Vec<Token> {
     found
 }
 
-/// Is `text` a token of the crate: `dns.label-too-long`, `store.finding.body`?
+/// Is `text` a token of this crate? `dns.label-too-long` and `dns.a.b` are tokens of `dns`.
 fn is_token(text: &str, crate_name: &str) -> bool {
     let words = text.strip_prefix(crate_name).and_then(|rest| rest.strip_prefix('.'));
     let is_word = |word: &str| {
@@ -48,7 +48,7 @@ fn is_token(text: &str, crate_name: &str) -> bool {
     words.is_some_and(|words| words.split('.').all(is_word)) && !NOT_TOKENS.contains(&text)
 }
 
-/// The doc comments of all variants in a file, by the names of type and variant.
+/// Returns the doc comments of all variants in a file, by the names of enum and variant.
 fn variants(file: &RustFile) -> BTreeMap<(String, String), String> {
     struct Variants(BTreeMap<(String, String), String>);
     impl<'ast> Visit<'ast> for Variants {
@@ -71,9 +71,9 @@ fn one_line(doc: &str) -> String {
 struct Finder<'a> {
     file: &'a RustFile,
     variants: BTreeMap<(String, String), String>,
-    /// The type whose `impl` is around.
+    /// The type of the `impl` around, which `Self` stands for.
     of_type: Option<String>,
-    /// What the constant and the match arms around stand for, from the outside in.
+    /// The doc comments that the constant and the match arms around stand for, from the outside in.
     meaning: Vec<String>,
     found: &'a mut Vec<Token>,
 }
@@ -93,7 +93,7 @@ impl Finder<'_> {
         }
     }
 
-    /// The literals of a macro. In a table a row begins with its doc comment.
+    /// Finds tokens in a macro. In a table, each row begins with its doc comment.
     fn table(&mut self, tokens: TokenStream, mut row: String) {
         let mut before = None;
         let mut in_doc = false;
@@ -121,7 +121,7 @@ impl Finder<'_> {
         }
     }
 
-    /// The doc comment of the variant that a pattern of an arm names.
+    /// Returns the doc comment of the variant that the pattern of an arm names.
     fn variant(&self, pattern: &Pat) -> Option<String> {
         let path = match pattern {
             Pat::Path(path) => &path.path,
@@ -145,7 +145,7 @@ impl Finder<'_> {
     }
 }
 
-/// The text of a doc comment in a macro, which is `#[doc = "text"]`.
+/// Returns the text of a doc comment in a macro, where it has the form `#[doc = "text"]`.
 fn doc_of(before: Option<&TokenTree>, group: &proc_macro2::Group) -> Option<String> {
     let Some(TokenTree::Punct(hash)) = before else { return None };
     let mut tokens = group.stream().into_iter();

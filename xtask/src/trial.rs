@@ -1,4 +1,4 @@
-//! What the trials share: a moxd under test in a folder of its own, a plain SMTP client, and numbers that repeat.
+//! What the trials share: a server under test in a folder of its own, a plain SMTP client, and reproducible random numbers.
 
 use crate::workspace;
 use anyhow::{Context, Result, bail, ensure};
@@ -12,27 +12,30 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-/// Whose mail a real server of a trial takes.
+/// The one address of the server that [`Server::serving`] makes.
 pub const ADDRESS: &str = "mox@victim.test";
-/// The password that goes with it.
+/// The password of [`ADDRESS`].
 pub const PASSWORD: &str = "moxmoxmox";
-/// How long a server may take to say `ready`.
+/// Longest time from the start of a server until it logs `ready`.
 const READY_WITHIN: Duration = Duration::from_secs(60);
-/// How long the client waits for any reply.
+/// Longest time that the client waits for a reply.
 const REPLY_WITHIN: Duration = Duration::from_secs(60);
 
-/// Numbers that look random and are the same for the same seed (splitmix64).
+/// Random numbers that repeat for the same seed (splitmix64).
 #[derive(Debug, Clone)]
-pub struct Dice(u64);
+pub struct Rng(u64);
 
-impl Dice {
-    /// Dice that repeat for the same seed.
+impl Rng {
+    /// Starts the sequence of this seed.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// The next number.
-    #[allow(clippy::should_implement_trait, reason = "dice have no end, so they are no iterator")]
+    /// Returns the next number.
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "the numbers never end, so an `Option` would be in the way"
+    )]
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -41,13 +44,14 @@ impl Dice {
         z ^ (z >> 31)
     }
 
-    /// A number in `low..high`.
+    /// Returns a number in `low..high`.
     pub fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.next() % (high - low).max(1)
     }
 }
 
-/// A moxd in a folder of its own: in developer mode, or from a configuration with the limits of a real server.
+/// A moxd in a folder of its own, in developer mode or with the configuration and limits of a real server. Dropping it kills
+/// the process.
 #[derive(Debug)]
 pub struct Server {
     moxd: PathBuf,
@@ -59,7 +63,7 @@ pub struct Server {
     stderr: Option<std::thread::JoinHandle<String>>,
 }
 
-/// How a [`Server`] is run.
+/// The verb that runs a [`Server`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
     /// `moxd localserve`, which has no limits by address.
@@ -71,22 +75,21 @@ enum Mode {
 /// The ports of developer mode that a trial uses.
 const PORTS: [u16; 4] = [1025, 1081, 1465, 1587];
 
-/// A number that can be added to every port of developer mode so that all of them are free now, and no other server of
-/// this process was given one. The ports stay below those that systems give to clients, so that no connection can take
-/// one in between.
+/// Returns an offset for the ports of developer mode at which all of them are free. It never returns ports twice in one process.
+/// The ports lie below those that systems give to clients, so that no outgoing connection takes one before the server does.
 ///
 /// # Errors
 /// There are no free ports.
 pub fn free_offset() -> Result<u16> {
-    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
-    let mut given = GIVEN.lock();
-    let mut dice = Dice::new(u64::from(std::process::id()) << 32 | given.len() as u64);
+    static USED: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let mut used = USED.lock();
+    let mut rng = Rng::new(u64::from(std::process::id()) << 32 | used.len() as u64);
     for _ in 0..100 {
-        let offset = dice.between(1, 30_000) as u16;
+        let offset = rng.between(1, 30_000) as u16;
         let ports = PORTS.map(|port| port + offset);
         let free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
-        if ports.iter().all(|port| !given.contains(port) && free(port)) {
-            given.extend(ports);
+        if ports.iter().all(|port| !used.contains(port) && free(port)) {
+            used.extend(ports);
             return Ok(offset);
         }
     }
@@ -94,7 +97,7 @@ pub fn free_offset() -> Result<u16> {
 }
 
 impl Server {
-    /// A server that is not started yet. `dir` is made by the server.
+    /// Prepares a server in developer mode, which creates `dir` when it starts.
     ///
     /// # Errors
     /// There are no free ports.
@@ -107,8 +110,8 @@ impl Server {
         Ok(Self { moxd, dir, offset, mode, descriptors: None, child: None, stderr: None })
     }
 
-    /// A real server with default limits, for [`ADDRESS`] with [`PASSWORD`], that asks `dns`. It takes logins without
-    /// TLS, because the client of the trials has none.
+    /// Prepares a real server with default limits, for [`ADDRESS`] with [`PASSWORD`], that asks the name server `dns`. It accepts
+    /// logins without TLS, because the client of the trials has none.
     ///
     /// # Errors
     /// There are no free ports, or the configuration cannot be written.
@@ -135,15 +138,15 @@ impl Server {
         Ok(server)
     }
 
-    /// Limits the open files of the server from its next start on; none: as many as this process may open.
+    /// Limits the open files of the server from its next start on. `None` leaves it the limit of this process.
     pub fn limit_descriptors(&mut self, descriptors: Option<u64>) {
         self.descriptors = descriptors;
     }
 
-    /// Starts it and waits until it is ready.
+    /// Starts the server and waits until it is ready.
     ///
     /// # Errors
-    /// It ends, or is not ready in time; what it said on standard error is in the message.
+    /// The server ends, or is not ready in time. The error quotes its standard error.
     pub fn start(&mut self) -> Result<()> {
         let mut command = self.command();
         command.args(["--log-level", "info"]);
@@ -164,7 +167,7 @@ impl Server {
                 if line.contains("ready") {
                     let _ = ready.send(());
                 }
-                // Enough to say what went wrong, not a log of millions of connections.
+                // Keep the beginning, which says what went wrong, and not a line for each of millions of connections.
                 if kept.len() < 100_000 {
                     kept.push_str(&line);
                     kept.push('\n');
@@ -173,13 +176,13 @@ impl Server {
             kept
         }));
         if is_ready.recv_timeout(READY_WITHIN).is_err() {
-            let said = self.kill();
-            bail!("the server did not become ready; it said:\n{said}");
+            let stderr = self.kill();
+            bail!("the server did not become ready; its log:\n{stderr}");
         }
         Ok(())
     }
 
-    /// moxd itself, with its limit on open files.
+    /// The command of the server, with its limit on open files.
     fn command(&self) -> Command {
         let Some(descriptors) = self.descriptors else { return Command::new(&self.moxd) };
         let mut shell = Command::new("sh");
@@ -191,7 +194,7 @@ impl Server {
         self.dir.join("config/moxd.toml")
     }
 
-    /// SIGKILL. Returns what it said on standard error.
+    /// Kills the server with SIGKILL, and returns its standard error.
     pub fn kill(&mut self) -> String {
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();
@@ -200,10 +203,10 @@ impl Server {
         self.stderr.take().and_then(|thread| thread.join().ok()).unwrap_or_default()
     }
 
-    /// SIGTERM, and waits for the end.
+    /// Stops the server with SIGTERM, waits until it ends, and returns its standard error.
     ///
     /// # Errors
-    /// It does not end with status 0.
+    /// The server does not end with status 0.
     pub fn stop(&mut self) -> Result<String> {
         if let Some(mut child) = self.child.take() {
             signal(child.id(), "TERM")?;
@@ -213,47 +216,47 @@ impl Server {
         Ok(self.stderr.take().and_then(|thread| thread.join().ok()).unwrap_or_default())
     }
 
-    /// The process id while it runs.
+    /// Returns the process id while the server runs.
     pub fn pid(&self) -> Option<u32> {
         self.child.as_ref().map(Child::id)
     }
 
-    /// Where a port of developer mode listens.
+    /// Returns the address that stands for this port of developer mode.
     pub fn address(&self, port: u16) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, port + self.offset))
     }
 
-    /// The data directory.
+    /// Returns the data directory.
     pub fn data(&self) -> PathBuf {
         self.dir.join("data")
     }
 
-    /// Runs another verb of moxd on the same configuration.
+    /// Runs another verb of moxd with the configuration of this server.
     ///
     /// # Errors
-    /// It cannot be run.
+    /// The program cannot be started.
     pub fn verb(&self, arguments: &[&str]) -> Result<Output> {
         self.verb_reading(arguments, &[])
     }
 
-    /// The same with a short text on its standard input.
+    /// As [`verb`](Self::verb), with a short text on standard input.
     ///
     /// # Errors
-    /// It cannot be run.
+    /// The program cannot be started.
     pub fn verb_reading(&self, arguments: &[&str], input: &[u8]) -> Result<Output> {
         let mut command = Command::new(&self.moxd);
         command.arg("--config").arg(self.config()).args(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn()?;
-        // A verb that reads nothing may have ended before.
+        // A verb that does not read may have ended already.
         let _ = child.stdin.take().map(|mut stdin| stdin.write_all(input));
         Ok(child.wait_with_output()?)
     }
 
-    /// Resident memory in octets, now and at the highest.
+    /// Returns the resident memory of the server in bytes: now, and the highest so far.
     ///
     /// # Errors
-    /// It does not run, or the system does not tell.
+    /// The server does not run, or `/proc` is missing.
     pub fn memory(&self) -> Result<(u64, u64)> {
         let pid = self.pid().context("the server does not run")?;
         let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
@@ -271,7 +274,7 @@ impl Drop for Server {
     }
 }
 
-/// Sends a signal by name.
+/// Sends a signal to a process, by the signal's name without SIG.
 ///
 /// # Errors
 /// There is no such process.
@@ -281,7 +284,7 @@ pub fn signal(pid: u32, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// A plain SMTP client that sends what it is told and reads one reply.
+/// A plain SMTP client. The caller decides what is sent and when a reply is read.
 #[derive(Debug)]
 pub struct Client {
     stream: BufReader<TcpStream>,
@@ -291,15 +294,15 @@ impl Client {
     /// Connects and reads the greeting.
     ///
     /// # Errors
-    /// No connection, or no 220.
+    /// The connection fails, or the greeting is not 220.
     pub fn connect(to: SocketAddr) -> Result<Self> {
         Self::connect_from(Ipv4Addr::LOCALHOST, to)
     }
 
-    /// The same from an address of loopback, all of which are ours (RFC 1122 §3.2.1.3).
+    /// As [`connect`](Self::connect), from the given address of 127.0.0.0/8.
     ///
     /// # Errors
-    /// No connection, or no 220.
+    /// The connection fails, or the greeting is not 220.
     pub fn connect_from(source: Ipv4Addr, to: SocketAddr) -> Result<Self> {
         let stream = stream_from(source, to, REPLY_WITHIN)?;
         stream.set_read_timeout(Some(REPLY_WITHIN))?;
@@ -308,10 +311,10 @@ impl Client {
         Ok(client)
     }
 
-    /// Reads one reply, all of its lines.
+    /// Reads all lines of one reply.
     ///
     /// # Errors
-    /// The connection ended.
+    /// The connection ends, or a line is no reply.
     pub fn reply(&mut self) -> Result<(u16, String)> {
         let mut text = String::new();
         loop {
@@ -328,14 +331,14 @@ impl Client {
     /// Reads a reply that must have this code.
     ///
     /// # Errors
-    /// It has another.
+    /// The reply has another code.
     pub fn expect(&mut self, code: u16) -> Result<()> {
         let (got, text) = self.reply()?;
         ensure!(got == code, "expected {code}, got {text}");
         Ok(())
     }
 
-    /// Writes octets as they are.
+    /// Writes `bytes` unchanged.
     ///
     /// # Errors
     /// The connection is gone.
@@ -343,11 +346,11 @@ impl Client {
         Ok(self.stream.get_mut().write_all(bytes)?)
     }
 
-    /// Sends one message in a transaction of its own, envelope commands in one go. `data` is as on the wire, with its
-    /// final dot.
+    /// Sends one message in a transaction of its own, with the envelope commands in one packet. `data` is sent unchanged, so it
+    /// ends in the final dot.
     ///
     /// # Errors
-    /// Any reply but the wanted one.
+    /// The server refuses a command or the message.
     pub fn send(&mut self, from: &str, to: &str, data: &[u8]) -> Result<()> {
         self.write(format!("MAIL FROM:<{from}>\r\nRCPT TO:<{to}>\r\nDATA\r\n").as_bytes())?;
         self.expect(250)?;
@@ -357,21 +360,21 @@ impl Client {
         self.expect(250)
     }
 
-    /// Says EHLO.
+    /// Sends EHLO.
     ///
     /// # Errors
-    /// No 250.
+    /// The reply is not 250.
     pub fn hello(&mut self) -> Result<()> {
         self.write(b"EHLO client.example\r\n")?;
         self.expect(250)
     }
 
-    /// The socket itself.
+    /// Returns the socket; bytes that were read ahead are lost.
     pub fn into_stream(self) -> TcpStream {
         self.stream.into_inner()
     }
 
-    /// Reads what has come, at most a buffer full.
+    /// Reads the bytes that have arrived, up to the size of `buffer`.
     ///
     /// # Errors
     /// The connection is gone.
@@ -380,10 +383,10 @@ impl Client {
     }
 }
 
-/// Opens a connection from an address of loopback.
+/// Opens a connection from the given address of 127.0.0.0/8, all of which belong to this host (RFC 1122 §3.2.1.3).
 ///
 /// # Errors
-/// It is refused, or takes too long.
+/// The server refuses the connection, or it takes longer than `within`.
 pub fn stream_from(source: Ipv4Addr, to: SocketAddr, within: Duration) -> Result<TcpStream> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.bind(&SocketAddr::from((source, 0)).into())?;
@@ -393,10 +396,10 @@ pub fn stream_from(source: Ipv4Addr, to: SocketAddr, within: Duration) -> Result
     Ok(stream)
 }
 
-/// The release build of moxd, built now.
+/// Builds moxd in release mode, and returns the path of the program.
 ///
 /// # Errors
-/// It does not build.
+/// The build fails.
 pub fn build_release() -> Result<PathBuf> {
     let cargo = option_env!("CARGO").unwrap_or("cargo");
     let args = ["build", "--release", "--package", "moxd", "--message-format", "json-render-diagnostics"];

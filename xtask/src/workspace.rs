@@ -1,13 +1,13 @@
-//! The source tree: where it is, and its files in an order that never changes.
+//! The source tree: where it is, and its files, always in the same order.
 
 use anyhow::{Context, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Folders that hold nothing written by hand, or nothing but test data.
-const PASSED_OVER: [&str; 7] = [".git", "target", "testdata", "corpus", "seeds", "artifacts", "coverage"];
+/// Folders with generated files or test data, which [`sources`] leaves out.
+const LEFT_OUT: [&str; 7] = [".git", "target", "testdata", "corpus", "seeds", "artifacts", "coverage"];
 
-/// The root of the workspace.
+/// Returns the root of the workspace.
 pub fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().unwrap_or(here).to_owned()
@@ -16,16 +16,16 @@ pub fn root() -> PathBuf {
 /// A text file of the tree.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// Its path from the root, with `/`.
+    /// The path from the root, with `/`.
     pub path: String,
-    /// What it says.
+    /// The content.
     pub text: String,
 }
 
-/// All text files below `folder` of the tree at `root` that end in one of `endings`, sorted by path.
+/// Reads all text files below `folder` whose names end in one of `endings`, sorted by path.
 ///
 /// # Errors
-/// A folder or file cannot be read, or is not UTF-8.
+/// A folder or file cannot be read, or a file is not UTF-8.
 pub fn sources(root: &Path, folder: &str, endings: &[&str]) -> Result<Vec<Source>> {
     let mut found = Vec::new();
     walk(&root.join(folder), &mut |path| {
@@ -39,7 +39,7 @@ pub fn sources(root: &Path, folder: &str, endings: &[&str]) -> Result<Vec<Source
     Ok(found)
 }
 
-/// The Rust sources of all crates and of the binary, tests included.
+/// Reads the Rust sources of all crates and of the binary, tests included.
 ///
 /// # Errors
 /// As [`sources`].
@@ -49,7 +49,7 @@ pub fn crate_sources(root: &Path) -> Result<Vec<Source>> {
     Ok(found)
 }
 
-/// The folders of all packages of the workspace: `crates/dns`, `bin/moxd`, `xtask`.
+/// Returns the folders of all packages of the workspace: `crates/dns`, `bin/moxd`, `xtask`.
 ///
 /// # Errors
 /// A folder cannot be read.
@@ -66,29 +66,29 @@ pub fn packages(root: &Path) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// Is the folder one where packages of the workspace stand: `crates/dns`, `xtask`, but not `fuzz`?
+/// Is `folder` the place of a package of the workspace? `crates/dns` and `xtask` are, `fuzz` is not.
 pub fn is_package(folder: &str) -> bool {
     let parent = folder.split_once('/').map_or("", |(parent, _)| parent);
     folder == "xtask" || folder.matches('/').count() == 1 && (parent == "bin" || parent == "crates")
 }
 
-/// Calls `visit` with every file below `folder`, but for those of [`PASSED_OVER`] folders.
+/// Calls `visit` with every file below `folder`, except for those in [`LEFT_OUT`] folders.
 fn walk(folder: &Path, visit: &mut dyn FnMut(&Path) -> Result<()>) -> Result<()> {
     for path in entries(folder)? {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if !path.is_dir() {
             visit(&path)?;
-        } else if !PASSED_OVER.contains(&&*name) {
+        } else if !LEFT_OUT.contains(&&*name) {
             walk(&path, visit)?;
         }
     }
     Ok(())
 }
 
-/// What a folder holds, sorted; nothing if it is not there.
+/// Lists a folder, sorted by name. A folder that does not exist is empty.
 ///
 /// # Errors
-/// It cannot be read.
+/// The folder cannot be read.
 pub fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     if !folder.exists() {
         return Ok(Vec::new());
@@ -99,17 +99,18 @@ pub fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// `path` from the root, with `/`.
+/// Returns `path` relative to `root`, with `/`.
 pub fn relative(root: &Path, path: &Path) -> String {
     let path = path.strip_prefix(root).unwrap_or(path);
     path.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
 }
 
-/// Brings files up to date, or with `check` says which are not.
+/// Writes the files that differ from `files`, and returns their paths. With `check` it writes nothing and fails instead;
+/// `command` is what the error tells to run.
 ///
 /// # Errors
-/// A file cannot be written; with `check`, one is not as it should be.
-pub fn put(root: &Path, files: &[(String, Vec<u8>)], check: bool, mend: &str) -> Result<Vec<String>> {
+/// A file cannot be written; with `check`, a file differs.
+pub fn put(root: &Path, files: &[(String, Vec<u8>)], check: bool, command: &str) -> Result<Vec<String>> {
     let mut stale = Vec::new();
     for (path, content) in files {
         let full = root.join(path);
@@ -122,6 +123,6 @@ pub fn put(root: &Path, files: &[(String, Vec<u8>)], check: bool, mend: &str) ->
             fs::write(&full, content).with_context(|| full.display().to_string())?;
         }
     }
-    anyhow::ensure!(!check || stale.is_empty(), "not up to date: {}; run `{mend}`", stale.join(", "));
+    anyhow::ensure!(!check || stale.is_empty(), "not up to date: {}; run `{command}`", stale.join(", "));
     Ok(stale)
 }

@@ -1,4 +1,4 @@
-//! The tree as it is: tidy, its documents and fixtures up to date.
+//! The tree keeps the house rules, and its documents and fixtures are up to date.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 
 use xtask::tidy::{self, Tree};
@@ -20,14 +20,14 @@ fn documents_are_up_to_date() {
 }
 
 #[test]
-fn fixtures_are_what_would_be_written() {
+fn fixtures_are_up_to_date() {
     let files = fixtures::files().unwrap();
     workspace::put(&workspace::root(), &files, true, "cargo xtask fixtures").unwrap();
-    assert!(files == fixtures::files().unwrap(), "made twice, they differ");
+    assert!(files == fixtures::files().unwrap(), "two runs differ");
 }
 
 #[test]
-fn zones_of_the_fixtures_are_read() {
+fn reads_the_zones_of_the_fixtures() {
     for (path, content) in fixtures::files().unwrap() {
         if path.ends_with(".zone") {
             dns::zone::Zone::parse(&String::from_utf8(content).unwrap())
@@ -36,8 +36,8 @@ fn zones_of_the_fixtures_are_read() {
     }
 }
 
-/// Changes the file at `path` of this tree and returns the findings that are new. To be quick, it looks at that file, at those
-/// at `beside`, and at what every rule wants: the manifests and the list of tokens.
+/// Changes the file at `path` and returns the findings that are new. To be quick, it checks only that file, those at `beside`,
+/// the manifests, and the list of tokens.
 #[track_caller]
 fn new_findings(path: &str, beside: &[&str], change: impl FnOnce(&str) -> String) -> Vec<String> {
     let mut tree = Tree::read(&workspace::root()).unwrap();
@@ -95,7 +95,7 @@ fn refuses_a_token_that_the_list_does_not_have() {
     assert!(found.len() == 1 && found[0].contains("the token `store.finding.body` is not in"), "{found:?}");
 }
 
-/// Changes one manifest of the tree and expects exactly these findings more.
+/// Changes one manifest and expects exactly this finding more.
 #[track_caller]
 fn breaks(folder: &str, find: &str, replace: &str, expected: &str) {
     let path = format!("{folder}/Cargo.toml");
@@ -119,13 +119,13 @@ fn refuses_a_manifest_that_breaks_a_layer_rule() {
         "crates/dmarc",
         dependencies,
         "[dependencies]\nspf.workspace = true\n",
-        "crates/dmarc/Cargo.toml: layer rule: `dmarc` may not depend on `spf` of the house",
+        "crates/dmarc/Cargo.toml: layer rule: `dmarc` may not depend on `spf` of this workspace",
     );
     breaks(
         "crates/smtpserver",
         dependencies,
         "[dependencies]\nstore.workspace = true\n",
-        "crates/smtpserver/Cargo.toml: layer rule: `smtpserver` may not depend on `store` of the house",
+        "crates/smtpserver/Cargo.toml: layer rule: `smtpserver` may not depend on `store` of this workspace",
     );
     breaks(
         "crates/dns",

@@ -1,4 +1,4 @@
-//! `docs/errors.md`: every stable token, and what it means.
+//! `docs/errors.md`: every token, and what it means.
 
 use super::{cell, heading};
 use crate::rust::RustFile;
@@ -12,7 +12,7 @@ pub(super) fn document(files: &[RustFile]) -> Result<String> {
     let mut out = heading("Error tokens", about);
     let mut crates: BTreeMap<String, BTreeMap<String, Token>> = BTreeMap::new();
     for token in tokens(files) {
-        // Two variants of one kind may share their token; the last one has the meaning.
+        // Two variants of one kind may share a token; the table shows the meaning of the last.
         crates.entry(token.crate_name.clone()).or_default().insert(token.token.clone(), token);
     }
     for (name, tokens) in crates {

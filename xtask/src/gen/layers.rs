@@ -1,4 +1,4 @@
-//! The table of dependencies in `docs/architecture.md`, read out of the manifests.
+//! The table of dependencies in `docs/architecture.md`, made from the manifests.
 
 use crate::layers::{dependencies, rule};
 use crate::workspace::packages;
@@ -13,7 +13,7 @@ pub(super) const PAGE: &str = "docs/architecture.md";
 const BEGIN: &str = "<!-- dependencies: written by `cargo xtask gen` from the manifests -->\n";
 const END: &str = "<!-- end of dependencies -->\n";
 
-/// The page of the tree at `root`, with the table as it should be.
+/// Returns the page of the tree at `root` with a new table.
 pub(super) fn document(root: &Path) -> Result<String> {
     let mut rows = Vec::new();
     for folder in packages(root)? {
@@ -24,7 +24,7 @@ pub(super) fn document(root: &Path) -> Result<String> {
     replace(&fs::read_to_string(root.join(PAGE)).context(PAGE)?, &table(rows))
 }
 
-/// One package of the table.
+/// A package in the table.
 struct Row {
     layer: u8,
     name: String,
@@ -32,7 +32,7 @@ struct Row {
     outside: Vec<String>,
 }
 
-/// The row of a package; none for one that the rules do not know, which `cargo xtask tidy` reports.
+/// Composes the row of a package; `None` if the table of layers does not have it, which `cargo xtask tidy` reports.
 fn row(folder: &str, manifest: &Table) -> Option<Row> {
     let name = folder.rsplit('/').next().unwrap_or(folder);
     let mut names: Vec<&str> = dependencies(manifest).map(|(name, _)| name).collect();
@@ -42,18 +42,17 @@ fn row(folder: &str, manifest: &Table) -> Option<Row> {
     Some(Row { layer: rule(name)?.layer, name: name.to_owned(), house, outside })
 }
 
-/// The highest layer first, as in the drawing above it.
+/// Writes the table with the highest layer first, like the drawing of the layers.
 fn table(mut rows: Vec<Row>) -> String {
     rows.sort_by(|a, b| b.layer.cmp(&a.layer).then_with(|| a.name.cmp(&b.name)));
-    let mut out =
-        "| layer | crate | depends on, of the house | of others |\n| --- | --- | --- | --- |\n".to_owned();
+    let mut out = "| layer | crate | in this workspace | others |\n| --- | --- | --- | --- |\n".to_owned();
     for Row { layer, name, house, outside } in rows {
         out += &format!("| {layer} | `{name}` | {} | {} |\n", house.join(", "), outside.join(", "));
     }
     out
 }
 
-/// `page` with `table` between its marks.
+/// Replaces what stands between the marks of `page` by `table`.
 fn replace(page: &str, table: &str) -> Result<String> {
     let (before, rest) =
         page.split_once(BEGIN).with_context(|| format!("{PAGE} has no line `{}`", BEGIN.trim()))?;
@@ -70,7 +69,7 @@ mod tests {
         let manifest = "[dependencies]\nnom.workspace = true\ndns.workspace = true\n\
             [target.'cfg(unix)'.dependencies]\nbstr = \"1\"\n[dev-dependencies]\ntokio = \"1\"\n";
         let rows = row("crates/spf", &manifest.parse().unwrap());
-        let expected = "| layer | crate | depends on, of the house | of others |\n| --- | --- | --- | --- |\n\
+        let expected = "| layer | crate | in this workspace | others |\n| --- | --- | --- | --- |\n\
             | 2 | `spf` | dns | bstr, nom |\n";
         assert_eq!(table(rows.into_iter().collect()), expected);
     }

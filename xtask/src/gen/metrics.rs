@@ -1,4 +1,4 @@
-//! `docs/metrics.md`: every metric, its labels, and what it counts.
+//! `docs/metrics.md`: every metric, with its labels and its description.
 
 use super::{cell, heading};
 use crate::rust::RustFile;
@@ -42,12 +42,12 @@ fn metrics(files: &[RustFile]) -> Result<BTreeMap<String, Metric>> {
         }
     }
     for (name, metric) in &found {
-        ensure!(!metric.about.is_empty(), "{name} of {:?} is described nowhere", metric.crates);
+        ensure!(!metric.about.is_empty(), "{name} of {:?} has no description", metric.crates);
     }
     Ok(found)
 }
 
-/// Adds what a call tells of its metric. A call whose name is a variable tells nothing; the constants in it do.
+/// Adds what a call tells about its metric. A call with a variable for the name tells nothing.
 fn add(found: &mut BTreeMap<String, Metric>, call: &Call, finder: &Finder<'_>) {
     let Some(name) = call.arguments.first().and_then(|first| finder.name(first)) else { return };
     let metric: &mut Metric = found.entry(name).or_default();

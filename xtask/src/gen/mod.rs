@@ -1,4 +1,4 @@
-//! `cargo xtask gen`: the documents that are read out of the sources.
+//! `cargo xtask gen`: writes the documents that are made from the sources.
 
 mod errors;
 mod layers;
@@ -31,8 +31,8 @@ pub fn documents(root: &Path) -> Result<Vec<(String, Vec<u8>)>> {
     Ok(texts.into_iter().map(|(path, text)| (path.to_owned(), text.into_bytes())).collect())
 }
 
-/// Returns the documents for a check. Every edit moves lines, so the check would fail for nearly every change if it compared
-/// line numbers: where nothing else differs, a document comes back as it stands.
+/// Returns the documents to compare with the files. Every edit moves lines, and a check of line numbers would fail for nearly
+/// every change: a document that differs in nothing else is returned as the file has it.
 ///
 /// # Errors
 /// As [`documents`].
@@ -48,12 +48,12 @@ pub fn documents_to_check(root: &Path) -> Result<Vec<(String, Vec<u8>)>> {
     Ok(documents)
 }
 
-/// A heading, and how the document came to be.
+/// The beginning of a generated document.
 fn heading(title: &str, about: &str) -> String {
     format!("# {title}\n\n<!-- Written by `cargo xtask gen`; change the sources instead. -->\n\n{about}\n")
 }
 
-/// A cell of a table.
+/// Escapes text for a cell of a table.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|")
 }

@@ -1,4 +1,4 @@
-//! `docs/replies.md`: every text the server says over SMTP.
+//! `docs/replies.md`: every reply of the SMTP server.
 
 use super::{cell, heading};
 use crate::rust::RustFile;
@@ -7,19 +7,19 @@ use std::collections::BTreeMap;
 
 /// The only file with reply texts.
 const REPLIES: &str = "crates/smtpserver/src/replies.rs";
-/// The file that gives reply codes their names.
+/// The file with the names of reply codes.
 const CODES: &str = "crates/smtp-parser/src/code.rs";
 
 pub(super) fn document(files: &[RustFile]) -> Result<String> {
     let find = |path: &str| {
         files.iter().find(|file| file.path == path).with_context(|| format!("{path} is not there"))
     };
-    let about = "All that the server says over SMTP. `{}` is filled in; error replies end in the id of the connection, \
-                 `(...)`, which is not shown.";
+    let about = "Every reply of the SMTP server. `{}` stands for a variable part; error replies end in the id of the \
+                 connection, `(...)`, which is not shown.";
     Ok(heading("Replies", about) + &tables(find(REPLIES)?, &codes(&find(CODES)?.text))?)
 }
 
-/// The numbers of the named reply codes.
+/// Reads the numbers of the named reply codes.
 fn codes(text: &str) -> BTreeMap<&str, &str> {
     let constants = text.lines().filter_map(|line| line.trim().strip_prefix("pub const "));
     let pairs = constants.filter_map(|line| line.split_once(": Self = Self("));
@@ -45,7 +45,7 @@ fn tables(file: &RustFile, codes: &BTreeMap<&str, &str>) -> Result<String> {
         if let Some(title) = line.strip_prefix("// ----").and_then(|rest| rest.strip_suffix("----")) {
             out += &format!("\n## {}\n{HEAD}", title.trim());
         } else if !line.is_empty() && !line.starts_with("//") && !line.starts_with("#[") {
-            // A long row goes on on the next lines.
+            // A long row takes several lines.
             let mut row = line.to_owned();
             while !row.ends_with(';') {
                 row +=
@@ -73,12 +73,12 @@ fn row(row: &str, when: &str, codes: &BTreeMap<&str, &str>) -> Result<String> {
     let class = code.get(..1).unwrap_or_default();
     let enhanced = if status.is_empty() { String::new() } else { format!(" {class}.{}", status.join(".")) };
     let text = *literals(rest).first().with_context(|| row.to_owned())?;
-    // Backquotes do not nest: the text is shown as it is.
+    // An empty text has no code span.
     let text = if text.is_empty() { String::new() } else { format!("`{}`", cell(text)) };
     Ok(format!("| {code}{enhanced} | {text} | {} |\n", cell(when)))
 }
 
-/// The doc comment right above line `at` (from 0), as one line; attributes between are passed over.
+/// Returns the doc comment above line `at` (from 0), as one line. Attributes may stand between.
 fn doc_above(lines: &[&str], at: usize) -> String {
     let mut doc = Vec::new();
     for line in lines.iter().take(at).rev().map(|line| line.trim()) {
@@ -92,7 +92,7 @@ fn doc_above(lines: &[&str], at: usize) -> String {
     doc.join(" ")
 }
 
-/// The string literals of a line, with their escapes as they stand.
+/// Returns the string literals of a line, with their escapes.
 fn literals(line: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let mut rest = line;
@@ -106,9 +106,9 @@ fn literals(line: &str) -> Vec<&str> {
 
 fn end_of_literal(text: &str) -> Option<usize> {
     let mut escaped = false;
-    text.bytes().position(|octet| {
-        let ends = octet == b'"' && !escaped;
-        escaped = octet == b'\\' && !escaped;
+    text.bytes().position(|byte| {
+        let ends = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
         ends
     })
 }

@@ -1,11 +1,11 @@
-//! `docs/rfc-index.md`: which section of which RFC is obeyed where.
+//! `docs/rfc-index.md`: leads from each section of an RFC to the lines that obey it.
 
 use super::heading;
 use crate::rust::RustFile;
 use anyhow::Result;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What the RFCs are about, for those who do not know the numbers.
+/// Titles of the RFCs, shortened.
 const TITLES: &[(u32, &str)] = &[
     (1034, "DNS concepts"),
     (1035, "DNS"),
@@ -111,7 +111,7 @@ const TITLES: &[(u32, &str)] = &[
     (9991, "DMARC failure reports"),
 ];
 
-/// A section as its parts, so that §4.10 comes after §4.9.
+/// A section, split so that §4.10 sorts behind §4.9.
 type Section = Vec<(u32, String)>;
 /// The files that name a section, each with the lines.
 type Places = BTreeMap<String, BTreeSet<usize>>;
@@ -119,7 +119,7 @@ type Places = BTreeMap<String, BTreeSet<usize>>;
 type Index = BTreeMap<u32, BTreeMap<Section, Places>>;
 
 pub(super) fn document(files: &[RustFile]) -> Result<String> {
-    let about = "The sections that comments in the code name, and the files and lines where they stand.";
+    let about = "Each section that a comment in the code names, with the files and lines of these comments.";
     let mut out = heading("RFC index", about);
     for (number, sections) in index(files) {
         let title = TITLES.iter().find(|(known, _)| *known == number).map(|(_, title)| format!(": {title}"));
@@ -142,7 +142,7 @@ fn place(path: &str, lines: &BTreeSet<usize>) -> String {
     format!("{path}:{}", lines.join(", "))
 }
 
-/// The document without its line numbers, which every edit moves.
+/// Removes the line numbers from the document.
 pub(super) fn without_lines(document: &str) -> String {
     let mut out = String::new();
     for (at, part) in document.split(".rs:").enumerate() {
@@ -157,6 +157,7 @@ pub(super) fn without_lines(document: &str) -> String {
     out
 }
 
+/// Finds all sections named in code, tests aside.
 fn index(files: &[RustFile]) -> Index {
     let mut found = Index::new();
     for file in files {
@@ -171,7 +172,7 @@ fn index(files: &[RustFile]) -> Index {
     found
 }
 
-/// `RFC 5321 §4.1.2, §4.2 and RFC 3463 §2`: each section belongs to the RFC last named.
+/// Finds the sections in a comment. In `RFC 5321 §4.1.2, §4.2 and RFC 3463 §2` each section belongs to the RFC before it.
 fn references(comment: &str) -> Vec<(u32, Section)> {
     let mut found = Vec::new();
     let mut rfc = None;
@@ -186,10 +187,11 @@ fn references(comment: &str) -> Vec<(u32, Section)> {
     found
 }
 
+/// Splits a section at its dots; `None` if it is none.
 fn parts(section: &str) -> Option<Section> {
     let section = section.trim_end_matches([':', '.']);
     let part = |part: &str| {
-        let shaped = !part.is_empty() && part.bytes().all(|octet| octet.is_ascii_alphanumeric());
+        let shaped = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
         shaped.then(|| (part.parse().unwrap_or(u32::MAX), part.to_owned()))
     };
     section.split('.').map(part).collect()

@@ -1,9 +1,9 @@
-//! `cargo xtask hostile`: clients that mean no good, and one honest client that must not notice them.
+//! `cargo xtask hostile`: attacks a server, while an honest client that must not notice uses it.
 //!
-//! Each attack runs for a while. Meanwhile an honest client sends a message a second; its slowest message and the
-//! server's memory are what counts. The `rude` clients attack a server in developer mode, which has no limits by address;
-//! the `strangers` attack a real server with its default limits, while the honest client comes from another provider's
-//! network.
+//! Each attack runs for a fixed time. Meanwhile the honest client sends a message a second. The trial fails if its slowest
+//! message takes too long, or if the server uses too much memory. The `rude` clients attack a server in developer mode, which
+//! has no limits by address; the `strangers` attack a real server with its default limits, while the honest client comes from
+//! another provider's network.
 #![allow(clippy::disallowed_methods, reason = "a trial measures time")]
 
 mod names;
@@ -14,7 +14,7 @@ use crate::trial::{ADDRESS, Client, PASSWORD, Server, stream_from};
 use anyhow::{Context, Result, ensure};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use names::Names;
+use names::NameServer;
 use std::io::{BufWriter, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
@@ -28,16 +28,16 @@ const MOST_MEMORY: u64 = 100 * 1024 * 1024;
 /// The most memory the server may hold once it has had time to give some back, in bytes.
 const MEMORY_AFTERWARDS: u64 = 50 * 1024 * 1024;
 
-/// Where attacks come from, unless they need several addresses.
+/// The address of an attacker, unless the attack needs several.
 const STRANGER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
-/// Where the honest client is: another host, site and provider than any attack.
+/// The address of the honest client, in another network than any attacker's by every prefix that moxd counts by.
 const HONEST: Ipv4Addr = Ipv4Addr::new(127, 200, 0, 1);
-/// A loopback connection takes no longer, except to a server that is overwhelmed.
+/// Longest time to connect over loopback; only an overwhelmed server takes longer.
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
-/// How long an attacker waits for the server to take or send something before it does something else.
+/// Longest time that an attacker waits for the server to read or write.
 const IMPATIENCE: Duration = Duration::from_millis(500);
 
-/// What to do.
+/// Options of the trial.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     /// Seconds each attack lasts
@@ -46,25 +46,25 @@ pub struct Options {
     /// Size of the attacks in percent of the full trial
     #[arg(long, default_value_t = 100)]
     pub percent: usize,
-    /// Only attacks whose name contains this
+    /// Run only attacks whose name contains this
     #[arg(long)]
     pub only: Option<String>,
-    /// Files that the real server may have open [default: no limit of the trial's own]. In developer mode nothing keeps
-    /// one address from holding all connections there may be
+    /// Open files that the real server is limited to [default: the limit of this process]. Not for developer mode, where one
+    /// address may hold all connections
     #[arg(long)]
     pub descriptors: Option<u64>,
-    /// Messages in the store of the real server before the attacks; `moxd verifydata` then runs beside them
+    /// Messages to import into the real server before the attacks; `moxd verifydata` then runs beside them
     #[arg(long, default_value_t = 0)]
     pub messages: u64,
-    /// Seconds the server may take to give memory back after an attack
+    /// Seconds in which the server has to return memory after an attack
     #[arg(long, default_value_t = 60)]
     pub recovery: u64,
 }
 
-/// One attack: what it does until told to stop.
+/// An attack, which goes on until the scene says stop.
 type Attack = fn(&Scene<'_>);
 
-/// Where an attack takes place.
+/// What an attack needs to know: the ports of the server, its own size, and when to stop.
 struct Scene<'a> {
     smtp: SocketAddr,
     submission: SocketAddr,
@@ -83,7 +83,7 @@ impl<'a> Scene<'a> {
         !self.stop.load(Ordering::Relaxed)
     }
 
-    /// A number of the full trial, cut down to this one.
+    /// Scales a number of the full trial to the size of this one; at least 1.
     fn scaled(&self, n: usize) -> usize {
         (n * self.percent / 100).max(1)
     }
@@ -95,7 +95,7 @@ impl<'a> Scene<'a> {
         Some(stream)
     }
 
-    /// A session that has been greeted and is as far as these commands bring it.
+    /// Opens a session and sends these commands, one a line, waiting for each reply.
     fn session(&self, to: SocketAddr, commands: &str) -> Option<TcpStream> {
         let mut client = Client::connect(to).ok()?;
         for command in commands.split_terminator('\n') {
@@ -107,12 +107,12 @@ impl<'a> Scene<'a> {
         Some(stream)
     }
 
-    /// Writes the same bytes again and again for as long as the server takes them.
+    /// Writes the same bytes again and again until the server stops reading.
     fn flood(&self, mut stream: TcpStream, bytes: &[u8]) {
         while self.goes_on() && stream.write_all(bytes).is_ok() {}
     }
 
-    /// Holds connections open and writes one byte of `text` to each, once a second.
+    /// Holds connections open, and writes one byte of `text` to each once a second.
     fn drip(&self, mut held: Vec<TcpStream>, text: &[u8]) {
         for byte in text.iter().cycle() {
             for stream in &mut held {
@@ -125,7 +125,7 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// Waits, but not beyond the end of the attack.
+    /// Waits for `time` or until the attack ends.
     fn rest(&self, time: Duration) {
         let started = Instant::now();
         while self.goes_on() && started.elapsed() < time {
@@ -134,7 +134,7 @@ impl<'a> Scene<'a> {
     }
 }
 
-/// What the honest client does.
+/// The honest client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Honest {
     /// Delivers mail from another server.
@@ -144,7 +144,7 @@ enum Honest {
 }
 
 impl Honest {
-    /// One message, from connect to 250.
+    /// Sends one message, from connect to 250.
     fn send(self, smtp: SocketAddr, submission: SocketAddr) -> Result<()> {
         let text = "a line of text\r\n".repeat(250);
         let to = match self {
@@ -164,7 +164,7 @@ impl Honest {
         client.send(from, to, data.as_bytes())
     }
 
-    /// Sends a message a second until told to stop; returns how long each took, or why it was not taken.
+    /// Sends a message a second until the attack ends. Returns how long each took, or why the server refused it.
     fn work(self, scene: &Scene<'_>) -> Vec<Result<Duration>> {
         let mut messages = Vec::new();
         while scene.goes_on() {
@@ -177,39 +177,39 @@ impl Honest {
     }
 }
 
-/// What one attack did to the others.
+/// How the server fared under one attack.
 #[derive(Debug)]
 pub struct Outcome {
-    /// Name of the attack.
+    /// What the attack does, as in the table of docs/benchmarks.md.
     pub name: &'static str,
-    /// Honest messages sent.
+    /// Honest messages that the server accepted.
     pub sent: u64,
-    /// The slowest of them, from connect to 250.
+    /// Time of the slowest of them, from connect to 250.
     pub slowest: Duration,
-    /// Why honest messages were not taken.
+    /// Errors of honest messages that the server did not accept.
     pub refused: Vec<String>,
     /// The most memory the server held, in bytes.
     pub memory: u64,
     /// The memory the server held once the attack was over, in bytes.
     pub afterwards: u64,
-    /// Questions the server asked of DNS, where there is one.
-    pub questions: u64,
-    /// Was the promise kept?
+    /// Queries that the server sent to the name server of the trial; 0 in developer mode, which has none.
+    pub queries: u64,
+    /// Did the honest client and the server stay within all limits?
     pub kept: bool,
 }
 
 impl Outcome {
     fn line(&self) -> String {
-        let Self { name, sent, slowest, refused, memory, afterwards, questions, kept } = self;
+        let Self { name, sent, slowest, refused, memory, afterwards, queries, kept } = self;
         let [memory, afterwards] = [memory, afterwards].map(|bytes| *bytes as f64 / 1_048_576.0);
         let mut line = format!(
-            "{name:<50} {sent:>5} {slowest:>10.1?} {memory:>8.1} MiB {afterwards:>8.1} MiB {questions:>9}"
+            "{name:<50} {sent:>5} {slowest:>10.1?} {memory:>8.1} MiB {afterwards:>8.1} MiB {queries:>9}"
         );
         if !kept {
             line += "  <- not kept";
         }
         if let Some(why) = refused.first() {
-            line += &format!("\n  {} honest messages were not taken; the first: {why}", refused.len());
+            line += &format!("\n  {} honest messages were refused; the first: {why}", refused.len());
         }
         line
     }
@@ -218,18 +218,18 @@ impl Outcome {
 /// Runs the trial in `scratch`.
 ///
 /// # Errors
-/// The server could not be started, or the honest client was refused.
+/// The server cannot be started, or refuses the honest client before an attack.
 pub fn run(
     moxd: &Path,
     scratch: &Path,
     options: &Options,
-    mut say: impl FnMut(&str),
+    mut report: impl FnMut(&str),
 ) -> Result<Vec<Outcome>> {
     let wanted = |name: &str| options.only.as_ref().is_none_or(|only| name.contains(only.as_str()));
     let mut outcomes = Vec::new();
-    say(&format!(
+    report(&format!(
         "{:<50} {:>5} {:>10} {:>12} {:>12} {:>9}",
-        "attack", "sent", "slowest", "memory", "afterwards", "questions"
+        "attack", "sent", "slowest", "memory", "afterwards", "queries"
     ));
     for (name, attack) in rude::ATTACKS.iter().filter(|(name, _)| wanted(name)) {
         let dir = scratch.join("server");
@@ -237,41 +237,41 @@ pub fn run(
         server.start()?;
         let honest = Honest::Server("mox@localhost");
         let outcome = one(name, *attack, honest, &mut server, None, options).context(*name)?;
-        say(&outcome.line());
+        report(&outcome.line());
         outcomes.push(outcome);
         std::fs::remove_dir_all(&dir)?;
     }
     if strangers::ATTACKS.iter().any(|row| wanted(row.name)) {
-        let names = Names::start()?;
+        let names = NameServer::start()?;
         let mut server = Server::serving(moxd, &scratch.join("real"), names.address())?;
         server.limit_descriptors(options.descriptors);
         fill(&server, scratch, options.messages)?;
         for row in strangers::ATTACKS.iter().filter(|row| wanted(row.name)) {
-            // The mail of the attack before is still there: it has to open, whatever that was.
+            // The mail of earlier attacks is still there; the server has to start with it.
             server.start().context(row.name)?;
             let outcome = one(row.name, row.attack, row.honest, &mut server, Some(&names), options)
                 .context(row.name)?;
-            say(&outcome.line());
+            report(&outcome.line());
             outcomes.push(outcome);
         }
     }
-    ensure!(!outcomes.is_empty(), "no attack of that name");
+    ensure!(!outcomes.is_empty(), "no attack has that name");
     Ok(outcomes)
 }
 
-/// Runs one attack against a server that is ready, and stops the server.
+/// Runs one attack against a server that is ready, and then stops the server.
 fn one(
     name: &'static str,
     attack: Attack,
     honest: Honest,
     server: &mut Server,
-    names: Option<&Names>,
+    names: Option<&NameServer>,
     options: &Options,
 ) -> Result<Outcome> {
     let stop = AtomicBool::new(false);
     let scene = Scene::new(server, options, &stop);
-    let asked = names.map_or(0, Names::questions);
-    // A user has logged in before, from where the user always is.
+    let asked = names.map_or(0, NameServer::queries);
+    // The user has logged in from this address before, so the server knows it.
     honest.send(scene.smtp, scene.submission).context("before the attack")?;
     let messages = std::thread::scope(|scope| {
         let honest = scope.spawn(|| honest.work(&scene));
@@ -294,17 +294,17 @@ fn one(
     let (_, memory) = server.memory()?;
     let afterwards = recovered(server, Duration::from_secs(options.recovery))?;
     server.stop()?;
-    let questions = names.map_or(0, Names::questions) - asked;
+    let queries = names.map_or(0, NameServer::queries) - asked;
     let kept = sent > 0
         && refused.is_empty()
         && slowest <= SLOWEST
         && memory <= MOST_MEMORY
         && afterwards <= MEMORY_AFTERWARDS
-        && questions <= names::MOST_QUESTIONS * options.seconds;
-    Ok(Outcome { name, sent, slowest, refused, memory, afterwards, questions, kept })
+        && queries <= names::MOST_QUERIES * options.seconds;
+    Ok(Outcome { name, sent, slowest, refused, memory, afterwards, queries, kept })
 }
 
-/// Waits until the server has given memory back, but not longer than it may take; returns what it still holds.
+/// Waits until the server has returned memory, at most `within`. Returns how many bytes it still holds.
 fn recovered(server: &Server, within: Duration) -> Result<u64> {
     let started = Instant::now();
     loop {
@@ -316,18 +316,18 @@ fn recovered(server: &Server, within: Duration) -> Result<u64> {
     }
 }
 
-/// Runs `moxd verifydata` again and again while an attack goes on.
+/// Runs `moxd verifydata` repeatedly until the attack ends.
 fn check(scene: &Scene<'_>, server: &Server) -> Result<()> {
     while scene.goes_on() {
         let data = server.data();
         let checked = server.verb(&["verifydata", &data.to_string_lossy()])?;
-        let said = String::from_utf8_lossy(&checked.stdout);
-        ensure!(checked.status.success(), "verifydata: {said}{}", String::from_utf8_lossy(&checked.stderr));
+        let stdout = String::from_utf8_lossy(&checked.stdout);
+        ensure!(checked.status.success(), "verifydata: {stdout}{}", String::from_utf8_lossy(&checked.stderr));
     }
     Ok(())
 }
 
-/// Imports as many messages of 1 KiB.
+/// Imports this many messages of 1 KiB.
 fn fill(server: &Server, scratch: &Path, messages: u64) -> Result<()> {
     if messages == 0 {
         return Ok(());

@@ -1,9 +1,9 @@
-//! The name server of the trials: whatever strangers make the server ask, it answers at once, or never, and counts.
+//! The name server of the trial: it answers every query at once or never, and counts them.
 //!
 //! - below `silent.test`: no answer;
 //! - TXT of `NAME.spf.test`: an SPF record that leads to ten MX names below `NAME.third.test`;
 //! - MX below `third.test`: ten hosts; A: an address;
-//! - everything else: there is no such name.
+//! - everything else: NXDOMAIN.
 
 use anyhow::{Context, Result};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -12,20 +12,21 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Questions a second that a server may ask for strangers, on average over an attack.
-pub(super) const MOST_QUESTIONS: u64 = 500;
+/// Queries a second that strangers may cause, on average over an attack.
+pub(super) const MOST_QUERIES: u64 = 500;
 
-/// What an SPF record may lead to (RFC 7208 §4.6.4), and a host of each MX.
+/// MX terms of each SPF record, which may not cause more lookups (RFC 7208 §4.6.4), and hosts of each MX.
 const TEN: usize = 10;
-/// RFC 1035 §3.2.2 and §4.1.1.
+/// Record types (RFC 1035 §3.2.2).
 const A: u16 = 1;
 const MX: u16 = 15;
 const TXT: u16 = 16;
+/// Flags and response codes of answers (RFC 1035 §4.1.1).
 const NO_ERROR: u16 = 0x8180;
 const NO_SUCH_NAME: u16 = 0x8183;
 
-/// A name server on loopback that runs until this is dropped.
-pub(super) struct Names {
+/// A name server on a free port of loopback. Dropping it stops its thread.
+pub(super) struct NameServer {
     address: SocketAddr,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
@@ -33,18 +34,18 @@ pub(super) struct Names {
 
 #[derive(Default)]
 struct Shared {
-    questions: AtomicU64,
+    queries: AtomicU64,
     stop: AtomicBool,
 }
 
-impl Names {
+impl NameServer {
     pub(super) fn start() -> Result<Self> {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).context("a port for DNS")?;
         socket.set_read_timeout(Some(Duration::from_millis(100)))?;
         let address = socket.local_addr()?;
         let shared = Arc::new(Shared::default());
-        let theirs = Arc::clone(&shared);
-        let thread = Some(std::thread::spawn(move || serve(&socket, &theirs)));
+        let of_thread = Arc::clone(&shared);
+        let thread = Some(std::thread::spawn(move || serve(&socket, &of_thread)));
         Ok(Self { address, shared, thread })
     }
 
@@ -52,13 +53,13 @@ impl Names {
         self.address
     }
 
-    /// How many questions have come so far.
-    pub(super) fn questions(&self) -> u64 {
-        self.shared.questions.load(Ordering::Relaxed)
+    /// Returns the number of queries so far.
+    pub(super) fn queries(&self) -> u64 {
+        self.shared.queries.load(Ordering::Relaxed)
     }
 }
 
-impl Drop for Names {
+impl Drop for NameServer {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
@@ -71,14 +72,14 @@ fn serve(socket: &UdpSocket, shared: &Shared) {
     let mut buffer = [0; 2048];
     while !shared.stop.load(Ordering::Relaxed) {
         let Ok((length, from)) = socket.recv_from(&mut buffer) else { continue };
-        shared.questions.fetch_add(1, Ordering::Relaxed);
+        shared.queries.fetch_add(1, Ordering::Relaxed);
         if let Some(answer) = buffer.get(..length).and_then(answer) {
             let _ = socket.send_to(&answer, from);
         }
     }
 }
 
-/// The answer to a question; none where silence is the answer.
+/// Composes the answer to a query; `None` for names that get no answer.
 fn answer(question: &[u8]) -> Option<Vec<u8>> {
     let id = question.get(..2)?;
     let (name, rest) = name(question.get(12..)?)?;
@@ -96,7 +97,7 @@ fn answer(question: &[u8]) -> Option<Vec<u8>> {
     let asked = question.len() - rest.len() + 4;
     out.extend(question.get(12..asked)?);
     for record in records {
-        // RFC 1035 §4.1.4: the name is the one of the question, at offset 12; class IN; a TTL of five minutes.
+        // RFC 1035 §4.1.4: a pointer to the name of the question, at offset 12; then class IN and a TTL of five minutes.
         out.extend([0xc0, 12]);
         out.extend(kind.to_be_bytes());
         out.extend([0, 1, 0, 0, 1, 44]);
@@ -106,7 +107,7 @@ fn answer(question: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// The data of the records; none where the name does not exist.
+/// Returns the data of the records; `None` if the name does not exist.
 fn records(name: &str, kind: u16) -> Option<Vec<Vec<u8>>> {
     if let Some(sender) = name.strip_suffix(".spf.test") {
         let terms: String = (0..TEN).map(|n| format!(" mx:m{n}.{sender}.third.test")).collect();
@@ -124,7 +125,7 @@ fn records(name: &str, kind: u16) -> Option<Vec<Vec<u8>>> {
     })
 }
 
-/// A name in lower case, and what follows it.
+/// Reads a name, in lower case, and returns the bytes behind it.
 fn name(mut bytes: &[u8]) -> Option<(String, &[u8])> {
     let mut labels = Vec::new();
     loop {
@@ -138,6 +139,7 @@ fn name(mut bytes: &[u8]) -> Option<(String, &[u8])> {
     }
 }
 
+/// Encodes a name as labels.
 fn labels(name: &str) -> Vec<u8> {
     let mut out = Vec::new();
     for label in name.split('.') {

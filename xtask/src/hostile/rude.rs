@@ -1,8 +1,8 @@
-//! Clients that break the protocol, or use it without end: attacks on a server in developer mode, which has no limits by
-//! address to hide behind.
+//! Clients that break the protocol or never stop. They attack a server in developer mode, which has no limits by address
+//! that would stop them first.
 
 use super::{Attack, Scene};
-use crate::trial::{Client, Dice};
+use crate::trial::{Client, Rng};
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -13,7 +13,7 @@ pub(super) const ATTACKS: &[(&str, Attack)] = &[
             std::thread::sleep(Duration::from_millis(20))
         }
     }),
-    ("2,000 connections of an octet a second", |s| {
+    ("2,000 connections of a byte a second", |s| {
         let held = (0..s.scaled(2000)).filter_map(|_| s.connect(s.smtp)).collect();
         s.drip(held, b"EHLO a.example\r\n");
     }),
@@ -24,7 +24,7 @@ pub(super) const ATTACKS: &[(&str, Attack)] = &[
     }),
     ("1,000 half-open TLS handshakes", |s| {
         let held: Vec<_> = (0..s.scaled(1000)).filter_map(|_| s.connect(s.submissions)).collect();
-        // The head of a ClientHello record that never goes on.
+        // The beginning of a ClientHello record, without the rest.
         s.drip(held, &[0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc, 0x03, 0x03]);
     }),
     ("lines of 100 MB", |s| {
@@ -98,10 +98,10 @@ pub(super) const ATTACKS: &[(&str, Attack)] = &[
         whole_messages(s, &text);
     }),
     ("STARTTLS, then garbage", |s| {
-        let mut dice = Dice::new(7);
+        let mut rng = Rng::new(7);
         while s.goes_on() {
             let Some(mut stream) = s.session(s.submission, "EHLO a.example\nSTARTTLS\n") else { continue };
-            let garbage: Vec<u8> = (0..4096).map(|_| dice.next() as u8).collect();
+            let garbage: Vec<u8> = (0..4096).map(|_| rng.next() as u8).collect();
             let _ = stream.write_all(&garbage);
             let _ = stream.read(&mut [0; 64]);
         }
@@ -122,7 +122,7 @@ pub(super) const ATTACKS: &[(&str, Attack)] = &[
     }),
 ];
 
-/// Writes pieces in turn while it reads what comes back, so that the server is never the one who waits.
+/// Writes the pieces in turn, and reads the replies meanwhile, so that the server never waits for this client.
 fn pump(scene: &Scene<'_>, stream: TcpStream, pieces: &[&[u8]], times: usize) {
     let Ok(mut reader) = stream.try_clone() else { return };
     let _ = reader.set_read_timeout(Some(Duration::from_millis(500)));
@@ -147,7 +147,7 @@ fn pump(scene: &Scene<'_>, stream: TcpStream, pieces: &[&[u8]], times: usize) {
     });
 }
 
-/// Sends the same whole message again and again.
+/// Sends the same message again and again.
 fn whole_messages(scene: &Scene<'_>, text: &str) {
     let data = format!("{text}\r\n.\r\n");
     while scene.goes_on() {

@@ -1,4 +1,4 @@
-//! Strangers who keep to the protocol and ask for more than their share, from their own network, of a real server.
+//! Strangers that keep to the protocol, and ask a real server for more than their share.
 
 use super::{Attack, Honest, Scene};
 use crate::trial::{ADDRESS, Client};
@@ -11,13 +11,14 @@ use std::io::{Read, Write};
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// An attack on a real server, and who must not notice it.
+/// An attack on a real server, and the honest client that must not notice it.
 pub(super) struct Row {
     pub(super) name: &'static str,
     pub(super) attack: Attack,
     pub(super) honest: Honest,
 }
 
+/// An attack beside another server that delivers mail.
 const fn row(name: &'static str, attack: Attack) -> Row {
     Row { name, attack, honest: Honest::Server(ADDRESS) }
 }
@@ -81,7 +82,7 @@ pub(super) const ATTACKS: &[Row] = &[
     }),
 ];
 
-/// Sends messages to recipients who are one account, in one transaction after the other.
+/// Sends messages to many addresses of one account, in one transaction after the other.
 fn deliver_again_and_again(scene: &Scene<'_>, recipients: usize, message: &dyn Fn() -> String) {
     let mut envelope = String::from("MAIL FROM:<a@a.example>\r\n");
     for n in 0..scene.scaled(recipients) {
@@ -110,7 +111,7 @@ fn deliver(
     Ok(())
 }
 
-/// Names a new sender whose SPF record leads to many hosts, and does the same things again and again.
+/// Sends MAIL for one new sender after the other, each with an SPF record that leads to many hosts, and `then` these commands.
 fn spf_senders(scene: &Scene<'_>, then: &[&str]) {
     let mut number = 0;
     while scene.goes_on() {
@@ -132,7 +133,7 @@ fn spf_senders(scene: &Scene<'_>, then: &[&str]) {
     }
 }
 
-/// Tries passwords for the account that exists.
+/// Tries wrong passwords for the account of the honest client.
 fn guess(scene: &Scene<'_>, from: Ipv4Addr) {
     let mut number = 0;
     while scene.goes_on() {
@@ -151,7 +152,7 @@ fn guess(scene: &Scene<'_>, from: Ipv4Addr) {
     }
 }
 
-/// A message with 16 DKIM signatures and 50 ARC sets (RFC 8617 §4.2.1), each with keys of its own that are never found.
+/// A message with 16 DKIM signatures and 50 ARC sets (RFC 8617 §4.2.1), each with a key whose name server never answers.
 fn signed_by_the_silent(number: u64) -> String {
     let (hash, signature) = (BASE64_STANDARD.encode([7; 32]), BASE64_STANDARD.encode([7; 256]));
     let mut text = String::new();
@@ -175,7 +176,7 @@ fn signed_by_the_silent(number: u64) -> String {
     text + "From: a@a.example\r\n\r\nbody\r\n"
 }
 
-/// The least that begins a TLS 1.3 handshake (RFC 8446 §4.1.2): whoever answers it has signed something.
+/// The smallest ClientHello of TLS 1.3 (RFC 8446 §4.1.2). To answer it, the server has to sign.
 fn client_hello() -> Vec<u8> {
     let lists: [(u16, &[u8]); 4] = [
         // supported_versions: TLS 1.3
@@ -184,7 +185,7 @@ fn client_hello() -> Vec<u8> {
         (10, &[0, 2, 0x00, 0x1d]),
         // signature_algorithms: ECDSA with P-256, RSA-PSS, Ed25519
         (13, &[0, 6, 0x04, 0x03, 0x08, 0x04, 0x08, 0x07]),
-        // key_share: a point on x25519 that any 32 bytes are
+        // key_share: a point on x25519; any 32 bytes are one
         (51, &[&[0, 36, 0x00, 0x1d, 0, 32], [9; 32].as_slice()].concat()),
     ];
     let extensions: Vec<u8> = lists
@@ -206,14 +207,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_hello_has_the_lengths_it_says() {
+    fn the_hello_has_the_lengths_that_it_announces() {
         let hello = client_hello();
         assert_eq!(usize::from(u16::from_be_bytes([hello[3], hello[4]])), hello.len() - 5);
         assert_eq!(usize::from(u16::from_be_bytes([hello[7], hello[8]])), hello.len() - 9);
     }
 
     #[test]
-    fn a_message_of_the_silent_names_each_key_once() {
+    fn signed_by_the_silent_names_each_key_once() {
         let text = signed_by_the_silent(1);
         assert_eq!(text.matches(".silent.test; s=s;").count(), 116);
         assert!(text.lines().all(|line| line.len() < 998));

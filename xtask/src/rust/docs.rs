@@ -2,7 +2,7 @@
 
 use syn::{Attribute, Expr, Lit, Meta};
 
-/// The doc comment among `attributes`, with its line breaks; empty if there is none.
+/// Returns the doc comment among `attributes`, with its line breaks; empty if there is none.
 pub fn doc(attributes: &[Attribute]) -> String {
     let lines = attributes.iter().filter_map(|attribute| {
         let Meta::NameValue(pair) = &attribute.meta else { return None };
@@ -13,9 +13,4 @@ pub fn doc(attributes: &[Attribute]) -> String {
         }
     });
     lines.map(|line| line.trim().to_owned()).collect::<Vec<_>>().join("\n")
-}
-
-/// The first paragraph of a doc comment as one line.
-pub fn first_paragraph(doc: &str) -> String {
-    doc.lines().take_while(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }

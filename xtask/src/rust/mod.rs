@@ -1,30 +1,30 @@
-//! The Rust files of the tree as their syntax, so that rules and documents need not guess from the text.
+//! Reads Rust files as syntax, so that rules and documents need not guess from text.
 
 mod docs;
 mod paths;
 mod test_code;
 
-pub use docs::{doc, first_paragraph};
+pub use docs::doc;
 pub use paths::{Path, paths};
 
 use crate::workspace::Source;
 use anyhow::Result;
 use std::collections::BTreeSet;
 
-/// A Rust file of the tree.
+/// A parsed Rust file.
 pub struct RustFile {
-    /// Its path from the root, with `/`.
+    /// The path from the root, with `/`.
     pub path: String,
-    /// Its text.
+    /// The source text.
     pub text: String,
-    /// Its syntax.
+    /// The parsed text, with spans that lead to lines.
     pub syntax: syn::File,
-    /// For each line from the first: only compiled for tests?
+    /// For each line: is it compiled for tests only?
     test_lines: Vec<bool>,
 }
 
 impl RustFile {
-    /// Parses one file. Without the rest of the tree, only the file itself says what is test code.
+    /// Parses one file. It finds test code from the path and the text of this file alone; [`parse`] also knows the module above.
     ///
     /// # Errors
     /// The text is not Rust.
@@ -43,7 +43,7 @@ impl RustFile {
         Ok(Self { path, text, syntax, test_lines })
     }
 
-    /// The crate it belongs to, by the name of its folder: `dns` for `crates/dns/src/name.rs`.
+    /// Returns the crate of the file, by the name of its folder: `dns` for `crates/dns/src/name.rs`.
     pub fn crate_name(&self) -> &str {
         match self.path.split_once('/') {
             Some(("crates" | "bin", rest)) => rest.split('/').next().unwrap_or_default(),
@@ -57,14 +57,14 @@ impl RustFile {
         number.checked_sub(1).and_then(|at| self.test_lines.get(at)).copied().unwrap_or(false)
     }
 
-    /// The lines that are not test code, numbered from 1.
+    /// Returns the lines that are not test code, with their numbers from 1.
     pub fn code(&self) -> impl Iterator<Item = (usize, &str)> {
         let lines = self.text.lines().enumerate().map(|(at, line)| (at + 1, line));
         lines.filter(|(number, _)| !self.is_test(*number))
     }
 }
 
-/// Parses all `sources` that are Rust. Files that a `#[cfg(test)] mod name;` of another file leads to are test code.
+/// Parses those of `sources` that are Rust. Files that another file declares with `#[cfg(test)] mod name;` are test code.
 ///
 /// # Errors
 /// A file is not Rust.

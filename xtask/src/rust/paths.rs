@@ -1,18 +1,18 @@
-//! The paths that code names: `std::time::Instant::now`, also where a `use` or a macro spells them in parts.
+//! Finds the paths in code, such as `std::time::Instant::now`, also in the groups of `use` and in macros.
 
 use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
 use std::iter::Peekable;
 
-/// A path as it is named, with the line of its first word.
+/// A path, as the code names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Path {
-    /// The line from 1.
+    /// The line of the first word, from 1.
     pub line: usize,
     /// `["std", "time", "Instant", "now"]`.
     pub words: Vec<String>,
 }
 
-/// All paths in `tokens`. `use a::{b, c::d}` names `a::b` and `a::c::d`. A single word is a path, too.
+/// Returns all paths in `tokens`. `use a::{b, c::d}` names `a::b` and `a::c::d`. A single word is a path of one word.
 pub fn paths(tokens: TokenStream) -> Vec<Path> {
     let mut found = Vec::new();
     collect(tokens, &[], &mut found);
@@ -25,7 +25,7 @@ fn collect(tokens: TokenStream, prefix: &[String], found: &mut Vec<Path>) {
     let mut tokens = tokens.into_iter().peekable();
     while let Some(token) = tokens.next() {
         match token {
-            // `use a::{b as c}`: the new name is not below `a`.
+            // In `use a::{b as c}` the name `c` is not below `a`.
             TokenTree::Ident(word) if word == "as" && !prefix.is_empty() => {
                 tokens.next();
             }
@@ -35,14 +35,14 @@ fn collect(tokens: TokenStream, prefix: &[String], found: &mut Vec<Path>) {
                 words.push(first.to_string());
                 rest(&mut tokens, line, words, found);
             }
-            // Words in brackets begin paths of their own.
+            // Brackets elsewhere do not continue a path.
             TokenTree::Group(group) => collect(group.stream(), &[], found),
             TokenTree::Punct(_) | TokenTree::Literal(_) => {}
         }
     }
 }
 
-/// Reads on after the first word of a path.
+/// Reads the rest of a path, after its first word.
 fn rest(tokens: &mut Tokens, line: usize, mut words: Vec<String>, found: &mut Vec<Path>) {
     while tokens.next_if(|token| is_colon(token, Spacing::Joint)).is_some()
         && tokens.next_if(|token| is_colon(token, Spacing::Alone)).is_some()

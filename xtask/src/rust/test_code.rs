@@ -1,4 +1,4 @@
-//! Which code is compiled for tests only.
+//! Finds the code that is compiled for tests only.
 
 use quote::ToTokens;
 use std::collections::BTreeSet;
@@ -23,12 +23,12 @@ impl Lines {
     }
 }
 
-/// Does the folder alone say that a file holds tests or benchmarks: `crates/x/tests/..`, `crates/x/src/a/tests/..`?
+/// Is the file in a folder of tests or benchmarks, such as `crates/x/tests` or `crates/x/src/a/tests`?
 pub(super) fn is_in_test_folder(path: &str) -> bool {
     path.split('/').rev().skip(1).any(|folder| folder == "tests" || folder == "benches")
 }
 
-/// The lines of every node under a `#[cfg(test)]`, `#[test]` or the like.
+/// Returns the lines of every node with a `#[cfg(test)]`, `#[test]` or the like.
 pub(super) fn find(file: &syn::File) -> Vec<Lines> {
     if file.attrs.iter().any(is_for_tests) {
         return vec![Lines { first: 1, last: usize::MAX }];
@@ -38,13 +38,13 @@ pub(super) fn find(file: &syn::File) -> Vec<Lines> {
     finder.found
 }
 
-/// Remembers the nodes around the one it looks at: an attribute belongs to the innermost.
+/// Keeps the nodes around the current one. An attribute belongs to the innermost of them.
 struct Finder<'ast> {
     around: Vec<&'ast dyn ToTokens>,
     found: Vec<Lines>,
 }
 
-/// Visits a node that may have attributes.
+/// Implements the visits to nodes that may have attributes.
 macro_rules! remember {
     ($($visit:ident: $node:ty),* $(,)?) => {
         impl<'ast> Visit<'ast> for Finder<'ast> {
@@ -78,14 +78,14 @@ remember! {
     visit_fn_arg: syn::FnArg,
 }
 
-/// `#[test]`, `#[tokio::test]`, or a `#[cfg(..)]` that only tests fulfil.
+/// Is it `#[test]`, `#[tokio::test]`, or a `#[cfg(..)]` that holds in tests only?
 fn is_for_tests(attribute: &Attribute) -> bool {
     let path = attribute.path();
     let is_test = path.segments.last().is_some_and(|last| last.ident == "test");
     is_test || path.is_ident("cfg") && attribute.parse_args().is_ok_and(|condition| needs_test(&condition))
 }
 
-/// Does `condition` hold in a build for tests only?
+/// Does `condition` hold only if `test` does?
 fn needs_test(condition: &Meta) -> bool {
     match condition {
         Meta::Path(path) => path.is_ident("test"),
@@ -102,8 +102,8 @@ fn needs_test(condition: &Meta) -> bool {
     }
 }
 
-/// Where the modules are that `file` declares for tests alone: `crates/x/src/name/tests` for `#[cfg(test)] mod tests;` in
-/// `crates/x/src/name.rs`, or a file with its ending where `#[path]` names one.
+/// Returns the places of the modules that `file` declares for tests only: `crates/x/src/name/tests` for `#[cfg(test)] mod tests;`
+/// in `crates/x/src/name.rs`, and the path of the file if `#[path]` names one.
 pub(super) fn modules(file: &RustFile) -> Vec<String> {
     let (folder, name) = file.path.rsplit_once('/').unwrap_or(("", &file.path));
     let inside = match name {
@@ -122,7 +122,7 @@ pub(super) fn modules(file: &RustFile) -> Vec<String> {
     found
 }
 
-/// The value of `#[path = "name_tests.rs"]`.
+/// Returns the value of `#[path = "name_tests.rs"]`.
 fn path_of(attribute: &Attribute) -> Option<String> {
     let Meta::NameValue(pair) = &attribute.meta else { return None };
     let syn::Expr::Lit(value) = &pair.value else { return None };
@@ -132,7 +132,7 @@ fn path_of(attribute: &Attribute) -> Option<String> {
     }
 }
 
-/// Is the file at `path` one of `modules`, or inside one?
+/// Does the file at `path` belong to one of `modules`?
 pub(super) fn belongs_to(path: &str, modules: &BTreeSet<String>) -> bool {
     let mut rest = path.strip_suffix(".rs").unwrap_or(path);
     if modules.contains(path) || modules.contains(rest) {

@@ -1,4 +1,4 @@
-//! Public documentation that says no more than the name.
+//! Public documentation that only repeats the name of its item.
 
 use super::Finding;
 use crate::rust::{RustFile, doc};
@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use syn::visit::{self, Visit};
 use syn::{Attribute, Ident, Visibility};
 
-/// Words that are no news about what they stand beside.
+/// Words that tell nothing about an item.
 const EMPTY_WORDS: [&str; 34] = [
     "a", "all", "an", "and", "are", "as", "at", "be", "by", "for", "from", "get", "has", "have", "how", "if",
     "in", "is", "it", "its", "new", "of", "on", "or", "return", "that", "the", "there", "this", "to", "was",
@@ -22,7 +22,7 @@ pub(super) fn check(file: &RustFile) -> Vec<Finding> {
 
 struct Docs<'a> {
     file: &'a RustFile,
-    /// The names of the types around, and whether each is public.
+    /// The types and traits around the current item, and whether each is public.
     around: Vec<(Ident, bool)>,
     findings: Vec<Finding>,
 }
@@ -53,8 +53,8 @@ fn is_public(visibility: &Visibility) -> bool {
     matches!(visibility, Visibility::Public(_))
 }
 
-/// Does `doc` have words, and none that is not in `name` or in the name of the type `around` it? Code in it is news: it shows
-/// how something is spelled elsewhere.
+/// Does every word of `doc` occur in `name` or in the name of the type `around` it? An item with code in its documentation
+/// passes: code shows how something is spelled elsewhere. So does one without documentation, which a lint of rustc finds.
 fn repeats(doc: &str, name: &str, around: &str) -> bool {
     let known: BTreeSet<String> = [words(name), words(around)].concat().into_iter().collect();
     let is_empty = |word: &String| known.contains(word) || EMPTY_WORDS.map(singular).contains(&word.as_str());
@@ -62,7 +62,7 @@ fn repeats(doc: &str, name: &str, around: &str) -> bool {
     !doc.is_empty() && !has_code && words(doc).iter().all(is_empty)
 }
 
-/// The words of a name or of a text, in lower case and without the ending of a plural: `BadValues` has `bad` and `value`.
+/// Splits a name or a text into words, in lower case and in the singular: `BadValues` has `bad` and `value`.
 fn words(text: &str) -> Vec<String> {
     let mut spaced = String::new();
     let mut before = ' ';
@@ -80,11 +80,12 @@ fn words(text: &str) -> Vec<String> {
         .collect()
 }
 
+/// Removes the `s` of a plural, so that `value` and `values` are the same word.
 fn singular(word: &str) -> &str {
     if word.len() > 3 { word.trim_end_matches('s') } else { word }
 }
 
-/// Items that are public by themselves.
+/// Looks at items that have a visibility of their own.
 macro_rules! look_at {
     ($($visit:ident: $node:ty),* $(,)?) => {
         $(fn $visit(&mut self, node: &'ast $node) {

@@ -1,11 +1,11 @@
-//! The manifests held against the table of the layers.
+//! Checks the manifests against the table of the layers.
 
 use super::Finding;
 use crate::layers::{self, Rule, dependencies};
 use std::collections::{BTreeMap, BTreeSet};
 use toml::{Table, Value};
 
-/// Holds the manifest in `folder` (`crates/dns`) against the table. Dependencies for tests are free.
+/// Finds dependencies of the manifest in `folder` (`crates/dns`) that the table does not allow. Tests may depend on anything.
 pub(super) fn check(folder: &str, manifest: &Table) -> Vec<Finding> {
     let name = folder.rsplit('/').next().unwrap_or(folder);
     let path = format!("{folder}/Cargo.toml");
@@ -19,8 +19,9 @@ pub(super) fn check(folder: &str, manifest: &Table) -> Vec<Finding> {
             continue;
         }
         if layers::rule(dependency).is_some() {
-            findings
-                .push(found(format!("layer rule: `{name}` may not depend on `{dependency}` of the house")));
+            findings.push(found(format!(
+                "layer rule: `{name}` may not depend on `{dependency}` of this workspace"
+            )));
             continue;
         }
         let below =
@@ -40,7 +41,7 @@ pub(super) fn check(folder: &str, manifest: &Table) -> Vec<Finding> {
     findings
 }
 
-/// Finds the allowances of a row that the manifest does not need: a package, or a feature of one.
+/// Finds packages and features that the table allows and the manifest does not use.
 pub(super) fn check_unused(folder: &str, manifest: &Table) -> Vec<Finding> {
     let Some(rule) = layers::rule(folder.rsplit('/').next().unwrap_or(folder)) else { return Vec::new() };
     let used: BTreeMap<&str, BTreeSet<&str>> =
@@ -76,7 +77,7 @@ impl Features<'_> {
     }
 }
 
-/// What the row allows of `dependency`.
+/// Returns the features of `dependency` that the row allows; `None` if it does not allow the package.
 fn allowance(rule: &Rule, dependency: &str) -> Option<Features<'static>> {
     rule.outside.iter().find_map(|entry| match split(entry) {
         (name, None) => (name == "*" || name == dependency).then_some(Features::All),
@@ -84,7 +85,7 @@ fn allowance(rule: &Rule, dependency: &str) -> Option<Features<'static>> {
     })
 }
 
-/// An entry of a row: `tokio[net,sync]` is `tokio` with these features alone.
+/// Splits an entry of a row: `tokio[net,sync]` is `tokio` with these two features only.
 fn split(entry: &'static str) -> (&'static str, Option<Vec<&'static str>>) {
     match entry.split_once('[') {
         None => (entry, None),
@@ -92,7 +93,7 @@ fn split(entry: &'static str) -> (&'static str, Option<Vec<&'static str>>) {
     }
 }
 
-/// The features that a manifest switches on.
+/// Returns the features that a manifest enables.
 fn wanted(value: &Value) -> Vec<&str> {
     let list = value.get("features").and_then(Value::as_array);
     list.into_iter().flatten().filter_map(Value::as_str).collect()
@@ -125,14 +126,14 @@ mod tests {
     }
 
     #[test]
-    fn refuses_every_way_around_it() {
+    fn refuses_every_way_around_the_table() {
         let no_tokio = ["layer rule: `spf` may not depend on `tokio`"];
         check_text("crates/spf", "[dependencies]\ntokio = \"1\"", &no_tokio);
         check_text("crates/spf", "[build-dependencies]\ntokio = \"1\"", &no_tokio);
         check_text("crates/spf", "[target.'cfg(unix)'.dependencies]\ntokio = \"1\"", &no_tokio);
-        let sibling = ["layer rule: `spf` may not depend on `dkim` of the house"];
+        let sibling = ["layer rule: `spf` may not depend on `dkim` of this workspace"];
         check_text("crates/spf", "[dependencies]\ndkim.workspace = true", &sibling);
-        let upwards = ["layer rule: `dns` may not depend on `moxd` of the house"];
+        let upwards = ["layer rule: `dns` may not depend on `moxd` of this workspace"];
         check_text("crates/dns", "[dependencies]\nmoxd = \"1\"", &upwards);
         let network = ["layer rule: `store` may not use `net` of `tokio`"];
         check_text(

@@ -1,12 +1,12 @@
-//! The fields every manifest has.
+//! The fields that every manifest must have.
 
 use super::Finding;
 use toml::{Table, Value};
 
-/// Fields that are inherited from the workspace, so that they are said once.
+/// Fields that packages inherit from the workspace.
 const INHERITED: [&str; 5] = ["version", "edition", "rust-version", "license", "publish"];
 
-/// Holds the manifest in `folder` against the rules for all manifests.
+/// Checks the manifest in `folder` against the rules for all manifests.
 pub(super) fn check(folder: &str, manifest: &Table) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut found = |text: String| findings.push(Finding::new(&format!("{folder}/Cargo.toml"), 0, text));
@@ -20,7 +20,7 @@ pub(super) fn check(folder: &str, manifest: &Table) -> Vec<Finding> {
     if field("description").and_then(Value::as_str).is_none_or(str::is_empty) {
         found("`description` is missing".to_owned());
     }
-    // A plain name such as `store` says nothing in a registry shared with everybody.
+    // In a registry that many projects share, a plain name such as `store` says nothing.
     let name = folder.rsplit('/').next().unwrap_or(folder);
     let expected = if folder.starts_with("crates/") { format!("moxd-{name}") } else { name.to_owned() };
     if field("name").and_then(Value::as_str) != Some(expected.as_str()) {

@@ -1,4 +1,4 @@
-//! `cargo xtask tidy`: the house rules that a compiler does not know.
+//! `cargo xtask tidy`: checks the house rules that the compiler and clippy do not know.
 
 mod docs;
 mod layers;
@@ -17,14 +17,14 @@ use std::fmt;
 use std::fs;
 use std::path::Path;
 
-/// A place that breaks a rule.
+/// A rule that is broken somewhere.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Finding {
     /// The file, from the root.
     pub path: String,
-    /// The line from 1; 0 where the file as a whole is meant.
+    /// The line, from 1; 0 if the finding is about the whole file.
     pub line: usize,
-    /// What is wrong.
+    /// What breaks the rule.
     pub text: String,
 }
 
@@ -43,13 +43,13 @@ impl fmt::Display for Finding {
     }
 }
 
-/// The rules for one Rust file.
+/// The rules for a Rust file by itself.
 const CHECKS: [fn(&RustFile) -> Vec<Finding>; 4] = [docs::check, purity::check, rfc::check, size::check];
 
-/// The texts that the rules are about.
+/// The files that the rules apply to.
 #[derive(Debug)]
 pub struct Tree {
-    /// Every file written by hand.
+    /// Every source, manifest, script and document, sorted by folder.
     pub sources: Vec<Source>,
 }
 
@@ -85,10 +85,10 @@ impl Tree {
     }
 }
 
-/// Holds every file of `tree` against the rules.
+/// Checks every file of `tree`. Returns what breaks a rule, sorted by file.
 ///
 /// # Errors
-/// A manifest is not TOML or a source is not Rust. What breaks a rule is a finding, not an error.
+/// A manifest is not TOML, a source is not Rust, or the list of tokens is missing.
 pub fn findings(tree: &Tree) -> Result<Vec<Finding>> {
     let mut findings = manifest_findings(tree)?;
     findings.extend(tree.sources.iter().flat_map(shape::check));
@@ -101,7 +101,7 @@ pub fn findings(tree: &Tree) -> Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// The rules for manifests.
+/// Checks the manifests of all packages, and that each row of the table of layers has a package.
 fn manifest_findings(tree: &Tree) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     let mut rules: Vec<&Rule> = RULES.iter().collect();
@@ -115,7 +115,7 @@ fn manifest_findings(tree: &Tree) -> Result<Vec<Finding>> {
         findings.extend(manifests::check(folder, &manifest));
         rules.retain(|rule| !folder.ends_with(&format!("/{}", rule.name)) && folder != rule.name);
     }
-    let text = |rule: &Rule| format!("`{}` has a row and no package", rule.name);
+    let text = |rule: &Rule| format!("`{}` has a row, but there is no such package", rule.name);
     findings.extend(rules.iter().map(|rule| Finding::new("xtask/src/layers.rs", 0, text(rule))));
     Ok(findings)
 }

@@ -1,14 +1,14 @@
-//! What may not be named below the line: runtime, sockets, files, clocks, dice.
+//! Finds names that pure code must not use: runtime, sockets, files, clocks, random numbers.
 
 use super::Finding;
 use crate::layers;
 use crate::rust::{Path, RustFile, paths};
 use quote::ToTokens;
 
-/// Crates that reach the outside world. Time, randomness and the outside world are arguments.
+/// Crates that reach the outside world. Pure code gets time, randomness and data as arguments.
 const CRATES: [&str; 4] = ["metrics", "rand", "tokio", "tracing"];
 
-/// What else does, as it stands anywhere in a path.
+/// Parts of other paths that reach it.
 const NAMES: [&[&str]; 14] = [
     &["Instant", "now"],
     &["SystemTime", "now"],
@@ -26,10 +26,10 @@ const NAMES: [&[&str]; 14] = [
     &["thread_local"],
 ];
 
-/// Folders that are pure although their crate is above the line.
+/// Folders of pure code in crates that are not pure.
 const PURE_FOLDERS: [&str; 1] = ["crates/smtpserver/src/session/"];
 
-/// Finds what a pure file names and should not.
+/// Finds impure names in `file`, if it is one of pure code.
 pub(super) fn check(file: &RustFile) -> Vec<Finding> {
     if !is_pure(&file.path) {
         return Vec::new();
@@ -42,7 +42,7 @@ pub(super) fn check(file: &RustFile) -> Vec<Finding> {
         .collect()
 }
 
-/// The part of `path` that is impure.
+/// Returns the part of `path` that is impure.
 fn impure(path: &Path) -> Option<String> {
     let mut words = path.words.iter();
     // A single word is a local name.

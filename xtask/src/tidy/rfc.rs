@@ -1,15 +1,15 @@
-//! The shape of comments that name a rule of an RFC: `// RFC 5321 §4.5.3.1.4: what it says here.`
+//! The form of comments that name a rule of an RFC: `// RFC 5321 §4.5.3.1.4: what it says`.
 
 use super::Finding;
 use crate::rust::RustFile;
 
-/// Finds comments that begin with an RFC and do not go on with a section, a colon and what it says.
+/// Finds comments that begin with an RFC and lack a section, a colon or the rule.
 pub(super) fn check(file: &RustFile) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut in_comment = false;
     for (number, line) in file.code() {
         let comment = line.trim_start().strip_prefix("// ");
-        // A line that goes on with a sentence may well begin with "RFC".
+        // Only the first line of a comment counts: a later one may begin with "RFC" in the middle of a sentence.
         let begins = !std::mem::replace(&mut in_comment, comment.is_some());
         if let Some(text) = comment.filter(|text| begins && text.starts_with("RFC"))
             && !is_shaped(text)
@@ -22,7 +22,8 @@ pub(super) fn check(file: &RustFile) -> Vec<Finding> {
 }
 
 /// `RFC 5321 §4.1: text`, where several places may stand before the colon: `RFC 7489 §6.3, RFC 9989 §4.7:`,
-/// `RFC 8617 §5.2, step 3:`, `RFC 4422 appendix A:`, `RFC 8499 §7 (lame delegation):`. What is not done yet has ` todo` there.
+/// `RFC 8617 §5.2, step 3:`, `RFC 4422 appendix A:`, `RFC 8499 §7 (lame delegation):`. Rules that moxd does not obey yet have
+/// ` todo` there.
 fn is_shaped(text: &str) -> bool {
     let Some((places, says)) = text.split_once(':') else { return false };
     let mut words = places.split([' ', ',']).filter(|word| !word.is_empty());
@@ -38,21 +39,19 @@ fn is_shaped(text: &str) -> bool {
 }
 
 fn is_number(word: &str) -> bool {
-    !word.is_empty() && word.bytes().all(|octet| octet.is_ascii_digit())
+    !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// `§4.5.3.1.4`, `§A.1`.
+/// A section: `§4.5.3.1.4`, `§A.1`.
 fn is_section(word: &str) -> bool {
     let Some(number) = word.strip_prefix('§') else { return false };
     number.split('.').all(|part| is_number(part) || is_letter(part))
 }
 
-/// `A`, `A.1`: an appendix.
+/// An appendix: `A`, `A.1`.
 fn is_letter(word: &str) -> bool {
     let mut parts = word.split('.');
-    parts
-        .next()
-        .is_some_and(|first| first.len() == 1 && first.bytes().all(|octet| octet.is_ascii_uppercase()))
+    parts.next().is_some_and(|first| first.len() == 1 && first.bytes().all(|byte| byte.is_ascii_uppercase()))
         && parts.all(is_number)
 }
 

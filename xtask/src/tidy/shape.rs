@@ -1,9 +1,9 @@
-//! The shape of a text file: its blanks, its end, and what it begins with.
+//! The form of a text file: no blanks at line ends, one line end at its end, and a first line that says what a crate does.
 
 use super::Finding;
 use crate::workspace::Source;
 
-/// Holds one file against the rules.
+/// Checks one file.
 pub(super) fn check(source: &Source) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut found = |line, text: String| findings.push(Finding::new(&source.path, line, text));

@@ -1,20 +1,20 @@
-//! Files, functions, structs and parameter lists that a reader can survey.
+//! Limits on the size of files, functions, structs and parameter lists.
 
 use super::Finding;
 use crate::rust::RustFile;
 use syn::visit::{self, Visit};
 use syn::{Block, Fields, FnArg, Ident, Signature};
 
-/// Lines of a file. Files of tests may be longer: their tables grow by rows.
+/// Most lines of a file. Files of tests may be longer, because their tables grow by rows.
 const MAX_FILE_LINES: usize = 800;
-/// Lines of a function, from its signature to its closing bracket.
+/// Most lines of a function, from its signature to its closing brace.
 const MAX_FUNCTION_LINES: usize = 80;
-/// Fields of a struct or of a variant.
+/// Most fields of a struct or of a variant.
 const MAX_FIELDS: usize = 15;
-/// Parameters of a function beside `self`.
+/// Most parameters of a function, without `self`.
 const MAX_PARAMETERS: usize = 6;
 
-/// Finds what in `file` is too large. Test code has no less need of short functions.
+/// Finds what is too large in `file`, test code included.
 pub(super) fn check(file: &RustFile) -> Vec<Finding> {
     let mut sizes = Sizes { file, findings: Vec::new() };
     let lines = file.text.lines().count();
@@ -97,7 +97,7 @@ mod tests {
         assert_eq!(found, expected);
     }
 
-    /// A function of so many lines, with a doc comment and an attribute, which do not count.
+    /// A function of this many lines, with a doc comment and an attribute, which do not count.
     fn function(lines: usize) -> String {
         format!("/// Doc.\n#[inline]\npub fn f() {{\n{}}}\n", "    g();\n".repeat(lines - 2))
     }

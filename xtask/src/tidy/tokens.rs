@@ -1,13 +1,13 @@
-//! Each token has a meaning, is written in one file, and stands in the list of all tokens.
+//! The rules of tokens: each has a meaning, is written in one file only, and is listed in docs/errors.md.
 
 use super::Finding;
 use crate::tokens::Token;
 use std::collections::BTreeMap;
 
-/// The list of all tokens.
+/// The list of all tokens, which `cargo xtask gen` writes.
 pub(super) const LIST: &str = "docs/errors.md";
 
-/// Holds `tokens` against `list`, the text of [`LIST`].
+/// Checks `tokens` against the rules, and against `list`, the text of [`LIST`].
 pub(super) fn check(tokens: &[Token], list: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut born: BTreeMap<&str, &str> = BTreeMap::new();
