@@ -40,13 +40,12 @@ use request::Request;
 use std::io::Write;
 use std::process::ExitCode;
 
-/// Gives memory back after peaks, which glibc's allocator keeps. Measured with 200,000 messages imported, 98 % of them
-/// deleted, and 100 clients sending 200 KB each ten times: 39 MiB resident afterwards instead of 76, at a peak of 60 and with a
-/// tenth less processor time for a small message. jemalloc gave back more (18 MiB), but does so through a thread that it
-/// cannot have with musl, and is built for one size of pages, which differs among arm64 systems. Without huge pages: they are
-/// given back whole or not at all, and made a peak of 53 MiB one of 93.
+/// Returns memory to the system after peaks: a thread of jemalloc's gives back what has been unused for a second (see
+/// .cargo/config.toml). glibc's allocator keeps such memory, and mimalloc returns it only while the process goes on allocating:
+/// a minute after attacks that left the server idle, mimalloc still held up to 57 MiB where jemalloc holds 28 to 43, at equal
+/// processor time for a message. musl lacks what that thread needs, so there memory returns as other memory is freed.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// It could not be done.
 const FAILED: u8 = 1;

@@ -164,7 +164,12 @@ impl<B: Backend> Server<B> {
         let mut stopped = std::pin::pin!(stopped);
         loop {
             tokio::select! {
+                // A task that has ended keeps its memory until it is joined, so those come before new connections: clients
+                // that connect faster than we accept would pile them up otherwise.
+                biased;
                 () = &mut stopped => break,
+                _ = minute.tick() => self.0.refusals.report(refusals::PAUSE),
+                Some(ended) = connections.join_next() => self.ended(ended),
                 accepted = listener.accept() => match accepted {
                     Ok((stream, remote)) => {
                         let local = local_address(&stream, address);
@@ -172,8 +177,6 @@ impl<B: Backend> Server<B> {
                     }
                     Err(error) => self.accept_failed(&error, &mut warned).await,
                 },
-                Some(ended) = connections.join_next() => self.ended(ended),
-                _ = minute.tick() => self.0.refusals.report(refusals::PAUSE),
             }
         }
         self.0.refusals.report(Duration::ZERO);

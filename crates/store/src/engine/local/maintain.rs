@@ -302,7 +302,7 @@ pub(super) fn mend_view(shared: &Shared) -> Result<()> {
         return Err(Error::new(ErrorKind::Damaged, text));
     }
     let fresh = View::beside(&shared.view)?;
-    let replayed = sources.rebuild(&fresh, Some(shared.position()), &|_| {})?;
+    let replayed = sources.rebuild(&fresh, Some(shared.position()), rebuild::TABLE_WHILE_SERVING, &|_| {})?;
     if !replayed.end.damage.is_empty() {
         shared.tending.is_bereft.store(true, Ordering::Release);
     }

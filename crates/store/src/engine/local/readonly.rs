@@ -14,7 +14,7 @@ use super::{
     journal, locked,
     metrics::Metrics,
     queue::Queue,
-    rebuild::{Replayed, Sources},
+    rebuild::{self, Replayed, Sources},
     reserve::Reserve,
     view::View,
 };
@@ -30,7 +30,7 @@ pub(super) fn open(dir: &Path, scratch: &Path) -> Result<Arc<Local>> {
     let folder = dir.join(journal::FOLDER);
     let sources = Sources::open(&disk, &folder)?;
     let view = View::create(&disk, scratch)?;
-    let Replayed { end, .. } = sources.rebuild(&view, None, &|_| {})?;
+    let Replayed { end, .. } = sources.rebuild(&view, None, rebuild::TABLE_WHILE_OPENING, &|_| {})?;
     let reserve = Arc::new(Reserve::new(dir, 0, disk.clone()));
     let queue = Queue::default();
     queue.close();

@@ -21,9 +21,11 @@ use crate::{
     error::{Error, ErrorKind, Result},
 };
 
-/// A table is written as a run when it has this size during a replay. Nothing else needs memory yet, and larger tables mean
-/// fewer runs.
-const REPLAY_TABLE: usize = 32 * 1024 * 1024;
+/// Bytes of rows in memory from which they are written as a run while an engine opens. The server does not take mail yet,
+/// so the memory is there, and larger tables mean fewer runs. Up to two such tables exist at a time.
+pub(super) const TABLE_WHILE_OPENING: usize = 32 * 1024 * 1024;
+/// The same while the server takes mail, which needs the memory more.
+pub(super) const TABLE_WHILE_SERVING: usize = 4 * 1024 * 1024;
 
 /// Where every journal began.
 const FIRST: Position = Position { segment: 1, offset: journal::HEADER };
@@ -72,14 +74,16 @@ impl Sources {
         self.snapshot.is_some() || self.journal.segments.first().is_some_and(starts_at_first)
     }
 
-    /// Brings a view up to date with the journal, up to `until` if that is given.
+    /// Brings a view up to date with the journal, up to `until` if that is given. Rows are written as a run whenever
+    /// `table_size` bytes of them are in memory.
     pub(super) fn replay(
         &self,
         view: &View,
         until: Option<Position>,
+        table_size: usize,
         report: Report<'_>,
     ) -> Result<Replayed> {
-        let (mut flusher, flushing) = Flusher::new(view);
+        let (mut flusher, flushing) = Flusher::new(view, table_size);
         threads::with_helper(flushing, || {
             let replayed = self.replay_with(view, until, report, &mut flusher)?;
             flusher.wait()?;
@@ -104,7 +108,7 @@ impl Sources {
         let mut end = self.journal.walk(from, until, &mut |frame| {
             report(Progress { done: frame.passed, total });
             unlinked.append(&mut apply::replay(view, &mut rows, &frame)?);
-            if view.active_size() > REPLAY_TABLE { flusher.flush(view) } else { Ok(()) }
+            flusher.flush_if_full(view)
         })?;
         for torn in &end.torn {
             warn!(segment = torn.segment, at = torn.offset, "cut an unfinished write off the journal");
@@ -121,6 +125,7 @@ impl Sources {
         &self,
         view: &View,
         until: Option<Position>,
+        table_size: usize,
         report: Report<'_>,
     ) -> Result<Replayed> {
         let size = self.snapshot.as_ref().map_or(0, |s| s.size());
@@ -128,7 +133,7 @@ impl Sources {
             Some(snapshot) => start_from(view, snapshot)?,
             None => Vec::new(),
         };
-        let mut replayed = self.replay(view, until, &|progress: Progress| {
+        let mut replayed = self.replay(view, until, table_size, &|progress: Progress| {
             report(Progress { done: progress.done + size, total: progress.total + size });
         })?;
         replayed.end.damage.extend(damage.into_iter().map(|offset| Damage::Snapshot { offset }));
@@ -176,11 +181,13 @@ struct Flusher {
     requests: mpsc::Sender<()>,
     results: mpsc::Receiver<Result<()>>,
     busy: bool,
+    /// Bytes of a full table.
+    table_size: usize,
 }
 
 impl Flusher {
     /// Returns it, and what the other thread does.
-    fn new(view: &View) -> (Flusher, impl FnOnce() + Send) {
+    fn new(view: &View, table_size: usize) -> (Flusher, impl FnOnce() + Send) {
         let (requests, requested) = mpsc::channel();
         let (done, results) = mpsc::channel();
         let flushing = move || {
@@ -189,11 +196,14 @@ impl Flusher {
                 let _ = done.send(view.flush());
             }
         };
-        (Flusher { requests, results, busy: false }, flushing)
+        (Flusher { requests, results, busy: false, table_size }, flushing)
     }
 
-    /// Has the newest rows written, once those before them are.
-    fn flush(&mut self, view: &View) -> Result<()> {
+    /// Has the newest rows written if their table is full, once those before them are.
+    fn flush_if_full(&mut self, view: &View) -> Result<()> {
+        if view.active_size() <= self.table_size {
+            return Ok(());
+        }
         self.wait()?;
         view.freeze();
         self.busy = self.requests.send(()).is_ok();
@@ -247,7 +257,7 @@ pub(super) fn open_view(
             let text = format!("the view ends at {position:?}, before the journal begins");
             return Err(Error::new(ErrorKind::Damaged, text));
         }
-        let replayed = sources.replay(&view, None, report)?;
+        let replayed = sources.replay(&view, None, TABLE_WHILE_OPENING, report)?;
         with_generation(view, replayed)
     });
     match opened {
@@ -258,7 +268,7 @@ pub(super) fn open_view(
                 info!(reason = %e, "rebuilding the view from the journal");
             }
             let view = View::create(disk, dir)?;
-            let replayed = sources.rebuild(&view, None, report)?;
+            let replayed = sources.rebuild(&view, None, TABLE_WHILE_OPENING, report)?;
             with_generation(view, replayed)
         }
     }

@@ -137,7 +137,7 @@ fn check_view(shared: &Shared, runs: &[Arc<Run>], findings: &mut Vec<Finding>) -
         shared.disk.create_dir(&beside)?;
         let fresh = View::create(&shared.disk, &beside)?;
         let sources = Sources::open(&shared.disk, &shared.settings.journal)?;
-        sources.rebuild(&fresh, Some(newest.position()), &|_| {})?;
+        sources.rebuild(&fresh, Some(newest.position()), rebuild::TABLE_WHILE_SERVING, &|_| {})?;
         compare(runs, &fresh.state().runs, findings)
     };
     let result = made_anew();
