@@ -71,6 +71,7 @@ pub const RULES: &[Rule] = &[
         // it starts no runtime.
         // nix and rustix to reserve room on disk, to lock the folder, and to read what is in memory alone.
         // ring for the checksums of a backup.
+        // quick_cache for the blocks of the view that were read lately.
         outside: &[
             "bytes",
             "crc32c",
@@ -78,6 +79,7 @@ pub const RULES: &[Rule] = &[
             "metrics",
             "nix",
             "parking_lot",
+            "quick_cache",
             "ring",
             "rustix",
             "tokio[rt-multi-thread,sync]",

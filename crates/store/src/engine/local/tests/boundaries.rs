@@ -11,6 +11,7 @@ fn sources(dir: &Path) -> Vec<PathBuf> {
     let sources = |path: PathBuf| match path.is_dir() {
         true if path.ends_with("tests") => Vec::new(),
         true => sources(&path),
+        false if path.ends_with("tests.rs") => Vec::new(),
         false => vec![path],
     };
     paths.flat_map(sources).filter(|path| path.extension().is_some_and(|e| e == "rs")).collect()

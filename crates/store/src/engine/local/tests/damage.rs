@@ -235,6 +235,37 @@ fn makes_a_damaged_view_anew() {
     }
 }
 
+/// A run's filter says which rows are not there. Damage to it is found like any other, and no row is missed for it.
+#[test]
+fn a_damaged_filter_is_named_and_hides_no_row() {
+    let dir = folder();
+    let stored = filled(dir.path());
+    open(dir.path()).compact(false).unwrap();
+    let files = fs::read_dir(dir.path().join("view")).unwrap().map(|e| e.unwrap().path());
+    let [run] = &files.filter(|path| path.extension().is_some_and(|e| e == "run")).collect::<Vec<_>>()[..]
+    else {
+        panic!("one run")
+    };
+    let content = fs::read(run).unwrap();
+    // Of the trailer of 64 bytes (docs/store-format.md).
+    let number = |at| u64::from_le_bytes(content[content.len() - 64 + at..][..8].try_into().unwrap());
+    let (top, filter) = (number(16), number(48));
+    assert!(0 < filter && filter < top);
+    for at in [filter, filter + 1, filter + 2, (filter + top) / 2, top - 1] {
+        let damaged = || {
+            let copy = copied(dir.path());
+            let run = copy.path().join(run.strip_prefix(dir.path()).unwrap());
+            flip(&run, at);
+            (copy, run)
+        };
+        let (copy, run) = damaged();
+        let findings = open(copy.path()).check().unwrap();
+        assert_eq!(kinds(&findings), ["store.finding.view"], "byte {at}");
+        assert_eq!(findings[0].place(), format!("{}, offset {filter}", run.display()));
+        mended(damaged().0.path(), &stored);
+    }
+}
+
 /// A process without descriptors cannot open a file either, and nothing is wrong with the file. Here each in turn is out of
 /// reach behind a link that leads nowhere but to itself.
 #[test]

@@ -93,24 +93,22 @@ struct Place {
     value: Option<(u32, u32)>,
 }
 
-/// The rows of a block, if its checksum is right.
-fn payload(block: &[u8]) -> Option<&[u8]> {
+/// The rows of a block, encoded; `None` when its length or checksum is wrong.
+pub(super) fn rows(block: &Bytes) -> Option<Bytes> {
     let mut reader = Reader::new(block);
     let len = u32::from_le_bytes(reader.array()?) as usize;
     let crc = u32::from_le_bytes(reader.array()?);
-    let payload = reader.take(len)?;
-    (reader.is_empty() && crc32c::crc32c(payload) == crc).then_some(payload)
+    let rows = reader.take(len)?;
+    (reader.is_empty() && crc32c::crc32c(rows) == crc).then(|| block.slice_ref(rows))
 }
 
 impl Block {
-    /// Reads a block; `None` when its checksum is wrong or its rows make no sense.
-    pub(super) fn decode(block: &Bytes) -> Option<Block> {
-        let payload = payload(block)?;
-        let data = block.slice_ref(payload);
-        let mut keys: Vec<u8> = Vec::with_capacity(payload.len() * 2);
-        let mut rows = Vec::with_capacity(payload.len() / 24);
+    /// Decodes the rows of a block (see [`rows`]); `None` when they make no sense.
+    pub(super) fn decode(data: &Bytes) -> Option<Block> {
+        let mut keys: Vec<u8> = Vec::with_capacity(data.len() * 2);
+        let mut rows = Vec::with_capacity(data.len() / 24);
         let mut last = 0..0;
-        let mut reader = Reader::new(payload);
+        let mut reader = Reader::new(data);
         while !reader.is_empty() {
             let shared = reader.length()?;
             let suffix = reader.length()?;
@@ -126,14 +124,14 @@ impl Block {
             let value = match value.checked_sub(1) {
                 None => None,
                 Some(len) => {
-                    let from = payload.len() - reader.rest().len();
+                    let from = data.len() - reader.rest().len();
                     reader.take(len)?;
                     Some((from as u32, (from + len) as u32))
                 }
             };
             rows.push(Place { key: (last.start as u32, last.end as u32), value });
         }
-        Some(Block { keys: Bytes::from(keys), data, rows })
+        Some(Block { keys: Bytes::from(keys), data: data.clone(), rows })
     }
 
     pub(super) fn len(&self) -> usize {
@@ -168,17 +166,16 @@ impl Block {
 
 /// What [`search`] finds: the last row whose key is not behind the one asked for.
 pub(super) struct Found {
-    /// Whether it is the very key.
-    pub(super) exact: bool,
+    /// Whether it has that key.
+    pub(super) is_exact: bool,
     /// Its value, unless it is a removed key.
     pub(super) value: Option<Bytes>,
 }
 
-/// Looks for a key in a block without writing out its rows. The outer `None` is damage, the inner one that all keys of
-/// the block are behind `key`.
-pub(super) fn search(block: &Bytes, key: &[u8]) -> Option<Option<Found>> {
-    let payload = payload(block)?;
-    let mut reader = Reader::new(payload);
+/// Looks for a key in the encoded rows of a block (see [`rows`]) without decoding all of them. The outer `None` is
+/// damage, the inner one that all keys of the block are behind `key`.
+pub(super) fn search(rows: &Bytes, key: &[u8]) -> Option<Option<Found>> {
+    let mut reader = Reader::new(rows);
     let mut found: Option<(bool, Option<&[u8]>)> = None;
     // How much the last row's key, which is before `key`, has in common with it.
     let mut common = 0;
@@ -213,90 +210,11 @@ pub(super) fn search(block: &Bytes, key: &[u8]) -> Option<Option<Found>> {
         }
         found = Some((false, value));
     }
-    Some(found.map(|(exact, value)| Found { exact, value: value.map(|v| block.slice_ref(v)) }))
+    Some(found.map(|(is_exact, value)| Found { is_exact, value: value.map(|v| rows.slice_ref(v)) }))
 }
 
 /// Octets that the keys of one block may take when they are written out (bounds what a damaged block can claim).
 const MAX_KEYS: usize = 16 * 1024 * 1024;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A block of these rows: shared bytes, and the others.
-    fn block_of(rows: &[(u64, &[u8])]) -> Bytes {
-        let mut payload = Vec::new();
-        for (shared, suffix) in rows {
-            put_varint(&mut payload, *shared);
-            put_varint(&mut payload, suffix.len() as u64);
-            put_varint(&mut payload, 1);
-            payload.extend_from_slice(suffix);
-        }
-        let mut block = (payload.len() as u32).to_le_bytes().to_vec();
-        block.extend_from_slice(&crc32c::crc32c(&payload).to_le_bytes());
-        block.extend_from_slice(&payload);
-        Bytes::from(block)
-    }
-
-    #[test]
-    fn searches_blocks_that_share_less_than_they_could() {
-        let block = block_of(&[(0, b"ab"), (0, b"ac"), (1, b"cd"), (0, b"b")]);
-        for key in [&b"ab"[..], b"ac", b"acd", b"b"] {
-            assert!(search(&block, key).unwrap().unwrap().exact, "{}", key.escape_ascii());
-        }
-        for key in [&b"abc"[..], b"acc", b"c"] {
-            assert!(!search(&block, key).unwrap().unwrap().exact, "{}", key.escape_ascii());
-        }
-    }
-
-    #[test]
-    fn refuses_rows_that_share_more_than_there_is() {
-        for rows in [&[(1, &b"a"[..])][..], &[(0, b"a"), (2, b"b")], &[(0, b"a"), (u64::MAX, b"b")]] {
-            let block = block_of(rows);
-            assert!(Block::decode(&block).is_none() && search(&block, b"zz").is_none());
-        }
-    }
-
-    #[test]
-    fn round_trips_rows() {
-        let rows: [(&[u8], Option<&[u8]>); 4] =
-            [(b"a", Some(b"1")), (b"ab", None), (b"abc", Some(b"")), (b"b", Some(b"2"))];
-        let mut builder = Builder::default();
-        for (key, value) in rows {
-            builder.push(key, value);
-        }
-        assert_eq!(builder.first(), b"a");
-        let mut file = Vec::new();
-        let len = builder.finish(&mut file);
-        assert_eq!(len, file.len());
-        assert!(builder.is_empty());
-        let bytes = Bytes::from(file);
-        let block = Block::decode(&bytes).unwrap();
-        for (i, (key, value)) in rows.into_iter().enumerate() {
-            let (k, v) = block.row(i).unwrap();
-            assert_eq!((&k[..], v.as_deref()), (key, value));
-        }
-        assert_eq!([&b""[..], b"a", b"aa", b"abc", b"z"].map(|k| block.rank(k)), [0, 0, 1, 2, 4]);
-        for (asked, row, exact) in
-            [("", None, false), ("a", Some(0), true), ("aa", Some(0), false)].into_iter().chain([
-                ("ab", Some(1), true),
-                ("abb", Some(1), false),
-                ("abc", Some(2), true),
-                ("abcd", Some(2), false),
-                ("ac", Some(2), false),
-                ("b", Some(3), true),
-                ("z", Some(3), false),
-            ])
-        {
-            let found = search(&bytes, asked.as_bytes()).unwrap().map(|f| (f.exact, f.value));
-            let expected = row.map(|i: usize| (exact, block.row(i).unwrap().1));
-            assert_eq!(found, expected, "{asked}");
-        }
-        for i in 0..bytes.len() {
-            let mut flipped = bytes.to_vec();
-            flipped[i] ^= 1;
-            assert!(Block::decode(&Bytes::from(flipped)).is_none(), "octet {i}");
-            assert!(Block::decode(&bytes.slice(..i)).is_none(), "cut at {i}");
-        }
-    }
-}
+mod tests;

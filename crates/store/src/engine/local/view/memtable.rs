@@ -71,6 +71,11 @@ impl RowKey {
 }
 
 impl Table {
+    /// How many rows it has, with removed keys.
+    pub(super) fn len(&self) -> u64 {
+        self.rows.len() as u64
+    }
+
     /// All rows in order.
     pub(super) fn rows(&self) -> impl Iterator<Item = (&Bytes, Option<&Bytes>)> {
         self.rows.iter().map(|(key, value)| (&key.octets, value.as_ref()))
@@ -145,3 +150,6 @@ impl MemCursor {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -125,3 +125,6 @@ impl Merge {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

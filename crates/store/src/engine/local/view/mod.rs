@@ -24,15 +24,19 @@ use crate::{
 };
 
 mod block;
+mod cache;
+mod filter;
 mod manifest;
 mod memtable;
 mod merge;
 mod run;
 
+use cache::BlockCache;
+use filter::KeyHash;
 pub(super) use manifest::Manifest;
 pub(super) use memtable::{Memtable, Table};
 pub(super) use merge::Merge;
-use run::NearReader;
+use run::CachedReader;
 pub(super) use run::{Run, RunWriter};
 
 /// The view's folder within the data directory.
@@ -61,6 +65,7 @@ pub(super) struct State {
     /// Newest first.
     pub(super) runs: Vec<Arc<Run>>,
     pub(super) manifest: Manifest,
+    cache: Arc<BlockCache>,
 }
 
 impl View {
@@ -115,8 +120,9 @@ impl View {
     }
 
     fn with(disk: Disk, folder: PathBuf, runs: Vec<Arc<Run>>, manifest: Manifest) -> View {
-        let active = Arc::new(Memtable::default());
-        View { disk, folder, state: RwLock::new(Arc::new(State { active, frozen: None, runs, manifest })) }
+        let (active, cache) = Default::default();
+        let state = State { active, frozen: None, runs, manifest, cache };
+        View { disk, folder, state: RwLock::new(Arc::new(state)) }
     }
 
     /// Removes files that no manifest names: of a flush or merge that was interrupted.
@@ -209,10 +215,12 @@ impl View {
             *alive = alive.saturating_add_signed(change);
         }
         manifest.live.retain(|_, alive| *alive > 0);
-        let mut writer = RunWriter::create(&self.disk, std::slice::from_ref(&path))?;
-        for (key, value) in table.read().rows() {
+        let table = table.read();
+        let mut writer = RunWriter::create(&self.disk, &[&path], table.len())?;
+        for (key, value) in table.rows() {
             writer.push(key, value.map(|v| &v[..]))?;
         }
+        drop(table);
         writer.finish(manifest.position)?;
         manifest.runs.insert(0, id);
         let run = self.publish(&path, &manifest)?;
@@ -275,9 +283,8 @@ impl View {
         let oldest = self.state().runs.last().map(|run| run.path().to_path_buf());
         let is_last = inputs.last().map(|run| run.path().to_path_buf()) == oldest;
         let (id, path) = self.next_run();
-        let mut paths = vec![path.clone()];
-        paths.extend(copy.map(Path::to_path_buf));
-        let mut writer = RunWriter::create(&self.disk, &paths)?;
+        let paths: Vec<_> = std::iter::once(path.as_path()).chain(copy).collect();
+        let mut writer = RunWriter::create(&self.disk, &paths, inputs.iter().map(|run| run.rows()).sum())?;
         let mut merge = Merge::seek(&[], inputs, Some(&[]), Direction::Forward)?;
         let mut rows = 0usize;
         while let Some(key) = merge.key() {
@@ -327,7 +334,7 @@ impl View {
     /// Starts from what is whole of a damaged snapshot.
     pub(super) fn salvage(&self, snapshot: &Run) -> Result<()> {
         let (id, path) = self.next_run();
-        let mut writer = RunWriter::create(&self.disk, std::slice::from_ref(&path))?;
+        let mut writer = RunWriter::create(&self.disk, &[&path], snapshot.rows())?;
         let mut live = BTreeMap::new();
         snapshot.salvage(|key, value| {
             if bodyrow::id(key).is_some()
@@ -367,7 +374,7 @@ impl View {
 /// Reads the view by keys that mostly lie near each other, as those of bodies do that were stored one after the other.
 pub(super) struct Near<'a> {
     view: &'a View,
-    runs: Vec<NearReader>,
+    runs: Vec<CachedReader>,
 }
 
 impl Near<'_> {
@@ -379,12 +386,13 @@ impl Near<'_> {
                 return Ok(value);
             }
         }
-        let same = |(reader, run): (&NearReader, &Arc<Run>)| reader.reads(run);
+        let same = |(reader, run): (&CachedReader, &Arc<Run>)| reader.reads(run);
         if self.runs.len() != state.runs.len() || !self.runs.iter().zip(&state.runs).all(same) {
-            self.runs = state.runs.iter().map(NearReader::new).collect();
+            self.runs = state.runs.iter().map(CachedReader::new).collect();
         }
+        let hash = KeyHash::of(key);
         for run in &mut self.runs {
-            if let Some(value) = run.get(key)? {
+            if let Some(value) = run.get(key, hash)? {
                 return Ok(value);
             }
         }
@@ -399,8 +407,9 @@ impl State {
                 return Ok(value);
             }
         }
+        let hash = KeyHash::of(key);
         for run in &self.runs {
-            if let Some(value) = run.get(key)? {
+            if let Some(value) = run.get(key, hash, &self.cache)? {
                 return Ok(value);
             }
         }
@@ -463,10 +472,10 @@ impl State {
 }
 
 /// For fuzzing: searching a block finds what reading it finds.
-pub(super) fn fuzz_block(bytes: &Bytes) {
-    let found = [block::search(bytes, &[]), block::search(bytes, &[0xff; 600])];
+pub(super) fn fuzz_block(rows: &Bytes) {
+    let found = [block::search(rows, &[]), block::search(rows, &[0xff; 600])];
     // Searching to the end reads every row; what makes no sense then is damage to both.
-    let Some(block) = block::Block::decode(bytes) else { return };
+    let Some(block) = block::Block::decode(rows) else { return };
     assert!(found.iter().all(Option::is_some));
     let keys: Vec<_> = (0..block.len()).filter_map(|i| block.key(i)).collect();
     // Only a writer's blocks are in order; of others it is enough that reading them ends.
@@ -474,8 +483,8 @@ pub(super) fn fuzz_block(bytes: &Bytes) {
         return;
     }
     for (i, key) in keys.iter().enumerate() {
-        let found = block::search(bytes, key).flatten();
-        assert!(found.is_some_and(|f| f.exact && f.value.as_deref() == block.value(i)));
+        let found = block::search(rows, key).flatten();
+        assert!(found.is_some_and(|f| f.is_exact && f.value.as_deref() == block.value(i)));
     }
 }
 
