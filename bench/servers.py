@@ -1,4 +1,4 @@
-"""The servers under test: how each is configured, started, and looked at.
+"""The servers under test: how each is configured, started, and observed.
 
 Every server runs from a directory of its own (RUN), from the templates beside
 this file. `accept` and `submit` say where mail goes in; `count()` says how
@@ -52,7 +52,7 @@ class Server:
 
     def __init__(self, name, run, inputs, procs=200, milters=False):
         self.name, self.run, self.inputs, self.procs, self.milters = name, run, inputs, procs, milters
-        self.mounts = []    # to be undone when the server is down
+        self.mounts = []    # to unmount when the server is down
 
     def copy_inputs(self, to):
         os.makedirs(to, exist_ok=True)
@@ -176,7 +176,7 @@ class MoxdLocal(Server):
                 "--dns", "127.0.0.1:53"]
 
     def count(self):
-        """Messages at rest, by moxd's own report."""
+        """The number of messages in the store, as moxd reports it."""
         import json
         env = dict(os.environ, HOME=self.run)
         for cfg in ("moxd.toml", "config/moxd.toml"):
@@ -190,7 +190,7 @@ class MoxdLocal(Server):
 
 
 class Moxd(Server):
-    """`moxd serve` from templates/moxd."""
+    """`moxd serve`, configured from templates/moxd."""
 
     def prepare(self):
         cfg = self.run + "/config"
@@ -308,7 +308,7 @@ class Haraka(Server):
         r = self.run
         self.copy_inputs(r)
         src = os.path.join(HERE, "templates", "haraka")
-        # Haraka wants its own connection.ini whole; only the size limit changes.
+        # Haraka needs a complete connection.ini; only the size limit differs from its own.
         os.makedirs(r + "/config", exist_ok=True)
         with open(HARAKA_DIR + "/config/connection.ini") as f:
             t = f.read()
