@@ -103,7 +103,14 @@ mod tests {
     #[test]
     fn refuses_cut_records_and_other_versions() {
         let bytes = sample().encode();
-        assert!((2..bytes.len()).any(|cut| Credentials::decode(&bytes[..cut]).is_none()));
+        // A cut between two secrets is a record with fewer of them; every other cut is refused.
+        let mut fewer = [Credentials::default(), Credentials::default(), sample()];
+        fewer[1].plain.clone_from(&sample().plain);
+        fewer[2].scram_sha256 = None;
+        for cut in 0..bytes.len() {
+            let expected = fewer.iter().find(|fewer| fewer.encode().len() == cut);
+            assert_eq!(Credentials::decode(&bytes[..cut]).as_ref(), expected, "cut at {cut}");
+        }
         assert_eq!(Credentials::decode(&[VERSION + 1]), None);
         assert_eq!(Credentials::decode(&[]), None);
     }

@@ -63,10 +63,10 @@ fn deliver(store: &Store, account: AccountId, n: u64) -> Message {
     store.message(account, delivered.id).unwrap().unwrap()
 }
 
-/// Not a test of its own: the process that is killed.
 #[test]
+#[ignore = "no test: the process that `loses_nothing_when_it_is_killed` starts and kills"]
 fn child() {
-    let Ok(dir) = env::var("MOXD_CRASH_CHILD") else { return };
+    let dir = env::var("MOXD_CRASH_CHILD").unwrap();
     let first: u64 = env::var("MOXD_CRASH_FIRST").unwrap().parse().unwrap();
     let store = Store::open(Path::new(&dir), options()).unwrap();
     let account = store.open_account("mox", INITIAL_MAILBOXES, SystemTime::UNIX_EPOCH).wait().unwrap();
@@ -108,7 +108,7 @@ enum Known {
 
 fn kill_once(dir: &Path, first: u64, after: Duration, known: &mut BTreeMap<u64, Known>) {
     let mut child = Command::new(env::current_exe().unwrap())
-        .args(["--exact", "child", "--nocapture"])
+        .args(["--exact", "child", "--ignored", "--nocapture"])
         .env("MOXD_CRASH_CHILD", dir)
         .env("MOXD_CRASH_FIRST", first.to_string())
         .stdout(Stdio::piped())
@@ -203,7 +203,7 @@ fn loses_nothing_when_it_is_killed() {
         let stored = known.values().filter(|state| **state == Known::Stored).count();
         println!("round {round}: {} told, {stored} stored", known.len());
     }
-    assert!(!known.is_empty(), "the child did some work");
+    assert!(known.values().any(|state| *state == Known::Stored), "the child did no work");
 }
 
 /// A folder of this test, in memory where that can be: syncs cost nothing there, and a killed process leaves the same.
