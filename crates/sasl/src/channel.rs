@@ -4,10 +4,10 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// What the octets of a channel binding are.
+/// What the bytes of a channel binding are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Binding {
-    /// `tls-exporter` (RFC 9266 §2), for TLS 1.3: 32 octets of keying material exported with the label
+    /// `tls-exporter` (RFC 9266 §2), for TLS 1.3: 32 bytes of keying material exported with the label
     /// `EXPORTER-Channel-Binding` and an empty context.
     TlsExporter,
     /// `tls-unique` (RFC 5929 §3), for TLS 1.2 and before: the first Finished message of the handshake.
@@ -38,20 +38,20 @@ impl Channel {
         Self { tls: false, binding: None, plus_offered: false }
     }
 
-    /// TLS, but nothing to bind to (such as TLS 1.2 from a library that does not give its Finished message away).
+    /// TLS without channel binding, such as TLS 1.2 from a library that does not expose its Finished message.
     pub fn tls() -> Self {
         Self { tls: true, ..Self::plaintext() }
     }
 
-    /// TLS with channel binding `octets`; PLUS mechanisms count as offered.
-    pub fn bound(binding: Binding, octets: Vec<u8>) -> Self {
-        Self { tls: true, binding: Some((binding, Zeroizing::new(octets))), plus_offered: true }
+    /// TLS with channel binding `bytes`; PLUS mechanisms count as offered.
+    pub fn bound(binding: Binding, bytes: Vec<u8>) -> Self {
+        Self { tls: true, binding: Some((binding, Zeroizing::new(bytes))), plus_offered: true }
     }
 
     /// Says whether the server offers PLUS mechanisms on this connection, where it differs from the default.
     ///
-    /// A server with PLUS on offer refuses a client that believes it is not (RFC 5802 §6). A client tells the
-    /// server what it saw.
+    /// A server that offers PLUS refuses a client that believes it does not (RFC 5802 §6). A client tells the server
+    /// which offer it saw.
     #[must_use]
     pub fn with_plus_offered(mut self, offered: bool) -> Self {
         self.plus_offered = offered;
@@ -70,12 +70,12 @@ impl Channel {
 
     /// What an exchange can be bound to.
     pub(crate) fn binding(&self) -> Option<(Binding, &[u8])> {
-        self.binding.as_ref().map(|(binding, octets)| (*binding, octets.as_slice()))
+        self.binding.as_ref().map(|(binding, bytes)| (*binding, bytes.as_slice()))
     }
 }
 
 impl fmt::Debug for Channel {
-    /// Without the octets: with `tls-unique` they are a secret between the two ends.
+    /// Without the bytes: with `tls-unique` they are a secret between the two ends.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Channel")
             .field("tls", &self.tls)

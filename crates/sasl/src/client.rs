@@ -15,14 +15,14 @@ use crate::scram::message::{self, ClientFinal, ServerFinal, ServerFirst};
 use crate::scram::proof;
 use crate::server::MAX_MESSAGE;
 
-/// Fewest octets of salt a client takes from a server.
+/// Fewest bytes of salt a client takes from a server.
 pub const MIN_SALT: usize = 8;
 
-/// Fewest iterations a client computes: with less, whoever records the exchange finds the password cheaply.
+/// Fewest iterations a client computes: with fewer, an eavesdropper who records the exchange finds the password cheaply.
 /// RFC 5802 §5.1 recommends 4096; servers that announce 2048 exist.
 pub const MIN_ITERATIONS: u32 = 2048;
 
-/// Most iterations a client computes, about a second of work: a server must not be able to keep us busy.
+/// Most iterations a client computes, about a second of work, so that a server cannot keep us busy.
 pub const MAX_ITERATIONS: u32 = 1_000_000;
 
 /// Who a client is. The password is never printed, and wiped when dropped.
@@ -41,7 +41,7 @@ impl Credentials {
         Ok(Self { username: prepare::username(username)?, password: Some(Password::new(password)?) })
     }
 
-    /// For EXTERNAL: whoever the certificate stands for, or that user among those it stands for.
+    /// For EXTERNAL: the user that the certificate stands for, or this one if it stands for several.
     ///
     /// # Errors
     /// Those of [`prepare::username`].
@@ -59,8 +59,8 @@ impl fmt::Debug for Credentials {
 
 /// One exchange, as the client sees it.
 ///
-/// [`Client::begin`] gives the initial response, [`Client::step`] answers each challenge, and when the server reports
-/// success, [`Client::finish`] says whether to believe it.
+/// [`Client::begin`] gives the initial response, [`Client::step`] answers each challenge, and [`Client::finish`] says
+/// whether to believe a server that reports success.
 pub struct Client {
     mechanism: Mechanism,
     credentials: Credentials,
@@ -71,7 +71,7 @@ pub struct Client {
 
 /// Between two messages.
 enum State {
-    /// Nothing was said yet.
+    /// Before the first message.
     Fresh,
     /// LOGIN: waiting for the prompt for the user name.
     LoginName,
@@ -81,11 +81,11 @@ enum State {
     Cram,
     /// SCRAM: our first message is out.
     ScramFirst { gs2_header: String, bare: String },
-    /// SCRAM: the proof is out, and only the right server can sign.
+    /// SCRAM: the proof is out; only a server that knows the password can answer with this signature.
     ScramProved { signature: Secret },
-    /// All is said.
+    /// After the last message.
     Finished,
-    /// Something went wrong.
+    /// After an error.
     Over,
 }
 
@@ -168,10 +168,10 @@ impl Client {
         Ok(answer)
     }
 
-    /// The server reports success: is it entitled to?
+    /// Checks whether the server may report success.
     ///
     /// # Errors
-    /// [`ErrorKind::Unfinished`] where it has not proved yet that it knows the password, or did not ask for everything.
+    /// [`ErrorKind::Unfinished`] where the server has not proved that it knows the password, or the exchange is not over.
     pub fn finish(self) -> Result<(), Error> {
         match self.state {
             State::Finished => Ok(()),
@@ -186,7 +186,7 @@ impl Client {
         self.credentials.password.as_ref().ok_or(Error::new(ErrorKind::Misuse, "mechanism needs a password"))
     }
 
-    /// What we say about channel binding.
+    /// The header that announces channel binding.
     fn gs2_header(&self) -> Result<String, Error> {
         let flag = match (self.mechanism.is_plus(), self.channel.binding()) {
             (true, Some((binding, _))) => format!("p={}", binding.name()),
@@ -218,10 +218,10 @@ impl Client {
                 "salt too short, or too few or too many iterations",
             ));
         }
-        let octets =
-            if self.mechanism.is_plus() { self.channel.binding().map(|(_, octets)| octets) } else { None };
+        let bytes =
+            if self.mechanism.is_plus() { self.channel.binding().map(|(_, bytes)| bytes) } else { None };
         let without_proof =
-            ClientFinal::print_without_proof(gs2_header, octets.unwrap_or_default(), first.nonce);
+            ClientFinal::print_without_proof(gs2_header, bytes.unwrap_or_default(), first.nonce);
         let auth_message = proof::auth_message(bare, server_first, &without_proof);
         let salted = hash.salted(self.password()?.as_bytes(), &first.salt, first.iterations);
         let (proof, signature) = proof::prove(hash, &salted, &auth_message);

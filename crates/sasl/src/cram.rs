@@ -15,14 +15,14 @@ use crate::error::{Error, ErrorKind};
 use crate::hash::equal;
 use crate::prepare::Password;
 
-/// Octets of an MD5 block, digest and chaining state.
+/// Bytes of an MD5 block, digest and chaining state.
 const BLOCK: usize = 64;
 const DIGEST: usize = 16;
 
 /// What a server keeps to verify CRAM-MD5: the two MD5 states of HMAC after the padded key.
 ///
-/// The password cannot be read from them, but whoever has them can log in with CRAM-MD5: they are as good as the
-/// password for this mechanism alone. Print it with [`CramMd5Secret::to_text`], read it with `parse`.
+/// The password cannot be computed from them. But they suffice to log in with CRAM-MD5, so they are as secret as the
+/// password. Print it with [`CramMd5Secret::to_text`], read it with `parse`.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct CramMd5Secret {
     inner: [u8; DIGEST],
@@ -38,12 +38,12 @@ impl CramMd5Secret {
         let mut key = Zeroizing::new([0_u8; BLOCK]);
         // RFC 2104 §2: a key longer than a block is replaced by its digest, a shorter one is padded with zeros.
         let hashed = Zeroizing::new(Md5::digest(password.as_bytes()).0);
-        let octets = if password.as_bytes().len() > BLOCK { &hashed[..] } else { password.as_bytes() };
-        key.iter_mut().zip(octets).for_each(|(k, o)| *k = *o);
+        let bytes = if password.as_bytes().len() > BLOCK { &hashed[..] } else { password.as_bytes() };
+        key.iter_mut().zip(bytes).for_each(|(k, o)| *k = *o);
         Self { inner: absorb(&key, 0x36), outer: absorb(&key, 0x5c), absent: None }
     }
 
-    /// A secret that nobody's password fits, from octets that only we know.
+    /// A secret that no password fits, from bytes that only this server knows.
     pub(crate) fn fake(inner: [u8; DIGEST], outer: [u8; DIGEST], absent: crate::Absent) -> Self {
         Self { inner, outer, absent: Some(absent) }
     }
@@ -64,7 +64,7 @@ impl FromStr for CramMd5Secret {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let state = |part: &str| BASE64.decode(part).ok().and_then(|octets| octets.try_into().ok());
+        let state = |part: &str| BASE64.decode(part).ok().and_then(|bytes| bytes.try_into().ok());
         text.strip_prefix("CRAM-MD5$")
             .and_then(|states| states.split_once(':'))
             .and_then(|(inner, outer)| {
@@ -80,9 +80,9 @@ impl fmt::Debug for CramMd5Secret {
     }
 }
 
-/// The MD5 chaining state after one block: the key, each octet XORed with `pad` (RFC 2104 §2).
+/// The MD5 chaining state after one block: the key, each byte XORed with `pad` (RFC 2104 §2).
 fn absorb(key: &[u8; BLOCK], pad: u8) -> [u8; DIGEST] {
-    let block = Zeroizing::new(key.map(|octet| octet ^ pad));
+    let block = Zeroizing::new(key.map(|byte| byte ^ pad));
     let (core, _) = Md5::new_with_prefix(&block[..]).decompose();
     let state = core.serialize();
     std::array::from_fn(|i| state.get(i).copied().unwrap_or_default())
@@ -94,7 +94,7 @@ fn resume(state: &[u8; DIGEST]) -> Md5 {
     let mut serialized = md5::digest::common::hazmat::SerializedState::<Md5Core>::default();
     let blocks = 1_u64.to_le_bytes();
     serialized.iter_mut().zip(state.iter().chain(&blocks)).for_each(|(to, from)| *to = *from);
-    // Every 24 octets are a state, so the default is never taken.
+    // Any 24 bytes are a state, so the default is never used.
     Md5::compose(Md5Core::deserialize(&serialized).unwrap_or_default(), Buffer::<Md5Core>::default())
 }
 
@@ -107,7 +107,7 @@ pub(crate) fn verify(secret: &CramMd5Secret, challenge: &[u8], digest: &[u8]) ->
 pub(crate) fn parse(response: &[u8]) -> Result<(&str, &str), Error> {
     let text = std::str::from_utf8(response)
         .map_err(|_| Error::new(ErrorKind::Encoding, "CRAM-MD5 response is not UTF-8"))?;
-    // The digest has no space, a user name may: so the last space is the one that counts.
+    // A user name may have spaces, the digest has none: the last space separates them.
     text.rsplit_once(' ')
         .filter(|(username, digest)| !username.is_empty() && is_digest(digest))
         .ok_or(Error::new(ErrorKind::Malformed, "CRAM-MD5 response is not a user name and a digest"))
@@ -123,7 +123,7 @@ pub(crate) fn respond(username: &str, password: &Password, challenge: &[u8]) -> 
     format!("{username} {}", hex(&CramMd5Secret::derive(password).digest(challenge))).into_bytes()
 }
 
-/// Does a challenge look like one? A client must not put its HMAC under arbitrary text of a stranger.
+/// Does a challenge look like one? A client must not compute its HMAC over arbitrary text from a stranger.
 pub(crate) fn is_challenge(challenge: &[u8]) -> bool {
     // RFC 2195 §2: msg-id syntax with random digits, a timestamp and the host name.
     let inside = challenge.strip_prefix(b"<").and_then(|rest| rest.strip_suffix(b">"));
@@ -132,8 +132,8 @@ pub(crate) fn is_challenge(challenge: &[u8]) -> bool {
     })
 }
 
-fn hex(octets: &[u8; DIGEST]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+fn hex(bytes: &[u8; DIGEST]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

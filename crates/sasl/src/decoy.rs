@@ -1,4 +1,4 @@
-//! Secrets for those who have none, so that nobody can find out who has.
+//! Secrets for users that have none, so that an exchange does not reveal who has one.
 
 use std::num::NonZeroU32;
 
@@ -8,7 +8,7 @@ use crate::cram::CramMd5Secret;
 use crate::hash::{Hash, Secret};
 use crate::scram::secret::{SALT_OCTETS, ScramSecret};
 
-/// Octets of the server's secret that decoys are made from.
+/// Bytes of the server's secret that decoys are made from.
 pub const SEED_OCTETS: usize = 32;
 
 /// Why a user has no real secret.
@@ -16,14 +16,14 @@ pub const SEED_OCTETS: usize = 32;
 pub enum Absent {
     /// There is no such user, or it may not log in. The failure counts as [`crate::ErrorKind::Credentials`].
     User,
-    /// The user exists, but nothing is stored for this mechanism (the password was set before the mechanism was known).
-    /// The failure is [`crate::ErrorKind::SecretAbsent`]: the same to the client, but not the user's doing.
+    /// The user exists, but has no secret for this mechanism (the password was set before we had the mechanism). The
+    /// failure is [`crate::ErrorKind::SecretAbsent`], which looks the same to the client but is not its fault.
     Secret,
 }
 
 /// Makes secrets that no password fits.
 ///
-/// With one the exchange goes on exactly as with a real secret, and fails at the proof. The salt depends on the name
+/// The exchange goes on exactly as with a real secret, and fails at the proof. The salt depends on the name
 /// and the server's secret alone, so that the same unknown user always shows the same salt, as a real one does.
 pub struct Decoy<'a> {
     seed: &'a [u8; SEED_OCTETS],
@@ -34,16 +34,15 @@ pub struct Decoy<'a> {
 impl<'a> Decoy<'a> {
     /// For the user `name`; `seed` is random, kept over restarts, and used for nothing else.
     ///
-    /// Spellings that would lead to one account must give one salt, and those that would lead to different accounts
-    /// different ones, or comparing salts tells who exists. So give the canonical address: the caller knows whether the
-    /// domain tells case apart and which separators it has. Nothing is folded here.
+    /// The caller gives the canonical address, because it knows whether the domain distinguishes case and which separators
+    /// it has; `name` is used as it is. Otherwise comparing the salts of different spellings would reveal who exists.
     pub fn new(seed: &'a [u8; SEED_OCTETS], name: &'a str, absent: Absent) -> Self {
         Self { seed, name, absent }
     }
 
     /// A SCRAM secret. Give the iterations that real secrets have.
     pub fn scram(&self, hash: Hash, iterations: NonZeroU32) -> ScramSecret {
-        let mut salt = self.octets(hash.scheme(), "salt");
+        let mut salt = self.bytes(hash.scheme(), "salt");
         salt.truncate(SALT_OCTETS);
         ScramSecret {
             hash,
@@ -58,18 +57,18 @@ impl<'a> Decoy<'a> {
     /// A CRAM-MD5 secret.
     pub fn cram_md5(&self) -> CramMd5Secret {
         let state = |what| {
-            let octets = self.octets("CRAM-MD5", what);
-            std::array::from_fn(|i| octets.get(i).copied().unwrap_or_default())
+            let bytes = self.bytes("CRAM-MD5", what);
+            std::array::from_fn(|i| bytes.get(i).copied().unwrap_or_default())
         };
         CramMd5Secret::fake(state("inner"), state("outer"), self.absent)
     }
 
     fn key(&self, hash: Hash, what: &str) -> Secret {
-        hash.digest(&self.octets(hash.scheme(), what))
+        hash.digest(&self.bytes(hash.scheme(), what))
     }
 
-    /// Octets that only we can know, different for each use.
-    fn octets(&self, scheme: &str, what: &str) -> Zeroizing<Vec<u8>> {
+    /// Bytes that only this server can compute, different for each use.
+    fn bytes(&self, scheme: &str, what: &str) -> Zeroizing<Vec<u8>> {
         // Neither of the two first words contains a NUL, so no two uses can have the same input.
         Hash::Sha256.hmac(self.seed, [scheme, what, self.name].join("\0").as_bytes())
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Why an exchange ended without a login, or why a name or a password cannot be used.
 ///
-/// Nothing of what the peer sent is in it, so that it can be logged.
+/// It contains nothing that the peer sent, so it can be logged.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Error {
     kind: ErrorKind,
@@ -16,7 +16,7 @@ impl Error {
         Self { kind, detail }
     }
 
-    /// What went wrong, to decide on.
+    /// What went wrong, for decisions in code.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
@@ -64,20 +64,20 @@ pub enum ErrorKind {
     TooLong,
     /// An initial response came with a mechanism in which the server speaks first.
     InitialResponse,
-    /// SCRAM `m=`: the peer insists on an extension that does not exist.
+    /// SCRAM `m=`: the peer demands an extension that does not exist.
     Extension,
-    /// The mechanism works over TLS only, and there is none, or none it can be bound to.
+    /// The mechanism needs TLS, or a channel binding that the connection does not have.
     TlsRequired,
-    /// Unknown user, wrong password, wrong proof: which of them is not told.
+    /// Unknown user, wrong password or wrong proof. The client must not learn which.
     Credentials,
     /// The proof failed because the account has no secret for this mechanism ([`crate::Absent::Secret`]).
     /// To the client it is [`ErrorKind::Credentials`]; it should not count against the account.
     SecretAbsent,
-    /// The client wants to act as somebody else than the one it proves to be.
+    /// The client wants to act as a user other than the one it proves to be.
     Authzid,
-    /// The channel binding is that of another channel: somebody may sit in between.
+    /// The channel binding is that of another channel: an attacker may be in between.
     BindingMismatch,
-    /// SCRAM flag `y` although PLUS was offered: somebody may have removed it from the offer.
+    /// SCRAM flag `y` although PLUS was offered: an attacker may have removed it from the offer.
     BindingRefused,
     /// SCRAM flag `p` in a mechanism without PLUS.
     BindingUnsupported,
@@ -89,19 +89,19 @@ pub enum ErrorKind {
     Nonce,
     /// Client side: salt or iteration count are too weak, or so expensive that they are an attack.
     Parameters,
-    /// Client side: the server does not know the password either, or its challenge is no challenge.
+    /// Client side: the server has not proved that it knows the password, or its challenge is malformed.
     ServerUntrusted,
     /// Client side: the server ended the exchange with `e=`.
     ServerRefused,
-    /// Client side: the server says it is done before it proved anything, or goes on after the end.
+    /// Client side: the server reports success before it has proved anything, or goes on after the end.
     Unfinished,
-    /// A name or password contains what cannot stand in one, or is empty.
+    /// A name or password has forbidden characters, or is empty.
     Unprepared,
     /// A new password is too short.
     TooShort,
     /// A stored secret cannot be read.
     Stored,
-    /// The caller called the wrong method, or answered a question that was not asked.
+    /// The caller called a method out of turn, or supplied a secret that does not fit the need.
     Misuse,
 }
 
@@ -162,7 +162,7 @@ impl ErrorKind {
         }
     }
 
-    /// Whose fault it is, which is what most callers need to know.
+    /// Whose fault it is.
     pub fn fault(self) -> Fault {
         match self {
             Self::Malformed
@@ -194,7 +194,7 @@ impl ErrorKind {
 pub enum Fault {
     /// The peer broke the protocol (SMTP: 501 5.5.2).
     Peer,
-    /// The protocol was kept, and the answer is no (SMTP: 535 or 538).
+    /// The peer kept to the protocol, and is refused (SMTP: 535 or 538).
     Refused,
     /// The program that uses this crate gave something unusable.
     Caller,

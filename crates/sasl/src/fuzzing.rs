@@ -10,11 +10,11 @@ use crate::{
 
 const NONCE: &str = "3rfcNHYJY1ZVvWVs7j";
 
-/// The first octet chooses mechanism and channel; the lines after it are what a stranger says, to a server and to a
-/// client. A first line of `-` alone stands for no initial response.
+/// Plays a stranger to a server and to a client. The first byte of `data` chooses mechanism and channel; the lines after it
+/// are what the stranger sends. A first line of `-` alone stands for no initial response.
 ///
 /// # Panics
-/// Where a stranger gets in or is believed although it knows no password, or where an exchange does not end.
+/// Where a stranger logs in, or is taken for the server, although it knows no password, or where an exchange does not end.
 pub fn scram(data: &[u8]) {
     let Some((&choice, lines)) = data.split_first() else { return };
     let mechanism = Mechanism::BY_STRENGTH.into_iter().cycle().nth(usize::from(choice)).unwrap();
@@ -24,7 +24,7 @@ pub fn scram(data: &[u8]) {
         2 => Channel::bound(Binding::TlsExporter, vec![7; 32]),
         _ => Channel::bound(Binding::TlsUnique, vec![7; 12]).with_plus_offered(false),
     };
-    let lines: Vec<&[u8]> = lines.split(|&octet| octet == b'\n').collect();
+    let lines: Vec<&[u8]> = lines.split(|&byte| byte == b'\n').collect();
     server(mechanism, &channel, &lines);
     client(mechanism, &channel, &lines);
 }

@@ -1,4 +1,4 @@
-//! The two hashes of SCRAM, by ring, and the comparison that takes the same time wherever two values differ.
+//! The two hashes of SCRAM, by ring, and comparison in constant time.
 
 use std::hint::black_box;
 use std::num::NonZeroU32;
@@ -9,9 +9,9 @@ use zeroize::Zeroizing;
 /// The hash a SCRAM mechanism is built on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Hash {
-    /// SHA-1, 20 octets. Its collisions do not matter here: SCRAM uses it in HMAC and on random keys only.
+    /// SHA-1, 20 bytes. Collisions of it do not matter, because SCRAM uses it only in HMAC and on random keys.
     Sha1,
-    /// SHA-256, 32 octets.
+    /// SHA-256, 32 bytes.
     Sha256,
 }
 
@@ -19,8 +19,8 @@ impl Hash {
     /// Both hashes.
     pub const ALL: [Hash; 2] = [Hash::Sha1, Hash::Sha256];
 
-    /// Octets of a digest, and so of every key and proof.
-    pub fn octets(self) -> usize {
+    /// The length of a digest, and so of every key and proof, in bytes.
+    pub fn digest_len(self) -> usize {
         match self {
             Self::Sha1 => digest::SHA1_OUTPUT_LEN,
             Self::Sha256 => digest::SHA256_OUTPUT_LEN,
@@ -59,16 +59,16 @@ impl Hash {
             Self::Sha1 => pbkdf2::PBKDF2_HMAC_SHA1,
             Self::Sha256 => pbkdf2::PBKDF2_HMAC_SHA256,
         };
-        let mut out = Zeroizing::new(vec![0; self.octets()]);
+        let mut out = Zeroizing::new(vec![0; self.digest_len()]);
         pbkdf2::derive(algorithm, iterations, salt, password, &mut out);
         out
     }
 }
 
-/// Octets that are wiped when they are dropped.
+/// Bytes that are wiped when they are dropped.
 pub(crate) type Secret = Zeroizing<Vec<u8>>;
 
-/// Are both the same? Looks at every octet, so that the time taken tells nothing about where they differ.
+/// Are both the same? Looks at every byte, so that the time does not depend on where they differ.
 pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
     let differences = a.iter().zip(b).fold(0, |seen, (x, y)| seen | (x ^ y));
     // The barrier keeps the optimiser from leaving the loop at the first difference.

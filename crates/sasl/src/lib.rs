@@ -1,16 +1,16 @@
 //! SASL exchanges, server and client, step by step: PLAIN, LOGIN, CRAM-MD5, SCRAM with SHA-1 and SHA-256, each with
 //! and without channel binding, and EXTERNAL. A [`Server`] or [`Client`] turns the other side's message into the next
-//! one; when it needs a stored secret it says which, and waits until it is supplied.
+//! one. When it needs a stored secret, it says which, and waits until its owner supplies it.
 //!
 //! What it does not know:
-//! - transport, lines and base64 around messages: that is SMTP's, IMAP's or another protocol's business;
-//! - where secrets are stored, and how a password for PLAIN or LOGIN is verified (let it be a slow hash);
-//! - whether a mechanism is allowed: [`Mechanism::needs_tls`] tells what to demand of the connection;
+//! - transport, lines and base64 around messages: SMTP, IMAP or another protocol adds them;
+//! - where secrets are stored, and how a password for PLAIN or LOGIN is verified (its owner should use a slow hash);
+//! - whether a mechanism is allowed: [`Mechanism::needs_tls`] says what to demand of the connection;
 //! - time and randomness: nonces and salts are arguments, so that every exchange can be replayed;
-//! - TLS: the channel binding comes in as octets, in a [`Channel`].
+//! - TLS: the channel binding comes in as bytes, in a [`Channel`].
 //!
-//! It keeps no passwords: [`ScramSecret`] and [`CramMd5Secret`] are derived, and [`Decoy`] makes some up for users that
-//! do not exist, so that an exchange tells no one who does.
+//! What a server stores are no passwords but derived secrets ([`ScramSecret`], [`CramMd5Secret`]). [`Decoy`] makes up
+//! secrets for users that do not exist, so that an exchange does not reveal who exists.
 //!
 //! ```
 //! use moxd_sasl::*;
@@ -66,7 +66,7 @@ pub use decoy::{Absent, Decoy, SEED_OCTETS};
 pub use error::{Error, ErrorKind, Fault};
 pub use hash::Hash;
 pub use mechanism::{Mechanism, TlsNeed, UnknownMechanism};
-pub use nonce::{MAX_NONCE, MIN_NONCE, NONCE_OCTETS, Nonce};
+pub use nonce::{MAX_NONCE, MIN_NONCE, NONCE_BYTES, Nonce};
 pub use prepare::{MAX_NAME, MAX_PASSWORD, MIN_NEW_PASSWORD, Password, username};
 pub use scram::secret::{DEFAULT_ITERATIONS, SALT_OCTETS, ScramSecret};
 pub use server::{Identity, MAX_MESSAGE, MAX_SCRAM_FIRST, Need, Server, Step, Verifier};

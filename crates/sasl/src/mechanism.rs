@@ -23,7 +23,7 @@ pub enum Mechanism {
     CramMd5,
     /// PLAIN (RFC 4616).
     Plain,
-    /// LOGIN (draft-murchison-sasl-login): obsolete, and still all that some clients know.
+    /// LOGIN (draft-murchison-sasl-login): obsolete, but some clients know no other.
     Login,
 }
 
@@ -32,7 +32,7 @@ pub enum Mechanism {
 pub enum TlsNeed {
     /// Nothing: neither the password nor anything it can be read from crosses the wire.
     None,
-    /// The password crosses the wire. Refuse without TLS unless the operator allows it; this crate does not judge.
+    /// The password crosses the wire. The owner should refuse it without TLS; this crate does not.
     Secrecy,
     /// Cannot work without TLS: it uses the certificate or the channel itself. [`crate::Server`] refuses by itself.
     Inherent,
@@ -41,8 +41,8 @@ pub enum TlsNeed {
 impl Mechanism {
     /// All mechanisms, the strongest first: the order in which to announce them.
     ///
-    /// A binding to the channel counts for more than the hash, since it finds out someone in between;
-    /// PLAIN and LOGIN come last because they hand the password over.
+    /// Channel binding counts for more than the hash, because it detects an attacker in between. PLAIN and LOGIN come last
+    /// because they hand over the password.
     pub const BY_STRENGTH: [Mechanism; 8] = [
         Self::External,
         Self::ScramSha256Plus,
@@ -108,7 +108,7 @@ impl fmt::Display for Mechanism {
     }
 }
 
-/// No mechanism of this name is known.
+/// The error of a name that is no mechanism of this crate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownMechanism;
 

@@ -1,12 +1,12 @@
-//! What must be new in every exchange. Randomness is an argument, so an exchange can be replayed.
+//! The nonce of an exchange. Randomness is an argument, so that tests can replay an exchange.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::error::{Error, ErrorKind};
 
-/// Random octets in a nonce: 144 bits, which base64 prints without padding.
-pub const NONCE_OCTETS: usize = 18;
+/// Random bytes in a nonce: 144 bits, which base64 prints without padding.
+pub const NONCE_BYTES: usize = 18;
 
 /// Fewest characters of a nonce that we send or take. RFC 5802 leaves the length open.
 pub const MIN_NONCE: usize = 8;
@@ -24,16 +24,16 @@ pub struct Nonce {
 }
 
 impl Nonce {
-    /// From octets of a cryptographic random generator, used for nothing else.
-    pub fn from_random(random: [u8; NONCE_OCTETS]) -> Self {
+    /// From bytes of a cryptographic random generator that are used for nothing else.
+    pub fn from_random(random: [u8; NONCE_BYTES]) -> Self {
         Self::stamped(random, 0, "localhost")
     }
 
     /// As [`Nonce::from_random`], with the time and host name that a CRAM-MD5 challenge should carry. Other
     /// mechanisms ignore both, so that a server may use this for all.
-    pub fn stamped(random: [u8; NONCE_OCTETS], unix_seconds: u64, host: &str) -> Self {
+    pub fn stamped(random: [u8; NONCE_BYTES], unix_seconds: u64, host: &str) -> Self {
         // RFC 2195 §2: random digits, a timestamp and the host name of the server, in the form of a message id.
-        let digits = random.iter().fold(0_u64, |n, &octet| n.rotate_left(8) ^ u64::from(octet));
+        let digits = random.iter().fold(0_u64, |n, &byte| n.rotate_left(8) ^ u64::from(byte));
         Self { text: BASE64.encode(random), challenge: format!("{digits}.{unix_seconds}@{host}") }
     }
 

@@ -1,11 +1,11 @@
-//! PLAIN (RFC 4616): one message with everything in it.
+//! PLAIN (RFC 4616): one message with name and password.
 
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind};
 use crate::hash::Secret;
 
-/// What a PLAIN message says, as it was sent.
+/// The fields of a PLAIN message, as the client sent them.
 pub(crate) struct Message<'a> {
     pub(crate) authzid: &'a str,
     pub(crate) username: &'a str,

@@ -1,7 +1,7 @@
-//! The one form of a name and of a password, whichever mechanism carries it.
+//! Normalisation of names and passwords, the same for all mechanisms.
 //!
-//! A keyboard, an operating system and a mail program may each write "é" in another way. Every name and password
-//! passes here before it is stored, compared or hashed, on both sides, so that the same one works everywhere.
+//! Keyboards, operating systems and mail programs encode "é" in different ways. Both sides normalise every name and
+//! password before they store, compare or hash it, so that it works with all of them.
 
 use std::fmt;
 
@@ -12,11 +12,11 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind};
 
-/// Most octets of a user name, as it comes and as it is composed: an address of 64 + 1 + 255 octets, with room for what
+/// Most bytes of a user name, as it comes and as it is composed: an address of 64 + 1 + 255 bytes, with room for what
 /// normalisation composes. RFC 4616 §2 demands at least 255.
 pub const MAX_NAME: usize = 512;
 
-/// Most octets of a password, as it comes and as it is prepared. RFC 4616 §2 demands at least 255.
+/// Most bytes of a password, as it comes and as it is prepared. RFC 4616 §2 demands at least 255.
 pub const MAX_PASSWORD: usize = 1024;
 
 /// Fewest characters of a new password.
@@ -24,8 +24,8 @@ pub const MIN_NEW_PASSWORD: usize = 8;
 
 /// The form of a user name in which it is looked up: composed (NFC), case kept.
 ///
-/// A user name is a mail address here, and whether its case matters is the business of its domain. It may contain
-/// what a PRECIS user name may not (a space in a quoted local part), so no more is refused than control characters.
+/// A user name is a mail address here, whose domain decides whether case matters. Its local part may be quoted and contain
+/// what a PRECIS user name must not, such as a space, so only control characters are refused.
 ///
 /// # Errors
 /// [`ErrorKind::Unprepared`] where it is empty or has control characters, [`ErrorKind::TooLong`].
@@ -43,16 +43,16 @@ pub fn username(text: &str) -> Result<String, Error> {
     if composed.len() > MAX_NAME { Err(too_long()) } else { Ok(composed) }
 }
 
-/// A password in the one form in which it is hashed and compared. Wiped when dropped, never printed.
+/// A normalised password. Wiped when dropped, never printed.
 #[derive(Clone)]
 pub struct Password(Zeroizing<String>);
 
 impl Password {
-    /// The PRECIS OpaqueString of `text`: composed (NFC), every kind of space made a plain one.
+    /// The PRECIS OpaqueString of `text`: composed (NFC), with every kind of space replaced by U+0020.
     ///
     /// # Errors
-    /// [`ErrorKind::Unprepared`] where it is empty or has characters that no keyboard is sure to reproduce (control
-    /// characters, unassigned code points), [`ErrorKind::TooLong`].
+    /// [`ErrorKind::Unprepared`] where it is empty or has characters that may not be typed the same everywhere (control
+    /// characters, unassigned code points); [`ErrorKind::TooLong`].
     pub fn new(text: &str) -> Result<Self, Error> {
         let too_long = || Error::new(ErrorKind::TooLong, "password too long");
         if text.len() > MAX_PASSWORD {
@@ -70,7 +70,7 @@ impl Password {
         }
     }
 
-    /// A password that someone chooses now: as [`Password::new`], and at least [`MIN_NEW_PASSWORD`] characters.
+    /// A password for a new account or a change: as [`Password::new`], and at least [`MIN_NEW_PASSWORD`] characters.
     ///
     /// # Errors
     /// As [`Password::new`], and [`ErrorKind::TooShort`].

@@ -16,28 +16,28 @@ use crate::scram::message::{self, ClientFinal, ClientFirst, Flag, ServerFinal, S
 use crate::scram::proof;
 use crate::scram::secret::ScramSecret;
 
-/// Most octets of one message, after base64 was undone.
+/// Most bytes of one message, after base64 was undone.
 ///
-/// RFC 4954 §4: a line of an exchange has at most 12288 octets, which the session ensures for the line as it is sent.
+/// RFC 4954 §4: a line of an exchange, still in base64, has at most 12288 bytes, which the session checks.
 pub const MAX_MESSAGE: usize = 12_288;
 
-/// Most bytes of a client's first SCRAM message. It is kept until the client has proved itself, for which it may take
-/// minutes, on every connection; the longest name and nonce are shorter, unless all of the name is escaped.
+/// Most bytes of a client's first SCRAM message. The server keeps it until the client has sent its proof, which may take
+/// minutes. The longest name and nonce fit, unless most of the name is escaped.
 pub const MAX_SCRAM_FIRST: usize = 2048;
 
-/// What has to happen next.
+/// What the owner has to do next.
 #[derive(Debug)]
 #[must_use]
 pub enum Step {
-    /// Send this to the client, and give its answer to [`Server::step`].
+    /// Send this to the client, and call [`Server::step`] with its answer.
     Challenge(Vec<u8>),
     /// Answer this with [`Server::supply`].
     Need(Need),
-    /// The client is who it says.
+    /// The client has proved that it is this user.
     Done(Identity),
 }
 
-/// What an exchange needs from the one who keeps the secrets.
+/// What an exchange needs from its owner.
 #[derive(Debug)]
 pub enum Need {
     /// Check this password: answer with [`Verifier::Checked`].
@@ -61,7 +61,7 @@ pub enum Need {
     },
     /// Find out who the TLS client certificate stands for: answer with [`Verifier::Certificate`].
     Certificate {
-        /// The user the client wants to be, normalised; `None`: whoever the certificate stands for.
+        /// The user that the client wants to be, normalised; `None`: the user that the certificate stands for.
         username: Option<String>,
     },
 }
@@ -69,17 +69,17 @@ pub enum Need {
 /// The answer to a [`Need`].
 #[derive(Debug)]
 pub enum Verifier {
-    /// Is the password right? Let an unknown user take as long as a known one.
+    /// Whether the password is right. The check must take as long for an unknown user as for a known one.
     Checked(bool),
     /// The SCRAM secret of the user.
     Scram(ScramSecret),
     /// The CRAM-MD5 secret of the user.
     CramMd5(CramMd5Secret),
-    /// The user that the certificate proves, where there is one and the client may be that user.
+    /// The user that the certificate stands for, if the client may log in as that user.
     Certificate(Option<String>),
 }
 
-/// Who the client has proved to be.
+/// The user that the client has proved to be.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -101,7 +101,7 @@ pub struct Server {
 
 /// Between two messages.
 enum State {
-    /// Nothing was said yet.
+    /// Before the first message.
     Fresh,
     /// The empty challenge of a client-first mechanism, or the first prompt of LOGIN, is out.
     Prompted,
@@ -125,17 +125,17 @@ enum State {
     Over,
 }
 
-/// What is kept of a client's first SCRAM message.
+/// The parts of a client's first SCRAM message that are needed later.
 struct ScramFirst {
     username: String,
     client_nonce: String,
     bare: String,
-    /// What the client's next message has to be bound to: gs2 header, then the octets of the channel.
+    /// What the client's next message has to be bound to: gs2 header, then the bytes of the channel.
     binding: Vec<u8>,
     hash: Hash,
 }
 
-/// What is kept while the client computes its proof.
+/// The state while the client computes its proof.
 struct ScramChallenge {
     first: ScramFirst,
     nonce: String,
@@ -144,7 +144,7 @@ struct ScramChallenge {
 }
 
 impl Server {
-    /// A new exchange. `nonce` is used in no other; use [`Nonce::stamped`] where CRAM-MD5 is possible.
+    /// A new exchange. `nonce` must not be used in any other; CRAM-MD5 wants one by [`Nonce::stamped`].
     pub fn new(mechanism: Mechanism, channel: &Channel, nonce: Nonce) -> Self {
         Self { mechanism, channel: channel.clone(), nonce, state: State::Fresh }
     }
@@ -188,7 +188,7 @@ impl Server {
     /// Takes the client's next message, with its base64 undone.
     ///
     /// # Errors
-    /// Any: the exchange is over then, and nothing more is to be read from the client for it.
+    /// Any. The exchange is over then.
     pub fn step(&mut self, client: &[u8]) -> Result<Step, Error> {
         let state = mem::replace(&mut self.state, State::Over);
         if client.len() > MAX_MESSAGE {
@@ -227,7 +227,8 @@ impl Server {
     /// Takes the answer to [`Step::Need`].
     ///
     /// # Errors
-    /// [`ErrorKind::Credentials`] and its kin; [`ErrorKind::Misuse`] where this is no answer to what was asked.
+    /// [`ErrorKind::Credentials`] or [`ErrorKind::SecretAbsent`]; [`ErrorKind::Misuse`] where `verifier` is not of the kind
+    /// that was needed.
     pub fn supply(&mut self, verifier: Verifier) -> Result<Step, Error> {
         match (mem::replace(&mut self.state, State::Over), verifier) {
             (State::Checking { username }, Verifier::Checked(right)) => {
@@ -314,8 +315,8 @@ impl Server {
             return Err(Error::new(ErrorKind::TooLong, "first SCRAM message of more than 2048 bytes"));
         }
         let first = ClientFirst::parse(message::text(client)?)?;
-        let octets = self.expected_binding(first.flag)?;
-        let binding = [first.gs2_header.as_bytes(), octets].concat();
+        let bytes = self.expected_binding(first.flag)?;
+        let binding = [first.gs2_header.as_bytes(), bytes].concat();
         let username = known(prepare::username(&first.username))?;
         check_authzid(first.authzid.as_deref(), &username)?;
         let need = Need::Scram { username: username.clone(), hash };
@@ -323,7 +324,7 @@ impl Server {
         self.ask(State::ScramFetching(ScramFirst { username, client_nonce, bare, binding, hash }), need)
     }
 
-    /// The octets that a client with this flag has to send back.
+    /// The bytes that a client with this flag has to send back.
     fn expected_binding(&self, flag: Flag<'_>) -> Result<&[u8], Error> {
         match (flag, self.mechanism.is_plus()) {
             (Flag::Bound(_), false) => Err(Error::new(
@@ -331,13 +332,13 @@ impl Server {
                 "SCRAM client binds to the channel in a mechanism without PLUS",
             )),
             (Flag::Bound(name), true) => match self.channel.binding() {
-                Some((binding, octets)) if binding.name() == name => Ok(octets),
+                Some((binding, bytes)) if binding.name() == name => Ok(bytes),
                 _ => Err(Error::new(
                     ErrorKind::BindingType,
                     "SCRAM client binds to what this channel does not have",
                 )),
             },
-            // RFC 5802 §6: with "y" and PLUS on offer, someone has taken PLUS out of the offer on its way.
+            // RFC 5802 §6: with "y" although we offer PLUS, an attacker has removed PLUS from the offer.
             (Flag::CouldHave, false) if self.channel.plus_offered() => Err(Error::new(
                 ErrorKind::BindingRefused,
                 "SCRAM client did not see that channel binding is offered",
@@ -390,7 +391,7 @@ const fn misuse() -> Error {
     Error::new(ErrorKind::Misuse, "SASL exchange is not at this point")
 }
 
-/// The one answer to a wrong password, a wrong proof, and a user that does not exist.
+/// The error for a wrong password, a wrong proof, and a user that does not exist, which look the same to the client.
 fn refused(absent: Option<Absent>) -> Error {
     let kind = match absent {
         Some(Absent::Secret) => ErrorKind::SecretAbsent,
@@ -399,7 +400,7 @@ fn refused(absent: Option<Absent>) -> Error {
     Error::new(kind, "user unknown or password wrong")
 }
 
-/// A name or password that cannot have been set is a wrong one.
+/// Reports a name or password that cannot be normalised as wrong, since no user has it.
 fn known<T>(prepared: Result<T, Error>) -> Result<T, Error> {
     prepared.map_err(|_| refused(None))
 }
@@ -408,7 +409,7 @@ fn text(message: &[u8]) -> Result<&str, Error> {
     std::str::from_utf8(message).map_err(|_| Error::new(ErrorKind::Encoding, "message is not UTF-8"))
 }
 
-/// Nobody acts for another user here.
+/// Refuses clients that want to act for another user.
 fn check_authzid(authzid: Option<&str>, username: &str) -> Result<(), Error> {
     match authzid.map(prepare::username) {
         None => Ok(()),

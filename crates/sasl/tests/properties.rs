@@ -47,9 +47,9 @@ fn exchange(
     absent: Option<Absent>,
 ) -> (Result<Identity, Error>, Vec<Vec<u8>>) {
     let channel = Channel::bound(Binding::TlsExporter, vec![5; 32]);
-    let mut client = Client::new(mechanism, credentials, &channel, Nonce::from_random([1; NONCE_OCTETS]));
+    let mut client = Client::new(mechanism, credentials, &channel, Nonce::from_random([1; NONCE_BYTES]));
     let mut server =
-        Server::new(mechanism, &channel, Nonce::stamped([2; NONCE_OCTETS], 1_700_000_000, "mx.test"));
+        Server::new(mechanism, &channel, Nonce::stamped([2; NONCE_BYTES], 1_700_000_000, "mx.test"));
     let mut said = Vec::new();
     let initial = client.begin().unwrap();
     let mut step = server.begin(initial.as_deref());
@@ -110,12 +110,12 @@ proptest! {
     }
 
     #[test]
-    fn takes_any_octets(data: Vec<u8>) {
+    fn takes_any_bytes(data: Vec<u8>) {
         fuzzing::scram(&data);
     }
 }
 
-/// Cuts, doubles and changes every transcript at every octet.
+/// Cuts, doubles and changes every transcript at every byte.
 #[test]
 fn takes_recorded_exchanges_with_faults() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/server");
@@ -164,7 +164,7 @@ fn unknown_users_fail_at_the_proof() {
 #[test]
 fn refuses_to_keep_a_long_first_message() {
     for (more, taken) in [(MAX_NAME, true), (MAX_SCRAM_FIRST, false)] {
-        let nonce = Nonce::from_random([2; NONCE_OCTETS]);
+        let nonce = Nonce::from_random([2; NONCE_BYTES]);
         let mut server = Server::new(Mechanism::ScramSha256, &Channel::plaintext(), nonce);
         // RFC 5802 §5.1: extensions may follow, and none is known.
         let first = format!("n,,n=user,r=rOprNGfwEbeRWgbNEkqO,x={}", "y".repeat(more));
@@ -178,7 +178,7 @@ fn refuses_to_keep_a_long_first_message() {
 
 #[test]
 fn refuses_answers_to_other_questions() {
-    let mut server = Server::new(Mechanism::Plain, &Channel::tls(), Nonce::from_random([2; NONCE_OCTETS]));
+    let mut server = Server::new(Mechanism::Plain, &Channel::tls(), Nonce::from_random([2; NONCE_BYTES]));
     assert!(matches!(server.begin(Some(b"\0tim\0tanstaaf")), Ok(Step::Need(Need::Password { .. }))));
     let secret = CramMd5Secret::derive(&Password::new("tanstaaf").unwrap());
     assert_eq!(server.supply(Verifier::CramMd5(secret)).unwrap_err().kind(), ErrorKind::Misuse);
@@ -188,11 +188,11 @@ fn refuses_answers_to_other_questions() {
 
 #[test]
 fn refuses_messages_beyond_the_limit() {
-    let mut server = Server::new(Mechanism::Plain, &Channel::tls(), Nonce::from_random([2; NONCE_OCTETS]));
+    let mut server = Server::new(Mechanism::Plain, &Channel::tls(), Nonce::from_random([2; NONCE_BYTES]));
     let long = vec![b'x'; MAX_MESSAGE + 1];
     assert_eq!(server.begin(Some(&long)).unwrap_err().kind(), ErrorKind::TooLong);
     let credentials = Credentials::new("user", "pencil").unwrap();
-    let nonce = Nonce::from_random([1; NONCE_OCTETS]);
+    let nonce = Nonce::from_random([1; NONCE_BYTES]);
     let mut client = Client::new(Mechanism::Login, &credentials, &Channel::tls(), nonce);
     assert_eq!(client.begin().unwrap(), None);
     assert_eq!(client.step(&long).unwrap_err().kind(), ErrorKind::TooLong);

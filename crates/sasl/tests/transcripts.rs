@@ -34,15 +34,15 @@ struct Talk {
 }
 
 /// Undoes `\0` and `\xNN`.
-fn octets(text: &str) -> Vec<u8> {
+fn unescape(text: &str) -> Vec<u8> {
     let mut out = Vec::new();
     let mut rest = text.as_bytes();
     while let Some((&first, after)) = rest.split_first() {
         (rest, out) = match (first, after) {
             (b'\\', [b'0', after @ ..]) => (after, [out, vec![0]].concat()),
             (b'\\', [b'x', a, b, after @ ..]) => {
-                let octet = u8::from_str_radix(std::str::from_utf8(&[*a, *b]).unwrap(), 16).unwrap();
-                (after, [out, vec![octet]].concat())
+                let byte = u8::from_str_radix(std::str::from_utf8(&[*a, *b]).unwrap(), 16).unwrap();
+                (after, [out, vec![byte]].concat())
             }
             _ => (after, [out, vec![first]].concat()),
         };
@@ -58,8 +58,8 @@ impl Talk {
             let (name, value) = line.split_once(':').unwrap_or_else(|| panic!("{}: {line}", path.display()));
             let value = value.strip_prefix(' ').unwrap_or(value);
             match name {
-                "C" => lines.push(Line::Client(octets(value))),
-                "S" => lines.push(Line::Server(octets(value))),
+                "C" => lines.push(Line::Client(unescape(value))),
+                "S" => lines.push(Line::Server(unescape(value))),
                 "done" => end = Some(End::Done(value.to_owned())),
                 "error" => end = Some(End::Error(value.to_owned())),
                 "error-at-success" => end = Some(End::ErrorAtSuccess(value.to_owned())),
@@ -79,17 +79,17 @@ impl Talk {
 
     fn nonce(&self, name: &str) -> Nonce {
         self.setting(name)
-            .map_or_else(|| Nonce::from_random([1; NONCE_OCTETS]), |text| Nonce::from_text(text).unwrap())
+            .map_or_else(|| Nonce::from_random([1; NONCE_BYTES]), |text| Nonce::from_text(text).unwrap())
     }
 
     fn channel(&self) -> Channel {
-        let bound = |binding, octets| Channel::bound(binding, BASE64.decode(octets).unwrap());
+        let bound = |binding, bytes| Channel::bound(binding, BASE64.decode(bytes).unwrap());
         let mut words = self.setting("channel").unwrap_or("plaintext").split(' ');
         let channel = match (words.next().unwrap(), words.next()) {
             ("plaintext", None) => Channel::plaintext(),
             ("tls", None) => Channel::tls(),
-            ("tls-exporter", Some(octets)) => bound(Binding::TlsExporter, octets),
-            ("tls-unique", Some(octets)) => bound(Binding::TlsUnique, octets),
+            ("tls-exporter", Some(bytes)) => bound(Binding::TlsExporter, bytes),
+            ("tls-unique", Some(bytes)) => bound(Binding::TlsUnique, bytes),
             other => panic!("{}: channel {other:?}", self.path.display()),
         };
         match self.setting("plus-offered") {

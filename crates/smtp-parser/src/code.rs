@@ -83,7 +83,7 @@ impl Code {
         if number >= 200 && number <= 599 { Some(Self(number)) } else { None }
     }
 
-    /// The number.
+    /// The three digits as a number.
     pub const fn get(self) -> u16 {
         self.0
     }
@@ -166,17 +166,17 @@ impl EnhancedCode {
         }
     }
 
-    /// 2, 4 or 5.
+    /// The first number: 2 success, 4 temporary failure, 5 permanent failure (RFC 3463 §2).
     pub const fn class(self) -> u8 {
         self.class
     }
 
-    /// The second number: what it is about (RFC 3463 §3).
+    /// The second number: the subject (RFC 3463 §3).
     pub const fn subject(self) -> u16 {
         self.subject
     }
 
-    /// The third number.
+    /// The third number: the detail within the subject (RFC 3463 §3).
     pub const fn detail(self) -> u16 {
         self.detail
     }

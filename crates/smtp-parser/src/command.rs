@@ -1,4 +1,4 @@
-//! One command line to one [`Command`].
+//! Parses a command line.
 
 use crate::grammar::{Fault, Parsed, end, expect, fault, is_atext, trim_end};
 use crate::limits::{MAX_MECHANISM, MAX_PATH};
@@ -14,7 +14,7 @@ use nom::combinator::opt;
 use nom::sequence::preceded;
 use std::net::IpAddr;
 
-/// What a client asks for.
+/// A command of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command<'a> {
     /// `HELO name`.
@@ -45,7 +45,7 @@ pub enum Command<'a> {
     Noop,
     /// `QUIT`.
     Quit,
-    /// Any other word, as it stood.
+    /// Any other word, as the client wrote it.
     Unknown(&'a BStr),
 }
 
@@ -76,7 +76,7 @@ impl Command<'_> {
     pub fn write_to(&self, out: &mut Vec<u8>) {
         match self {
             Self::Unknown(word) => out.extend_from_slice(word),
-            known => out.extend(known.verb().label().bytes().map(|octet| octet.to_ascii_uppercase())),
+            known => out.extend(known.verb().label().bytes().map(|byte| byte.to_ascii_uppercase())),
         }
         match self {
             Self::Helo(hello) | Self::Ehlo(hello) => argument(out, hello.argument),
@@ -157,7 +157,7 @@ impl Verb {
         Self::Quit,
     ];
 
-    /// The word in lower case, as in logs and metric labels; `(unknown)` for one that is no command.
+    /// The word in lower case, for logs and metric labels; `(unknown)` for a word that is no command.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Helo => "helo",
@@ -188,18 +188,18 @@ impl Verb {
 /// The argument of HELO or EHLO. A server may ignore it, so a bad one does not make the command an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hello<'a> {
-    /// As it stood, without surrounding spaces; may be empty.
+    /// The raw text without surrounding spaces; may be empty.
     pub argument: &'a BStr,
-    /// What it names. HELO takes a domain only (RFC 5321 §4.1.1.1).
+    /// The host that the text names. HELO allows a domain only (RFC 5321 §4.1.1.1).
     pub host: Result<Host, SyntaxError>,
 }
 
 /// The arguments of AUTH.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Auth<'a> {
-    /// The name of the mechanism as it stood; names are compared without regard to case (RFC 4954 §4).
+    /// The name of the mechanism as the client wrote it; names are compared without regard to case (RFC 4954 §4).
     pub mechanism: &'a BStr,
-    /// The initial response, still in base64; the `=` that stands for an empty one is given as empty.
+    /// The initial response, still in base64; empty where the client sent `=`.
     pub initial: Option<&'a BStr>,
 }
 
@@ -225,8 +225,8 @@ pub struct Mail<'a> {
 pub struct Rcpt<'a> {
     /// The forward path; never [`Path::Null`].
     pub path: Path,
-    /// The line held octets outside ASCII. SMTPUTF8 is a parameter of MAIL (RFC 6531 §3.4), so whether they may
-    /// stand here is for the session to say. `path` alone does not show it: its domain is in A-labels.
+    /// Whether the line has bytes outside ASCII. The session decides whether that is allowed, because SMTPUTF8 is a
+    /// parameter of MAIL (RFC 6531 §3.4). `path` does not show it, because its domain is in A-labels.
     pub utf8: bool,
     /// The parameters after it.
     pub params: RcptParams<'a>,
@@ -235,7 +235,7 @@ pub struct Rcpt<'a> {
 /// The arguments of BDAT (RFC 3030 §2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bdat {
-    /// Octets that follow the command line.
+    /// Bytes that follow the command line.
     pub size: u64,
     /// The message ends with this chunk.
     pub last: bool,
@@ -244,17 +244,17 @@ pub struct Bdat {
 /// The arguments of VRFY and EXPN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VrfyArgs<'a> {
-    /// What is asked about, as it stood.
+    /// The raw text of the question.
     pub text: &'a BStr,
     /// The reply may be in UTF-8 (RFC 6531 §3.7.4.2).
     pub smtputf8: bool,
 }
 
 impl<'a> Command<'a> {
-    /// Reads one command line, given without its line end. White space at its end does not count.
+    /// Reads one command line without its line end. White space at its end is ignored.
     ///
     /// # Errors
-    /// The word is a known command and its arguments are not what that command takes. An unknown word is no error here.
+    /// The word is a known command with wrong arguments. An unknown word is no error here.
     pub fn parse(line: &'a [u8], dialect: Dialect) -> Result<Self, SyntaxError> {
         // RFC 5321 §4.1.1: receivers should tolerate white space before the line end.
         let trimmed = trim_end(line);
@@ -316,8 +316,8 @@ fn hello<'a>(verb: Verb, arguments: &'a [u8], line: &[u8], dialect: Dialect) -> 
     Hello { argument: BStr::new(argument), host }
 }
 
-/// An IP address however it is written: RFC 5321 §4.1.3 wants brackets, and a tag for IPv6, which many devices do not know.
-/// A zone (RFC 6874 §2) is for the client alone.
+/// An IP address in any notation: RFC 5321 §4.1.3 wants brackets, and a tag for IPv6, but many devices leave them out. A
+/// zone (RFC 6874 §2) has a meaning on the client only, and is dropped.
 fn bare_address(name: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(name).ok()?;
     let text = text.strip_prefix('[').unwrap_or(text);
@@ -331,7 +331,7 @@ fn bare_address(name: &[u8]) -> Option<IpAddr> {
 
 /// RFC 4954 §4: "AUTH" SP sasl-mech [SP initial-response].
 fn auth(input: &[u8], dialect: Dialect) -> Arguments<'_, Auth<'_>> {
-    let mechanism = take_while1(|octet: u8| octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'_');
+    let mechanism = take_while1(|byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
     let (rest, _) = expect(SyntaxErrorKind::MissingArgument, char(' ')).parse(input)?;
     let (rest, mechanism) = expect(SyntaxErrorKind::BadMechanism, mechanism).parse(rest)?;
     // RFC 4422 §3.1: sasl-mech = 1*20mech-char.
@@ -347,7 +347,7 @@ fn auth(input: &[u8], dialect: Dialect) -> Arguments<'_, Auth<'_>> {
         Dialect::Lenient => initial.trim_ascii_start(),
         Dialect::Strict => initial,
     };
-    if let Some(at) = initial.iter().position(|octet| !octet.is_ascii_graphic()) {
+    if let Some(at) = initial.iter().position(|byte| !byte.is_ascii_graphic()) {
         let rest = initial.get(at..).unwrap_or_default();
         return Err(Fault::new(SyntaxErrorKind::TrailingData, rest).into());
     }
@@ -356,7 +356,7 @@ fn auth(input: &[u8], dialect: Dialect) -> Arguments<'_, Auth<'_>> {
     Ok(Auth { mechanism, initial: Some(BStr::new(initial)) })
 }
 
-/// ` FROM:` or ` TO:`, and the path as it stood.
+/// ` FROM:` or ` TO:`, and the raw path.
 fn keyword_path<'a>(keyword: &'static str, input: &'a [u8], dialect: Dialect) -> Parsed<'a, &'a [u8]> {
     let (rest, _) = expect(SyntaxErrorKind::MissingArgument, char(' ')).parse(input)?;
     let (rest, _) = expect(SyntaxErrorKind::MissingKeyword, tag_no_case(keyword)).parse(rest)?;
@@ -389,7 +389,7 @@ fn rcpt(input: &[u8], dialect: Dialect) -> Arguments<'_, Rcpt<'_>> {
     // RFC 5321 §4.5.1: the local part postmaster needs no domain, in any case of its letters.
     let is_postmaster = inside(raw).eq_ignore_ascii_case(b"postmaster");
     let path = if is_postmaster { Path::Postmaster } else { path(raw, dialect)? };
-    // RFC 5321 §4.5.3.1.3: a path is at most 256 octets, punctuation included. A domain that is too long by itself has
+    // RFC 5321 §4.5.3.1.3: a path is at most 256 bytes, punctuation included. A domain that is too long by itself has
     // been told as such.
     if raw.len() > MAX_PATH {
         return Err(Fault::new(SyntaxErrorKind::PathTooLong, raw).into());
@@ -400,7 +400,7 @@ fn rcpt(input: &[u8], dialect: Dialect) -> Arguments<'_, Rcpt<'_>> {
 /// RFC 3030 §2: "BDAT" SP chunk-size [SP "LAST"].
 fn bdat(input: &[u8]) -> Arguments<'_, Bdat> {
     let (rest, _) = expect(SyntaxErrorKind::MissingArgument, char(' ')).parse(input)?;
-    let number = take_while1(|octet: u8| octet != b' ');
+    let number = take_while1(|byte: u8| byte != b' ');
     let (rest, number) = expect(SyntaxErrorKind::BadChunkSize, number).parse(rest)?;
     let last = opt(preceded(char(' '), tag_no_case("LAST")));
     let (rest, last) = expect(SyntaxErrorKind::TrailingData, last).parse(rest)?;
@@ -444,6 +444,6 @@ fn word(input: &[u8]) -> Parsed<'_, &[u8]> {
         let length = input.len().saturating_sub(rest.len());
         return Ok((rest, input.get(..length).unwrap_or_default()));
     }
-    let octets = take_while1(|octet: u8| is_atext(octet) || octet == b'.' || octet == b'@');
-    expect(SyntaxErrorKind::MissingArgument, octets).parse(input)
+    let bytes = take_while1(|byte: u8| is_atext(byte) || byte == b'.' || byte == b'@');
+    expect(SyntaxErrorKind::MissingArgument, bytes).parse(input)
 }

@@ -1,20 +1,20 @@
-//! Message data as it comes after DATA or BDAT.
+//! Decodes the data that follows DATA or BDAT.
 
 use memchr::memchr2;
 
 /// What the decoder found next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Data<'i> {
-    /// Octets of the message. Borrowed from the input, but for line ends that were completed.
+    /// Bytes of the message, borrowed from the input except for completed line ends.
     Content(&'i [u8]),
-    /// The message is complete; [`DataDecoder::facts`] tells about it. The rest of the input is the next command.
+    /// The message is complete ([`DataDecoder::facts`] describes it). The rest of the input is the next command.
     End,
-    /// Everything is consumed; give more.
+    /// All input is consumed; more is needed.
     NeedInput,
 }
 
-/// Why a message must be refused although it was read to its end: its line ends can hide a second message from one
-/// of two servers.
+/// Why a message must be refused after it was read to its end: of two servers, one may see a second message in its line
+/// ends where the other does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DataFault {
@@ -24,18 +24,18 @@ pub enum DataFault {
     DotAtBareLf,
 }
 
-/// What was seen of a message.
+/// Facts about a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DataFacts {
-    /// Octets consumed, the end of data included.
+    /// Bytes consumed, including the end of data.
     pub received: u64,
-    /// Octets of the message as given out.
+    /// Bytes of the decoded message.
     pub content: u64,
-    /// Octets of its longest line so far, without the line end.
+    /// Bytes of its longest line so far, without the line end.
     pub longest_line: u64,
     /// Lines that ended in LF alone and were given CRLF.
     pub completed_lines: u64,
-    /// An octet over 127 was there.
+    /// Whether it has a byte over 127.
     pub eight_bit: bool,
     /// The first reason to refuse the message.
     pub fault: Option<DataFault>,
@@ -43,7 +43,7 @@ pub struct DataFacts {
 
 /// Turns message data into the message: removes the dots of transparency, finds the end, completes line ends.
 ///
-/// Feed it whatever arrives: how the octets are split does not change what comes out.
+/// How the input is split does not change the output.
 #[derive(Debug, Clone)]
 pub struct DataDecoder {
     framing: Framing,
@@ -58,7 +58,7 @@ enum Framing {
     Dots,
     /// RFC 3030 §2: lines in counted chunks.
     Chunks,
-    /// RFC 3030 §3: any octets in counted chunks.
+    /// RFC 3030 §3: any bytes in counted chunks.
     Binary,
 }
 
@@ -96,18 +96,18 @@ impl DataFault {
 }
 
 impl DataDecoder {
-    /// For what follows DATA.
+    /// Decodes what follows DATA.
     #[allow(clippy::new_without_default, reason = "three kinds of decoder, and none is the default")]
     pub fn new() -> Self {
         Self::with(Framing::Dots)
     }
 
-    /// For the chunks of BDAT in a message of lines: line ends are checked as after DATA, dots mean nothing.
+    /// Decodes chunks of BDAT in a message of lines: checks line ends as after DATA; dots have no meaning.
     pub fn chunks() -> Self {
         Self::with(Framing::Chunks)
     }
 
-    /// For the chunks of BDAT in a message of `BODY=BINARYMIME`: every octet is given out as it is.
+    /// Decodes chunks of BDAT in a message with `BODY=BINARYMIME`: leaves every byte as it is.
     pub fn binary() -> Self {
         Self::with(Framing::Binary)
     }
@@ -116,12 +116,12 @@ impl DataDecoder {
         Self { framing, state: State::LineStart(Newline::CrLf), line: 0, facts: DataFacts::default() }
     }
 
-    /// What was seen so far; all of it after [`Data::End`].
+    /// The facts so far; complete after [`Data::End`].
     pub fn facts(&self) -> &DataFacts {
         &self.facts
     }
 
-    /// Takes octets from the front of `input`: how many, and what they are. Call it until it needs input or ends.
+    /// Consumes bytes from the front of `input`; returns how many, and what they are. Call it until it needs input or ends.
     pub fn push<'i>(&mut self, input: &'i [u8]) -> (usize, Data<'i>) {
         let (taken, data) = match (self.state, self.framing) {
             (State::Ended, _) => (0, Data::End),
@@ -133,7 +133,7 @@ impl DataDecoder {
         (taken, self.count(data))
     }
 
-    /// The last chunk of BDAT is consumed. Call it until it gives [`Data::End`].
+    /// Ends the message after its last chunk of BDAT. Call it until it returns [`Data::End`].
     pub fn finish(&mut self) -> Data<'static> {
         if matches!(self.state, State::Cr | State::DotCr(_)) {
             self.bare_cr();
@@ -145,17 +145,17 @@ impl DataDecoder {
 
     fn count<'i>(&mut self, data: Data<'i>) -> Data<'i> {
         self.facts.longest_line = self.facts.longest_line.max(self.line);
-        let Data::Content(octets) = data else { return data };
-        if octets.is_empty() {
+        let Data::Content(bytes) = data else { return data };
+        if bytes.is_empty() {
             return Data::NeedInput;
         }
-        self.facts.content = self.facts.content.saturating_add(octets.len() as u64);
-        // Once seen there is no need to look again.
-        self.facts.eight_bit = self.facts.eight_bit || !octets.is_ascii();
+        self.facts.content = self.facts.content.saturating_add(bytes.len() as u64);
+        // After the first such byte there is no need to look again.
+        self.facts.eight_bit = self.facts.eight_bit || !bytes.is_ascii();
         data
     }
 
-    /// The octet after a CR at the end of the last input.
+    /// The byte after a CR at the end of the last input.
     fn after_cr<'i>(&mut self, input: &'i [u8]) -> (usize, Data<'i>) {
         match input.first() {
             None => (0, Data::NeedInput),
@@ -170,7 +170,7 @@ impl DataDecoder {
         }
     }
 
-    /// The longest run of octets from the front of `input` that stay as they are.
+    /// The longest run of bytes from the front of `input` that stay as they are.
     fn run<'i>(&mut self, input: &'i [u8]) -> (usize, Data<'i>) {
         let mut start = 0;
         // RFC 5321 §4.5.2: the first character of a line that begins with a dot is deleted. Only where the line

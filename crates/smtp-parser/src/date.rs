@@ -1,14 +1,13 @@
 //! The date and time of HOLDUNTIL, the only one in SMTP commands.
 
 use crate::param::digits;
+use jiff::civil::DateTime;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Days of a common year before each month, and the length of the year.
-const DAYS_BEFORE: [u64; 13] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365];
-const SECONDS_PER_DAY: u64 = 86_400;
+/// The calendar's name for [`UNIX_EPOCH`].
+const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 
-/// Reads `2026-01-31T23:59:59Z` (RFC 3339 §5.6); a fraction of a second is dropped, and what is before 1970 is
-/// given as its beginning.
+/// Reads `2026-01-31T23:59:59Z` (RFC 3339 §5.6). Drops a fraction of a second; returns 1970 for what is before it.
 pub(crate) fn utc(value: &[u8]) -> Option<SystemTime> {
     let text = std::str::from_utf8(value).ok()?;
     let text = text.strip_suffix(['Z', 'z'])?;
@@ -18,50 +17,25 @@ pub(crate) fn utc(value: &[u8]) -> Option<SystemTime> {
         None => time,
     };
     let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
-    let [hour, minute, second] = numbers(time, ':', [2, 2, 2])?;
-    let first = days_to_month(year, month)?;
-    let length = days_to_month(year, month + 1)? - first;
-    // RFC 3339 §5.7: a leap second is 60.
-    if day == 0 || day > length || hour > 23 || minute > 59 || second > 60 {
-        return None;
-    }
-    let days = (days_to_year(year) + first + day - 1).saturating_sub(days_to_year(1970));
-    let seconds = days * SECONDS_PER_DAY + hour * 3600 + minute * 60 + second;
-    UNIX_EPOCH.checked_add(Duration::from_secs(if year < 1970 { 0 } else { seconds }))
+    let [hour, minute, second] = numbers(time, ':', [2, 2, 2])?.map(|number| i8::try_from(number).ok());
+    // RFC 3339 §5.7: a leap second is 60; it is the first second of the next minute for us.
+    let leap = u64::from(second == Some(60));
+    let second = second.map(|second| if leap == 1 { 59 } else { second });
+    let [month, day] = [month, day].map(|number| i8::try_from(number).ok());
+    let moment = DateTime::new(year, month?, day?, hour?, minute?, second?, 0).ok()?;
+    let seconds = u64::try_from(moment.duration_since(EPOCH).as_secs());
+    UNIX_EPOCH.checked_add(Duration::from_secs(seconds.map_or(0, |seconds| seconds + leap)))
 }
 
-/// Writes a moment so that [`utc`] reads it, to the second.
-pub(crate) fn utc_text(moment: SystemTime) -> String {
-    let seconds = moment.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let days = seconds / SECONDS_PER_DAY + days_to_year(1970);
-    // No year has more than 366 days: start where the year cannot be later, and go up to it.
-    let mut year = days / 366;
-    while days_to_year(year + 1) <= days {
-        year += 1;
-    }
-    let day_of_year = days - days_to_year(year);
-    let starts = (1..=12).filter_map(|month| Some((month, days_to_month(year, month)?)));
-    let (month, first) = starts.take_while(|(_, first)| *first <= day_of_year).last().unwrap_or((1, 0));
-    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{:02}T{hour:02}:{minute:02}:{second:02}Z", day_of_year - first + 1)
+/// Writes a moment in UTC as RFC 3339 §5.6 does, to the second: `2026-01-31T23:59:59Z`. One before 1970 or after 9999 is
+/// written as the nearest within.
+pub fn utc_text(moment: SystemTime) -> String {
+    let since = moment.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let moment = EPOCH.checked_add(Duration::from_secs(since.as_secs())).unwrap_or(DateTime::MAX);
+    moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-fn is_leap(year: u64) -> bool {
-    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
-}
-
-/// Days from the beginning of year 0: 365 a year, and one for each leap year that has passed.
-fn days_to_year(year: u64) -> u64 {
-    365 * year + year.div_ceil(4) - year.div_ceil(100) + year.div_ceil(400)
-}
-
-/// Days from the beginning of the year to that of the month; month 13 is the next year.
-fn days_to_month(year: u64, month: u64) -> Option<u64> {
-    let index = usize::try_from(month.checked_sub(1)?).ok()?;
-    Some(DAYS_BEFORE.get(index)? + u64::from(is_leap(year) && month > 2))
-}
-
-fn numbers(text: &str, separator: char, widths: [usize; 3]) -> Option<[u64; 3]> {
+fn numbers(text: &str, separator: char, widths: [usize; 3]) -> Option<[i16; 3]> {
     let mut found = [0; 3];
     let mut parts = text.split(separator);
     for (slot, width) in found.iter_mut().zip(widths) {
@@ -91,6 +65,14 @@ mod tests {
         check("2026-12-31T00:00:00Z", 1_798_675_200);
         check("2100-03-01T00:00:00Z", 4_107_542_400);
         check("9999-12-31T23:59:59Z", 253_402_300_799);
+    }
+
+    #[test]
+    fn writes_what_the_calendar_does_not_have_as_the_nearest_it_has() {
+        assert_eq!(utc_text(UNIX_EPOCH - Duration::from_secs(1)), "1970-01-01T00:00:00Z");
+        for seconds in [253_402_300_800, u64::from(u32::MAX) << 16] {
+            assert_eq!(utc_text(UNIX_EPOCH + Duration::from_secs(seconds)), "9999-12-31T23:59:59Z");
+        }
     }
 
     #[test]

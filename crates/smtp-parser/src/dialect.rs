@@ -1,12 +1,12 @@
-//! How much is forgiven.
+//! How strict the parser is.
 
 use crate::limits::{MAX_LOCALPART, MAX_LOCALPART_LENIENT};
 
-/// How much a parser forgives.
+/// How strict the parser is.
 ///
 /// | matter | `Lenient` | `Strict` |
 /// |---|---|---|
-/// | local part | at most 128 octets | at most 64 octets (RFC 5321 §4.5.3.1.1) |
+/// | local part | at most 128 bytes | at most 64 bytes (RFC 5321 §4.5.3.1.1) |
 /// | a space after `FROM:` or `TO:` | accepted | refused (RFC 5321 §3.3) |
 /// | several spaces before an AUTH initial response | accepted | refused (RFC 4954 §4) |
 /// | address literal without its closing bracket | accepted | refused (RFC 5321 §4.1.3) |
@@ -15,7 +15,7 @@ use crate::limits::{MAX_LOCALPART, MAX_LOCALPART_LENIENT};
 /// | a dot at the start or end of a local part, or beside another | accepted | refused (RFC 5321 §4.1.2) |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Dialect {
-    /// What real clients send is taken where its meaning is clear.
+    /// Accepts what real clients send where its meaning is clear.
     #[default]
     Lenient,
     /// The grammar of the RFCs, for testing clients ("pedantic").
@@ -23,7 +23,7 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    /// Most octets of a local part, counted without quotes and backslashes.
+    /// Most bytes of a local part, counted without quotes and backslashes.
     pub(crate) fn max_localpart(self) -> usize {
         match self {
             Self::Lenient => MAX_LOCALPART_LENIENT,

@@ -1,4 +1,4 @@
-//! What can be wrong with a line.
+//! Syntax errors.
 
 use crate::Verb;
 use bstr::BStr;
@@ -6,7 +6,7 @@ use std::fmt;
 
 /// A line, or an address, that does not follow the grammar.
 ///
-/// It owns nothing of the line: [`SyntaxError::rest`] and [`SyntaxError::subject`] cut it again.
+/// It holds positions instead of text: [`SyntaxError::rest`] and [`SyntaxError::subject`] want the line again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SyntaxError {
     verb: Option<Verb>,
@@ -27,7 +27,7 @@ pub enum SyntaxErrorKind {
     MissingKeyword,
     /// Not a path in angle brackets.
     BadPath,
-    /// A forward path of more than 256 octets.
+    /// A forward path of more than 256 bytes.
     PathTooLong,
     /// A local part that is neither a dot-string nor a quoted string, or has control characters.
     BadLocalpart,
@@ -39,9 +39,9 @@ pub enum SyntaxErrorKind {
     DomainTooLong,
     /// Not an address literal (RFC 5321 §4.1.3).
     BadLiteral,
-    /// Octets outside ASCII without the SMTPUTF8 parameter.
+    /// Bytes outside ASCII without the SMTPUTF8 parameter.
     NonAscii,
-    /// Octets that are not UTF-8, although SMTPUTF8 was given.
+    /// Bytes that are not UTF-8, although SMTPUTF8 was given.
     BadUtf8,
     /// A parameter whose keyword or value is malformed.
     BadParameter,
@@ -100,7 +100,7 @@ impl SyntaxErrorKind {
         }
     }
 
-    /// One clause for people, without the bytes that were wrong.
+    /// A description without the bytes that were wrong.
     fn text(self) -> &'static str {
         match self {
             Self::MissingArgument => "missing argument",
@@ -146,12 +146,12 @@ impl SyntaxError {
         self.kind
     }
 
-    /// Where it is wrong, in octets from the start of the line.
+    /// Where it is wrong, in bytes from the start of the line.
     pub fn position(&self) -> usize {
         self.start
     }
 
-    /// What was not understood: the name of a parameter, or the rest of the line. `line` is the parsed line.
+    /// The part that was not understood: the name of a parameter, or the rest of the line. `line` is the parsed line.
     pub fn subject<'a>(&self, line: &'a [u8]) -> &'a BStr {
         BStr::new(line.get(self.start..self.end.min(line.len())).unwrap_or_default())
     }

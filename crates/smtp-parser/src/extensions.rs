@@ -1,4 +1,4 @@
-//! What a server offers in its reply to EHLO.
+//! Parses the extensions in the reply to EHLO.
 
 use crate::Reply;
 use crate::limits::{MAX_LIMIT_DIGITS, MAX_MECHANISMS};
@@ -36,7 +36,7 @@ pub struct Extensions {
     pub future_release: Option<u64>,
 }
 
-/// The limits a server announces (RFC 9422 §4). Absent means it does not say.
+/// The limits that a server announces (RFC 9422 §4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PeerLimits {
     /// MAILMAX: transactions in one session.
@@ -48,7 +48,7 @@ pub struct PeerLimits {
 }
 
 impl Extensions {
-    /// Reads the reply to EHLO. Its first line is the greeting; keywords we do not know are passed over.
+    /// Reads the reply to EHLO. Its first line is the greeting; unknown keywords are ignored.
     pub fn of(reply: &Reply<'_>) -> Self {
         let mut found = Self::default();
         for line in reply.lines().skip(1) {
@@ -58,7 +58,7 @@ impl Extensions {
     }
 
     fn keyword(&mut self, line: &BStr) {
-        let mut words = line.split(|octet| octet.is_ascii_whitespace()).filter(|word| !word.is_empty());
+        let mut words = line.split(|byte| byte.is_ascii_whitespace()).filter(|word| !word.is_empty());
         let Some(keyword) = words.next() else { return };
         match keyword.to_ascii_uppercase().as_slice() {
             b"PIPELINING" => self.pipelining = true,
@@ -73,10 +73,10 @@ impl Extensions {
             b"BINARYMIME" => self.binary_mime = true,
             b"DSN" => self.dsn = true,
             b"REQUIRETLS" => self.require_tls = true,
-            // RFC 9422 §4: a keyword with an error in it is ignored as a whole.
+            // RFC 9422 §4: an erroneous keyword is ignored.
             b"LIMITS" => self.limits = limits(words).unwrap_or_default(),
             b"FUTURERELEASE" => self.future_release = words.next().and_then(|value| size(value).ok()),
-            // Servers from before RFC 2554 wrote it so, and some still write both.
+            // Servers before RFC 2554 wrote `AUTH=`, and some still announce both.
             other => {
                 if let Some(first) = other.strip_prefix(b"AUTH=") {
                     self.mechanisms(std::iter::once(first).chain(words));

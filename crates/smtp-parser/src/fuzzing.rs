@@ -1,4 +1,4 @@
-//! Entry points for fuzzing, each with the property it holds. Not part of the public face.
+//! Entry points for fuzzing, each with the property that it checks. Not part of the API.
 
 use crate::limits::{MAX_PATH, MAX_REPLY, MAX_REPLY_LINE};
 use crate::{
@@ -6,11 +6,11 @@ use crate::{
     SyntaxErrorKind,
 };
 
-/// One line as a command.
+/// Checks one line as a command.
 ///
 /// # Panics
-/// Where a command that is taken does not print as itself, a stricter rule takes what a weaker one refuses, white space
-/// at the end of the line changes its meaning, or an error lies outside the line.
+/// Where an accepted command does not print as itself, the strict dialect accepts what the lenient one refuses, white
+/// space at the end of the line changes its meaning, or an error lies outside the line.
 pub fn smtp_command(data: &[u8]) {
     let lenient = Command::parse(data, Dialect::Lenient);
     let strict = Command::parse(data, Dialect::Strict);
@@ -76,10 +76,10 @@ fn round_trip(parsed: &Command<'_>, dialect: Dialect) {
     }
 }
 
-/// Octets from a server as a reply.
+/// Checks bytes from a server as a reply.
 ///
 /// # Panics
-/// Where the outcome depends on what follows the reply, or a reply that is taken does not print as itself.
+/// Where the outcome depends on what follows the reply, or an accepted reply does not print as itself.
 pub fn smtp_reply(data: &[u8]) {
     let Ok(Some((parsed, taken))) = Reply::parse(data) else { return };
     let whole = data.get(..taken).unwrap_or_default();
@@ -88,8 +88,8 @@ pub fn smtp_reply(data: &[u8]) {
 
     let mut printed = Vec::new();
     parsed.write_to(&mut printed);
-    assert!(printed.split(|&octet| octet == b'\n').all(|line| line.len() < MAX_REPLY_LINE));
-    // Printing replaces octets and wraps lines, but what it prints is a reply that stays as it is.
+    assert!(printed.split(|&byte| byte == b'\n').all(|line| line.len() < MAX_REPLY_LINE));
+    // Printing replaces bytes and wraps lines, but what it prints is a reply that stays as it is.
     if printed.len() < MAX_REPLY {
         let Ok(Some((again, all))) = Reply::parse(&printed) else { unreachable!("{printed:?}") };
         assert_eq!((again.code, all), (parsed.code, printed.len()));
@@ -100,7 +100,7 @@ pub fn smtp_reply(data: &[u8]) {
     let _ = Extensions::of(&parsed).auth.len();
 }
 
-/// Octets as message data. The first says what kind, and how the rest is cut into pieces.
+/// Checks bytes as message data. The first chooses the decoder, and how the rest is cut into pieces.
 ///
 /// # Panics
 /// Where the pieces change the outcome, or a message without fault has a line end that is not CRLF.
@@ -120,16 +120,16 @@ pub fn data_decode(data: &[u8]) {
     assert_eq!(facts.eight_bit, !content.is_ascii());
     if choice % 3 < 2 && facts.fault.is_none() {
         let mut before = 0;
-        for (at, &octet) in content.iter().enumerate() {
+        for (at, &byte) in content.iter().enumerate() {
             let next = content.get(at.saturating_add(1));
-            assert!(octet != b'\n' || before == b'\r', "bare LF");
-            assert!(octet != b'\r' || next == Some(&b'\n') || next.is_none(), "bare CR");
-            before = octet;
+            assert!(byte != b'\n' || before == b'\r', "bare LF");
+            assert!(byte != b'\r' || next == Some(&b'\n') || next.is_none(), "bare CR");
+            before = byte;
         }
     }
 }
 
-/// Decodes all pieces: the message, what was seen of it, and whether it ended by itself.
+/// Decodes all pieces. Returns the message, the facts about it, and whether it ended by itself.
 fn decode<'i>(
     mut decoder: DataDecoder,
     pieces: impl Iterator<Item = &'i [u8]>,
@@ -140,15 +140,15 @@ fn decode<'i>(
             let (taken, data) = decoder.push(piece);
             piece = piece.get(taken..).unwrap_or_default();
             match data {
-                Data::Content(octets) => content.extend_from_slice(octets),
+                Data::Content(bytes) => content.extend_from_slice(bytes),
                 Data::End => return (content, *decoder.facts(), true),
                 Data::NeedInput => break,
             }
         }
         assert!(piece.is_empty());
     }
-    while let Data::Content(octets) = decoder.finish() {
-        content.extend_from_slice(octets);
+    while let Data::Content(bytes) = decoder.finish() {
+        content.extend_from_slice(bytes);
     }
     (content, *decoder.facts(), false)
 }

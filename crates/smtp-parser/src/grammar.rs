@@ -1,13 +1,13 @@
-//! What the grammars share: faults that know where they happened, and the small pieces every rule needs.
+//! Shared parts of the grammars: faults with their position, and small rules.
 
 use crate::{SyntaxError, SyntaxErrorKind, Verb};
 use nom::error::{ErrorKind, ParseError};
 use nom::{IResult, Parser};
 
-/// What one rule of the grammar gives: the unread input and a value.
+/// The result of a grammar rule: the unread input and a value.
 pub(crate) type Parsed<'a, T> = IResult<&'a [u8], T, Fault<'a>>;
 
-/// A rule that did not match: what is wrong, and the part of the line that is.
+/// Why a rule did not match, and the part of the line that is wrong.
 #[derive(Debug)]
 pub(crate) struct Fault<'a> {
     kind: SyntaxErrorKind,
@@ -28,7 +28,7 @@ impl<'a> Fault<'a> {
 }
 
 impl<'a> ParseError<&'a [u8]> for Fault<'a> {
-    // nom's own rules do not know what they are part of: `expect` says it.
+    // nom's own rules do not know which rule of ours they belong to; `expect` adds that.
     fn from_error_kind(input: &'a [u8], _: ErrorKind) -> Self {
         Self::new(SyntaxErrorKind::TrailingData, input)
     }
@@ -44,7 +44,7 @@ impl<'a> From<Fault<'a>> for nom::Err<Fault<'a>> {
     }
 }
 
-/// The fault inside nom's wrapping. All our rules see the whole line, so nothing is ever incomplete.
+/// Unwraps the fault from nom's error. All our rules see the whole line, so no error is `Incomplete`.
 pub(crate) fn fault<'a>(error: nom::Err<Fault<'a>>, line: &'a [u8]) -> Fault<'a> {
     match error {
         nom::Err::Error(fault) | nom::Err::Failure(fault) => fault,
@@ -52,7 +52,7 @@ pub(crate) fn fault<'a>(error: nom::Err<Fault<'a>>, line: &'a [u8]) -> Fault<'a>
     }
 }
 
-/// `parser`, and `kind` as the name of what is wrong when it does not match.
+/// Reports `kind` where `parser` does not match.
 pub(crate) fn expect<'a, T>(
     kind: SyntaxErrorKind,
     mut parser: impl Parser<&'a [u8], Output = T, Error = Fault<'a>>,
@@ -70,8 +70,8 @@ pub(crate) fn end(input: &[u8]) -> Parsed<'_, ()> {
 }
 
 /// RFC 5322 §3.2.3: the characters of an atom; with UTF-8 those of RFC 6531 §3.3 too.
-pub(crate) fn is_atext(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&octet) || !octet.is_ascii()
+pub(crate) fn is_atext(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&byte) || !byte.is_ascii()
 }
 
 /// White space that may end a line.

@@ -1,10 +1,10 @@
 //! SMTP grammar: commands, replies, paths, parameters, EHLO keywords, and the DATA decoder.
 //! The values only a parser may create ([`Localpart`], [`Mailbox`], [`Code`], [`EnhancedCode`]) live here too.
-//! Everything is total: any bytes give a value or a [`SyntaxError`], in bounded time and memory.
+//! Parsers are total: any bytes give a value or a [`SyntaxError`], in bounded time and memory.
 //!
-//! It does not know sessions or states: which command is legal when, and which reply an error earns, is for the
-//! server to say. It does not know sockets, TLS, time, or message headers, and it does not decode base64.
-//! How much is forgiven is an argument ([`Dialect`]), never a global.
+//! It does not know sessions or states: the server decides which command is legal when, and how it replies to an error. It
+//! does not know sockets, TLS, time, or message headers, and it does not decode base64. How strict it is is an argument
+//! ([`Dialect`]), never a global.
 //!
 //! ```
 //! use moxd_smtp_parser::{Command, Dialect};
@@ -35,12 +35,13 @@ mod path;
 mod reply;
 mod xtext;
 
-/// The names that paths and greetings have; with it a caller needs no other crate.
+/// The crate whose names stand in paths and greetings.
 pub use dns;
 
 pub use code::{Code, EnhancedCode};
 pub use command::{Auth, Bdat, Command, Hello, Mail, Rcpt, Verb, VrfyArgs};
 pub use data::{Data, DataDecoder, DataFacts, DataFault};
+pub use date::utc_text;
 pub use dialect::Dialect;
 pub use error::{SyntaxError, SyntaxErrorKind};
 pub use extensions::{Extensions, PeerLimits};
@@ -52,7 +53,7 @@ pub use xtext::{Xtext, xtext};
 #[doc(hidden)]
 pub mod fuzzing;
 
-/// The example of the README is run as a test.
+/// Runs the example of the README as a test.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

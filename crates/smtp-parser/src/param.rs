@@ -12,14 +12,14 @@ use nom::combinator::opt;
 use nom::sequence::preceded;
 use std::time::{Duration, SystemTime};
 
-/// The parameters of MAIL. Absent means the client did not give it.
+/// The parameters of MAIL. `None` and `false` mean that the client did not give the parameter.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MailParams<'a> {
-    /// `SIZE=`, in octets: what the client says the message will have (RFC 1870 §6).
+    /// `SIZE=`: the size of the message that the client announces, in bytes (RFC 1870 §6).
     pub size: Option<u64>,
     /// `BODY=` (RFC 6152 §2, RFC 3030 §3).
     pub body: Option<Body>,
-    /// `AUTH=`: who submitted the message first (RFC 4954 §5).
+    /// `AUTH=`: the original submitter (RFC 4954 §5).
     pub auth: Option<Submitter<'a>>,
     /// `SMTPUTF8` (RFC 6531 §3.4).
     pub smtputf8: bool,
@@ -42,36 +42,36 @@ pub struct RcptParams<'a> {
     pub orcpt: Option<OriginalRecipient<'a>>,
 }
 
-/// What the octets of the message may be.
+/// Which bytes the message may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Body {
     /// ASCII lines.
     SevenBit,
-    /// Lines with any octet but NUL (RFC 6152).
+    /// Lines with any byte except NUL (RFC 6152).
     EightBitMime,
-    /// Any octets; by BDAT only (RFC 3030 §3).
+    /// Any bytes; with BDAT only (RFC 3030 §3).
     BinaryMime,
 }
 
-/// Who submitted a message first, as the sending server says.
+/// The original submitter of a message, according to the sending server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Submitter<'a> {
     /// `<>`: not known, or not trusted.
     Unknown,
-    /// An address, not looked into.
+    /// An address, which is not parsed.
     Named(Xtext<'a>),
 }
 
-/// When the message may leave at the earliest.
+/// The earliest time at which the message may be sent on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FutureRelease {
     /// After this time from now; from 1 to 999,999,999 seconds.
     For(Duration),
-    /// At this moment. One before 1970 is given as the beginning of 1970: both are past.
+    /// At this moment. 1970 stands for all moments before it, which are past as well.
     Until(SystemTime),
 }
 
-/// How much of the message a failure report brings back.
+/// How much of the message a failure report returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Return {
     /// All of it.
@@ -80,7 +80,7 @@ pub enum Return {
     Headers,
 }
 
-/// Of what the sender wants to be told. All false is `NEVER`.
+/// Which reports the sender wants. All false is `NEVER`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Notify {
     /// `SUCCESS`.
@@ -222,10 +222,10 @@ pub(crate) fn params<'a>(
 
 /// RFC 5321 §4.1.2: esmtp-param = esmtp-keyword ["=" esmtp-value].
 fn param(input: &[u8]) -> Parsed<'_, (&[u8], Value<'_>)> {
-    let mut spaces = take_while1(|octet| octet == b' ');
-    let keyword = take_while1(|octet: u8| octet.is_ascii_alphanumeric() || octet == b'-');
+    let mut spaces = take_while1(|byte| byte == b' ');
+    let keyword = take_while1(|byte: u8| byte.is_ascii_alphanumeric() || byte == b'-');
     // RFC 5321 §4.1.2: a value has no "=", space or control character; RFC 6531 §3.3 adds UTF-8.
-    let value = take_while1(|octet: u8| octet > b' ' && octet != b'=' && octet != 0x7f);
+    let value = take_while1(|byte: u8| byte > b' ' && byte != b'=' && byte != 0x7f);
     let (rest, _) = spaces
         .parse(input)
         .map_err(|_: nom::Err<Fault<'_>>| Fault::new(SyntaxErrorKind::TrailingData, input))?;
@@ -312,7 +312,7 @@ fn notify(value: &[u8]) -> Result<Notify, SyntaxErrorKind> {
     if value.eq_ignore_ascii_case(b"NEVER") {
         return Ok(notify);
     }
-    for word in value.split(|&octet| octet == b',') {
+    for word in value.split(|&byte| byte == b',') {
         match word.to_ascii_uppercase().as_slice() {
             b"SUCCESS" => notify.success = true,
             b"FAILURE" => notify.failure = true,

@@ -13,22 +13,22 @@ use std::str::FromStr;
 
 /// The part of an address before the `@`, without the quoting it may have had.
 ///
-/// `a.b`, `"a.b"` and `"a\.b"` are one local part. Case is kept: only its own domain may say that it does not count
-/// (RFC 5321 §2.4). Printed in the form for the wire, quoted where needed.
+/// `a.b`, `"a.b"` and `"a\.b"` are one local part. Case is kept, because only the domain knows whether it matters (RFC 5321
+/// §2.4). Prints in the form for the wire, quoted where needed.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Localpart(Box<str>);
 
 impl Localpart {
-    /// The local part that means exactly `text`, which is not quoted: `a b` gives `"a b"@example.org`.
+    /// The local part of `text`, which is not quoted: `a b` gives `"a b"@example.org`.
     ///
     /// # Errors
-    /// More than [`MAX_LOCALPART_LENIENT`](crate::limits::MAX_LOCALPART_LENIENT) octets, or a control character.
+    /// More than [`MAX_LOCALPART_LENIENT`](crate::limits::MAX_LOCALPART_LENIENT) bytes, or a control character.
     pub fn new(text: &str) -> Result<Self, SyntaxError> {
         Self::checked(text.to_owned(), text.as_bytes(), Dialect::Lenient)
             .map_err(|fault| fault.locate(text.as_bytes(), None))
     }
 
-    /// The text meant, without quotes and backslashes.
+    /// The text without quotes and backslashes.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -45,7 +45,7 @@ impl Localpart {
     }
 
     fn checked(text: String, subject: &[u8], dialect: Dialect) -> Result<Self, Fault<'_>> {
-        // RFC 5321 §4.5.3.1.1: local part at most 64 octets; longer ones are in real use.
+        // RFC 5321 §4.5.3.1.1: local part at most 64 bytes; longer ones are in real use.
         if text.len() > dialect.max_localpart() {
             return Err(Fault::new(SyntaxErrorKind::LocalpartTooLong, subject));
         }
@@ -81,7 +81,7 @@ impl fmt::Debug for Localpart {
 impl FromStr for Localpart {
     type Err = SyntaxError;
 
-    /// Reads the form for the wire: a dot-string or a quoted string, of at most 128 octets.
+    /// Reads the form for the wire: a dot-string or a quoted string, of at most 128 bytes.
     fn from_str(text: &str) -> Result<Self, SyntaxError> {
         let line = text.as_bytes();
         let read = |input| match localpart(input, Dialect::Lenient)? {
@@ -95,9 +95,9 @@ impl FromStr for Localpart {
 /// The address of a mailbox at a domain.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Mailbox {
-    /// Before the `@`.
+    /// The part before the `@`.
     pub localpart: Localpart,
-    /// After the `@`.
+    /// The part after the `@`.
     pub domain: Domain,
 }
 
@@ -138,7 +138,7 @@ impl FromStr for Mailbox {
 /// Where a message comes from or goes to, as in MAIL and RCPT.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Path {
-    /// `<>`: nobody, of a message that must not be answered. MAIL only.
+    /// `<>`: the sender of a message that must not be answered. MAIL only.
     Null,
     /// `<postmaster>` without a domain (RFC 5321 §4.5.1). RCPT only.
     Postmaster,
@@ -189,8 +189,8 @@ impl fmt::Display for Path {
     }
 }
 
-/// A path as it stood, from `<` to `>`, or up to a space where it has no brackets: what it means can only be said when all
-/// parameters are known.
+/// A raw path, from `<` to `>`, or up to a space where it has no brackets. It can only be parsed when all parameters are
+/// known, because SMTPUTF8 may be among them.
 pub(crate) fn raw_path(input: &[u8], dialect: Dialect) -> Parsed<'_, &[u8]> {
     let bad = || Fault::new(SyntaxErrorKind::BadPath, input).into();
     // RFC 5321 §4.1.2: Path = "<" [ A-d-l ":" ] Mailbox ">", but scripts and devices leave the brackets out.
@@ -202,8 +202,8 @@ pub(crate) fn raw_path(input: &[u8], dialect: Dialect) -> Parsed<'_, &[u8]> {
     let mut quoted = false;
     let mut escaped = false;
     let mut end = bare.then_some(input.len());
-    for (at, &octet) in input.iter().enumerate() {
-        match octet {
+    for (at, &byte) in input.iter().enumerate() {
+        match byte {
             _ if escaped => escaped = false,
             b'\\' if quoted => escaped = true,
             b'"' => quoted = !quoted,
@@ -223,7 +223,7 @@ pub(crate) fn raw_path(input: &[u8], dialect: Dialect) -> Parsed<'_, &[u8]> {
     Ok((rest, path))
 }
 
-/// The meaning of what [`raw_path`] found; the null path and postmaster are for the caller to look for.
+/// Parses what [`raw_path`] found. The caller handles the null path and postmaster.
 pub(crate) fn path(raw: &[u8], dialect: Dialect) -> Result<Path, Fault<'_>> {
     let inner = inside(raw);
     if std::str::from_utf8(inner).is_err() {
@@ -232,7 +232,7 @@ pub(crate) fn path(raw: &[u8], dialect: Dialect) -> Result<Path, Fault<'_>> {
     address(without_route(inner)?, dialect)
 }
 
-/// What stands between the angle brackets.
+/// The part between the angle brackets.
 pub(crate) fn inside(raw: &[u8]) -> &[u8] {
     match raw {
         [b'<', inner @ .., b'>'] => inner,
@@ -248,7 +248,7 @@ fn without_route(inner: &[u8]) -> Result<&[u8], Fault<'_>> {
     let bad = || Fault::new(SyntaxErrorKind::BadPath, inner);
     let colon = memchr::memchr(b':', inner).ok_or_else(bad)?;
     let (route, address) = inner.split_at_checked(colon).ok_or_else(bad)?;
-    for hop in route.split(|&octet| octet == b',') {
+    for hop in route.split(|&byte| byte == b',') {
         domain(hop.strip_prefix(b"@").ok_or_else(bad)?)?;
     }
     Ok(address.get(1..).unwrap_or_default())
@@ -279,16 +279,16 @@ fn dot_string(input: &[u8]) -> Parsed<'_, String> {
     unquoted(recognize(atoms), input)
 }
 
-/// As a dot-string, but dots may stand first, last and side by side: phones and servers have had such names for decades.
+/// Like a dot-string, but dots may stand first, last and side by side: such addresses have been in use for decades.
 fn dots_anywhere(input: &[u8]) -> Parsed<'_, String> {
-    unquoted(take_while1(|octet| is_atext(octet) || octet == b'.'), input)
+    unquoted(take_while1(|byte| is_atext(byte) || byte == b'.'), input)
 }
 
 fn unquoted<'a>(
-    octets: impl Parser<&'a [u8], Output = &'a [u8], Error = Fault<'a>>,
+    bytes: impl Parser<&'a [u8], Output = &'a [u8], Error = Fault<'a>>,
     input: &'a [u8],
 ) -> Parsed<'a, String> {
-    let (rest, text) = expect(SyntaxErrorKind::BadLocalpart, octets).parse(input)?;
+    let (rest, text) = expect(SyntaxErrorKind::BadLocalpart, bytes).parse(input)?;
     let text = std::str::from_utf8(text).map_err(|_| Fault::new(SyntaxErrorKind::BadUtf8, input))?;
     Ok((rest, text.to_owned()))
 }
@@ -310,8 +310,8 @@ pub(crate) fn quoted_string(input: &[u8]) -> Parsed<'_, String> {
                 tail
             }
             // RFC 5321 §4.1.2: qtextSMTP = %d32-33 / %d35-91 / %d93-126; RFC 6531 §3.3 adds UTF-8.
-            [octet @ (b' '..=b'[' | b']'..=b'~' | 0x80..), tail @ ..] => {
-                text.push(*octet);
+            [byte @ (b' '..=b'[' | b']'..=b'~' | 0x80..), tail @ ..] => {
+                text.push(*byte);
                 tail
             }
             _ => return Err(bad(SyntaxErrorKind::BadLocalpart)),

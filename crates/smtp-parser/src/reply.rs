@@ -1,4 +1,4 @@
-//! Replies: written by the server, read by the client.
+//! Replies: the server writes them, the client reads them.
 
 use crate::limits::{MAX_REPLY, MAX_REPLY_LINE, MAX_REPLY_LINE_LENIENT};
 use crate::{Code, EnhancedCode, SyntaxError, SyntaxErrorKind};
@@ -9,15 +9,15 @@ use std::fmt;
 /// A reply of one or more lines.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Reply<'a> {
-    /// What it means for programs.
+    /// The reply code.
     pub code: Code,
-    /// What it means more exactly (RFC 2034).
+    /// The enhanced code (RFC 2034).
     pub enhanced: Option<EnhancedCode>,
     text: Cow<'a, [u8]>,
 }
 
 impl<'a> Reply<'a> {
-    /// A reply. Each LF in `text` begins another line of it.
+    /// A reply. Each LF in `text` begins another line.
     pub fn new(code: Code, enhanced: Option<EnhancedCode>, text: impl Into<Cow<'a, str>>) -> Self {
         let text = match text.into() {
             Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
@@ -33,22 +33,22 @@ impl<'a> Reply<'a> {
 
     /// The lines of the text; at least one, which may be empty.
     pub fn lines(&self) -> impl Iterator<Item = &BStr> {
-        self.text.split(|&octet| octet == b'\n').map(BStr::new)
+        self.text.split(|&byte| byte == b'\n').map(BStr::new)
     }
 
-    /// The reply on its own, for keeping.
+    /// The reply with a text of its own.
     pub fn into_owned(self) -> Reply<'static> {
         Reply { code: self.code, enhanced: self.enhanced, text: Cow::Owned(self.text.into_owned()) }
     }
 
-    /// Writes the reply as it goes over the wire. Long lines are continued on another; what is not printable
-    /// ASCII becomes `?`, so that no text can forge a line.
+    /// Writes the reply as it goes over the wire. Wraps long lines, and replaces what is not printable ASCII by `?`, so that
+    /// no text can forge a line.
     pub fn write_to(&self, out: &mut Vec<u8>) {
         let enhanced = self.enhanced.map(|code| format!("{code} ")).unwrap_or_default();
         // RFC 2034 §4: the enhanced code is on every line.
         let room = MAX_REPLY_LINE.saturating_sub(2 + 4 + enhanced.len());
         let mut lines =
-            self.text.split(|&octet| octet == b'\n').flat_map(|line| Wrapped { rest: Some(line), room });
+            self.text.split(|&byte| byte == b'\n').flat_map(|line| Wrapped { rest: Some(line), room });
         let mut next = lines.next();
         while let Some(line) = next {
             next = lines.next();
@@ -57,7 +57,7 @@ impl<'a> Reply<'a> {
             out.extend_from_slice(self.code.to_string().as_bytes());
             out.push(separator);
             out.extend_from_slice(enhanced.as_bytes());
-            out.extend(line.iter().map(|&octet| if matches!(octet, b' '..=b'~') { octet } else { b'?' }));
+            out.extend(line.iter().map(|&byte| if matches!(byte, b' '..=b'~') { byte } else { b'?' }));
             out.extend_from_slice(b"\r\n");
         }
     }
@@ -72,10 +72,10 @@ impl fmt::Display for Reply<'_> {
         }
         for (at, line) in self.lines().enumerate() {
             f.write_str(if at == 0 { " " } else { " / " })?;
-            for octet in line.iter() {
-                match octet {
-                    b' '..=b'~' => write!(f, "{}", char::from(*octet))?,
-                    _ => write!(f, "\\x{octet:02x}")?,
+            for byte in line.iter() {
+                match byte {
+                    b' '..=b'~' => write!(f, "{}", char::from(*byte))?,
+                    _ => write!(f, "\\x{byte:02x}")?,
                 }
             }
         }
@@ -89,7 +89,7 @@ impl fmt::Debug for Reply<'_> {
     }
 }
 
-/// A line cut into pieces of at most `room` octets, at spaces where there are any near the end.
+/// A line cut into pieces of at most `room` bytes, at spaces where there are any near the end.
 struct Wrapped<'a> {
     rest: Option<&'a [u8]>,
     room: usize,
@@ -113,13 +113,12 @@ impl<'a> Iterator for Wrapped<'a> {
 }
 
 impl<'a> Reply<'a> {
-    /// Reads one whole reply from the front of `bytes`: the reply, and how many octets it took. None when there is more
-    /// to come.
+    /// Reads one reply from the front of `bytes`; returns it with its length. `None` where it is not complete.
     ///
-    /// An enhanced code is taken off each line when the first line has one of the class of the code.
+    /// Removes the enhanced code from each line if the first line has one of the same class as the code.
     ///
     /// # Errors
-    /// The octets are no reply, whatever may follow.
+    /// The bytes are no reply, whatever may follow.
     pub fn parse(bytes: &'a [u8]) -> Result<Option<(Self, usize)>, SyntaxError> {
         let mut at = 0;
         let mut first: Option<Line<'_>> = None;
@@ -228,10 +227,10 @@ mod tests {
     }
 
     #[test]
-    fn wraps_at_the_last_space_behind_octet_400() {
+    fn wraps_at_the_last_space_behind_byte_400() {
         let word = "a".repeat(450);
         let rest = "b".repeat(60);
-        // 500 octets fit beside the codes: 512 less CRLF, less "550 5.1.1 ".
+        // 500 bytes fit beside the codes: 512 less CRLF, less "550 5.1.1 ".
         writes(&not_found(&"a".repeat(500)), &format!("550 5.1.1 {}\r\n", "a".repeat(500)));
         writes(&not_found(&"a".repeat(501)), &format!("550-5.1.1 {}\r\n550 5.1.1 a\r\n", "a".repeat(500)));
         writes(&not_found(&format!("{word} {rest}")), &format!("550-5.1.1 {word}\r\n550 5.1.1  {rest}\r\n"));
@@ -244,7 +243,7 @@ mod tests {
     fn wraps_as_often_as_needed() {
         let mut out = Vec::new();
         not_found(&"word ".repeat(1000)).write_to(&mut out);
-        let lines: Vec<&[u8]> = out.split_inclusive(|&octet| octet == b'\n').collect();
+        let lines: Vec<&[u8]> = out.split_inclusive(|&byte| byte == b'\n').collect();
         assert!(lines.iter().all(|line| line.len() <= MAX_REPLY_LINE));
         let (last, others) = lines.split_last().unwrap();
         assert!(last.starts_with(b"550 5.1.1 ") && others.iter().all(|line| line.starts_with(b"550-5.1.1 ")));

@@ -11,7 +11,7 @@ use std::fmt::Write;
 pub struct Xtext<'a>(&'a BStr);
 
 impl<'a> Xtext<'a> {
-    /// Takes text that is xtext already; [`xtext`] makes it.
+    /// Checks text in xtext; [`xtext`] encodes other text.
     ///
     /// # Errors
     /// A `+` without two hexadecimal digits, or a character that must be encoded.
@@ -20,7 +20,7 @@ impl<'a> Xtext<'a> {
     }
 
     pub(crate) fn checked(text: &'a [u8]) -> Result<Self, SyntaxErrorKind> {
-        // RFC 3461 §4: printable ASCII without "+" and "=", and "+" before two hexadecimal digits. Octets outside
+        // RFC 3461 §4: printable ASCII without "+" and "=", and "+" before two hexadecimal digits. Bytes outside
         // ASCII stand for themselves, as RFC 6533 §3 lets addresses do under SMTPUTF8.
         let mut rest = text;
         while let [first, tail @ ..] = rest {
@@ -36,12 +36,12 @@ impl<'a> Xtext<'a> {
         Ok(Self(BStr::new(text)))
     }
 
-    /// As it stood on the wire.
+    /// The encoded text.
     pub fn encoded(self) -> &'a BStr {
         self.0
     }
 
-    /// The text meant; borrowed where nothing was encoded.
+    /// The decoded text; borrowed where nothing was encoded.
     pub fn decode(self) -> Cow<'a, [u8]> {
         let text: &'a [u8] = self.0;
         if !text.contains(&b'+') {
@@ -65,11 +65,11 @@ impl<'a> Xtext<'a> {
     }
 }
 
-fn digit(octet: u8) -> u8 {
-    match octet {
-        b'0'..=b'9' => octet - b'0',
-        b'A'..=b'F' => octet - b'A' + 10,
-        b'a'..=b'f' => octet - b'a' + 10,
+fn digit(byte: u8) -> u8 {
+    match byte {
+        b'0'..=b'9' => byte - b'0',
+        b'A'..=b'F' => byte - b'A' + 10,
+        b'a'..=b'f' => byte - b'a' + 10,
         _ => 0,
     }
 }
@@ -77,12 +77,12 @@ fn digit(octet: u8) -> u8 {
 /// `text` written as xtext.
 pub fn xtext(text: &[u8]) -> String {
     let mut out = String::with_capacity(text.len());
-    for &octet in text {
-        match octet {
-            b'!'..=b'~' if octet != b'+' && octet != b'=' => out.push(char::from(octet)),
+    for &byte in text {
+        match byte {
+            b'!'..=b'~' if byte != b'+' && byte != b'=' => out.push(char::from(byte)),
             _ => {
                 // RFC 3461 §4: hexchar = "+" and two hexadecimal digits in upper case.
-                let _ = write!(out, "+{octet:02X}");
+                let _ = write!(out, "+{byte:02X}");
             }
         }
     }

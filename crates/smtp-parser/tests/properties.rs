@@ -29,18 +29,18 @@ const DATA: &[&[u8]] = &[
     b"\x05\r\r\n\n\x00",
 ];
 
-/// A seed with some octets replaced, put in or taken out, at places counted from its start.
+/// A seed with some bytes replaced, put in or taken out, at places counted from its start.
 fn mutated(seeds: &'static [&'static [u8]]) -> impl Strategy<Value = Vec<u8>> {
-    let octet = prop_oneof![any::<u8>(), prop::sample::select(b"\r\n. <>@\"\\:=+-09".to_vec())];
-    let change = (0..3u8, any::<prop::sample::Index>(), octet);
+    let byte = prop_oneof![any::<u8>(), prop::sample::select(b"\r\n. <>@\"\\:=+-09".to_vec())];
+    let change = (0..3u8, any::<prop::sample::Index>(), byte);
     (prop::sample::select(seeds), prop::collection::vec(change, 0..6)).prop_map(|(seed, changes)| {
         let mut bytes = seed.to_vec();
-        for (kind, at, octet) in changes {
+        for (kind, at, byte) in changes {
             let at = at.index(bytes.len() + 1);
             match kind {
-                0 => bytes.insert(at, octet),
+                0 => bytes.insert(at, byte),
                 1 if at < bytes.len() => drop(bytes.remove(at)),
-                _ if at < bytes.len() => bytes[at] = octet,
+                _ if at < bytes.len() => bytes[at] = byte,
                 _ => {}
             }
         }
@@ -48,13 +48,13 @@ fn mutated(seeds: &'static [&'static [u8]]) -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-fn line_octets() -> impl Strategy<Value = Vec<u8>> {
+fn line_bytes() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(prop_oneof![prop::sample::select(b"\r\n.a \xc3".to_vec()), any::<u8>()], 0..60)
 }
 
 proptest! {
     #[test]
-    fn any_octets_as_a_command(bytes in line_octets()) {
+    fn any_bytes_as_a_command(bytes in line_bytes()) {
         fuzzing::smtp_command(&bytes);
     }
 
@@ -64,7 +64,7 @@ proptest! {
     }
 
     #[test]
-    fn any_octets_as_a_reply(bytes in line_octets()) {
+    fn any_bytes_as_a_reply(bytes in line_bytes()) {
         fuzzing::smtp_reply(&bytes);
     }
 
@@ -74,7 +74,7 @@ proptest! {
     }
 
     #[test]
-    fn any_octets_as_data(bytes in line_octets()) {
+    fn any_bytes_as_data(bytes in line_bytes()) {
         fuzzing::data_decode(&bytes);
     }
 
@@ -101,10 +101,10 @@ proptest! {
     }
 
     #[test]
-    fn xtext_carries_any_octets(octets in prop::collection::vec(any::<u8>(), 0..40)) {
-        let encoded = xtext(&octets);
+    fn xtext_carries_any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+        let encoded = xtext(&bytes);
         prop_assert!(encoded.is_ascii());
-        prop_assert_eq!(Xtext::new(encoded.as_bytes()).unwrap().decode(), Cow::Borrowed(octets.as_slice()));
+        prop_assert_eq!(Xtext::new(encoded.as_bytes()).unwrap().decode(), Cow::Borrowed(bytes.as_slice()));
     }
 
     #[test]
@@ -142,7 +142,7 @@ proptest! {
             let (taken, data) = decoder.push(piece);
             rest = &rest[taken..];
             match data {
-                Data::Content(octets) => content.extend_from_slice(octets),
+                Data::Content(bytes) => content.extend_from_slice(bytes),
                 Data::End => break,
                 Data::NeedInput => prop_assert_eq!(taken, piece.len()),
             }

@@ -62,12 +62,12 @@ fn check(suite: &str, actual: impl Fn(&str, &[u8]) -> Vec<String>) {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
-fn escaped(octets: &[u8]) -> String {
+fn escaped(bytes: &[u8]) -> String {
     let mut out = String::new();
-    for &octet in octets {
-        match octet {
-            b'"' | b'\'' => out.push(char::from(octet)),
-            _ => out.extend(octet.escape_ascii().map(char::from)),
+    for &byte in bytes {
+        match byte {
+            b'"' | b'\'' => out.push(char::from(byte)),
+            _ => out.extend(byte.escape_ascii().map(char::from)),
         }
     }
     out.replace("\\x00", "\\0")
@@ -122,7 +122,7 @@ fn replies() {
         // However little has arrived, the answer is that there is more to come, until all of it is there.
         if let Ok(Some((_, taken))) = Reply::parse(bytes) {
             for end in 0..taken {
-                assert_eq!(Reply::parse(&bytes[..end]), Ok(None), "{end} octets of {}", bytes.escape_bytes());
+                assert_eq!(Reply::parse(&bytes[..end]), Ok(None), "{end} bytes of {}", bytes.escape_bytes());
             }
         }
         vec![match Reply::parse(bytes) {
@@ -144,7 +144,7 @@ fn decode(mut decoder: DataDecoder, pieces: &[&[u8]]) -> String {
             let (taken, data) = decoder.push(piece);
             piece = &piece[taken..];
             match data {
-                Data::Content(octets) => content.extend_from_slice(octets),
+                Data::Content(bytes) => content.extend_from_slice(bytes),
                 Data::End => ended = true,
                 Data::NeedInput => break,
             }
@@ -152,8 +152,8 @@ fn decode(mut decoder: DataDecoder, pieces: &[&[u8]]) -> String {
         rest.extend_from_slice(piece);
     }
     if !ended {
-        while let Data::Content(octets) = decoder.finish() {
-            content.extend_from_slice(octets);
+        while let Data::Content(bytes) = decoder.finish() {
+            content.extend_from_slice(bytes);
         }
     }
     let facts = decoder.facts();

@@ -61,9 +61,7 @@ impl Backend for Discard {
         octets: u64,
         received: &Received,
     ) -> Result<(), Refusal> {
-        (octets == received.size)
-            .then_some(())
-            .ok_or_else(|| Refusal::with(replies::INTERNAL_ERROR, "keep the message"))
+        (octets == received.size).then_some(()).ok_or_else(|| Refusal::new(replies::NOT_DELIVERED))
     }
 }
 

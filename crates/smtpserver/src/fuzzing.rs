@@ -1,23 +1,23 @@
 //! Entry points for fuzzing. Not part of the API.
 
-#![allow(clippy::panic, reason = "an assertion that fails is what is looked for")]
+#![allow(clippy::panic, reason = "fuzzing looks for assertions that fail")]
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use sasl::{NONCE_OCTETS, Need, Verifier};
+use sasl::{NONCE_BYTES, Need, Verifier};
 use smtp_parser::{Dialect, limits};
 
 use crate::client::{Login, Peer, RequestId};
 use crate::refusal::Refusal;
 use crate::replies;
 use crate::rules::{Kind, Rules};
-use crate::session::{Answer, Ask, Session, Step};
+use crate::session::{Ask, Next, Session, Step};
 
-/// Any octets, in any pieces: the session takes them all, says the same, keeps to the form of replies, and asks for no
-/// message of which it did not see a sender.
+/// Checks a session on any input: it consumes everything, replies the same however the input is split, and keeps to the
+/// form of replies.
 ///
-/// The first octet says what kind of listener it is, and how long the pieces are.
+/// The first byte chooses the listener and the length of the pieces.
 pub fn session_talk(data: &[u8]) {
     let [choice, input @ ..] = data else { return };
     let rules = rules(choice & 15);
@@ -26,7 +26,7 @@ pub fn session_talk(data: &[u8]) {
     assert_eq!(
         whole.escape_ascii().to_string(),
         pieces.escape_ascii().to_string(),
-        "pieces change what is said"
+        "the replies depend on the pieces"
     );
     check_replies(&whole);
 }
@@ -46,7 +46,7 @@ fn rules(choice: u8) -> Arc<Rules> {
     Arc::new(rules)
 }
 
-/// Gives the session `input`, so many octets at a time, and answers everything with yes. What was said.
+/// Gives the session `input`, up to `piece` bytes at a time, and accepts everything. Returns the replies.
 fn talk(rules: &Arc<Rules>, input: &[u8], piece: usize) -> Vec<u8> {
     let unspecified = ([0, 0, 0, 0], 0).into();
     let peer = Peer { cid: 0, id: RequestId::zero(), remote: unspecified, local: unspecified };
@@ -54,35 +54,31 @@ fn talk(rules: &Arc<Rules>, input: &[u8], piece: usize) -> Vec<u8> {
     let mut out = Vec::new();
     session.greet(&mut out);
     let (mut from, mut to) = (0, 0);
-    let mut sender = false;
     while to < input.len() {
         to = to.saturating_add(piece).min(input.len());
         loop {
-            let (taken, step) =
-                session.receive(input.get(from..to).unwrap_or_default(), SystemTime::UNIX_EPOCH, &mut out);
+            let piece = input.get(from..to).unwrap_or_default();
+            let (taken, step) = session.receive(piece, SystemTime::UNIX_EPOCH, &mut out);
             from += taken;
             assert!(from <= to, "more was taken than given");
-            let mut step = match step {
+            match step {
                 Step::NeedInput => break,
-                Step::Content(content) => {
-                    assert!(sender && !content.is_empty(), "content of nothing");
-                    continue;
+                Step::Content(mut content) => {
+                    let (Sender, bytes) = content.parts();
+                    assert!(!bytes.is_empty(), "content of nothing");
                 }
-                Step::Continue => continue,
+                Step::Continue => {}
                 Step::Close(_) => return out,
                 Step::StartTls => panic!("there is no certificate"),
-                Step::Ask(ask) => Step::Ask(ask),
-            };
-            while let Step::Ask(ask) = step {
-                sender |= matches!(ask, Ask::Sender(_));
-                assert!(sender || !matches!(ask, Ask::Message(_)), "a message without a sender");
-                let before = out.len();
-                let (refused, _) = session.receive(b"NOOP\r\n", SystemTime::UNIX_EPOCH, &mut out);
-                assert!(refused == 0 && out.len() == before, "input is taken before an answer");
-                step = session.answer(answer(ask), SystemTime::UNIX_EPOCH, &mut out);
-            }
-            if let Step::Close(_) = step {
-                return out;
+                Step::Ask(ask) => {
+                    let mut step = Step::Ask(ask);
+                    while let Step::Ask(ask) = step {
+                        step = accept(ask, &mut out);
+                    }
+                    if let Step::Close(_) = step {
+                        return out;
+                    }
+                }
             }
         }
     }
@@ -91,30 +87,33 @@ fn talk(rules: &Arc<Rules>, input: &[u8], piece: usize) -> Vec<u8> {
     out
 }
 
-fn answer(ask: Ask) -> Answer {
+/// Stands for a sender that was accepted: only then there are recipients and content.
+struct Sender;
+
+fn accept<'s>(ask: Ask<'s, Sender>, out: &mut Vec<u8>) -> Next<'s, Sender> {
     match ask {
-        Ask::Hello(ask) => ask.accept(),
-        Ask::Nonce(ask) => ask.supply([7; NONCE_OCTETS]),
+        Ask::Hello(ask) => ask.accept(SystemTime::UNIX_EPOCH, out),
+        Ask::Nonce(ask) => ask.supply([7; NONCE_BYTES], SystemTime::UNIX_EPOCH, out),
         Ask::Secret(ask) => match ask.split() {
-            (Need::Password { .. }, reply) => reply.supply(Verifier::Checked(true)),
-            (_, reply) => reply.refuse(Refusal::new(replies::AUTH_UNAVAILABLE)),
+            (Need::Password { .. }, reply) => reply.supply(Verifier::Checked(true), out),
+            (_, reply) => reply.refuse(&Refusal::new(replies::AUTH_UNAVAILABLE), out),
         },
         Ask::Login(ask) => match "user@mx.example".parse() {
-            Ok(address) => ask.accept(Login { account: "user".into(), address }),
-            Err(_) => ask.refuse(Refusal::new(replies::AUTH_UNAVAILABLE)),
+            Ok(address) => ask.accept(Login { account: "user".into(), address }, out),
+            Err(_) => ask.refuse(&Refusal::new(replies::AUTH_UNAVAILABLE), out),
         },
-        Ask::Sender(ask) => ask.accept(),
-        Ask::Recipient(ask) => ask.accept(),
-        Ask::Message(ask) => ask.accept(),
+        Ask::Sender(ask) => ask.accept(Sender, out),
+        Ask::Recipient(ask) => ask.accept(out),
+        Ask::Message(ask) => ask.split().1.accept(out),
     }
 }
 
-/// RFC 5321 §4.2: a code, a hyphen or a space, printable ASCII, CRLF; no longer than 512 octets.
+/// RFC 5321 §4.2: a code, a hyphen or a space, printable ASCII, CRLF; no longer than 512 bytes.
 fn check_replies(out: &[u8]) {
-    for line in out.split_inclusive(|octet| *octet == b'\n') {
+    for line in out.split_inclusive(|byte| *byte == b'\n') {
         let line = line.strip_suffix(b"\r\n").unwrap_or_else(|| panic!("a reply without CRLF"));
         assert!(line.len() + 2 <= limits::MAX_REPLY_LINE, "a long line");
-        assert!(line.iter().all(|octet| matches!(octet, b' '..=b'~')), "an octet that cannot be there");
+        assert!(line.iter().all(|byte| matches!(byte, b' '..=b'~')), "a byte that cannot be there");
         let digits = line.get(..3).is_some_and(|code| code.iter().all(u8::is_ascii_digit));
         assert!(digits && matches!(line.get(3), Some(b' ' | b'-')), "no reply");
     }

@@ -1,10 +1,10 @@
 //! An SMTP server: a pure [`Session`], and a thin driver ([`Server`]) that gives it sockets, TLS and time.
-//! What becomes of mail is decided by a [`Backend`]: who may log in, who may send to whom, where a message goes.
-//! All that goes over the wire is in [`replies`]; which command is legal when is in one table.
+//! A [`Backend`] decides everything about mail: who may log in, who may send to whom, where a message goes.
+//! Every reply text is in [`replies`], and which command is legal when is in one table.
 //!
-//! What it does not know:
-//! - mailboxes, queues, files: a message is slices handed to the backend, and it is ours when the backend says so;
-//! - SPF, DKIM, DMARC, junk, DNS: judging is the backend's;
+//! What this crate does not know:
+//! - mailboxes, queues, files: the backend gets a message in slices, and owns it once it has accepted it;
+//! - SPF, DKIM, DMARC, junk, DNS: judging is up to the backend;
 //! - configuration files: [`Rules`] are plain values;
 //! - under `session`: sockets, clocks, randomness, runtimes. Time and nonces are arguments, so that a conversation can
 //!   be replayed.
@@ -15,20 +15,62 @@
 //!
 //! let rules = Rules::new(Kind::Smtp, "mx.example".parse()?);
 //! let (remote, local) = ("192.0.2.1:40000".parse()?, "192.0.2.25:25".parse()?);
-//! let mut session = Session::new(rules.into(), Peer { cid: 1, id: RequestId::zero(), remote, local });
+//! let mut session = Session::<()>::new(rules.into(), Peer { cid: 1, id: RequestId::zero(), remote, local });
 //! let (mut out, now) = (Vec::new(), SystemTime::UNIX_EPOCH);
 //! session.greet(&mut out);
 //!
-//! // Two commands at once: the first is a question for whoever owns the session.
+//! // Two commands at once: the first is a question for the session's owner.
 //! let input = b"HELO client.example\r\nNOOP\r\n";
 //! let (taken, step) = session.receive(input, now, &mut out);
 //! let Step::Ask(Ask::Hello(ask)) = step else { panic!("{step:?}") };
 //! assert_eq!(ask.hello().name.to_string(), "client.example");
-//! let _ = session.answer(ask.accept(), now, &mut out);
+//! let _ = ask.accept(now, &mut out);
 //! let (_, step) = session.receive(&input[taken..], now, &mut out);
 //! assert!(matches!(step, Step::Continue));
 //! assert_eq!(out, b"220 mx.example ESMTP moxd\r\n250 mx.example\r\n250 2.0.0 alrighty\r\n");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A question borrows its session, and its answer is one of its methods. What must not happen does not compile: input
+//! before the answer,
+//!
+//! ```compile_fail,E0499
+//! # use moxd_smtpserver::{Ask, Session, Step};
+//! # use std::time::SystemTime;
+//! # fn f(mut session: Session<()>, now: SystemTime, out: &mut Vec<u8>) {
+//! let (_, step) = session.receive(b"HELO client.example\r\n", now, out);
+//! let _ = session.receive(b"NOOP\r\n", now, out);
+//! if let Step::Ask(Ask::Hello(ask)) = step {
+//!     let _ = ask.accept(now, out);
+//! }
+//! # }
+//! ```
+//!
+//! a second answer,
+//!
+//! ```compile_fail,E0382
+//! # use moxd_smtpserver::{Ask, Session, Step};
+//! # use std::time::SystemTime;
+//! # fn f(mut session: Session<()>, now: SystemTime, out: &mut Vec<u8>) {
+//! # let (_, step) = session.receive(b"HELO client.example\r\n", now, out);
+//! if let Step::Ask(Ask::Hello(ask)) = step {
+//!     let _ = ask.accept(now, out);
+//!     let _ = ask.accept(now, out);
+//! }
+//! # }
+//! ```
+//!
+//! or the answer to another question:
+//!
+//! ```compile_fail,E0308
+//! # use moxd_smtpserver::{Ask, Session, Step};
+//! # use std::time::SystemTime;
+//! # fn f(mut session: Session<()>, now: SystemTime, out: &mut Vec<u8>) {
+//! # let (_, step) = session.receive(b"HELO client.example\r\n", now, out);
+//! if let Step::Ask(Ask::Nonce(ask)) = step {
+//!     let _ = ask.supply(true, now, out);
+//! }
+//! # }
 //! ```
 //!
 //! A whole server with a backend of its own is `examples/discard.rs`.
@@ -49,7 +91,7 @@ pub mod replies;
 mod rules;
 mod session;
 
-/// What this API speaks of beside its own types; with these a caller needs no other crate.
+/// The crates whose types stand in this API.
 pub use {dns, ratelimit, sasl, smtp_parser};
 
 pub use backend::{Backend, LoginFailure, LoginFailureReason, Refused, Standing};
@@ -63,8 +105,9 @@ pub use error::{Error, ErrorKind};
 pub use refusal::{Refusal, clean};
 pub use rules::{Delays, Kind, Limits, Rules, Timeouts};
 pub use session::{
-    Answer, Ask, AskHello, AskLogin, AskMessage, AskNonce, AskRecipient, AskSecret, AskSender, CloseReason,
-    Said, SecretReply, Session, Step, Tried, Unasked, Waiting,
+    Ask, AskHello, AskLogin, AskMessage, AskNonce, AskRecipient, AskSecret, AskSender, Attempted,
+    CloseReason, Content, DirectRefusal, MessageReply, Next, ReplyOutcome, SecretReply, Session, Step,
+    Waiting,
 };
 
 #[doc(hidden)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use smtp_parser::{Code, EnhancedCode};
 
-use crate::replies::{self, Wording};
+use crate::replies::{self, ReplyTemplate};
 
 /// Most octets of text that does not come from [`crate::replies`].
 const MAX_TEXT: usize = 2000;
@@ -28,18 +28,27 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// Says `wording`, which has a code of 4xx or 5xx; of any other makes [`replies::INTERNAL_ERROR`].
-    pub fn new(wording: Wording) -> Self {
-        match wording.enhanced() {
-            Some(status) if !wording.code.is_success() => Self::of(wording.code, status, wording.text.into()),
+    /// Makes a refusal of `template`, whose code is 4xx or 5xx; of any other template, [`replies::INTERNAL_ERROR`].
+    pub fn new(template: ReplyTemplate) -> Self {
+        match template.enhanced() {
+            Some(status) if !template.code.is_success() => {
+                Self::of(template.code, status, template.text.into())
+            }
             _ => Self::internal(),
         }
     }
 
-    /// Says `wording` with `detail` in its place, cleaned.
-    pub fn with(wording: Wording, detail: impl Display) -> Self {
-        let mut refusal = Self::new(wording);
-        refusal.text = clean(&fill(wording.text, &detail.to_string())).into();
+    /// The same with `detail` in place of `{}`, cleaned.
+    pub fn with(template: ReplyTemplate, detail: impl Display) -> Self {
+        Self::filled(template, &[&detail.to_string()])
+    }
+
+    /// The same with `details` in place of each `{}`.
+    pub(crate) fn filled(template: ReplyTemplate, details: &[&str]) -> Self {
+        let mut refusal = Self::new(template);
+        if !details.is_empty() {
+            refusal.text = clean(&fill(template.text, details)).into();
+        }
         refusal
     }
 
@@ -73,9 +82,10 @@ impl Refusal {
             first.clone()
         } else {
             let temporary = refusals.iter().any(|r| r.code.is_temporary());
-            let wording = if temporary { replies::MULTIPLE_ERRORS_FOR_NOW } else { replies::MULTIPLE_ERRORS };
-            lines.push(wording.text.to_owned());
-            Self::new(wording)
+            let template =
+                if temporary { replies::MULTIPLE_ERRORS_FOR_NOW } else { replies::MULTIPLE_ERRORS };
+            lines.push(template.text.to_owned());
+            Self::new(template)
         };
         whole.text = lines.join("\n").into();
         whole.slow = refusals.iter().any(|r| r.slow);
@@ -156,8 +166,8 @@ impl Refusal {
     }
 
     fn internal() -> Self {
-        let Wording { code, text, .. } = replies::INTERNAL_ERROR;
-        Self::of(code, EnhancedCode::temporary(3, 0), fill(text, "say why not").into())
+        let ReplyTemplate { code, text, .. } = replies::INTERNAL_ERROR;
+        Self::of(code, EnhancedCode::temporary(3, 0), text.into())
     }
 }
 
@@ -168,12 +178,16 @@ impl Display for Refusal {
     }
 }
 
-/// `text` with `detail` in place of `{}`.
-pub(crate) fn fill(text: &str, detail: &str) -> String {
-    match text.split_once("{}") {
-        Some((before, after)) => [before, detail, after].concat(),
-        None => text.to_owned(),
+/// `text` with the next of `details` in place of each `{}`.
+pub(crate) fn fill(text: &str, details: &[&str]) -> String {
+    let mut pieces = text.split("{}");
+    let mut filled = pieces.next().unwrap_or_default().to_owned();
+    let mut details = details.iter();
+    for piece in pieces {
+        filled.push_str(details.next().copied().unwrap_or_default());
+        filled.push_str(piece);
     }
+    filled
 }
 
 /// `text` as it may stand in a reply: printable ASCII (RFC 5321 §4.2: textstring), few lines, none of them empty,
@@ -207,6 +221,13 @@ mod tests {
             "452 4.2.2 more than 500 messages in past 1m0s from your ip/network",
         );
         check(&Refusal::configured(Code::UNAVAILABLE, 3, 0, "not today"), "421 4.3.0 not today");
+    }
+
+    #[test]
+    fn fills_in_details_one_after_the_other() {
+        assert_eq!(fill("{} and {}", &["{}", "b"]), "{} and b");
+        assert_eq!(fill("{} and {}", &["a"]), "a and ");
+        assert_eq!(fill("none", &["a"]), "none");
     }
 
     #[test]

@@ -1,21 +1,22 @@
-//! Every text that goes over the wire, each with its codes and the section that asks for it. No other file has any.
+//! Every reply text, each with its codes and the section of an RFC that asks for it. No other file has any.
 //!
-//! A `{}` in a text is filled in with [`crate::Refusal::with`] or by the session.
+//! [`crate::Refusal::with`] or the session fills in what stands in place of a `{}`: a number, a name, a word of the
+//! client's, or the description of an error by the parser that found it.
 
 use smtp_parser::{Code, EnhancedCode};
 
-/// One answer: codes and text.
+/// A reply whose details are not filled in yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wording {
+pub struct ReplyTemplate {
     /// The reply code.
     pub code: Code,
     /// Subject and detail of the enhanced code; `None` where RFC 2034 §4 has none.
     pub status: Option<(u16, u16)>,
-    /// The text; `{}` is filled in.
+    /// The text, with `{}` in place of each detail.
     pub text: &'static str,
 }
 
-impl Wording {
+impl ReplyTemplate {
     /// The enhanced code, whose class is that of the code (RFC 2034 §4).
     pub fn enhanced(&self) -> Option<EnhancedCode> {
         let (subject, detail) = self.status?;
@@ -23,34 +24,37 @@ impl Wording {
     }
 }
 
-/// A wording, as the document of all replies has it.
+/// A template with its documentation.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Listed {
     /// The name of its constant.
     pub name: &'static str,
-    /// Itself.
-    pub wording: Wording,
-    /// When it is said, and the section that asks for it.
+    /// The template.
+    pub template: ReplyTemplate,
+    /// When the server replies so, and the section that asks for it.
     pub when: &'static str,
 }
 
 /// Makes one constant for each line, and a list of them all.
-macro_rules! wordings {
+macro_rules! templates {
     ($($(#[doc = $when:literal])+ $name:ident: $code:ident $status:expr, $text:literal;)*) => {
-        $($(#[doc = $when])+ pub const $name: Wording = Wording { code: Code::$code, status: $status, text: $text };)*
+        $(
+            $(#[doc = $when])+
+            pub const $name: ReplyTemplate = ReplyTemplate { code: Code::$code, status: $status, text: $text };
+        )*
 
-        /// All of them.
+        /// All templates.
         pub const ALL: &[Listed] =
-            &[$(Listed { name: stringify!($name), wording: $name, when: concat!($($when),+) }),*];
+            &[$(Listed { name: stringify!($name), template: $name, when: concat!($($when),+) }),*];
     };
 }
 
-wordings! {
+templates! {
     // ---- the connection ----
 
     /// RFC 5321 §4.3.1: the greeting: our name, then software.
-    GREETING: READY None, "{}";
+    GREETING: READY None, "{} ESMTP {}";
     /// RFC 5321 §3.8: the server stops.
     SHUTTING_DOWN: UNAVAILABLE Some((3, 2)), "shutting down";
     /// RFC 5321 §3.8: too many connections of one network within a minute.
@@ -78,6 +82,8 @@ wordings! {
     UNKNOWN_COMMAND: BAD_COMMAND Some((5, 1)), "unknown command";
     /// RFC 5321 §4.2.2: the arguments break the grammar.
     BAD_SYNTAX: BAD_ARGUMENTS Some((5, 2)), "bad syntax: {}";
+    /// RFC 5321 §4.2.2: the same to a user who has logged in, with the rest of the line.
+    BAD_SYNTAX_REMAINING: BAD_ARGUMENTS Some((5, 2)), "bad syntax: {} (remaining \"{}\")";
     /// RFC 5321 §4.1.4: hello comes first.
     NO_HELLO: BAD_SEQUENCE Some((5, 1)), "no ehlo/helo yet";
     /// RFC 6409 §4.3: submission needs a login.
@@ -87,7 +93,7 @@ wordings! {
     /// RFC 5321 §4.2.2: our own fault, for now.
     ERROR_PROCESSING: LOCAL_ERROR Some((3, 0)), "error processing";
     /// RFC 5321 §4.2.2: our own fault, for now.
-    INTERNAL_ERROR: LOCAL_ERROR Some((3, 0)), "cannot {}: internal error";
+    INTERNAL_ERROR: LOCAL_ERROR Some((3, 0)), "cannot say why not: internal error";
     /// RFC 5321 §4.2.2: no room on our disk.
     SYSTEM_FULL: INSUFFICIENT_STORAGE Some((3, 1)), "no storage left, try again later";
 
@@ -300,6 +306,49 @@ wordings! {
     BYE: CLOSING Some((0, 0)), "okay thanks bye";
 }
 
+/// Words that the session puts into replies in place of `{}`: the extensions that EHLO announces, and the names of
+/// parameters that it refuses.
+pub mod keywords {
+    /// Commands may be sent in groups (RFC 2920 §3.1).
+    pub const PIPELINING: &str = "PIPELINING";
+    /// The limit of a message, in bytes (RFC 1870 §4).
+    pub const SIZE: &str = "SIZE";
+    /// The server offers TLS (RFC 3207 §4).
+    pub const STARTTLS: &str = "STARTTLS";
+    /// The mechanisms (RFC 4954 §3).
+    pub const AUTH: &str = "AUTH";
+    /// A message can demand TLS on its whole way (RFC 8689 §2).
+    pub const REQUIRETLS: &str = "REQUIRETLS";
+    /// Replies have enhanced codes (RFC 2034 §3).
+    pub const ENHANCEDSTATUSCODES: &str = "ENHANCEDSTATUSCODES";
+    /// Text may have 8-bit characters (RFC 6152 §2).
+    pub const EIGHTBITMIME: &str = "8BITMIME";
+    /// Messages may come in chunks (RFC 3030 §2).
+    pub const CHUNKING: &str = "CHUNKING";
+    /// Chunks may hold any bytes (RFC 3030 §3).
+    pub const BINARYMIME: &str = "BINARYMIME";
+    /// Limits of a session (RFC 9422 §4).
+    pub const LIMITS: &str = "LIMITS";
+    /// The most recipients of a message (RFC 9422 §4).
+    pub const RCPTMAX: &str = "RCPTMAX";
+    /// A message may be held back (RFC 4865 §4).
+    pub const FUTURERELEASE: &str = "FUTURERELEASE";
+    /// UTF-8 in addresses and header fields (RFC 6531 §3.1).
+    pub const SMTPUTF8: &str = "SMTPUTF8";
+    /// How long to hold a message back (RFC 4865 §5).
+    pub const HOLDFOR: &str = "HOLDFOR";
+    /// Until when to hold a message back (RFC 4865 §5).
+    pub const HOLDUNTIL: &str = "HOLDUNTIL";
+    /// What a notification returns (RFC 3461 §4.3).
+    pub const RET: &str = "RET";
+    /// A name for the transaction (RFC 3461 §4.4).
+    pub const ENVID: &str = "ENVID";
+    /// When to notify (RFC 3461 §4.1).
+    pub const NOTIFY: &str = "NOTIFY";
+    /// The original recipient (RFC 3461 §4.2).
+    pub const ORCPT: &str = "ORCPT";
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -307,20 +356,20 @@ mod tests {
 
     #[test]
     fn every_error_has_an_enhanced_code_and_every_text_can_be_sent() {
-        for Listed { name, wording, when } in ALL {
+        for Listed { name, template, when } in ALL {
             assert!(when.starts_with(" RFC ") || when.starts_with(" Developer mode"), "{name}: {when}");
-            let error = wording.code.get() >= 400;
-            assert!(!error || wording.enhanced().is_some(), "{name}");
-            assert!(wording.text.bytes().all(|b| matches!(b, b' '..=b'~' | b'\n')), "{name}");
-            assert!(wording.text.matches("{}").count() <= 1, "{name}");
+            let error = template.code.get() >= 400;
+            assert!(!error || template.enhanced().is_some(), "{name}");
+            assert!(template.text.bytes().all(|b| matches!(b, b' '..=b'~' | b'\n')), "{name}");
+            assert!(template.text.matches("{}").count() <= 2, "{name}");
         }
     }
 
     #[test]
-    fn every_name_and_every_wording_is_there_once() {
+    fn every_name_and_every_template_is_there_once() {
         let names: BTreeSet<_> = ALL.iter().map(|listed| listed.name).collect();
         assert_eq!(names.len(), ALL.len());
-        let texts = ALL.iter().map(|listed| listed.wording).filter(|wording| wording.text != "{}");
+        let texts = ALL.iter().map(|listed| listed.template).filter(|template| template.text != "{}");
         let said: BTreeSet<_> = texts.clone().map(|w| (w.code.get(), w.status, w.text)).collect();
         assert_eq!(said.len(), texts.count());
     }

@@ -213,8 +213,16 @@ impl Delays {
     /// None at all.
     pub const NONE: Self =
         Self { bad_client: Duration::ZERO, failed_login: Duration::ZERO, unknown_recipient: Duration::ZERO };
-    /// Failed logins on a connection that cost nothing.
-    pub const FREE_LOGINS: u32 = 3;
+    /// Failed logins without a delay.
+    const FREE_LOGINS: u64 = 3;
+    /// The longest delay of a login, because clients give up after a while.
+    const MAX_LOGIN: Duration = Duration::from_secs(30);
+
+    /// The delay of an attempt to log in after this many failures.
+    pub fn before_login(&self, failures: u64) -> Duration {
+        let penalized = u32::try_from(failures.saturating_sub(Self::FREE_LOGINS)).unwrap_or(u32::MAX);
+        self.failed_login.saturating_mul(penalized).min(Self::MAX_LOGIN)
+    }
 }
 
 impl Default for Delays {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::backend::TestBackend;
-use common::driver::{Client, Link, settings, tls};
+use common::driver::{Client, Stream, settings, tls};
 use common::talk::Peer as _;
 use moxd_smtpserver::{Delays, GateRules, Rules, Server, Settings, Stop};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
@@ -114,7 +114,7 @@ async fn a_connection_without_messages_ends_after_two_hours() {
 #[tokio::test(start_paused = true)]
 async fn closes_on_a_client_that_does_not_read() {
     let (client, task, _) = start(common::rules("smtp", &[]), 200);
-    let Link::Plain(stream) = client.link else { panic!("there is no TLS") };
+    let Stream::Plain(stream) = client.stream else { panic!("there is no TLS") };
     let (mut read, mut write) = tokio::io::split(stream);
     let writing = tokio::spawn(async move { while write.write_all(b"NOOP\r\n").await.is_ok() {} });
     let start = Instant::now();
@@ -342,7 +342,7 @@ async fn slow_mode_does_not_put_a_deadline_off() {
     // There is always something to read when the server looks again.
     let mut client = slowed().await;
     let start = Instant::now();
-    let Link::Plain(stream) = &mut client.link else { panic!("there is no TLS") };
+    let Stream::Plain(stream) = &mut client.stream else { panic!("there is no TLS") };
     while start.elapsed() < Duration::from_secs(1000) && stream.write_all(b"N").await.is_ok() {
         sleep(Duration::from_millis(900)).await;
     }

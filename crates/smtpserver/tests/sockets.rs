@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use common::backend::{PASSWORD, TestBackend, USER};
-use common::driver::{AnyServer, Client, Link, any_server, certificate, settings, tls};
+use common::driver::{AnyServer, Client, Stream, any_server, certificate, settings, tls};
 use common::talk::Peer as _;
 use moxd_smtpserver::{GateRules, Logins, Rules, Server, Settings, Stop, Tls, TlsRules};
 use ratelimit::Addresses;
@@ -64,7 +64,7 @@ impl Served {
         let mut client = self.greeted().await;
         assert_eq!(&client.ask("STARTTLS").await[..3], "220");
         client.handshake(any_server(), name).await.unwrap();
-        let Link::Tls(stream) = &client.link else { panic!("no TLS") };
+        let Stream::Tls(stream) = &client.stream else { panic!("no TLS") };
         stream.get_ref().1.peer_certificates().unwrap()[0].clone()
     }
 }
@@ -93,7 +93,7 @@ async fn chooses_certificates_by_name_and_takes_new_ones() {
 
 /// Logs in with SCRAM, bound to the channel; the last reply.
 async fn scram_plus(client: &mut Client<TcpStream>, binding: Option<Vec<u8>>) -> String {
-    let Link::Tls(stream) = &client.link else { panic!("no TLS") };
+    let Stream::Tls(stream) = &client.stream else { panic!("no TLS") };
     let exported =
         stream.get_ref().1.export_keying_material(vec![0; 32], b"EXPORTER-Channel-Binding", Some(b""));
     let octets = binding.unwrap_or_else(|| exported.unwrap());
@@ -244,7 +244,7 @@ async fn plaintext_after_starttls_is_never_a_command() {
     assert_eq!(&client.ask("STARTTLS").await[..10], "220 2.0.0 ");
     client.send(b"MAIL FROM:<evil@client.example>\r\nRCPT TO:<mox@localhost>\r\n").await;
     // What comes is an alert of TLS, or nothing.
-    let Link::Plain(stream) = &mut client.link else { panic!("TLS") };
+    let Stream::Plain(stream) = &mut client.stream else { panic!("TLS") };
     let mut said = Vec::new();
     let _ = tokio::io::AsyncReadExt::read_to_end(stream, &mut said).await;
     assert!(said.is_empty() || said[0] == 21, "{said:?}");
@@ -343,7 +343,7 @@ async fn a_stop_resets_nobody_who_is_still_talking() {
     client.send(&b"NOOP\r\n".repeat(10_000)).await;
     served.stop.stop();
     commits.add_permits(1);
-    let Link::Plain(stream) = &mut client.link else { panic!("TLS") };
+    let Stream::Plain(stream) = &mut client.stream else { panic!("TLS") };
     let mut said = String::new();
     tokio::io::AsyncReadExt::read_to_string(stream, &mut said).await.expect("closed, not reset");
     let codes: Vec<_> = said.lines().map(|line| &line[..9]).collect();

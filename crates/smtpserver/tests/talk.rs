@@ -18,30 +18,30 @@ fn talks(height: &str) -> Vec<Talk> {
     talks
 }
 
-fn play_on_the_session(piece: usize) {
-    for talk in talks("session") {
+fn play_on_the_session(height: &str, piece: usize) {
+    for talk in talks(height) {
         // Shown only if it fails.
         println!("{}", talk.name);
         let rules = common::rules(&talk.kind, &talk.rules);
         let mut pure = Pure::new(rules, Arc::new(TestBackend::default()), piece);
         ready(talk.play(&mut pure));
-        assert_eq!(pure.take_out(), b"", "{}: the session says more", talk.name);
+        assert_eq!(pure.take_out(), b"", "{}: the session replies more", talk.name);
     }
 }
 
 #[test]
 fn plays_on_the_session() {
-    play_on_the_session(usize::MAX);
+    play_on_the_session("session", usize::MAX);
 }
 
 #[test]
-fn plays_on_the_session_octet_by_octet() {
-    play_on_the_session(1);
+fn plays_on_the_session_byte_by_byte() {
+    play_on_the_session("pieces", 1);
 }
 
 #[test]
 fn plays_on_the_session_in_pieces() {
-    play_on_the_session(7);
+    play_on_the_session("pieces", 7);
 }
 
 #[tokio::test]

@@ -171,7 +171,7 @@ impl Smtp {
         let mechanism: Mechanism = mechanism.parse().unwrap();
         assert!(self.extensions.contains(&format!(" {name}")), "{name} is not on offer: {}", self.extensions);
         let credentials = Credentials::new(user, password).unwrap();
-        let nonce = Nonce::from_random([9; sasl::NONCE_OCTETS]);
+        let nonce = Nonce::from_random([9; sasl::NONCE_BYTES]);
         let mut client = sasl::Client::new(mechanism, &credentials, &self.channel(mechanism), nonce);
         let mut line = format!("AUTH {name}");
         if let Some(initial) = client.begin().unwrap() {

@@ -8,14 +8,14 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use crate::error::{Error, ErrorKind};
 use crate::nonce;
 
-/// Most extensions in one message. None is defined; they are read past.
+/// Most extensions in one message. None is defined; they are skipped.
 const MAX_EXTENSIONS: usize = 16;
 
 const fn malformed(detail: &'static str) -> Error {
     Error::new(ErrorKind::Malformed, detail)
 }
 
-/// The octets as text.
+/// The bytes as text.
 pub(crate) fn text(message: &[u8]) -> Result<&str, Error> {
     std::str::from_utf8(message).map_err(|_| Error::new(ErrorKind::Encoding, "SCRAM message is not UTF-8"))
 }
@@ -35,14 +35,14 @@ pub(crate) enum Flag<'a> {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ClientFirst<'a> {
     pub(crate) flag: Flag<'a>,
-    /// Everything up to the second comma, that comma included: it comes back in the channel binding.
+    /// Everything up to and including the second comma, which the client repeats in the channel binding.
     pub(crate) gs2_header: &'a str,
-    /// Who the client wants to act as, unescaped; absent where it is itself.
+    /// The user that the client wants to act as, unescaped; absent if it is itself.
     pub(crate) authzid: Option<String>,
     /// Unescaped, not normalised.
     pub(crate) username: String,
     pub(crate) nonce: &'a str,
-    /// What follows the gs2 header: the client's share of the message that is signed.
+    /// What follows the gs2 header: the client's part of the signed message.
     pub(crate) bare: &'a str,
 }
 
@@ -125,11 +125,11 @@ impl<'a> ServerFirst<'a> {
 /// The second message of a client.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ClientFinal<'a> {
-    /// The gs2 header once more, and what the exchange is bound to.
+    /// The gs2 header again, and the bytes of the channel binding.
     pub(crate) binding: Vec<u8>,
     pub(crate) nonce: &'a str,
     pub(crate) proof: Vec<u8>,
-    /// What stands before the proof, and is signed.
+    /// The part before the proof, which is signed.
     pub(crate) without_proof: &'a str,
 }
 
@@ -181,7 +181,7 @@ impl ServerFinal {
     }
 }
 
-/// A user name as it stands in a message.
+/// Escapes a user name for a message.
 pub(crate) fn escape(name: &str) -> String {
     // RFC 5802 §5.1: "," and "=" are sent as "=2C" and "=3D".
     name.replace('=', "=3D").replace(',', "=2C")
@@ -250,7 +250,7 @@ impl<'a> Attributes<'a> {
         }
     }
 
-    /// Reads past optional extensions.
+    /// Skips optional extensions.
     fn skip_rest(mut self) -> Result<(), Error> {
         let mut seen = 0;
         while self.rest.is_some() {

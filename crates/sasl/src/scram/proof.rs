@@ -3,7 +3,7 @@
 use crate::hash::{Hash, Secret, equal, xor};
 use crate::scram::secret::ScramSecret;
 
-/// The message both sides sign: everything said until the proof (RFC 5802 §3, AuthMessage).
+/// The message that both sides sign: all messages before the proof (RFC 5802 §3, AuthMessage).
 pub(crate) fn auth_message(
     client_first_bare: &str,
     server_first: &str,
@@ -26,7 +26,7 @@ pub(crate) fn verify(secret: &ScramSecret, proof: &[u8], auth_message: &str) -> 
     let hash = secret.hash;
     let signature = hash.hmac(&secret.stored_key, auth_message.as_bytes());
     let client_key = xor(proof, &signature);
-    proof.len() == hash.octets() && equal(&hash.digest(&client_key), &secret.stored_key)
+    proof.len() == hash.digest_len() && equal(&hash.digest(&client_key), &secret.stored_key)
 }
 
 /// Server: the signature that proves to the client that we know its password too.

@@ -1,4 +1,4 @@
-//! What a server keeps of a password to verify SCRAM.
+//! The secret that a server stores to verify SCRAM.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -12,17 +12,17 @@ use crate::error::{Error, ErrorKind};
 use crate::hash::{Hash, Secret};
 use crate::prepare::Password;
 
-/// Octets of the salts we make.
+/// Bytes of the salts we make.
 pub const SALT_OCTETS: usize = 16;
 
-/// Iterations for new secrets. RFC 7677 §4 demands at least 4096; the client has to compute them at every login, so
-/// that a telephone sets the upper bound.
+/// Iterations for new secrets. RFC 7677 §4 demands at least 4096. Clients compute them at every login, so there must not
+/// be too many for a telephone.
 pub const DEFAULT_ITERATIONS: NonZeroU32 = NonZeroU32::new(16_384).unwrap();
 
-/// What a server keeps of a password to verify SCRAM with one hash (RFC 5802 §3).
+/// The secret that a server stores to verify SCRAM with one hash (RFC 5802 §3).
 ///
-/// Neither the password nor the right to log in can be read from it. It does allow to pose as the server to a client
-/// that logs in, and to try passwords, and so is kept as a secret. Print it with [`ScramSecret::to_text`], read it
+/// It does not contain the password, and does not suffice to log in. But a thief can pose as the server with it, and test
+/// guesses of the password. Print it with [`ScramSecret::to_text`], read it
 /// with `parse`.
 #[derive(Clone)]
 pub struct ScramSecret {
@@ -36,7 +36,7 @@ pub struct ScramSecret {
 }
 
 impl ScramSecret {
-    /// Derives the secret. `salt` is [`SALT_OCTETS`] of a cryptographic random generator.
+    /// Derives the secret. `salt` is [`SALT_OCTETS`] bytes of a cryptographic random generator.
     ///
     /// Slow on purpose: some milliseconds with [`DEFAULT_ITERATIONS`].
     pub fn derive(hash: Hash, password: &Password, salt: &[u8], iterations: NonZeroU32) -> Self {
@@ -53,12 +53,12 @@ impl ScramSecret {
         }
     }
 
-    /// The hash it is for.
+    /// The hash of the mechanism that the secret verifies.
     pub fn hash(&self) -> Hash {
         self.hash
     }
 
-    /// The iteration count.
+    /// How often the hash was applied to the password.
     pub fn iterations(&self) -> NonZeroU32 {
         self.iterations
     }
@@ -90,11 +90,11 @@ fn read(text: &str) -> Option<ScramSecret> {
     let hash = Hash::ALL.into_iter().find(|hash| hash.scheme() == scheme)?;
     let (iterations, salt) = parameters.split_once(':')?;
     let (stored_key, server_key) = keys.split_once(':')?;
-    let octets = |part: &str| BASE64.decode(part).ok();
-    let key = |part| octets(part).map(Zeroizing::new).filter(|key| key.len() == hash.octets());
+    let bytes = |part: &str| BASE64.decode(part).ok();
+    let key = |part| bytes(part).map(Zeroizing::new).filter(|key| key.len() == hash.digest_len());
     parts.next().is_none().then_some(ScramSecret {
         hash,
-        salt: octets(salt).filter(|salt| !salt.is_empty())?,
+        salt: bytes(salt).filter(|salt| !salt.is_empty())?,
         iterations: iterations.parse().ok()?,
         stored_key: key(stored_key)?,
         server_key: key(server_key)?,

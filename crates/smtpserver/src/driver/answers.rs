@@ -1,231 +1,316 @@
-//! The questions of a session, put to the backend.
+//! Answers the questions of a session by asking the backend.
 
 use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ratelimit::{Class, Outcome, Scope};
 use ring::rand::SecureRandom as _;
-use sasl::{Mechanism, NONCE_OCTETS, Need};
-use tracing::{debug, error, warn};
+use sasl::{Mechanism, NONCE_BYTES, Need};
+use tracing::{debug, warn};
 
-use super::connection::Connection;
+use super::logins::Attempt;
+use super::recipients::Share;
 use super::refusals::Refused;
-use super::wire::Transport;
+use super::{Shared, now};
 use crate::backend::{self, Backend, LoginFailure, LoginFailureReason, Standing};
+use crate::client::Client;
 use crate::refusal::Refusal;
 use crate::replies;
-use crate::rules::Delays;
+use crate::rules::Rules;
 use crate::session::{
-    Answer, Ask, AskHello, AskLogin, AskMessage, AskNonce, AskRecipient, AskSecret, AskSender, Tried, Unasked,
+    Ask, AskHello, AskLogin, AskMessage, AskNonce, AskRecipient, AskSecret, AskSender, Attempted,
+    CloseReason, Content, DirectRefusal, Next, Session, Step,
 };
 
-/// The longest an attempt to log in is held back: clients give up after a while.
-const MAX_LOGIN_DELAY: Duration = Duration::from_secs(30);
-
-/// The longest a reply about an address that does not exist is delayed for those that were tried before. RFC 5321
-/// §4.5.3.2.3: clients wait for five minutes.
+/// The longest delay of a reply about an address that does not exist. RFC 5321 §4.5.3.2.3: clients wait for five minutes.
 const MAX_RECIPIENT_DELAY: Duration = Duration::from_secs(20);
 
-impl<B: Backend, T: Transport> Connection<B, T> {
-    /// The answer to a question, when it is time for it.
-    pub(super) async fn reply_to(&mut self, ask: Ask) -> Answer {
-        match ask {
-            Ask::Hello(ask) => self.hello(ask).await,
-            Ask::Nonce(ask) => self.nonce(ask).await,
-            Ask::Secret(ask) => self.secret(ask).await,
-            Ask::Login(ask) => self.login(ask).await,
-            Ask::Sender(ask) => self.sender(ask).await,
-            Ask::Recipient(ask) => self.recipient(ask).await,
-            Ask::Message(ask) => self.message(ask).await,
+/// Answers the questions of one session.
+pub(super) struct Responder<B: Backend> {
+    shared: Arc<Shared<B>>,
+    rules: Arc<Rules>,
+    ip: IpAddr,
+    /// What the backend keeps of the connection.
+    context: B::Connection,
+    /// An attempt to log in whose outcome is open.
+    attempt: Option<Attempt>,
+}
+
+/// What the driver keeps of a transaction.
+pub(super) struct Transaction<B: Backend> {
+    backend: B::Transaction,
+    /// Its part of the recipients of all transactions.
+    recipients: Share,
+}
+
+/// What remains to be done when all questions are answered.
+pub(super) enum Settled {
+    /// Go on with the input.
+    Continue,
+    /// Do a TLS handshake.
+    StartTls,
+    /// Close the connection.
+    Close(CloseReason),
+}
+
+impl<B: Backend> Responder<B> {
+    /// Tells the backend about a connection.
+    pub(super) fn new(shared: Arc<Shared<B>>, rules: Arc<Rules>, client: &Client) -> Self {
+        let context = shared.backend.connect(client);
+        Self { shared, rules, ip: client.ip(), context, attempt: None }
+    }
+
+    /// Answers questions until the session asks no more.
+    pub(super) async fn settle(&mut self, step: Next<'_, Transaction<B>>, out: &mut Vec<u8>) -> Settled {
+        let mut step = step;
+        loop {
+            step = match step {
+                Step::Ask(ask) => self.answer(ask, out).await,
+                Step::StartTls => return Settled::StartTls,
+                Step::Close(reason) => return Settled::Close(reason),
+                Step::NeedInput | Step::Continue | Step::Content(_) => return Settled::Continue,
+            };
         }
     }
 
-    async fn hello(&mut self, ask: AskHello) -> Answer {
-        let Some(context) = &mut self.context else { return ask.refuse(internal("check the name")) };
-        match self.shared.backend.hello(context, self.session.client(), ask.hello()).await {
-            Ok(()) => ask.accept(),
+    async fn answer<'s>(
+        &mut self,
+        ask: Ask<'s, Transaction<B>>,
+        out: &mut Vec<u8>,
+    ) -> Next<'s, Transaction<B>> {
+        match ask {
+            Ask::Hello(ask) => self.hello(ask, out).await,
+            Ask::Nonce(ask) => self.nonce(ask, out),
+            Ask::Secret(ask) => self.secret(ask, out).await,
+            Ask::Login(ask) => self.login(ask, out).await,
+            Ask::Sender(ask) => self.sender(ask, out).await,
+            Ask::Recipient(ask) => self.recipient(ask, out).await,
+            Ask::Message(ask) => self.message(ask, out).await,
+        }
+    }
+
+    async fn hello<'s>(
+        &mut self,
+        ask: AskHello<'s, Transaction<B>>,
+        out: &mut Vec<u8>,
+    ) -> Next<'s, Transaction<B>> {
+        match self.shared.backend.hello(&mut self.context, ask.client(), ask.hello()).await {
+            Ok(()) => ask.accept(now(), out),
             Err(refusal) => {
                 log_refusal(format_args!("EHLO {}", ask.hello().name), &refusal);
-                ask.refuse(self.held_back(refusal).await)
+                self.hold_back(&refusal).await;
+                ask.refuse(&refusal, out)
             }
         }
     }
 
-    async fn nonce(&mut self, ask: AskNonce) -> Answer {
-        self.shared.stop.sleep(ask.wait().min(MAX_LOGIN_DELAY)).await;
-        let mut random = [0; NONCE_OCTETS];
+    fn nonce<'s>(&self, ask: AskNonce<'s, Transaction<B>>, out: &mut Vec<u8>) -> Next<'s, Transaction<B>> {
+        let mut random = [0; NONCE_BYTES];
         match self.shared.random.fill(&mut random) {
-            Ok(()) => ask.supply(random),
+            Ok(()) => ask.supply(random, now(), out),
             Err(_) => {
-                warn!("no random octets from the system: nobody can log in");
-                ask.refuse(Refusal::new(replies::AUTH_UNAVAILABLE))
+                warn!("no random bytes from the system: nobody can log in");
+                ask.refuse(&Refusal::new(replies::AUTH_UNAVAILABLE), out)
             }
         }
     }
 
-    async fn secret(&mut self, ask: AskSecret) -> Answer {
+    async fn secret<'s>(
+        &mut self,
+        ask: AskSecret<'s, Transaction<B>>,
+        out: &mut Vec<u8>,
+    ) -> Next<'s, Transaction<B>> {
+        // Attempts on other connections count, too: by the account and the network they come from.
+        let mut failures = u64::from(ask.failed_logins());
+        let mut turn = Duration::ZERO;
         let (need, reply) = ask.split();
-        let ip = self.session.client().ip();
-        let network = self.shared.gate.logins.network(Class::Provider, ip);
-        let mut standing = Standing { known: false, network };
+        let logins = &self.shared.gate.logins;
+        let mut standing = Standing { known: false, network: logins.network(Class::Provider, self.ip) };
         if let Some(username) = username(&need) {
             let key = self.shared.backend.login_key(username);
-            // Other connections try, too: what counts is the account and where they come from.
-            let attempt = match self.shared.gate.logins.begin(ip, key).await {
+            let attempt = match logins.begin(self.ip, key).await {
                 Ok(attempt) => attempt,
                 Err(limit) => {
                     self.shared.metrics.login_refused();
                     let network = match limit.scope {
                         Scope::Network(_, network) => network,
-                        Scope::Account => self.shared.gate.logins.network(Class::Host, ip),
+                        Scope::Account => logins.network(Class::Host, self.ip),
                     };
                     self.shared.refusals.note(Refused::Logins, limit.limit, Some(network));
-                    return reply.refuse(Refusal::new(replies::AUTH_UNAVAILABLE));
+                    return reply.refuse(&Refusal::new(replies::AUTH_UNAVAILABLE), out);
                 }
             };
             let grant = attempt.grant();
             self.attempt = Some(attempt);
             standing.known = grant.known;
-            let dear = grant.failures.saturating_sub(u64::from(Delays::FREE_LOGINS));
-            let delay = self.session.rules().delays.failed_login;
-            let delay = delay.saturating_mul(u32::try_from(dear).unwrap_or(u32::MAX));
-            self.shared.stop.sleep(delay.min(MAX_LOGIN_DELAY).max(grant.wait)).await;
+            failures = failures.max(grant.failures);
+            turn = grant.wait;
         }
-        let Some(context) = &mut self.context else { return reply.refuse(internal("check the login")) };
-        match self.shared.backend.secret(context, self.session.client(), standing, need).await {
-            Ok(verifier) => reply.supply(verifier),
+        self.shared.stop.sleep(self.rules.delays.before_login(failures).max(turn)).await;
+        match self.shared.backend.secret(&mut self.context, reply.client(), standing, need).await {
+            Ok(verifier) => reply.supply(verifier, out),
             Err(refusal) => {
                 log_refusal(format_args!("AUTH"), &refusal);
-                reply.refuse(self.held_back(refusal).await)
+                self.hold_back(&refusal).await;
+                reply.refuse(&refusal, out)
             }
         }
     }
 
-    async fn login(&mut self, ask: AskLogin) -> Answer {
-        let Some(context) = &mut self.context else { return ask.refuse(internal("check the login")) };
+    async fn login<'s>(
+        &mut self,
+        ask: AskLogin<'s, Transaction<B>>,
+        out: &mut Vec<u8>,
+    ) -> Next<'s, Transaction<B>> {
         let identity = ask.identity();
-        let client = self.session.client();
-        match self.shared.backend.login(context, client, identity).await {
+        match self.shared.backend.login(&mut self.context, ask.client(), identity).await {
             Ok(login) => {
                 match self.attempt.take() {
                     Some(attempt) => attempt.finish(Outcome::Succeeded),
                     None => {
                         let key = self.shared.backend.login_key(&identity.username);
-                        self.shared.gate.logins.succeeded(client.ip(), &key);
+                        self.shared.gate.logins.succeeded(self.ip, &key);
                     }
                 }
                 self.shared.metrics.login(identity.mechanism.name(), "ok");
                 tracing::Span::current().record("username", identity.username.to_lowercase());
-                ask.accept(login)
+                ask.accept(login, out)
             }
             Err(refusal) => {
                 log_refusal(format_args!("AUTH"), &refusal);
-                ask.refuse(self.held_back(refusal).await)
+                self.hold_back(&refusal).await;
+                ask.refuse(&refusal, out)
             }
         }
     }
 
-    /// Tells of a failed login whoever has to know.
-    pub(super) fn login_failed(&mut self, failure: &LoginFailure) {
-        let ip = self.session.client().ip();
+    async fn sender<'s>(
+        &mut self,
+        ask: AskSender<'s, Transaction<B>>,
+        out: &mut Vec<u8>,
+    ) -> Next<'s, Transaction<B>> {
+        if !self.rules.kind.is_submission()
+            && let Err(rejection) = self.shared.gate.message(self.ip)
+        {
+            self.shared.metrics.message_refused(rejection.limit);
+            self.shared.refusals.note(Refused::Messages, rejection.limit, rejection.network);
+            return ask.refuse(&Refusal::new(rejection.reply), out);
+        }
+        match self.shared.backend.sender(&mut self.context, ask.client(), ask.sender()).await {
+            Ok(backend) => {
+                let recipients = Share::new(Arc::clone(&self.shared.recipients), self.ip);
+                ask.accept(Transaction { backend, recipients }, out)
+            }
+            Err(refusal) => {
+                log_refusal(format_args!("MAIL FROM:{}", ask.sender().path), &refusal);
+                self.hold_back(&refusal).await;
+                ask.refuse(&refusal, out)
+            }
+        }
+    }
+
+    async fn recipient<'s>(
+        &mut self,
+        mut ask: AskRecipient<'s, Transaction<B>>,
+        out: &mut Vec<u8>,
+    ) -> Next<'s, Transaction<B>> {
+        let (client, transaction, path) = ask.parts();
+        if !transaction.recipients.take() {
+            let refusal = Refusal::new(replies::TOO_MANY_RECIPIENTS_IN_ALL);
+            let what = backend::Refused::Recipient(&transaction.backend, path);
+            self.shared.backend.refused(client, what, &refusal);
+            return ask.refuse(&refusal, out);
+        }
+        let backend = &self.shared.backend;
+        match backend.recipient(&mut self.context, client, &mut transaction.backend, path).await {
+            Ok(()) => ask.accept(out),
+            Err(refusal) => {
+                transaction.recipients.give_back();
+                log_refusal(format_args!("RCPT TO:{path}"), &refusal);
+                self.hold_back(&refusal).await;
+                ask.refuse(&refusal, out)
+            }
+        }
+    }
+
+    /// Gives the backend a piece of the message.
+    pub(super) async fn content(&mut self, mut content: Content<'_, '_, Transaction<B>>) {
+        let (transaction, bytes) = content.parts();
+        if let Err(refusal) = self.shared.backend.content(&mut transaction.backend, bytes).await {
+            log_refusal(format_args!("part of a message"), &refusal);
+            content.refuse(refusal);
+        }
+    }
+
+    async fn message<'s>(
+        &mut self,
+        ask: AskMessage<'s, Transaction<B>>,
+        out: &mut Vec<u8>,
+    ) -> Next<'s, Transaction<B>> {
+        let (Transaction { backend: message, recipients: _recipients }, reply) = ask.split();
+        let (client, received) = (reply.client(), reply.received());
+        match self.shared.backend.message(&mut self.context, client, message, received).await {
+            Ok(()) => reply.accept(out),
+            Err(refusal) => {
+                log_refusal(format_args!("a message of {} bytes", received.size), &refusal);
+                self.hold_back(&refusal).await;
+                reply.refuse(&refusal, out)
+            }
+        }
+    }
+
+    /// Reports what the session has decided without a question: refusals to the backend, and failed logins to everything
+    /// that counts them.
+    pub(super) fn report(&mut self, session: &mut Session<Transaction<B>>) {
+        if let Some(refusal) = session.take_direct_refusal() {
+            self.report_refusal(session, &refusal);
+        }
+        if let Some(failure) = session.take_login_failure() {
+            self.report_failed_login(session.client(), &failure);
+        }
+    }
+
+    fn report_refusal(&self, session: &Session<Transaction<B>>, refusal: &DirectRefusal<Transaction<B>>) {
+        let what = match (&refusal.attempted, session.transaction_data()) {
+            (Attempted::Sender(path), _) => backend::Refused::Sender(path),
+            (Attempted::Recipient(path), Some(open)) => backend::Refused::Recipient(&open.backend, path),
+            (Attempted::Recipient(_), None) => return,
+            (Attempted::Message(ended, size), _) => backend::Refused::Message(&ended.backend, *size),
+        };
+        self.shared.backend.refused(session.client(), what, &refusal.refusal);
+    }
+
+    fn report_failed_login(&mut self, client: &Client, failure: &LoginFailure) {
         let key = failure.username.as_deref().map(|username| self.shared.backend.login_key(username));
         match self.attempt.take() {
             Some(attempt) => attempt.finish(outcome(failure.reason)),
-            None if failure.reason.counts() => self.shared.gate.logins.failed(ip, key.as_ref()),
+            None if failure.reason.counts() => self.shared.gate.logins.failed(self.ip, key.as_ref()),
             None => {}
         }
         let mechanism = failure.mechanism.map_or("", Mechanism::name);
         self.shared.metrics.login(mechanism, failure.reason.label());
-        let host = self.shared.gate.logins.network(Class::Host, ip);
+        let host = self.shared.gate.logins.network(Class::Host, self.ip);
         self.shared.refusals.login_failed(host, mechanism, failure.reason.label(), key.as_ref());
-        // What stands where the name should be may be a password: only an operator who looks closely gets to see it.
+        // The client may have sent a password in place of the name, so only the debug log shows it.
         debug!(
             username = failure.username.as_deref().map(str::to_lowercase),
             "failed login, as it was typed"
         );
-        if let Some(context) = &mut self.context {
-            self.shared.backend.login_failed(context, self.session.client(), failure);
-        }
+        self.shared.backend.login_failed(&mut self.context, client, failure);
     }
 
-    async fn sender(&mut self, ask: AskSender) -> Answer {
-        // What was begun before has come to nothing, or there would be no MAIL.
-        self.transaction = None;
-        self.recipients.clear();
-        if !self.session.rules().kind.is_submission()
-            && let Err(rejection) = self.shared.gate.message(self.session.client().ip())
-        {
-            self.shared.metrics.message_refused(rejection.limit);
-            self.shared.refusals.note(Refused::Messages, rejection.limit, rejection.network);
-            return ask.refuse(Refusal::new(rejection.wording));
-        }
-        let Some(context) = &mut self.context else { return ask.refuse(internal("begin a message")) };
-        match self.shared.backend.sender(context, self.session.client(), ask.sender()).await {
-            Ok(transaction) => {
-                self.transaction = Some(transaction);
-                ask.accept()
-            }
-            Err(refusal) => {
-                log_refusal(format_args!("MAIL FROM:{}", ask.sender().path), &refusal);
-                ask.refuse(self.held_back(refusal).await)
-            }
-        }
-    }
-
-    async fn recipient(&mut self, ask: AskRecipient) -> Answer {
-        let (Some(context), Some(transaction)) = (&mut self.context, &mut self.transaction) else {
-            return ask.refuse(internal("take the recipient"));
-        };
-        if !self.recipients.take() {
-            let refusal = Refusal::new(replies::TOO_MANY_RECIPIENTS_IN_ALL);
-            let what = backend::Refused::Recipient(&*transaction, ask.path());
-            self.shared.backend.refused(self.session.client(), what, &refusal);
-            return ask.refuse(refusal);
-        }
-        match self.shared.backend.recipient(context, self.session.client(), transaction, ask.path()).await {
-            Ok(()) => ask.accept(),
-            Err(refusal) => {
-                self.recipients.give_back();
-                log_refusal(format_args!("RCPT TO:{}", ask.path()), &refusal);
-                ask.refuse(self.held_back(refusal).await)
-            }
-        }
-    }
-
-    async fn message(&mut self, ask: AskMessage) -> Answer {
-        let (Some(context), Some(transaction)) = (&mut self.context, self.transaction.take()) else {
-            return ask.refuse(internal("take the message"));
-        };
-        match self.shared.backend.message(context, self.session.client(), transaction, ask.received()).await {
-            Ok(()) => ask.accept(),
-            Err(refusal) => {
-                log_refusal(format_args!("a message of {} bytes", ask.received().size), &refusal);
-                ask.refuse(self.held_back(refusal).await)
-            }
-        }
-    }
-
-    /// Tells the backend what it was not asked for.
-    pub(super) fn tell_refused(&self, unasked: &Unasked) {
-        let what = match (&unasked.tried, &self.transaction) {
-            (Tried::Sender(path), _) => backend::Refused::Sender(path),
-            (Tried::Recipient(path), Some(transaction)) => backend::Refused::Recipient(transaction, path),
-            (Tried::Message(size), Some(transaction)) => backend::Refused::Message(transaction, *size),
-            (_, None) => return,
-        };
-        self.shared.backend.refused(self.session.client(), what, &unasked.refusal);
-    }
-
-    /// A refusal, when it is time for it.
-    async fn held_back(&mut self, refusal: Refusal) -> Refusal {
+    /// Waits as long as the refusal asks for. One about an address that does not exist waits longer the more of them the
+    /// network has tried.
+    async fn hold_back(&mut self, refusal: &Refusal) {
         let mut delay = refusal.delay();
         if refusal.is_about_unknown_recipient() {
-            let excess = self.shared.gate.unknown_recipient(self.session.client().ip());
-            let more = self.session.rules().delays.unknown_recipient.saturating_mul(excess);
+            let excess = self.shared.gate.unknown_recipient(self.ip);
+            let more = self.rules.delays.unknown_recipient.saturating_mul(excess);
             delay += more.min(MAX_RECIPIENT_DELAY);
         }
         self.shared.stop.sleep(delay).await;
-        refusal
     }
 }
 
@@ -239,7 +324,7 @@ fn username(need: &Need) -> Option<&str> {
     }
 }
 
-/// What a failed attempt is counted as.
+/// The outcome that the limits on logins count.
 fn outcome(reason: LoginFailureReason) -> Outcome {
     match reason {
         LoginFailureReason::SecretAbsent => Outcome::FailedUnarmed,
@@ -250,17 +335,11 @@ fn outcome(reason: LoginFailureReason) -> Outcome {
     }
 }
 
-/// Logs what a client has tried in vain. Where that is our fault, the operator has to know.
-pub(super) fn log_refusal(tried: fmt::Arguments<'_>, refusal: &Refusal) {
+/// Logs a command that was refused. The operator has to know where that is our fault.
+fn log_refusal(tried: fmt::Arguments<'_>, refusal: &Refusal) {
     if refusal.is_our_fault() {
         warn!(%tried, reply = %refusal, "command failed");
     } else {
         debug!(%tried, reply = %refusal, "command refused");
     }
-}
-
-/// The driver has lost its place, which it does not: it cannot do `what`.
-fn internal(what: &'static str) -> Refusal {
-    error!(what, "internal error: the connection has no state for this");
-    Refusal::with(replies::INTERNAL_ERROR, what)
 }

@@ -1,4 +1,4 @@
-//! Since when is waited for what, and until when.
+//! Tracks what a connection is waiting for, and computes its deadline.
 
 use std::time::Duration;
 
@@ -7,15 +7,15 @@ use tokio::time::Instant;
 use crate::rules::Timeouts;
 use crate::session::{Session, Waiting};
 
-/// Since when is waited for what.
+/// When the waits of a connection began.
 pub(super) struct Clock {
-    /// A command, or more of a message.
+    /// The last command, or the last piece of a message.
     waiting: Instant,
-    /// The whole of a message.
+    /// The beginning of the message that is being received.
     message: Option<Instant>,
-    /// A message that is taken.
+    /// The last accepted message, or the beginning of the connection.
     productive: Instant,
-    /// Messages taken by then.
+    /// Messages accepted by then.
     messages: u32,
 }
 
@@ -25,9 +25,9 @@ impl Clock {
         Self { waiting: now, message: None, productive: now, messages: 0 }
     }
 
-    /// Notes what has happened. A command that comes in pieces has one deadline for all of them; a message may go on as
-    /// long as pieces come.
-    pub(super) fn note(&mut self, session: &Session, progress: bool) {
+    /// Notes the session's state after input. `progress`: was there a whole command, or a piece of a message? A command that
+    /// comes in pieces has one deadline for all of them; each piece of a message puts its deadline off.
+    pub(super) fn note<T>(&mut self, session: &Session<T>, progress: bool) {
         let now = Instant::now();
         if progress {
             self.waiting = now;
@@ -41,8 +41,8 @@ impl Clock {
         }
     }
 
-    /// Forgets a message that is over: the next has all of its time, although both may come in one piece.
-    pub(super) fn between_messages(&mut self, session: &Session) {
+    /// Forgets a message that is over, so that the next has a time of its own even if both come in one piece.
+    pub(super) fn between_messages<T>(&mut self, session: &Session<T>) {
         if !session.in_transaction() && session.waiting() != Waiting::Data {
             self.message = None;
         }
@@ -53,7 +53,7 @@ impl Clock {
         self.message
     }
 
-    /// Until when is waited for input.
+    /// When the wait for input ends.
     pub(super) fn deadline(&self, waiting: Waiting, timeouts: &Timeouts) -> Instant {
         let wait = match waiting {
             Waiting::FirstCommand => timeouts.first_command,
@@ -66,7 +66,7 @@ impl Clock {
     }
 }
 
-/// `time` after `since`; a time that is too long to count is a year.
+/// `time` after `since`; a year after it where that cannot be computed.
 fn after(since: Instant, time: Duration) -> Instant {
     since.checked_add(time).unwrap_or_else(|| since + Duration::from_hours(24 * 365))
 }

@@ -1,4 +1,4 @@
-//! One connection: gives input to the session, and does what the session wants.
+//! One connection: gives input to the session, and does what its steps say.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -10,31 +10,29 @@ use smtp_parser::Verb;
 use tokio::time::Instant;
 use tracing::{debug, info};
 
-use super::answers::log_refusal;
+use super::answers::{Responder, Settled, Transaction};
 use super::buffers::Buffer;
 use super::clock::Clock;
 use super::gate::Admission;
-use super::logins::Attempt;
 use super::pipe::Pipe;
-use super::recipients::Share;
 use super::refusals::Refused;
 use super::trace::{Input, Reveal};
 use super::wire::{Transport, Wire};
 use super::{Listener, Shared, handshake, now};
 use crate::backend::Backend;
 use crate::client::{Peer, TlsFacts};
-use crate::replies::{self, Wording};
+use crate::replies::{self, ReplyTemplate};
 use crate::session::{CloseReason, Session, Step, Waiting};
 
-/// Bytes of replies that are written although more input is at hand. A client that does not read is answered no further,
-/// so this times the connections is what such clients can make us keep.
+/// Bytes of replies after which they are written although more input is at hand. Input of a client that does not read is
+/// not processed further, so such clients can make us keep no more than this on each connection.
 const OUT_LIMIT: usize = 4 << 10;
 
-/// Bytes of encrypted output that a connection keeps for a client that does not read; the library's default is 64 KiB.
+/// The most bytes of encrypted output that are kept for a client that does not read; rustls has 64 KiB by default.
 const TLS_OUT_LIMIT: usize = 16 << 10;
 
-/// Bytes of input without its line end that a connection may keep for itself. Commands are shorter; a line of AUTH may
-/// be six times as long, for which there are few places.
+/// The most bytes of an incomplete line that any connection may keep. Commands are shorter; a line of AUTH may be six times
+/// as long, for which there are few places ([`super::MAX_LONG_CARRIES`]).
 const LONG_CARRY: usize = 2 << 10;
 
 /// Why a connection has ended.
@@ -42,86 +40,65 @@ const LONG_CARRY: usize = 2 << 10;
 pub(super) enum End {
     /// The client has closed it.
     Closed,
-    /// The session has, and why.
+    /// The session is over, for this reason.
     Session(CloseReason),
-    /// It broke.
+    /// Reading or writing failed.
     Io(io::Error),
-    /// The client does not take what is written.
+    /// The client does not read what we write.
     WriteTimedOut,
-    /// There was no handshake.
+    /// The TLS handshake failed.
     Handshake(io::Error),
 }
 
-/// One connection. It is kept small: most of them wait for something most of the time.
+/// One connection. It is kept small because most connections are idle most of the time.
 pub(super) struct Connection<B: Backend, T> {
     pub(super) shared: Arc<Shared<B>>,
     listener: Arc<Listener>,
     pub(super) pipe: Pipe<T>,
     clock: Clock,
-    pub(super) session: Session,
-    /// The backend's part, from the moment the client is let in.
-    pub(super) context: Option<B::Connection>,
-    pub(super) transaction: Option<B::Transaction>,
-    /// What the transaction's recipients take of what there is for all.
-    pub(super) recipients: Share,
-    /// An attempt to log in whose outcome is open.
-    pub(super) attempt: Option<Attempt>,
-    /// What was last said of slow mode in the log.
-    slow: bool,
+    pub(super) session: Session<Transaction<B>>,
+    /// The state of slow mode that was logged last.
+    logged_slow: bool,
 }
 
 impl<B: Backend, T: Transport> Connection<B, T> {
     pub(super) fn new(shared: Arc<Shared<B>>, listener: Arc<Listener>, stream: T, peer: Peer) -> Self {
         let session = Session::new(Arc::clone(&listener.rules), peer);
         let (pipe, clock) = (Pipe::new(Wire::Plain(stream)), Clock::new());
-        let recipients = Share::new(Arc::clone(&shared.recipients), session.client().ip());
-        let (context, transaction, attempt, slow) = (None, None, None, false);
-        Self { shared, listener, pipe, clock, session, context, transaction, recipients, attempt, slow }
+        Self { shared, listener, pipe, clock, session, logged_slow: false }
     }
 
-    /// Serves the client, or sends it away.
+    /// Serves the client, or rejects it.
     pub(super) async fn run(self) {
         self.shared.metrics.connected(self.session.rules().kind);
         match self.admit() {
             Ok(admission) => self.converse(admission).await,
-            Err(wording) => Box::pin(self.turn_away(wording)).await,
+            Err(reply) => Box::pin(self.turn_away(reply)).await,
         }
     }
 
     /// Asks the gate, unless the server stops anyway.
-    fn admit(&self) -> Result<Admission, Wording> {
+    fn admit(&self) -> Result<Admission, ReplyTemplate> {
         if self.shared.stop.is_stopping() {
             return Err(replies::SHUTTING_DOWN);
         }
         let (ip, submission) = (self.session.client().ip(), self.session.rules().kind.is_submission());
         self.shared.gate.admit(ip, submission).map_err(|rejection| {
-            let for_logins = rejection.wording == replies::TOO_MANY_AUTH_FAILURES;
+            let for_logins = rejection.reply == replies::TOO_MANY_AUTH_FAILURES;
             self.shared.metrics.refused(rejection.limit, for_logins);
             self.shared.refusals.note(Refused::Connections, rejection.limit, rejection.network);
-            rejection.wording
+            rejection.reply
         })
     }
 
-    /// The whole conversation; the client is counted until its end.
+    /// Holds the whole conversation. The gate counts the client until its end.
     async fn converse(mut self, _admission: Admission) {
         let Peer { remote, local, .. } = self.session.client().peer;
         let rules = self.session.rules();
         info!(%remote, %local, listener = &*rules.listener, kind = rules.kind.service(), "new connection");
         self.listener.open.increment(1);
-        let _open = Closing(self.listener.open.clone());
-        let end = match Box::pin(self.begin()).await {
-            Ok(()) => loop {
-                let buffer = match self.fill().await {
-                    Ok(buffer) => buffer,
-                    Err(end) => break end,
-                };
-                // Boxed, so that what a question needs takes memory only while it is asked.
-                if let Err(end) = Box::pin(self.work(buffer)).await {
-                    break end;
-                }
-            },
-            Err(end) => end,
-        };
+        let _open = OpenGuard(self.listener.open.clone());
+        let end = self.serve().await;
         let messages = self.session.messages();
         let tls = self.session.client().tls.as_ref().map(|tls| (tls.version, tls.cipher));
         let (version, cipher) = tls.unzip();
@@ -129,24 +106,44 @@ impl<B: Backend, T: Transport> Connection<B, T> {
         info!(%remote, cause, reason, messages, tls = version, cipher, "connection closed");
     }
 
-    /// From the first octet to the greeting.
-    async fn begin(&mut self) -> Result<(), End> {
-        let rules = self.session.rules();
+    /// Serves the client until the connection ends.
+    async fn serve(&mut self) -> End {
+        let mut responder = match Box::pin(self.begin()).await {
+            Ok(responder) => responder,
+            Err(end) => return end,
+        };
+        loop {
+            let buffer = match self.fill().await {
+                Ok(buffer) => buffer,
+                Err(end) => return end,
+            };
+            // Boxed, so that what a question needs takes memory only while it is asked.
+            if let Err(end) = Box::pin(self.work(&mut responder, buffer)).await {
+                return end;
+            }
+        }
+    }
+
+    /// Goes from the first byte to the greeting.
+    async fn begin(&mut self) -> Result<Responder<B>, End> {
+        let rules = Arc::clone(&self.listener.rules);
         let facts = match rules.kind.is_implicit_tls() {
             true => Some(self.secure(rules.timeouts.handshake).await?),
             false => None,
         };
-        self.context = Some(self.shared.backend.connect(self.session.client()));
+        let shared = Arc::clone(&self.shared);
+        let mut responder = Responder::new(shared, rules, self.session.client());
         if let Some(facts) = facts {
-            let step = self.session.secured(facts);
-            self.act(step, &mut Buffer::default()).await?;
+            let settled = responder.settle(self.session.secured(facts), &mut self.pipe.out).await;
+            self.act(settled, &mut responder, &mut Buffer::default()).await?;
         }
         self.session.greet(&mut self.pipe.out);
         self.clock.note(&self.session, true);
-        self.flush().await
+        self.flush().await?;
+        Ok(responder)
     }
 
-    /// Waits for input, or for what comes in its place. Nothing is allocated before it comes.
+    /// Waits for input, a deadline or a stop. A connection that waits holds no buffer.
     async fn fill(&mut self) -> Result<Buffer, End> {
         let rules = self.session.rules();
         if self.session.is_slow() {
@@ -174,69 +171,64 @@ impl<B: Backend, T: Transport> Connection<B, T> {
                 Poll::Pending
             })
             .await;
-            let step = match event {
+            let reason = match event {
                 Event::Input(buffer) => return buffer.map_err(End::Io)?.ok_or(End::Closed),
-                Event::Deadline => self.session.timed_out(&mut self.pipe.out),
+                Event::Deadline => Some(self.session.timed_out(&mut self.pipe.out)),
                 Event::Stop => {
                     told = true;
                     self.session.stop(&mut self.pipe.out)
                 }
             };
-            if let Step::Close(reason) = step {
-                self.observe(Instant::now());
-                self.flush().await?;
-                return Err(End::Session(reason));
+            if let Some(reason) = reason {
+                return Err(self.close(reason).await);
             }
         }
     }
 
-    /// Does what can be done with `buffer`, sends what was said, and keeps the rest.
-    async fn work(&mut self, mut buffer: Buffer) -> Result<(), End> {
+    /// Does what can be done with `buffer`, sends the replies, and keeps the rest of the input.
+    async fn work(&mut self, responder: &mut Responder<B>, mut buffer: Buffer) -> Result<(), End> {
         let time = now();
         let mut started = Instant::now();
         let mut progress = false;
         loop {
-            // RFC 5321 §3.8: a stop is told before the next command, also to those who do not wait for replies.
+            // RFC 5321 §3.8: a stop comes before the next command, also for clients that do not wait for replies.
             if self.shared.stop.is_stopping()
-                && let Step::Close(reason) = self.session.stop(&mut self.pipe.out)
+                && let Some(reason) = self.session.stop(&mut self.pipe.out)
             {
-                return self.act(Step::Close(reason), &mut buffer).await;
+                return Err(self.close(reason).await);
             }
             let kind = self.kind_of_input();
             let (taken, step) = self.session.receive(buffer.input(), time, &mut self.pipe.out);
-            if let Some(unasked) = self.session.take_unasked() {
-                self.tell_refused(&unasked);
-            }
             self.shared.reveal.received(buffer.input().get(..taken).unwrap_or_default(), kind);
-            let step = match step {
+            let settled = match step {
                 Step::NeedInput => break,
                 Step::Content(content) => {
-                    if let Some(transaction) = &mut self.transaction
-                        && let Err(refusal) = self.shared.backend.content(transaction, content).await
-                    {
-                        log_refusal(format_args!("part of a message"), &refusal);
-                        self.session.refuse_content(refusal);
-                    }
-                    Step::Continue
+                    responder.content(content).await;
+                    buffer.consume(taken);
+                    Settled::Continue
                 }
-                Step::Continue => Step::Continue,
-                Step::Ask(ask) => Step::Ask(ask),
-                Step::StartTls => Step::StartTls,
-                Step::Close(reason) => Step::Close(reason),
+                Step::Ask(ask) => {
+                    buffer.consume(taken);
+                    // The answer may take long.
+                    buffer = self.shared.buffers.slim(buffer);
+                    responder.settle(Step::Ask(ask), &mut self.pipe.out).await
+                }
+                Step::Continue => {
+                    buffer.consume(taken);
+                    Settled::Continue
+                }
+                Step::StartTls => Settled::StartTls,
+                Step::Close(reason) => Settled::Close(reason),
             };
-            buffer.consume(taken);
-            if !matches!(step, Step::Continue) {
-                self.act(step, &mut buffer).await?;
+            if !matches!(settled, Settled::Continue) {
+                self.act(settled, responder, &mut buffer).await?;
             }
             progress = true;
-            // Who sends a thousand commands at once waits for the others in between.
+            // A client that sends a thousand commands at once must not keep others from being served.
             tokio::task::coop::consume_budget().await;
+            responder.report(&mut self.session);
             if self.observe(started) {
                 started = Instant::now();
-            }
-            if !self.session.in_transaction() {
-                self.transaction = None;
-                self.recipients.clear();
             }
             self.clock.between_messages(&self.session);
             if self.pipe.out.len() >= OUT_LIMIT || self.session.is_slow() {
@@ -244,8 +236,8 @@ impl<B: Backend, T: Transport> Connection<B, T> {
             }
         }
         if !self.carry(&buffer) {
-            let step = self.session.turn_away(replies::SERVER_FULL, &mut self.pipe.out);
-            return self.act(step, &mut buffer).await;
+            let reason = self.session.turn_away(replies::SERVER_FULL, &mut self.pipe.out);
+            return Err(self.close(reason).await);
         }
         drop(buffer);
         self.clock.note(&self.session, progress);
@@ -279,31 +271,36 @@ impl<B: Backend, T: Transport> Connection<B, T> {
         }
     }
 
-    /// Does what a step asks for, and what that leads to.
-    pub(super) async fn act(&mut self, step: Step<'static>, buffer: &mut Buffer) -> Result<(), End> {
-        let mut step = step;
+    /// Does what remains when all questions are answered, and what that leads to.
+    async fn act(
+        &mut self,
+        settled: Settled,
+        responder: &mut Responder<B>,
+        buffer: &mut Buffer,
+    ) -> Result<(), End> {
+        let mut settled = settled;
         loop {
-            step = match step {
-                Step::Ask(ask) => {
-                    *buffer = self.shared.buffers.slim(std::mem::take(buffer));
-                    let answer = self.reply_to(ask).await;
-                    self.session.answer(answer, now(), &mut self.pipe.out)
-                }
-                Step::StartTls => {
+            settled = match settled {
+                Settled::Continue => return Ok(()),
+                Settled::StartTls => {
                     self.flush().await?;
-                    // Whatever else came in plaintext is not looked at.
+                    // RFC 3207 §6: plaintext that came before the handshake is discarded.
                     *buffer = Buffer::default();
                     let facts = self.secure(self.session.rules().timeouts.handshake).await?;
-                    self.session.secured(facts)
+                    responder.settle(self.session.secured(facts), &mut self.pipe.out).await
                 }
-                Step::Close(reason) => {
-                    self.observe(Instant::now());
-                    self.flush().await?;
-                    return Err(End::Session(reason));
+                Settled::Close(reason) => {
+                    responder.report(&mut self.session);
+                    return Err(self.close(reason).await);
                 }
-                Step::NeedInput | Step::Continue | Step::Content(_) => return Ok(()),
             };
         }
+    }
+
+    /// Sends the last reply.
+    pub(super) async fn close(&mut self, reason: CloseReason) -> End {
+        self.observe(Instant::now());
+        self.flush().await.err().unwrap_or(End::Session(reason))
     }
 
     /// Does a handshake within `time`.
@@ -325,35 +322,32 @@ impl<B: Backend, T: Transport> Connection<B, T> {
         Ok(facts)
     }
 
-    /// Counts the reply that was given, if one was. Its time is from the command, or from the beginning of the message;
-    /// what a client takes to send the next command is not in it.
+    /// Counts and logs the outcome of the last command, if there is a new one. Its time is from the command, or from the
+    /// beginning of the message, without the time that the client takes for its next command.
     fn observe(&mut self, started: Instant) -> bool {
-        if let Some(failure) = self.session.take_login_failure() {
-            self.login_failed(&failure);
+        if self.logged_slow != self.session.is_slow() {
+            self.logged_slow = !self.logged_slow;
+            debug!(slow = self.logged_slow, "slow mode");
         }
-        if self.slow != self.session.is_slow() {
-            self.slow = !self.slow;
-            debug!(slow = self.slow, "slow mode");
-        }
-        let Some(said) = self.session.take_said() else { return false };
-        let since = match (said.verb, self.clock.message_began()) {
+        let Some(reply) = self.session.take_last_reply() else { return false };
+        let since = match (reply.verb, self.clock.message_began()) {
             (Some(Verb::Data | Verb::Bdat), Some(since)) => since,
             _ => started,
         };
         let (kind, duration) = (self.session.rules().kind, since.elapsed());
-        self.shared.metrics.said(kind, said, duration);
+        self.shared.metrics.replied(kind, reply, duration);
         debug!(
             kind = kind.service(),
-            cmd = said.verb.map_or("", Verb::label),
-            code = said.code.get(),
-            ecode = said.status.map(tracing::field::display),
+            cmd = reply.verb.map_or("", Verb::label),
+            code = reply.code.get(),
+            ecode = reply.status.map(tracing::field::display),
             ?duration,
             "smtp command result"
         );
         true
     }
 
-    /// Writes all that was said; octet by octet to those who have earned it.
+    /// Writes all replies; byte by byte in slow mode.
     async fn flush(&mut self) -> Result<(), End> {
         if self.pipe.out.is_empty() {
             return Ok(());
@@ -364,11 +358,8 @@ impl<B: Backend, T: Transport> Connection<B, T> {
         self.pipe.write_out(rules.timeouts.write, pause, &self.shared.stop).await
     }
 
-    /// Closes. Returns why in one word, and in another why a handshake failed.
+    /// Closes the connection. Returns the cause as a token, and another for why a handshake failed.
     pub(super) async fn finish(&mut self, end: End) -> (&'static str, Option<&'static str>) {
-        self.transaction = None;
-        self.recipients.clear();
-        self.context = None;
         let mut reason = None;
         let cause = match end {
             End::Closed => "smtpserver.eof",
@@ -401,10 +392,10 @@ enum Event {
     Stop,
 }
 
-/// Takes one from the open connections at its end.
-struct Closing(::metrics::Gauge);
+/// Decrements the gauge of open connections when it is dropped.
+struct OpenGuard(::metrics::Gauge);
 
-impl Drop for Closing {
+impl Drop for OpenGuard {
     fn drop(&mut self) {
         self.0.decrement(1);
     }

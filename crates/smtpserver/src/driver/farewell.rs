@@ -1,26 +1,25 @@
-//! What is said to a client that is refused before it has said anything.
+//! Replies to clients that are rejected before they have said anything.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::debug;
 
-use super::buffers::Buffer;
 use super::connection::{Connection, End};
 use super::wire::Transport;
 use crate::backend::Backend;
-use crate::replies::{self, Wording};
+use crate::replies::{self, ReplyTemplate};
 
-/// Handshake timeout for a client that is refused. Short, because few clients are told at a time that they are.
+/// Handshake timeout for a client that will be rejected. Kept short because few rejected clients get a reply at a time.
 const FAREWELL_HANDSHAKE: Duration = Duration::from_secs(3);
 
 impl<B: Backend, T: Transport> Connection<B, T> {
-    /// Tells a client that it is refused, if there is a place for that: the limits on connections do not count it, and it
-    /// may take its time to read.
-    pub(super) async fn turn_away(mut self, wording: Wording) {
+    /// Tells a client that it is rejected, if there is a place for that. Places are few because the limits on connections
+    /// do not count such a client, and it may take its time to read.
+    pub(super) async fn turn_away(mut self, reply: ReplyTemplate) {
         let shared = Arc::clone(&self.shared);
         let Ok(_place) = shared.farewells.try_acquire() else { return };
-        let end = match self.say_no(wording).await {
+        let end = match self.reject(reply).await {
             Ok(()) => End::Closed,
             Err(end) => end,
         };
@@ -29,16 +28,16 @@ impl<B: Backend, T: Transport> Connection<B, T> {
         debug!(%remote, cause, reason, "refused connection closed");
     }
 
-    async fn say_no(&mut self, wording: Wording) -> Result<(), End> {
+    async fn reject(&mut self, reply: ReplyTemplate) -> Result<(), End> {
         if self.session.rules().kind.is_implicit_tls() {
-            // A handshake costs more than all else a connection does before it logs in. Clients that come too fast, or
-            // to a full server, would get as many as before.
-            if ![replies::OPEN_CONNECTIONS, replies::TOO_MANY_AUTH_FAILURES].contains(&wording) {
+            // A handshake costs more than all else before the login. Clients that connect too fast, or to a full server,
+            // must not make us do as many handshakes as if we had let them in.
+            if ![replies::OPEN_CONNECTIONS, replies::TOO_MANY_AUTH_FAILURES].contains(&reply) {
                 return Ok(());
             }
             self.secure(self.session.rules().timeouts.handshake.min(FAREWELL_HANDSHAKE)).await?;
         }
-        let step = self.session.turn_away(wording, &mut self.pipe.out);
-        self.act(step, &mut Buffer::default()).await
+        let reason = self.session.turn_away(reply, &mut self.pipe.out);
+        Err(self.close(reason).await)
     }
 }

@@ -11,7 +11,7 @@ use ratelimit::{
 
 use super::logins::Logins;
 use super::steady::SteadyClock;
-use crate::replies::{self, Wording};
+use crate::replies::{self, ReplyTemplate};
 
 /// Limits on connections, messages and logins, over all listeners of a server.
 #[derive(Clone, Debug)]
@@ -127,7 +127,7 @@ pub(super) struct Admission {
 
 /// A connection or message that was not let in.
 pub(super) struct Rejection {
-    pub(super) wording: Wording,
+    pub(super) reply: ReplyTemplate,
     pub(super) limit: &'static str,
     /// The network that has exceeded it; none for a limit over everyone.
     pub(super) network: Option<Network>,
@@ -215,12 +215,12 @@ impl Counts {
 }
 
 impl Rejection {
-    fn new(wording: Wording, limit: Option<Limit>) -> Self {
+    fn new(reply: ReplyTemplate, limit: Option<Limit>) -> Self {
         let network = limit.and_then(|limit| match limit.scope {
             Scope::Network(_, network) => Some(network),
             Scope::Account => None,
         });
-        Self { wording, limit: limit.map_or(FULL, |limit| limit.limit), network }
+        Self { reply, limit: limit.map_or(FULL, |limit| limit.limit), network }
     }
 }
 

@@ -9,7 +9,7 @@ use metrics::{gauge, histogram};
 use smtp_parser::Verb;
 
 use crate::rules::Kind;
-use crate::session::Said;
+use crate::session::ReplyOutcome;
 
 /// Upper bounds of the buckets of `mox_smtpserver_command_duration_seconds`, in seconds.
 pub const COMMAND_BUCKETS: [f64; 13] =
@@ -42,7 +42,7 @@ pub(super) struct Metrics {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Labels {
     submission: bool,
-    said: (Option<Verb>, u16, Option<(u16, u16)>),
+    reply: (Option<Verb>, u16, Option<(u16, u16)>),
 }
 
 impl Metrics {
@@ -112,10 +112,11 @@ impl Metrics {
             .increment(1);
     }
 
-    /// A reply was given.
-    pub(super) fn said(&self, kind: Kind, said: Said, time: Duration) {
-        let status = said.status.map(|status| (status.subject(), status.detail()));
-        let labels = Labels { submission: kind.is_submission(), said: (said.verb, said.code.get(), status) };
+    /// A command was completed with this reply, after this time.
+    pub(super) fn replied(&self, kind: Kind, reply: ReplyOutcome, time: Duration) {
+        let status = reply.status.map(|status| (status.subject(), status.detail()));
+        let labels =
+            Labels { submission: kind.is_submission(), reply: (reply.verb, reply.code.get(), status) };
         let durations = self.durations.read();
         if let Some(histogram) = durations.get(&labels) {
             histogram.record(time);
@@ -124,18 +125,18 @@ impl Metrics {
         drop(durations);
         let mut durations = self.durations.write();
         if durations.len() < MAX_HANDLES {
-            durations.entry(labels).or_insert_with(|| duration(kind, said)).record(time);
+            durations.entry(labels).or_insert_with(|| duration(kind, reply)).record(time);
         }
     }
 }
 
 /// A new handle, with its labels as text.
-fn duration(kind: Kind, said: Said) -> Histogram {
+fn duration(kind: Kind, reply: ReplyOutcome) -> Histogram {
     histogram!(
         DURATION,
         "kind" => kind.label(),
-        "cmd" => said.verb.map_or("", Verb::label),
-        "code" => said.code.to_string(),
-        "ecode" => said.status.map(|status| status.to_string()).unwrap_or_default(),
+        "cmd" => reply.verb.map_or("", Verb::label),
+        "code" => reply.code.to_string(),
+        "ecode" => reply.status.map(|status| status.to_string()).unwrap_or_default(),
     )
 }

@@ -1,197 +1,301 @@
-//! The questions of a session. Each can be answered once, and an answer can only be made from its question.
+//! The questions of a session, and their answers.
+//!
+//! A question borrows the session that asks it, and its answer is one of its own methods. So the compiler rules out an
+//! answer to a question that was not asked, a second answer, an answer from another session, and input given to a session
+//! that waits for an answer.
+//!
+//! A question also owns what it is about (the exchange of AUTH, the transaction). An owner that drops a question without
+//! an answer thereby ends that exchange or transaction; the client gets no reply to its command.
 
-use std::time::Duration;
+use std::fmt;
+use std::time::SystemTime;
 
-use sasl::{Identity, NONCE_OCTETS, Need, Verifier};
+use sasl::{Identity, Mechanism, NONCE_BYTES, Need, Verifier};
 use smtp_parser::Path;
 
-use crate::client::{Hello, Login};
+use super::auth::Exchange;
+use super::states::{State, Transaction};
+use super::{Next, Session};
+use crate::client::{Client, Hello, Login};
 use crate::envelope::{Received, Sender};
 use crate::refusal::Refusal;
 
-/// A question. [`super::Session::answer`] takes the answer; until then the session takes no input.
-#[derive(Debug)]
-pub enum Ask {
+/// A question for the session's owner.
+pub enum Ask<'s, T> {
     /// May the client call itself this?
-    Hello(AskHello),
-    /// Octets from a random generator, after a while.
-    Nonce(AskNonce),
-    /// What an exchange of AUTH needs to know of a user.
-    Secret(AskSecret),
-    /// Who a proved identity is here.
-    Login(AskLogin),
+    Hello(AskHello<'s, T>),
+    /// Asks for random bytes.
+    Nonce(AskNonce<'s, T>),
+    /// What does an exchange of AUTH have to know about a user?
+    Secret(AskSecret<'s, T>),
+    /// Which account does a proved identity belong to?
+    Login(AskLogin<'s, T>),
     /// May this sender begin a transaction?
-    Sender(AskSender),
+    Sender(AskSender<'s, T>),
     /// May this recipient have the message?
-    Recipient(AskRecipient),
-    /// The message is complete: is it taken?
-    Message(AskMessage),
+    Recipient(AskRecipient<'s, T>),
+    /// The message is complete: does the owner accept it?
+    Message(AskMessage<'s, T>),
 }
 
-/// The answer to an [`Ask`].
-#[derive(Debug)]
-pub struct Answer(pub(super) Given);
-
-#[derive(Debug)]
-pub(super) enum Given {
-    Hello(Result<Hello, Refusal>),
-    Nonce([u8; NONCE_OCTETS]),
-    Secret(Result<Verifier, Refusal>),
-    Login(Result<Login, Refusal>),
-    Sender(Result<Box<Sender>, Refusal>),
-    Recipient(Result<(), Refusal>),
-    Message(Result<(), Refusal>),
+impl<T> fmt::Debug for Ask<'_, T> {
+    /// The question's name alone: what it is about may be a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Hello(_) => "Hello",
+            Self::Nonce(_) => "Nonce",
+            Self::Secret(_) => "Secret",
+            Self::Login(_) => "Login",
+            Self::Sender(_) => "Sender",
+            Self::Recipient(_) => "Recipient",
+            Self::Message(_) => "Message",
+        })
+    }
 }
 
 /// May the client call itself this?
-#[derive(Debug)]
-pub struct AskHello(pub(super) Hello);
+#[must_use]
+pub struct AskHello<'s, T> {
+    pub(super) session: &'s mut Session<T>,
+    pub(super) hello: Hello,
+}
 
-impl AskHello {
-    /// What the client calls itself.
+impl<'s, T> AskHello<'s, T> {
+    /// The client that asks.
+    pub fn client(&self) -> &Client {
+        &self.session.client
+    }
+
+    /// The name that the client gave.
     pub fn hello(&self) -> &Hello {
-        &self.0
+        &self.hello
     }
 
-    /// Yes.
-    pub fn accept(self) -> Answer {
-        Answer(Given::Hello(Ok(self.0)))
+    /// Accepts the name; the reply announces the extensions.
+    pub fn accept(self, now: SystemTime, out: &mut Vec<u8>) -> Next<'s, T> {
+        self.session.greeted(self.hello, now, out)
     }
 
-    /// No.
-    pub fn refuse(self, refusal: Refusal) -> Answer {
-        Answer(Given::Hello(Err(refusal)))
-    }
-}
-
-/// Octets from a random generator, after a while.
-#[derive(Debug)]
-pub struct AskNonce(pub(super) Duration);
-
-impl AskNonce {
-    /// How long to wait with the answer: clients that fail too often must not go on at once.
-    pub fn wait(&self) -> Duration {
-        self.0
-    }
-
-    /// Octets of a cryptographic random generator, used for nothing else.
-    pub fn supply(self, random: [u8; NONCE_OCTETS]) -> Answer {
-        Answer(Given::Nonce(random))
-    }
-
-    /// There are none, and without them there is no exchange.
-    pub fn refuse(self, refusal: Refusal) -> Answer {
-        Answer(Given::Login(Err(refusal)))
+    /// Refuses the name.
+    pub fn refuse(self, refusal: &Refusal, out: &mut Vec<u8>) -> Next<'s, T> {
+        self.session.refuse(refusal, out)
     }
 }
 
-/// What an exchange of AUTH needs to know of a user.
-#[derive(Debug)]
-pub struct AskSecret(pub(super) Need);
+/// Asks for random bytes, with which an exchange of AUTH begins.
+#[must_use]
+pub struct AskNonce<'s, T> {
+    pub(super) session: &'s mut Session<T>,
+    pub(super) mechanism: Mechanism,
+    /// The decoded initial response.
+    pub(super) initial: Option<Vec<u8>>,
+}
 
-impl AskSecret {
-    /// What is needed, and how to answer with it.
-    pub fn split(self) -> (Need, SecretReply) {
-        (self.0, SecretReply(()))
+impl<'s, T> AskNonce<'s, T> {
+    /// Supplies bytes of a cryptographic random generator, which must not be used for anything else.
+    pub fn supply(self, random: [u8; NONCE_BYTES], now: SystemTime, out: &mut Vec<u8>) -> Next<'s, T> {
+        self.session.begin_exchange(self.mechanism, self.initial.as_deref(), (random, now), out)
+    }
+
+    /// Refuses the exchange, which needs random bytes that the owner does not have.
+    pub fn refuse(self, refusal: &Refusal, out: &mut Vec<u8>) -> Next<'s, T> {
+        self.session.login_refused(Some(self.mechanism), None, refusal, out)
     }
 }
 
-/// Makes the answer to an [`AskSecret`].
-#[derive(Debug)]
-pub struct SecretReply(());
+/// What does an exchange of AUTH have to know about a user?
+#[must_use]
+pub struct AskSecret<'s, T> {
+    pub(super) reply: SecretReply<'s, T>,
+    pub(super) need: Need,
+}
 
-impl SecretReply {
-    /// The secret.
-    pub fn supply(self, verifier: Verifier) -> Answer {
-        Answer(Given::Secret(Ok(verifier)))
+impl<'s, T> AskSecret<'s, T> {
+    /// Failed logins on this connection so far. The more there are, the longer the answer should take.
+    pub fn failed_logins(&self) -> u32 {
+        self.reply.session.counts.failed_logins
     }
 
-    /// It cannot be told: trouble of our own.
-    pub fn refuse(self, refusal: Refusal) -> Answer {
-        Answer(Given::Secret(Err(refusal)))
+    /// Separates what is needed from the reply.
+    pub fn split(self) -> (Need, SecretReply<'s, T>) {
+        (self.need, self.reply)
     }
 }
 
-/// Who a proved identity is here.
-#[derive(Debug)]
-pub struct AskLogin(pub(super) Identity);
+/// The answer to an [`AskSecret`].
+#[must_use]
+pub struct SecretReply<'s, T> {
+    pub(super) session: &'s mut Session<T>,
+    pub(super) exchange: Box<Exchange>,
+}
 
-impl AskLogin {
-    /// Who the client has proved to be.
+impl<'s, T> SecretReply<'s, T> {
+    /// The client that logs in.
+    pub fn client(&self) -> &Client {
+        &self.session.client
+    }
+
+    /// Supplies the secret, or the result of the check.
+    pub fn supply(self, verifier: Verifier, out: &mut Vec<u8>) -> Next<'s, T> {
+        self.session.secret_supplied(self.exchange, verifier, out)
+    }
+
+    /// Refuses the login because of trouble on our side.
+    pub fn refuse(self, refusal: &Refusal, out: &mut Vec<u8>) -> Next<'s, T> {
+        self.session.exchange_refused(*self.exchange, refusal, out)
+    }
+}
+
+/// Which account does a proved identity belong to?
+#[must_use]
+pub struct AskLogin<'s, T> {
+    pub(super) session: &'s mut Session<T>,
+    pub(super) exchange: Box<Exchange>,
+    pub(super) identity: Identity,
+}
+
+impl<'s, T> AskLogin<'s, T> {
+    /// The client that logs in.
+    pub fn client(&self) -> &Client {
+        &self.session.client
+    }
+
+    /// The user that the client has proved to be.
     pub fn identity(&self) -> &Identity {
-        &self.0
+        &self.identity
     }
 
-    /// This account.
-    pub fn accept(self, login: Login) -> Answer {
-        Answer(Given::Login(Ok(login)))
+    /// Logs the client in to this account.
+    pub fn accept(self, login: Login, out: &mut Vec<u8>) -> Next<'s, T> {
+        self.session.logged_in(*self.exchange, login, out)
     }
 
-    /// Nobody who may log in.
-    pub fn refuse(self, refusal: Refusal) -> Answer {
-        Answer(Given::Login(Err(refusal)))
+    /// Refuses the login although the proof is right.
+    pub fn refuse(self, refusal: &Refusal, out: &mut Vec<u8>) -> Next<'s, T> {
+        self.session.exchange_refused(*self.exchange, refusal, out)
     }
 }
 
 /// May this sender begin a transaction?
-#[derive(Debug)]
-pub struct AskSender(pub(super) Box<Sender>);
+#[must_use]
+pub struct AskSender<'s, T> {
+    pub(super) session: &'s mut Session<T>,
+    pub(super) sender: Box<Sender>,
+}
 
-impl AskSender {
+impl<'s, T> AskSender<'s, T> {
+    /// The client that sends.
+    pub fn client(&self) -> &Client {
+        &self.session.client
+    }
+
     /// What MAIL said.
     pub fn sender(&self) -> &Sender {
-        &self.0
+        &self.sender
     }
 
-    /// Yes.
-    pub fn accept(self) -> Answer {
-        Answer(Given::Sender(Ok(self.0)))
+    /// Begins a transaction. The session keeps `data` for its owner until the transaction ends.
+    pub fn accept(self, data: T, out: &mut Vec<u8>) -> Next<'s, T> {
+        self.session.begin_transaction(self.sender, data, out)
     }
 
-    /// No.
-    pub fn refuse(self, refusal: Refusal) -> Answer {
-        Answer(Given::Sender(Err(refusal)))
+    /// Refuses the sender.
+    pub fn refuse(self, refusal: &Refusal, out: &mut Vec<u8>) -> Next<'s, T> {
+        self.session.refuse(refusal, out)
     }
 }
 
 /// May this recipient have the message?
-#[derive(Debug)]
-pub struct AskRecipient(pub(super) Path);
+#[must_use]
+pub struct AskRecipient<'s, T> {
+    pub(super) session: &'s mut Session<T>,
+    pub(super) transaction: Box<Transaction<T>>,
+    pub(super) path: Path,
+}
 
-impl AskRecipient {
-    /// The recipient.
-    pub fn path(&self) -> &Path {
-        &self.0
+impl<'s, T> AskRecipient<'s, T> {
+    /// The client, the owner's data of the transaction, and the recipient.
+    pub fn parts(&mut self) -> (&Client, &mut T, &Path) {
+        (&self.session.client, &mut self.transaction.data, &self.path)
     }
 
-    /// Yes.
-    pub fn accept(self) -> Answer {
-        Answer(Given::Recipient(Ok(())))
+    /// Adds the recipient.
+    pub fn accept(mut self, out: &mut Vec<u8>) -> Next<'s, T> {
+        self.transaction.recipients += 1;
+        self.session.state = State::Mail(self.transaction);
+        self.session.recipient_added(out)
     }
 
-    /// No.
-    pub fn refuse(self, refusal: Refusal) -> Answer {
-        Answer(Given::Recipient(Err(refusal)))
+    /// Refuses the recipient. The transaction goes on.
+    pub fn refuse(self, refusal: &Refusal, out: &mut Vec<u8>) -> Next<'s, T> {
+        self.session.state = State::Mail(self.transaction);
+        self.session.refuse(refusal, out)
     }
 }
 
-/// The message is complete: is it taken?
-#[derive(Debug)]
-pub struct AskMessage(pub(super) Received);
+/// The message is complete: does the owner accept it?
+#[must_use]
+pub struct AskMessage<'s, T> {
+    pub(super) reply: MessageReply<'s, T>,
+    pub(super) transaction: Box<Transaction<T>>,
+}
 
-impl AskMessage {
-    /// What is known of it.
+impl<'s, T> AskMessage<'s, T> {
+    /// Separates the owner's data of the transaction, which is over, from the reply.
+    pub fn split(self) -> (T, MessageReply<'s, T>) {
+        (self.transaction.data, self.reply)
+    }
+}
+
+/// The answer to an [`AskMessage`].
+#[must_use]
+pub struct MessageReply<'s, T> {
+    pub(super) session: &'s mut Session<T>,
+    pub(super) received: Received,
+}
+
+impl<'s, T> MessageReply<'s, T> {
+    /// The client that sends.
+    pub fn client(&self) -> &Client {
+        &self.session.client
+    }
+
+    /// Facts about the message.
     pub fn received(&self) -> &Received {
-        &self.0
+        &self.received
     }
 
-    /// It is ours, and will not be lost.
-    pub fn accept(self) -> Answer {
-        Answer(Given::Message(Ok(())))
+    /// Accepts the message: it is ours now, and must not be lost.
+    pub fn accept(self, out: &mut Vec<u8>) -> Next<'s, T> {
+        self.session.message_accepted(out)
     }
 
-    /// It is not taken.
-    pub fn refuse(self, refusal: Refusal) -> Answer {
-        Answer(Given::Message(Err(refusal)))
+    /// Refuses the message.
+    pub fn refuse(self, refusal: &Refusal, out: &mut Vec<u8>) -> Next<'s, T> {
+        self.session.message_refused(refusal, out)
+    }
+}
+
+/// A piece of the message, for the transaction that [`Ask::Sender`] began.
+pub struct Content<'s, 'i, T> {
+    pub(super) transaction: &'s mut Transaction<T>,
+    pub(super) bytes: &'i [u8],
+}
+
+impl<'i, T> Content<'_, 'i, T> {
+    /// The owner's data of the transaction, and the piece.
+    pub fn parts(&mut self) -> (&mut T, &'i [u8]) {
+        (&mut self.transaction.data, self.bytes)
+    }
+
+    /// Refuses the message. The session reads it to its end without giving more of it, and then replies with `refusal`.
+    pub fn refuse(self, refusal: Refusal) {
+        self.transaction.spoil(refusal);
+    }
+}
+
+impl<T> fmt::Debug for Content<'_, '_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.bytes.len())
     }
 }

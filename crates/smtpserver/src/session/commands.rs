@@ -1,26 +1,27 @@
-//! Which command is legal when: one table. HELP and EHLO read it too.
+//! The table of commands, with the conditions for each. HELP and EHLO read it too.
 
 use std::time::SystemTime;
 
 use smtp_parser::{Bdat, Command, Hello, SyntaxError, Verb};
 
-use super::states::State;
-use super::{Ask, AskHello, CloseReason, Session, Step, Tried};
+use super::extensions::Terms;
+use super::states::{Proof, State};
+use super::{Ask, AskHello, Attempted, CloseReason, Next, Session, Step};
 use crate::client;
-use crate::replies::{self, Wording};
+use crate::replies::{self, ReplyTemplate};
 
-/// What must hold before a command is looked at more closely.
+/// A condition for a command. All of them are checked before its arguments.
 #[derive(Clone, Copy, Debug)]
 enum Check {
-    /// Not only failures so far.
+    /// Not too many messages were refused.
     Welcome,
-    /// HELO or EHLO was said.
+    /// The client has said HELO or EHLO.
     Greeted,
-    /// A listener where users submit mail.
+    /// The listener is for users who submit mail.
     Submission,
-    /// No login yet, but that of a certificate.
+    /// No login yet, except by certificate alone.
     NoLogin,
-    /// No login yet, or STARTTLS would have to forget it.
+    /// No login yet, which STARTTLS would have to forget.
     NoLoginBeforeTls,
     /// A login where one is needed.
     Login,
@@ -28,7 +29,7 @@ enum Check {
     Tls,
     /// No TLS yet.
     NoTls,
-    /// There is a certificate.
+    /// The listener has a certificate.
     TlsAvailable,
     /// No transaction, for MAIL.
     NoMail,
@@ -46,11 +47,11 @@ enum Check {
     NotBinary,
 }
 
-/// One command: what must hold for it, in the order in which it is checked, and where it is on offer at all.
+/// One command: its conditions in the order of their checks, and where it is offered.
 struct Row {
     verb: Verb,
     checks: &'static [Check],
-    offered: fn(&Session) -> bool,
+    offered: fn(Terms<'_>) -> bool,
 }
 
 use Check::{
@@ -65,12 +66,12 @@ const COMMANDS: &[Row] = &[
     Row {
         verb: Verb::StartTls,
         checks: &[Greeted, NoTls, TlsAvailable, NoLoginBeforeTls],
-        offered: |session| session.client.tls.is_none() && session.rules.starttls,
+        offered: |terms| terms.client.tls.is_none() && terms.rules.starttls,
     },
     Row {
         verb: Verb::Auth,
         checks: &[Greeted, Submission, NoLogin, NoMailForAuth],
-        offered: |session| session.rules.kind.is_submission(),
+        offered: |terms| terms.rules.kind.is_submission(),
     },
     Row { verb: Verb::Mail, checks: &[Welcome, Greeted, Login, Tls, NoMail], offered: always },
     Row { verb: Verb::Rcpt, checks: &[Greeted, Login, Tls, Mail, NoChunkForRecipient], offered: always },
@@ -88,25 +89,28 @@ const COMMANDS: &[Row] = &[
     Row { verb: Verb::Quit, checks: &[], offered: always },
 ];
 
-fn always(_: &Session) -> bool {
+fn always(_: Terms<'_>) -> bool {
     true
 }
 
-/// Is the command on offer on this listener, and now?
-pub(super) fn is_offered(verb: Verb, session: &Session) -> bool {
-    COMMANDS.iter().any(|row| row.verb == verb && (row.offered)(session))
+/// Does this listener offer the command to this client now?
+pub(super) fn is_offered(verb: Verb, terms: Terms<'_>) -> bool {
+    COMMANDS.iter().any(|row| row.verb == verb && (row.offered)(terms))
 }
 
 impl Check {
-    /// What is said where it does not hold.
-    fn failing(self, session: &Session) -> Option<Wording> {
+    /// The reply where it does not hold.
+    fn failing<T>(self, session: &Session<T>) -> Option<ReplyTemplate> {
         let client = &session.client;
         let transaction = session.transaction();
-        let (holds, wording) = match self {
-            Welcome => (!session.is_unwelcome(), replies::TOO_MANY_FAILURES),
+        let (holds, template) = match self {
+            Welcome => {
+                let failures = session.counts.too_many_failed_messages(&session.rules.limits);
+                (!failures, replies::TOO_MANY_FAILURES)
+            }
             Greeted => (client.hello.is_some(), replies::NO_HELLO),
             Submission => (client.kind.is_submission(), replies::AUTH_NOT_HERE),
-            NoLogin => (client.login.is_none() || session.certified, replies::ALREADY_AUTHENTICATED),
+            NoLogin => (session.proof != Proof::Auth, replies::ALREADY_AUTHENTICATED),
             NoLoginBeforeTls => (client.login.is_none(), replies::STARTTLS_AFTER_AUTH),
             Login => (!client.kind.is_submission() || client.login.is_some(), replies::AUTH_REQUIRED),
             Tls => (!session.rules.mail_needs_tls || client.tls.is_some(), replies::STARTTLS_REQUIRED),
@@ -122,18 +126,18 @@ impl Check {
             NoChunk => (!transaction.is_some_and(|t| t.is_chunked()), replies::DATA_DURING_BDAT),
             NotBinary => (!transaction.is_some_and(|t| t.is_binary()), replies::DATA_FOR_BINARY),
         };
-        (!holds).then_some(wording)
+        (!holds).then_some(template)
     }
 }
 
-impl Session {
+impl<T> Session<T> {
     /// Takes one line: a command, or part of an AUTH exchange.
     pub(super) fn receive_line(
         &mut self,
         input: &[u8],
         now: SystemTime,
         out: &mut Vec<u8>,
-    ) -> (usize, Step<'static>) {
+    ) -> (usize, Next<'_, T>) {
         let limit = self.line_limit(input);
         let window = input.get(..limit).unwrap_or(input);
         let Some(end) = memchr::memchr(b'\n', window) else {
@@ -142,7 +146,7 @@ impl Session {
             }
             return (input.len(), self.line_too_long(limit, out));
         };
-        // RFC 5321 §2.3.8: lines end in CRLF. A bare LF ends a command all the same, which can smuggle nothing.
+        // RFC 5321 §2.3.8: lines end in CRLF. A bare LF ends a command, too; that cannot smuggle anything.
         let line = input.get(..end).unwrap_or_default();
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let rest = input.get(end + 1..).unwrap_or_default();
@@ -153,7 +157,8 @@ impl Session {
         (end + 1, step)
     }
 
-    /// RFC 5321 §4.5.3.1.4, RFC 4954 §4: a command has one limit, what belongs to AUTH another.
+    /// The longest line that may come next: AUTH and its exchange have a limit of their own (RFC 5321 §4.5.3.1.4, RFC 4954
+    /// §4).
     fn line_limit(&self, input: &[u8]) -> usize {
         let auth = |word: &[u8]| word.eq_ignore_ascii_case(b"AUTH ");
         let long = match self.state {
@@ -164,12 +169,12 @@ impl Session {
         if long { limits.auth_line.saturating_add(2).max(limits.line) } else { limits.line }
     }
 
-    fn line_too_long(&mut self, limit: usize, out: &mut Vec<u8>) -> Step<'static> {
+    fn line_too_long(&mut self, limit: usize, out: &mut Vec<u8>) -> Next<'_, T> {
         if limit > self.rules.limits.line {
             return self.response_too_long(out);
         }
-        self.say(replies::LINE_TOO_LONG, &limit.to_string(), out);
-        self.over(CloseReason::Refused)
+        self.reply(replies::LINE_TOO_LONG, &[&limit.to_string()], out);
+        self.end(CloseReason::Refused)
     }
 
     fn command(
@@ -178,7 +183,7 @@ impl Session {
         last_of_input: bool,
         now: SystemTime,
         out: &mut Vec<u8>,
-    ) -> Step<'static> {
+    ) -> Next<'_, T> {
         let parsed = Command::parse(line, self.rules.dialect);
         let verb = match &parsed {
             Ok(command) => command.verb(),
@@ -186,11 +191,8 @@ impl Session {
         };
         self.leave_slow_mode();
         self.verb = Some(verb);
-        if self.stopping && !self.in_transaction() {
-            return self.close(replies::SHUTTING_DOWN, CloseReason::Stopping, out);
-        }
-        if let Some(wording) = self.counts.exceeded(&self.rules.limits) {
-            return self.close(wording, CloseReason::Refused, out);
+        if let Some(template) = self.counts.exceeded(&self.rules.limits) {
+            return self.close(template, CloseReason::Refused, out);
         }
         if verb == Verb::Unknown {
             return self.unknown_command(out);
@@ -199,18 +201,18 @@ impl Session {
         let row = COMMANDS.iter().find(|row| row.verb == verb);
         let failing = row.and_then(|row| row.checks.iter().find_map(|check| check.failing(self)));
         match (parsed, failing) {
-            // The octets of a chunk come whatever is said to the command.
-            (Ok(Command::Bdat(bdat)), Some(wording)) => self.skip_chunk(bdat, wording, out),
+            // RFC 3030 §2: the bytes of a chunk come whatever the reply is.
+            (Ok(Command::Bdat(bdat)), Some(template)) => self.skip_chunk(bdat, template, out),
             (Err(error), Some(_)) if verb == Verb::Bdat => self.syntax_error(&error, line, out),
             (_, Some(replies::TOO_MANY_FAILURES)) => {
                 self.close(replies::TOO_MANY_FAILURES, CloseReason::Refused, out)
             }
-            // Of a sender who should have come otherwise, somebody will ask where the mail is.
+            // Reported, because a sender that has to log in or use TLS first will ask where its mail is.
             (
                 Ok(Command::Mail(mail)),
-                Some(wording @ (replies::AUTH_REQUIRED | replies::STARTTLS_REQUIRED)),
-            ) => self.fail_unasked(Tried::Sender(mail.path), wording, "", out),
-            (_, Some(wording)) => self.fail(wording, "", out),
+                Some(template @ (replies::AUTH_REQUIRED | replies::STARTTLS_REQUIRED)),
+            ) => self.fail_directly(Attempted::Sender(mail.path), template, &[], out),
+            (_, Some(template)) => self.fail(template, &[], out),
             (Err(error), None) => self.syntax_error(&error, line, out),
             (Ok(command), None) => self.execute(command, last_of_input, now, out),
         }
@@ -222,7 +224,7 @@ impl Session {
         last_of_input: bool,
         now: SystemTime,
         out: &mut Vec<u8>,
-    ) -> Step<'static> {
+    ) -> Next<'_, T> {
         match command {
             Command::Helo(hello) => self.hello(&hello, false, now, out),
             Command::Ehlo(hello) => self.hello(&hello, true, now, out),
@@ -234,24 +236,25 @@ impl Session {
             Command::Bdat(Bdat { size, last }) => self.bdat(size, last, out),
             Command::Rset => {
                 self.reset();
-                self.done(replies::RESET_OK, out)
+                self.succeed(replies::RESET_OK, &[], out)
             }
-            Command::Vrfy(_) => self.done(replies::VRFY, out),
-            Command::Expn(_) => self.done(replies::EXPN, out),
+            Command::Vrfy(_) => self.succeed(replies::VRFY, &[], out),
+            Command::Expn(_) => self.succeed(replies::EXPN, &[], out),
             Command::Help(_) => self.help(out),
-            Command::Noop => self.done(replies::NOOP_OK, out),
+            Command::Noop => self.succeed(replies::NOOP_OK, &[], out),
             Command::Quit => self.close(replies::BYE, CloseReason::Quit, out),
             Command::Unknown(_) => self.unknown_command(out),
         }
     }
 
-    fn unknown_command(&mut self, out: &mut Vec<u8>) -> Step<'static> {
-        // Whoever begins with something else speaks another protocol, and maybe for somebody else (RFC 5321 §7.8).
+    fn unknown_command(&mut self, out: &mut Vec<u8>) -> Next<'_, T> {
+        // A client whose first line is no command speaks another protocol, perhaps tricked into it by a web page
+        // (RFC 5321 §7.8: a server may close on clients that misbehave).
         if self.counts.commands_in_all == 0 {
             return self.close(replies::NOT_SMTP, CloseReason::Refused, out);
         }
         self.counts.command(Verb::Unknown);
-        self.fail(replies::UNKNOWN_COMMAND, "", out)
+        self.fail(replies::UNKNOWN_COMMAND, &[], out)
     }
 
     /// HELO and EHLO.
@@ -261,61 +264,62 @@ impl Session {
         extended: bool,
         now: SystemTime,
         out: &mut Vec<u8>,
-    ) -> Step<'static> {
+    ) -> Next<'_, T> {
         if self.rules.kind.is_submission() && !self.rules.pedantic() {
-            // RFC 5321 §4.1.4: what mail programs call themselves is seldom a name that exists.
+            // RFC 5321 §4.1.4: mail programs seldom give a name that exists, so the address stands for them.
             let name = dns::Host::Ip(self.client.ip());
             return self.greeted(client::Hello { name, extended }, now, out);
         }
         match &hello.host {
-            Ok(name) => self.ask(Ask::Hello(AskHello(client::Hello { name: name.clone(), extended }))),
+            Ok(name) => {
+                let hello = client::Hello { name: name.clone(), extended };
+                Step::Ask(Ask::Hello(AskHello { session: self, hello }))
+            }
             Err(error) => self.bad_syntax(error, out),
         }
     }
 
-    /// RFC 5321 §4.1.4: hello is also a RSET. A login stays.
+    /// Greets the client back. HELO and EHLO also reset the transaction (RFC 5321 §4.1.4); a login stays.
     pub(super) fn greeted(
         &mut self,
         hello: client::Hello,
         now: SystemTime,
         out: &mut Vec<u8>,
-    ) -> Step<'static> {
+    ) -> Next<'_, T> {
         let extended = hello.extended;
         self.client.hello = Some(hello);
-        self.state = State::Greeted;
+        self.state = State::Idle;
         // RFC 5321 §4.1.1.1: HELO has one line and brings no extensions.
         let text = if extended { self.announcement(now) } else { self.rules.hostname.to_string() };
-        self.say(replies::HELLO, &text, out);
-        Step::Continue
+        self.succeed(replies::HELLO, &[&text], out)
     }
 
-    fn start_tls(&mut self, last_of_input: bool, out: &mut Vec<u8>) -> Step<'static> {
-        // RFC 3207 §6: what follows in plaintext may have been put there by somebody in between. Nobody who means it has
-        // anything to say before the handshake.
+    fn start_tls(&mut self, last_of_input: bool, out: &mut Vec<u8>) -> Next<'_, T> {
+        // RFC 3207 §6: an attacker on the path may have added what follows in plaintext. Honest clients send nothing more
+        // before the handshake.
         if !last_of_input {
             return self.close(replies::STARTTLS_PIPELINED, CloseReason::Refused, out);
         }
         self.reset();
-        let _ = self.done(replies::STARTTLS_GO, out);
+        self.reply(replies::STARTTLS_GO, &[], out);
         Step::StartTls
     }
 
-    fn help(&mut self, out: &mut Vec<u8>) -> Step<'static> {
-        let offered = COMMANDS.iter().filter(|row| (row.offered)(self));
+    fn help(&mut self, out: &mut Vec<u8>) -> Next<'_, T> {
+        let offered = COMMANDS.iter().filter(|row| (row.offered)(self.terms()));
         let words: Vec<String> = offered.map(|row| row.verb.label().to_ascii_uppercase()).collect();
-        self.say(replies::HELP, &words.join(" "), out);
-        Step::Continue
+        self.succeed(replies::HELP, &[&words.join(" ")], out)
     }
 
     /// Forgets the transaction.
     pub(super) fn reset(&mut self) {
-        if self.in_transaction() {
-            self.state = State::Greeted;
+        if self.transaction().is_some() {
+            self.state = State::Idle;
         }
     }
 
-    /// Errors in arguments that are no parameters.
-    pub(super) fn bad_syntax(&mut self, error: &SyntaxError, out: &mut Vec<u8>) -> Step<'static> {
-        self.fail(replies::BAD_SYNTAX, &error.to_string(), out)
+    /// Replies to an error in an argument that is no parameter.
+    pub(super) fn bad_syntax(&mut self, error: &SyntaxError, out: &mut Vec<u8>) -> Next<'_, T> {
+        self.fail(replies::BAD_SYNTAX, &[&error.to_string()], out)
     }
 }

@@ -5,146 +5,160 @@ use std::mem;
 use smtp_parser::limits::MAX_TEXT_LINE;
 use smtp_parser::{Bdat, Body, Data, DataDecoder, DataFacts};
 
-use super::states::{Chunk, Reception, Skip, State};
-use super::{Ask, AskMessage, CloseReason, Session, Step, Tried, Unasked, too_large};
+use super::states::{Chunk, Pace, Reception, Skip, State, Transaction};
+use super::{
+    Ask, AskMessage, Attempted, CloseReason, Content, DirectRefusal, MessageReply, Next, Session, Step,
+    too_large,
+};
 use crate::envelope::Received;
 use crate::refusal::Refusal;
-use crate::replies::{self, Wording};
+use crate::replies::{self, ReplyTemplate};
 use crate::rules::Limits;
 
-impl Session {
-    pub(super) fn data(&mut self, out: &mut Vec<u8>) -> Step<'static> {
-        let State::Mail(mut transaction) = mem::replace(&mut self.state, State::Greeted) else {
-            return self.fail(replies::NO_MAIL, "", out);
+impl<T> Session<T> {
+    pub(super) fn data(&mut self, out: &mut Vec<u8>) -> Next<'_, T> {
+        let State::Mail(mut transaction) = mem::replace(&mut self.state, State::Idle) else {
+            return self.fail(replies::NO_MAIL, &[], out);
         };
         transaction.reception = Some(Reception { decoder: DataDecoder::new(), chunk: None, spoiled: None });
         self.state = State::Receiving(transaction);
-        self.say(replies::SEND_MESSAGE, "", out);
-        self.said = None;
+        self.reply_halfway(replies::SEND_MESSAGE, &[], out);
         Step::Continue
     }
 
-    pub(super) fn bdat(&mut self, size: u64, last: bool, out: &mut Vec<u8>) -> Step<'static> {
-        let State::Mail(mut transaction) = mem::replace(&mut self.state, State::Greeted) else {
-            return self.fail(replies::NO_MAIL, "", out);
+    pub(super) fn bdat(&mut self, size: u64, last: bool, out: &mut Vec<u8>) -> Next<'_, T> {
+        let State::Mail(mut transaction) = mem::replace(&mut self.state, State::Idle) else {
+            return self.fail(replies::NO_MAIL, &[], out);
         };
         // RFC 3030 §3: only a binary message may have any octets; others have lines, which are checked as after DATA.
         let decoder = if transaction.is_binary() { DataDecoder::binary() } else { DataDecoder::chunks() };
         let mut reception =
             transaction.reception.take().unwrap_or(Reception { decoder, chunk: None, spoiled: None });
         reception.chunk = Some(Chunk { size, left: size, last });
-        let already = reception.decoder.facts().received;
+        let announced = reception.decoder.facts().received.saturating_add(size);
         transaction.reception = Some(reception);
-        self.state = State::Receiving(transaction);
-        let announced = already.saturating_add(size);
-        if announced > self.endurance() {
-            return self.message_far_too_large(announced, out);
+        if announced > self.most_received() {
+            return self.message_far_too_large(*transaction, announced, out);
         }
+        self.state = State::Receiving(transaction);
         Step::Continue
     }
 
-    /// RFC 3030 §2: reads the octets of a chunk that cannot be taken, and then says why.
-    pub(super) fn skip_chunk(&mut self, bdat: Bdat, wording: Wording, out: &mut Vec<u8>) -> Step<'static> {
-        if bdat.size > self.endurance() {
-            return self.close(wording, CloseReason::Refused, out);
+    /// Discards a chunk that cannot be accepted, and then replies (RFC 3030 §2: its bytes come in any case).
+    pub(super) fn skip_chunk(
+        &mut self,
+        bdat: Bdat,
+        template: ReplyTemplate,
+        out: &mut Vec<u8>,
+    ) -> Next<'_, T> {
+        if bdat.size > self.most_received() {
+            return self.close(template, CloseReason::Refused, out);
         }
-        let transaction = match mem::replace(&mut self.state, State::Fresh) {
+        let transaction = match mem::replace(&mut self.state, State::Idle) {
             State::Mail(transaction) => Some(transaction),
             _ => None,
         };
-        self.state = State::Skipping(Skip { left: bdat.size, then: wording, transaction });
+        self.state = State::Skipping(Skip { left: bdat.size, then: template, transaction });
         Step::Continue
     }
 
-    /// RFC 1870 §4: how much of a message that is too large is read.
-    fn endurance(&self) -> u64 {
+    /// The most bytes that are read of a message that is too large (RFC 1870 §4).
+    fn most_received(&self) -> u64 {
         self.rules.limits.message.saturating_mul(Limits::EXCESS)
     }
 
-    pub(super) fn receive_data<'i>(&mut self, input: &'i [u8], out: &mut Vec<u8>) -> (usize, Step<'i>) {
-        let limit = self.rules.limits.message;
-        let endurance = self.endurance();
-        match &mut self.state {
-            State::Receiving(transaction) => {
-                let Some(reception) = &mut transaction.reception else { return (0, Step::NeedInput) };
-                let (taken, data) = reception.push(input);
-                if reception.decoder.facts().content > limit {
-                    reception.spoiled.get_or_insert_with(|| Refusal::new(too_large(limit)));
-                }
-                if reception.decoder.facts().received > endurance {
-                    let received = reception.decoder.facts().received;
-                    return (taken, self.message_far_too_large(received, out));
-                }
-                let wanted = reception.spoiled.is_none();
-                match data {
-                    Progress::Content(content) if wanted => (taken, Step::Content(content)),
-                    Progress::NeedInput if taken == 0 => (0, Step::NeedInput),
-                    Progress::Content(_) | Progress::NeedInput => (taken, Step::Continue),
-                    Progress::ChunkEnd => (taken, self.chunk_end(out)),
-                    Progress::End => (taken, self.message_end(out)),
-                }
-            }
-            State::Skipping(skip) => {
-                let taken = clamp(skip.left, input.len());
-                skip.left = skip.left.saturating_sub(taken as u64);
-                if skip.left > 0 {
-                    return (taken, if taken == 0 { Step::NeedInput } else { Step::Continue });
-                }
-                let (then, transaction) = (skip.then, skip.transaction.take());
-                self.state = match transaction {
-                    Some(transaction) => State::Mail(transaction),
-                    None if self.client.hello.is_some() => State::Greeted,
-                    None => State::Fresh,
-                };
-                (taken, self.fail(then, "", out))
-            }
-            _ => (0, Step::NeedInput),
+    pub(super) fn receive_data<'s, 'i>(
+        &'s mut self,
+        input: &'i [u8],
+        out: &mut Vec<u8>,
+    ) -> (usize, Step<'s, 'i, T>) {
+        if let State::Skipping(skip) = &mut self.state {
+            let taken = clamp(skip.left, input.len());
+            skip.left = skip.left.saturating_sub(taken as u64);
+            let step = match (skip.left, taken) {
+                (0, _) => self.skipped(out),
+                (_, 0) => Step::NeedInput,
+                _ => Step::Continue,
+            };
+            return (taken, step);
         }
+        let (limit, most) = (self.rules.limits.message, self.most_received());
+        let State::Receiving(transaction) = &mut self.state else { return (0, Step::NeedInput) };
+        let Some(reception) = &mut transaction.reception else { return (0, Step::NeedInput) };
+        let (taken, progress) = reception.push(input);
+        let facts = *reception.decoder.facts();
+        if facts.content > limit {
+            reception.spoiled.get_or_insert_with(|| Refusal::new(too_large(limit)));
+        }
+        if facts.received > most {
+            return (taken, self.abort_message(facts.received, out));
+        }
+        let wanted = reception.spoiled.is_none();
+        let step = match progress {
+            Progress::Content(bytes) if wanted => match &mut self.state {
+                State::Receiving(transaction) => Step::Content(Content { transaction, bytes }),
+                _ => Step::Continue,
+            },
+            Progress::NeedInput if taken == 0 => Step::NeedInput,
+            Progress::Content(_) | Progress::NeedInput => Step::Continue,
+            Progress::ChunkEnd => self.chunk_end(out),
+            Progress::End => self.message_end(out),
+        };
+        (taken, step)
     }
 
-    /// RFC 3030 §2: every chunk is answered, and an error in one ends the transaction.
-    fn chunk_end(&mut self, out: &mut Vec<u8>) -> Step<'static> {
-        let State::Receiving(mut transaction) = mem::replace(&mut self.state, State::Greeted) else {
+    /// Replies after the last byte of a discarded chunk.
+    fn skipped(&mut self, out: &mut Vec<u8>) -> Next<'_, T> {
+        let State::Skipping(skip) = mem::replace(&mut self.state, State::Idle) else { return Step::Continue };
+        if let Some(transaction) = skip.transaction {
+            self.state = State::Mail(transaction);
+        }
+        self.fail(skip.then, &[], out)
+    }
+
+    /// Replies at the end of a chunk (RFC 3030 §2: to every chunk, and an error in one ends the transaction).
+    fn chunk_end(&mut self, out: &mut Vec<u8>) -> Next<'_, T> {
+        let State::Receiving(mut transaction) = mem::replace(&mut self.state, State::Idle) else {
             return Step::Continue;
         };
         let Some(reception) = &mut transaction.reception else { return Step::Continue };
         if let Some(refusal) = reception.spoiled.take() {
             let size = reception.decoder.facts().content;
-            return self.message_refused_unasked(size, refusal, out);
+            return self.message_refused_directly(*transaction, size, refusal, out);
         }
         let size = reception.chunk.map_or(0, |chunk| chunk.size);
         self.state = State::Mail(transaction);
         self.counts.chunk_taken(size);
-        self.say(replies::CHUNK_OK, &size.to_string(), out);
-        Step::Continue
+        self.succeed(replies::CHUNK_OK, &[&size.to_string()], out)
     }
 
-    fn message_end(&mut self, out: &mut Vec<u8>) -> Step<'static> {
-        let State::Receiving(transaction) = &mut self.state else { return Step::Continue };
-        let Some(reception) = &mut transaction.reception else { return Step::Continue };
+    /// Asks the owner about a complete message, unless the session has a reason of its own to refuse it.
+    fn message_end(&mut self, out: &mut Vec<u8>) -> Next<'_, T> {
+        let State::Receiving(mut transaction) = mem::replace(&mut self.state, State::Idle) else {
+            return Step::Continue;
+        };
+        let Some(reception) = transaction.reception.take() else { return Step::Continue };
         let facts = *reception.decoder.facts();
-        let chunked = reception.chunk.is_some();
-        let spoiled = reception.spoiled.take();
-        // What a spoiled message looked like does not matter, but smuggling is named in any event.
+        // Smuggling is named even where the message would be refused for another reason.
         let refusal = match facts.fault {
             Some(_) => Some(Refusal::new(replies::BARE_NEWLINE)),
-            None => spoiled.or_else(|| self.shortcoming(&facts).map(Refusal::new)),
+            None => reception.spoiled.or_else(|| self.shortcoming(&transaction, &facts).map(Refusal::new)),
         };
         if let Some(refusal) = refusal {
-            return self.message_refused_unasked(facts.content, refusal, out);
+            return self.message_refused_directly(*transaction, facts.content, refusal, out);
         }
         let received = Received {
             size: facts.content,
             eight_bit: facts.eight_bit,
             completed_lines: facts.completed_lines,
-            chunked,
+            chunked: reception.chunk.is_some(),
         };
-        self.ask(Ask::Message(AskMessage(received)))
+        let reply = MessageReply { session: self, received };
+        Step::Ask(Ask::Message(AskMessage { reply, transaction }))
     }
 
-    /// What a submitted message can be refused for, whatever it says.
-    fn shortcoming(&self, facts: &DataFacts) -> Option<Wording> {
-        let transaction = self.transaction()?;
+    /// What the strict dialect refuses a submitted message for.
+    fn shortcoming(&self, transaction: &Transaction<T>, facts: &DataFacts) -> Option<ReplyTemplate> {
         if !self.rules.kind.is_submission() || !self.rules.pedantic() || transaction.is_binary() {
             return None;
         }
@@ -156,46 +170,61 @@ impl Session {
         (longest > MAX_TEXT_LINE as u64).then_some(replies::TEXT_LINE_TOO_LONG)
     }
 
-    pub(super) fn message_taken(&mut self, out: &mut Vec<u8>) -> Step<'static> {
-        self.counts.message_taken();
-        self.state = State::Greeted;
-        self.done(replies::MESSAGE_OK, out)
+    pub(super) fn message_accepted(&mut self, out: &mut Vec<u8>) -> Next<'_, T> {
+        self.counts.message_accepted();
+        self.succeed(replies::MESSAGE_OK, &[], out)
     }
 
-    /// RFC 5321 §4.1.1.4: whether it was taken or not, the transaction is over.
-    pub(super) fn message_refused(&mut self, refusal: &Refusal, out: &mut Vec<u8>) -> Step<'static> {
-        self.counts.message_failed();
-        self.state = State::Greeted;
+    pub(super) fn message_refused(&mut self, refusal: &Refusal, out: &mut Vec<u8>) -> Next<'_, T> {
+        // RFC 5321 §4.2.1: a full disk of ours must not end in a permanent reply, so it does not count.
+        if !refusal.is_our_fault() {
+            self.counts.message_failed();
+        }
         self.refuse(refusal, out)
     }
 
-    fn message_refused_unasked(&mut self, size: u64, refusal: Refusal, out: &mut Vec<u8>) -> Step<'static> {
-        let step = self.message_refused(&refusal, out);
-        self.unasked = Some(Unasked { tried: Tried::Message(size), refusal });
-        step
+    fn message_refused_directly(
+        &mut self,
+        transaction: Transaction<T>,
+        size: u64,
+        refusal: Refusal,
+        out: &mut Vec<u8>,
+    ) -> Next<'_, T> {
+        let attempted = Attempted::Message(transaction.data, size);
+        self.direct_refusal = Some(DirectRefusal { attempted, refusal: refusal.clone() });
+        self.message_refused(&refusal, out)
     }
 
-    /// So much too large that the rest is not read.
-    fn message_far_too_large(&mut self, size: u64, out: &mut Vec<u8>) -> Step<'static> {
+    /// Ends the session within a message that is so much too large that the rest is not read.
+    fn abort_message(&mut self, size: u64, out: &mut Vec<u8>) -> Next<'_, T> {
+        match mem::replace(&mut self.state, State::Idle) {
+            State::Receiving(transaction) => self.message_far_too_large(*transaction, size, out),
+            _ => Step::Continue,
+        }
+    }
+
+    fn message_far_too_large(
+        &mut self,
+        transaction: Transaction<T>,
+        size: u64,
+        out: &mut Vec<u8>,
+    ) -> Next<'_, T> {
         self.counts.message_failed();
-        let wording = too_large(self.rules.limits.message);
-        self.unasked = Some(Unasked { tried: Tried::Message(size), refusal: Refusal::new(wording) });
-        self.close(wording, CloseReason::Refused, out)
+        let template = too_large(self.rules.limits.message);
+        let attempted = Attempted::Message(transaction.data, size);
+        self.direct_refusal = Some(DirectRefusal { attempted, refusal: Refusal::new(template) });
+        self.close(template, CloseReason::Refused, out)
     }
 
-    pub(super) fn is_unwelcome(&self) -> bool {
-        self.counts.too_many_failed_messages(&self.rules.limits)
-    }
-
-    /// A delivering server is slowed down for the transaction that earned it; a submitter until it logs in.
+    /// Serves another server at full pace again, once the transaction that earned the slow one is over.
     pub(super) fn leave_slow_mode(&mut self) {
-        if !self.rules.kind.is_submission() && !self.in_transaction() {
-            self.slow = false;
+        if self.pace == Pace::SlowForTransaction && self.transaction().is_none() {
+            self.pace = Pace::Full;
         }
     }
 }
 
-/// What came of some octets.
+/// What came of some input.
 enum Progress<'i> {
     Content(&'i [u8]),
     NeedInput,
@@ -204,7 +233,7 @@ enum Progress<'i> {
 }
 
 impl Reception {
-    /// Takes octets, of a chunk no more than belong to it.
+    /// Consumes input, of a chunk no more than belongs to it.
     fn push<'i>(&mut self, input: &'i [u8]) -> (usize, Progress<'i>) {
         let (taken, data) = match &mut self.chunk {
             None => self.decoder.push(input),

@@ -2,7 +2,7 @@
 
 use smtp_parser::Verb;
 
-use crate::replies::{self, Wording};
+use crate::replies::{self, ReplyTemplate};
 use crate::rules::Limits;
 
 /// Octets of a chunk that moves a message forward. Whoever sends 100 MiB in chunks of 8 KiB is no flood of commands;
@@ -50,7 +50,7 @@ impl Counts {
         *count = count.saturating_add(1);
     }
 
-    pub(super) fn message_taken(&mut self) {
+    pub(super) fn message_accepted(&mut self) {
         let (messages, failed_messages) = (self.messages.saturating_add(1), self.failed_messages);
         let (commands_in_all, failed_logins) = (self.commands_in_all, self.failed_logins);
         *self = Self { messages, commands_in_all, failed_messages, failed_logins, ..Self::default() };
@@ -61,7 +61,7 @@ impl Counts {
     }
 
     /// Has the client had enough of everything?
-    pub(super) fn exceeded(&self, limits: &Limits) -> Option<Wording> {
+    pub(super) fn exceeded(&self, limits: &Limits) -> Option<ReplyTemplate> {
         if self.commands > limits.commands || self.idle > limits.idle_commands {
             return Some(replies::TOO_MANY_COMMANDS);
         }

@@ -1,4 +1,4 @@
-//! The session: octets in, replies and questions out. No socket, no clock, no randomness.
+//! The session: bytes in, replies and questions out. No socket, no clock, no randomness.
 
 mod ask;
 mod auth;
@@ -7,6 +7,7 @@ mod data;
 mod extensions;
 mod limits;
 mod mail;
+mod report;
 mod states;
 mod syntax;
 #[cfg(test)]
@@ -15,61 +16,62 @@ mod tests;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use smtp_parser::{Code, EnhancedCode, Path, Reply, Verb};
+use smtp_parser::{Reply, Verb};
 
-use crate::backend::{LoginFailure, LoginFailureReason};
+use crate::backend::LoginFailure;
 use crate::client::{Client, Peer, TlsFacts};
 use crate::refusal::{Refusal, fill};
-use crate::replies::{self, Wording};
+use crate::replies::{self, ReplyTemplate};
 use crate::rules::{Limits, Rules};
 
-use ask::Given;
 pub use ask::{
-    Answer, Ask, AskHello, AskLogin, AskMessage, AskNonce, AskRecipient, AskSecret, AskSender, SecretReply,
+    Ask, AskHello, AskLogin, AskMessage, AskNonce, AskRecipient, AskSecret, AskSender, Content, MessageReply,
+    SecretReply,
 };
 use limits::Counts;
-use states::State;
+pub use report::{Attempted, DirectRefusal, ReplyOutcome};
+use states::{Pace, Proof, State, Transaction};
 
 /// One conversation, from the greeting to its end.
 ///
-/// Give it what the client sends ([`Session::receive`]), do what its [`Step`] says, and send what it has written.
-pub struct Session {
+/// The owner gives it what the client sends ([`Session::receive`]), does what the [`Step`] says, and sends what the session
+/// has written to `out`. `T` is what the owner keeps of a message: the session holds it from the answer to MAIL until
+/// the transaction ends, however it ends.
+pub struct Session<T> {
     rules: Arc<Rules>,
     client: Client,
-    state: State,
+    state: State<T>,
+    proof: Proof,
+    pace: Pace,
     counts: Counts,
-    /// The command that is being answered.
+    /// The command that the next reply is for.
     verb: Option<Verb>,
-    /// The last reply, for whoever counts replies.
-    said: Option<Said>,
+    last_reply: Option<ReplyOutcome>,
     login_failure: Option<LoginFailure>,
-    unasked: Option<Unasked>,
-    /// The login is that of the certificate alone: the client may still confirm it with AUTH.
-    certified: bool,
-    /// A question is out.
-    asking: bool,
-    slow: bool,
-    stopping: bool,
+    direct_refusal: Option<DirectRefusal<T>>,
 }
 
-/// What has to happen next.
+/// What the owner has to do next.
 #[derive(Debug)]
 #[must_use]
-pub enum Step<'i> {
-    /// Nothing more can be done with this input: send what was written, and give more.
+pub enum Step<'s, 'i, T> {
+    /// Send what was written, and give more input: what there is does not suffice.
     NeedInput,
-    /// Something was done: call again with the input that is left.
+    /// Call again with the input that is left.
     Continue,
     /// Answer this.
-    Ask(Ask),
-    /// Octets of the message, for the transaction that [`Ask::Sender`] began.
-    Content(&'i [u8]),
-    /// Send what was written, do a TLS handshake, and report it with [`Session::secured`]. Input that came before the
-    /// handshake is not to be given to the session.
+    Ask(Ask<'s, T>),
+    /// Take this piece of the message.
+    Content(Content<'s, 'i, T>),
+    /// Send what was written, do a TLS handshake, and report it with [`Session::secured`]. Discard all input that came
+    /// before the handshake.
     StartTls,
-    /// Send what was written and close.
+    /// Send what was written and close the connection.
     Close(CloseReason),
 }
+
+/// A step that does not depend on input.
+pub type Next<'s, T> = Step<'s, 'static, T>;
 
 /// Why a session is over.
 #[non_exhaustive]
@@ -81,7 +83,7 @@ pub enum CloseReason {
     Stopping,
     /// The client took too long.
     TimedOut,
-    /// The client was sent away.
+    /// The server does not want to serve the client any longer.
     Refused,
 }
 
@@ -97,38 +99,7 @@ impl CloseReason {
     }
 }
 
-/// A reply that was given, for metrics and logs. Challenges, 354 and the greeting are none: they are halfway.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Said {
-    /// The command; `None` before the first.
-    pub verb: Option<Verb>,
-    /// The code.
-    pub code: Code,
-    /// The enhanced code.
-    pub status: Option<EnhancedCode>,
-}
-
-/// What the session has refused by itself, and so without asking for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unasked {
-    /// What the client wanted.
-    pub tried: Tried,
-    /// The reply.
-    pub refusal: Refusal,
-}
-
-/// What a client wanted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Tried {
-    /// MAIL with this path.
-    Sender(Path),
-    /// RCPT with this path.
-    Recipient(Path),
-    /// A message of so many octets.
-    Message(u64),
-}
-
-/// What a session waits for, which decides for how long.
+/// What a session waits for; each has a timeout of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Waiting {
     /// The very first command.
@@ -139,122 +110,103 @@ pub enum Waiting {
     Data,
 }
 
-impl Session {
-    /// A session in which nothing was said yet. Next is [`Session::greet`], or [`Session::turn_away`].
+impl<T> Session<T> {
+    /// A session before its greeting. Call [`Session::greet`] or [`Session::turn_away`] next, or, where the connection
+    /// begins with TLS, [`Session::secured`].
     pub fn new(rules: Arc<Rules>, peer: Peer) -> Self {
         let client = Client::new(&rules, peer);
         Self {
             rules,
             client,
-            state: State::Fresh,
+            state: State::Idle,
+            proof: Proof::None,
+            pace: Pace::Full,
             counts: Counts::default(),
             verb: None,
-            said: None,
+            last_reply: None,
             login_failure: None,
-            unasked: None,
-            certified: false,
-            asking: false,
-            slow: false,
-            stopping: false,
+            direct_refusal: None,
         }
     }
 
-    /// RFC 5321 §3.1: the server speaks first.
+    /// Greets the client (RFC 5321 §3.1: the server speaks first).
     pub fn greet(&mut self, out: &mut Vec<u8>) {
-        let text = format!("{} ESMTP {}", self.rules.hostname, self.rules.software);
-        self.say(replies::GREETING, &text, out);
-        self.said = None;
+        let rules = Arc::clone(&self.rules);
+        self.reply_halfway(replies::GREETING, &[rules.hostname.as_str(), &rules.software], out);
     }
 
-    /// RFC 5321 §3.1: or sends the client away at once.
-    pub fn turn_away(&mut self, wording: Wording, out: &mut Vec<u8>) -> Step<'static> {
-        self.close(wording, CloseReason::Refused, out)
+    /// Rejects the client instead of greeting it (RFC 5321 §3.1).
+    pub fn turn_away(&mut self, template: ReplyTemplate, out: &mut Vec<u8>) -> CloseReason {
+        self.close_with(template, CloseReason::Refused, out)
     }
 
-    /// Takes octets from the front of `input`: how many, and what to do next. `now` is the time, `out` gets replies.
+    /// Consumes bytes from the front of `input`; returns how many, and what to do next. `now` is the time; replies are
+    /// appended to `out`.
     ///
-    /// How the input is split changes nothing, but for STARTTLS: nothing may stand behind it.
-    pub fn receive<'i>(&mut self, input: &'i [u8], now: SystemTime, out: &mut Vec<u8>) -> (usize, Step<'i>) {
-        if self.asking {
-            return (0, Step::NeedInput);
-        }
+    /// How the input is split does not matter, except for STARTTLS, behind which there must be nothing.
+    pub fn receive<'s, 'i>(
+        &'s mut self,
+        input: &'i [u8],
+        now: SystemTime,
+        out: &mut Vec<u8>,
+    ) -> (usize, Step<'s, 'i, T>) {
         match self.state {
             State::Receiving(_) | State::Skipping(_) => self.receive_data(input, out),
-            State::Closing(reason) => (input.len(), Step::Close(reason)),
-            _ => self.receive_line(input, now, out),
+            State::Closed(reason) => (input.len(), Step::Close(reason)),
+            State::Idle | State::Authenticating(_) | State::Mail(_) => self.receive_line(input, now, out),
         }
     }
 
-    /// Takes the answer to a question.
-    pub fn answer(&mut self, answer: Answer, now: SystemTime, out: &mut Vec<u8>) -> Step<'static> {
-        self.asking = false;
-        match answer.0 {
-            Given::Hello(Ok(hello)) => self.greeted(hello, now, out),
-            Given::Nonce(random) => self.begin_exchange(random, now, out),
-            Given::Secret(secret) => self.secret(secret, out),
-            Given::Login(login) => self.logged_in(login, out),
-            Given::Sender(Ok(sender)) => self.begin_transaction(sender, out),
-            Given::Recipient(Ok(())) => self.recipient_taken(out),
-            Given::Message(Ok(())) => self.message_taken(out),
-            Given::Message(Err(refusal)) => self.message_refused(&refusal, out),
-            Given::Hello(Err(refusal)) | Given::Sender(Err(refusal)) | Given::Recipient(Err(refusal)) => {
-                self.refuse(&refusal, out)
-            }
-        }
-    }
-
-    /// The backend wants no more of the message. It is read to its end, and then this is said.
-    pub fn refuse_content(&mut self, refusal: Refusal) {
-        if let State::Receiving(transaction) = &mut self.state {
-            transaction.spoil(refusal);
-        }
-    }
-
-    /// A TLS handshake is done: everything said before it is forgotten (RFC 3207 §4.2).
-    pub fn secured(&mut self, tls: TlsFacts) -> Step<'static> {
-        self.state = State::Fresh;
+    /// Begins again over TLS: what the client said before the handshake is forgotten (RFC 3207 §4.2).
+    pub fn secured(&mut self, tls: TlsFacts) -> Next<'_, T> {
+        self.state = State::Idle;
+        self.proof = Proof::None;
         self.client.hello = None;
         self.client.login = None;
-        self.certified = false;
         self.client.tls = Some(Box::new(tls));
         self.identify_certificate()
     }
 
-    /// The client took too long.
-    pub fn timed_out(&mut self, out: &mut Vec<u8>) -> Step<'static> {
-        self.close(replies::TIMED_OUT, CloseReason::TimedOut, out)
+    /// Ends the session because the client took too long.
+    pub fn timed_out(&mut self, out: &mut Vec<u8>) -> CloseReason {
+        self.close_with(replies::TIMED_OUT, CloseReason::TimedOut, out)
     }
 
-    /// The server stops. A transaction may go on to its end; without one the session is over, and so it is at the next
-    /// command outside of one.
-    pub fn stop(&mut self, out: &mut Vec<u8>) -> Step<'static> {
-        self.stopping = true;
+    /// Ends the session because the server stops. Returns `None` where a transaction is under way, which may go on: the
+    /// owner then calls this again before every [`Session::receive`].
+    pub fn stop(&mut self, out: &mut Vec<u8>) -> Option<CloseReason> {
         match self.state {
-            State::Closing(reason) => Step::Close(reason),
-            State::Mail(_) | State::Receiving(_) | State::Skipping(_) => Step::Continue,
-            _ if self.asking => Step::Continue,
-            _ => self.close(replies::SHUTTING_DOWN, CloseReason::Stopping, out),
+            State::Closed(reason) => Some(reason),
+            State::Mail(_) | State::Receiving(_) | State::Skipping(_) => None,
+            State::Idle | State::Authenticating(_) => {
+                Some(self.close_with(replies::SHUTTING_DOWN, CloseReason::Stopping, out))
+            }
         }
     }
 
-    /// What is known of the client.
+    /// What the session knows about the client.
     pub fn client(&self) -> &Client {
         &self.client
     }
 
-    /// The rules that it goes by.
+    /// The rules of the listener.
     pub fn rules(&self) -> &Rules {
         &self.rules
     }
 
-    /// Is there a transaction? If not, what [`Ask::Sender`] began has come to nothing.
+    /// Is a transaction under way?
     pub fn in_transaction(&self) -> bool {
         self.transaction().is_some()
     }
 
-    /// Does the client get its replies octet by octet?
+    /// The owner's data of the transaction that is under way.
+    pub fn transaction_data(&self) -> Option<&T> {
+        self.transaction().map(|transaction| &transaction.data)
+    }
+
+    /// Is the client being punished with replies that go out byte by byte?
     pub fn is_slow(&self) -> bool {
-        self.slow
+        self.pace != Pace::Full
     }
 
     /// Is the next input part of an AUTH exchange, which no log should show?
@@ -262,7 +214,7 @@ impl Session {
         matches!(self.state, State::Authenticating(_))
     }
 
-    /// What is waited for.
+    /// What the session waits for.
     pub fn waiting(&self) -> Waiting {
         match self.state {
             State::Receiving(_) | State::Skipping(_) => Waiting::Data,
@@ -271,102 +223,109 @@ impl Session {
         }
     }
 
-    /// Messages taken so far.
+    /// Messages accepted so far.
     pub fn messages(&self) -> u32 {
         self.counts.messages
     }
 
-    /// The last reply, once.
-    pub fn take_said(&mut self) -> Option<Said> {
-        self.said.take()
+    fn transaction(&self) -> Option<&Transaction<T>> {
+        match &self.state {
+            State::Mail(transaction) | State::Receiving(transaction) => Some(transaction),
+            State::Skipping(skip) => skip.transaction.as_deref(),
+            State::Idle | State::Authenticating(_) | State::Closed(_) => None,
+        }
     }
 
-    /// What was refused last without asking for it, once.
-    pub fn take_unasked(&mut self) -> Option<Unasked> {
-        self.unasked.take()
-    }
-
-    /// The last failed login, once.
-    pub fn take_login_failure(&mut self) -> Option<LoginFailure> {
-        self.login_failure.take()
-    }
-
-    fn ask(&mut self, ask: Ask) -> Step<'static> {
-        self.asking = true;
-        Step::Ask(ask)
+    /// Serves the client slowly from now on.
+    fn slow_down(&mut self) {
+        self.pace = match self.rules.kind.is_submission() {
+            true => Pace::SlowUntilLogin,
+            false => Pace::SlowForTransaction,
+        };
     }
 
     /// Writes a reply.
-    fn say(&mut self, wording: Wording, detail: &str, out: &mut Vec<u8>) {
-        let status = wording.enhanced();
-        let mut text = fill(wording.text, detail);
-        if needs_id(wording) {
+    fn reply(&mut self, template: ReplyTemplate, details: &[&str], out: &mut Vec<u8>) {
+        let status = template.enhanced();
+        let mut text = fill(template.text, details);
+        if needs_id(template) {
             text = format!("{text} ({})", self.client.peer.id);
         }
-        self.said = Some(Said { verb: self.verb, code: wording.code, status });
-        Reply::new(wording.code, status, text).write_to(out);
+        self.last_reply = Some(ReplyOutcome { verb: self.verb, code: template.code, status });
+        Reply::new(template.code, status, text).write_to(out);
+    }
+
+    /// Writes a reply that does not complete a command.
+    fn reply_halfway(&mut self, template: ReplyTemplate, details: &[&str], out: &mut Vec<u8>) {
+        self.reply(template, details, out);
+        self.last_reply = None;
     }
 
     /// Writes a success.
-    fn done(&mut self, wording: Wording, out: &mut Vec<u8>) -> Step<'static> {
-        self.say(wording, "", out);
+    fn succeed(&mut self, template: ReplyTemplate, details: &[&str], out: &mut Vec<u8>) -> Next<'_, T> {
+        self.reply(template, details, out);
         Step::Continue
     }
 
-    /// Writes an error of our own wording.
-    fn fail(&mut self, wording: Wording, detail: &str, out: &mut Vec<u8>) -> Step<'static> {
+    /// Writes an error from the list of replies, and counts it.
+    fn fail(&mut self, template: ReplyTemplate, details: &[&str], out: &mut Vec<u8>) -> Next<'_, T> {
         self.counts.failed(self.verb);
-        self.say(wording, detail, out);
+        self.reply(template, details, out);
         Step::Continue
     }
 
-    /// Writes an error of our own wording about something that is not asked for.
-    fn fail_unasked(
+    /// The same about a sender, recipient or message that the owner was not asked about.
+    fn fail_directly(
         &mut self,
-        tried: Tried,
-        wording: Wording,
-        detail: &str,
+        attempted: Attempted<T>,
+        template: ReplyTemplate,
+        details: &[&str],
         out: &mut Vec<u8>,
-    ) -> Step<'static> {
-        self.unasked = Some(Unasked { tried, refusal: Refusal::with(wording, detail) });
-        self.fail(wording, detail, out)
+    ) -> Next<'_, T> {
+        let refusal = Refusal::filled(template, details);
+        self.direct_refusal = Some(DirectRefusal { attempted, refusal });
+        self.fail(template, details, out)
     }
 
-    /// Writes a refusal.
-    fn refuse(&mut self, refusal: &Refusal, out: &mut Vec<u8>) -> Step<'static> {
+    /// Writes a refusal, and counts it.
+    fn refuse(&mut self, refusal: &Refusal, out: &mut Vec<u8>) -> Next<'_, T> {
         self.counts.failed(self.verb);
-        self.slow |= refusal.is_slow();
+        if refusal.is_slow() {
+            self.slow_down();
+        }
         let (code, status) = (refusal.code(), Some(refusal.status()));
-        self.said = Some(Said { verb: self.verb, code, status });
+        self.last_reply = Some(ReplyOutcome { verb: self.verb, code, status });
         let text = format!("{} ({})", refusal.text(), self.client.peer.id);
         Reply::new(code, status, text).write_to(out);
-        if refusal.is_closing() {
-            self.state = State::Closing(CloseReason::Refused);
-            return Step::Close(CloseReason::Refused);
-        }
-        Step::Continue
+        if refusal.is_closing() { self.end(CloseReason::Refused) } else { Step::Continue }
     }
 
     /// Writes the last reply.
-    fn close(&mut self, wording: Wording, reason: CloseReason, out: &mut Vec<u8>) -> Step<'static> {
-        self.say(wording, "", out);
-        self.over(reason)
+    fn close(&mut self, template: ReplyTemplate, reason: CloseReason, out: &mut Vec<u8>) -> Next<'_, T> {
+        Step::Close(self.close_with(template, reason, out))
     }
 
-    fn over(&mut self, reason: CloseReason) -> Step<'static> {
-        self.state = State::Closing(reason);
+    fn close_with(&mut self, template: ReplyTemplate, reason: CloseReason, out: &mut Vec<u8>) -> CloseReason {
+        self.reply(template, &[], out);
+        self.state = State::Closed(reason);
+        reason
+    }
+
+    fn end(&mut self, reason: CloseReason) -> Next<'_, T> {
+        self.state = State::Closed(reason);
         Step::Close(reason)
     }
 }
 
-/// Every error has the request id, so that whoever complains can say which; so has the receipt for a message, which its
-/// sender may want to quote, the two answers to VRFY and EXPN, which are no real answers, and the one before TLS.
-fn needs_id(wording: Wording) -> bool {
-    let error = wording.code.is_temporary() || wording.code.is_permanent();
-    error || [replies::MESSAGE_OK, replies::VRFY, replies::EXPN, replies::STARTTLS_GO].contains(&wording)
+/// Does a reply carry the request id? Every error does, so that a complaint can quote it. So do the receipt for a message,
+/// which its sender may want to quote, the answers to VRFY and EXPN, which say nothing, and the reply to STARTTLS.
+fn needs_id(template: ReplyTemplate) -> bool {
+    let error = template.code.is_temporary() || template.code.is_permanent();
+    error || [replies::MESSAGE_OK, replies::VRFY, replies::EXPN, replies::STARTTLS_GO].contains(&template)
 }
 
-/// Which of two codes a message over the limit gets: is the limit the operator's own, or that of the system?
-fn too_large(limit: u64) -> Wording {
-    if limit < Limits::DEFAULT_MESSAGE { replies::MESSAGE_OVER_LIMIT } else { replies::MESSAGE_TOO_LARGE }
+/// The reply to a message of more than the limit, or to a limit that is exceeded: which of the two codes depends on whether
+/// it is the operator's own limit or that of the system (RFC 1870 §6.1).
+fn too_large(bytes: u64) -> ReplyTemplate {
+    if bytes < Limits::DEFAULT_MESSAGE { replies::MESSAGE_OVER_LIMIT } else { replies::MESSAGE_TOO_LARGE }
 }

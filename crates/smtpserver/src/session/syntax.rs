@@ -1,12 +1,13 @@
-//! What is said to a line that breaks the grammar.
+//! The reply to a line that breaks the grammar.
 
 use smtp_parser::{SyntaxError, SyntaxErrorKind as Kind, Verb};
 
-use super::{CloseReason, LoginFailureReason, Session, Step};
-use crate::replies::{self, Wording};
+use super::{CloseReason, Next, Session};
+use crate::backend::LoginFailureReason;
+use crate::replies::{self, ReplyTemplate};
 
-/// The answer to an error. Most have a code of their own only in MAIL or RCPT.
-fn wording(error: &SyntaxError) -> Wording {
+/// The reply to an error. Most have a code of their own only in MAIL or RCPT.
+fn template(error: &SyntaxError) -> ReplyTemplate {
     match (error.kind(), error.verb()) {
         (Kind::DuplicateParameter, _) => replies::DUPLICATE_PARAMETER,
         (Kind::UnknownParameter, _) => replies::UNKNOWN_PARAMETER,
@@ -22,29 +23,36 @@ fn wording(error: &SyntaxError) -> Wording {
     }
 }
 
-impl Session {
+impl<T> Session<T> {
     pub(super) fn syntax_error(
         &mut self,
         error: &SyntaxError,
         line: &[u8],
         out: &mut Vec<u8>,
-    ) -> Step<'static> {
-        let wording = wording(error);
-        let detail = match wording {
-            replies::DUPLICATE_PARAMETER | replies::UNKNOWN_PARAMETER => error.subject(line).to_string(),
-            // Users get to see where it went wrong; to strangers the line is theirs to know.
-            _ if self.client.login.is_some() => format!("{error} (remaining \"{}\")", error.rest(line)),
-            _ => error.to_string(),
-        };
-        match error.verb() {
-            Some(Verb::Auth) => self.login_has_failed(None, None, LoginFailureReason::Protocol),
-            // RFC 3030 §2: octets follow, and nobody knows how many.
-            Some(Verb::Bdat) => {
-                self.say(wording, &detail, out);
-                return self.over(CloseReason::Refused);
+    ) -> Next<'_, T> {
+        let mut template = template(error);
+        let mut details = [error.to_string(), String::new()];
+        match template {
+            replies::DUPLICATE_PARAMETER | replies::UNKNOWN_PARAMETER => {
+                details = [error.subject(line).to_string(), String::new()];
+            }
+            // Users see where their line went wrong; strangers get no such help.
+            replies::BAD_SYNTAX if self.client.login.is_some() => {
+                template = replies::BAD_SYNTAX_REMAINING;
+                details = [error.to_string(), error.rest(line).to_string()];
             }
             _ => {}
         }
-        self.fail(wording, &detail, out)
+        let details = details.each_ref().map(String::as_str);
+        match error.verb() {
+            Some(Verb::Auth) => self.count_failed_login(None, None, LoginFailureReason::Protocol),
+            // RFC 3030 §2: a chunk follows, whose size we do not know.
+            Some(Verb::Bdat) => {
+                self.reply(template, &details, out);
+                return self.end(CloseReason::Refused);
+            }
+            _ => {}
+        }
+        self.fail(template, &details, out)
     }
 }

@@ -1,36 +1,37 @@
-//! What the talk files cannot say.
+//! What the talk files cannot express.
 
 use super::*;
+use crate::backend::LoginFailureReason;
 use crate::client::RequestId;
 use crate::rules::Kind;
 
-fn session(kind: Kind) -> Session {
+fn session(kind: Kind) -> Session<()> {
     let rules = Rules::new(kind, "mx.example".parse().unwrap());
     let unspecified = ([0, 0, 0, 0], 0).into();
     let peer = Peer { cid: 1, id: RequestId::zero(), remote: unspecified, local: unspecified };
     Session::new(Arc::new(rules), peer)
 }
 
-fn give(session: &mut Session, input: &[u8]) -> (usize, String) {
+fn give(session: &mut Session<()>, input: &[u8]) -> (usize, String) {
     let mut out = Vec::new();
     let (taken, step) = session.receive(input, SystemTime::UNIX_EPOCH, &mut out);
     (taken, format!("{step:?} {}", out.escape_ascii()))
 }
 
 #[track_caller]
-fn check(session: &mut Session, input: &[u8], taken: usize, said: &str) {
+fn check(session: &mut Session<()>, input: &[u8], taken: usize, said: &str) {
     let (now, have) = give(session, input);
     assert!(now == taken && have.starts_with(said), "{now} {have}");
 }
 
-/// A session that was greeted with HELO, which the owner was asked about.
-fn greeted() -> Session {
+/// A session after HELO, to which its owner has agreed.
+fn greeted() -> Session<()> {
     let mut session = session(Kind::Smtp);
     let mut out = Vec::new();
     let (_, step) = session.receive(b"HELO a.example\r\n", SystemTime::UNIX_EPOCH, &mut out);
     let Step::Ask(Ask::Hello(ask)) = step else { panic!("{step:?}") };
     assert_eq!((out.as_slice(), ask.hello().extended), (b"".as_slice(), false));
-    let _ = session.answer(ask.accept(), SystemTime::UNIX_EPOCH, &mut out);
+    let _ = ask.accept(SystemTime::UNIX_EPOCH, &mut out);
     assert_eq!(out, b"250 mx.example\r\n");
     session
 }
@@ -45,11 +46,16 @@ fn refuses_starttls_with_anything_behind_it() {
 }
 
 #[test]
-fn takes_nothing_while_a_question_is_out() {
+fn a_question_that_is_dropped_ends_its_transaction() {
     let mut session = greeted();
-    let (_, said) = give(&mut session, b"MAIL FROM:<a@a.example>\r\n");
-    assert!(said.starts_with("Ask(Sender("), "{said}");
-    check(&mut session, b"NOOP\r\n", 0, "NeedInput ");
+    let mut out = Vec::new();
+    let (_, step) = session.receive(b"MAIL FROM:<a@a.example>\r\n", SystemTime::UNIX_EPOCH, &mut out);
+    let Step::Ask(Ask::Sender(ask)) = step else { panic!("{step:?}") };
+    let _ = ask.accept((), &mut out);
+    let (_, step) = session.receive(b"RCPT TO:<b@a.example>\r\n", SystemTime::UNIX_EPOCH, &mut out);
+    assert!(matches!(step, Step::Ask(Ask::Recipient(_))));
+    assert!(!session.in_transaction());
+    check(&mut session, b"DATA\r\n", 6, "Continue 503 5.5.1 missing MAIL FROM (");
 }
 
 #[test]
@@ -57,7 +63,7 @@ fn takes_nothing_after_its_end() {
     let mut session = greeted();
     check(&mut session, b"QUIT\r\nNOOP\r\n", 6, "Close(Quit) 221 2.0.0 okay thanks bye\\r\\n");
     check(&mut session, b"NOOP\r\n", 6, "Close(Quit) ");
-    assert_eq!(format!("{:?}", session.stop(&mut Vec::new())), "Close(Quit)");
+    assert_eq!(session.stop(&mut Vec::new()), Some(CloseReason::Quit));
 }
 
 #[test]
@@ -69,21 +75,21 @@ fn waits_first_for_the_first_command() {
 }
 
 #[test]
-fn tells_of_every_reply_once() {
+fn reports_every_outcome_once() {
     let mut session = greeted();
-    let said = session.take_said().unwrap();
-    assert_eq!((said.verb, said.code.get(), said.status), (Some(Verb::Helo), 250, None));
-    assert_eq!(session.take_said(), None);
+    let reply = session.take_last_reply().unwrap();
+    assert_eq!((reply.verb, reply.code.get(), reply.status), (Some(Verb::Helo), 250, None));
+    assert_eq!(session.take_last_reply(), None);
     give(&mut session, b"DATA\r\n");
-    let said = session.take_said().unwrap();
-    assert_eq!((said.verb, said.status.unwrap().to_string().as_str()), (Some(Verb::Data), "5.5.1"));
+    let reply = session.take_last_reply().unwrap();
+    assert_eq!((reply.verb, reply.status.unwrap().to_string().as_str()), (Some(Verb::Data), "5.5.1"));
 }
 
 #[test]
 fn turns_away_with_an_id() {
     let mut out = Vec::new();
-    let step = session(Kind::Smtp).turn_away(replies::OPEN_CONNECTIONS, &mut out);
-    assert!(matches!(step, Step::Close(CloseReason::Refused)));
+    let reason = session(Kind::Smtp).turn_away(replies::OPEN_CONNECTIONS, &mut out);
+    assert_eq!(reason, CloseReason::Refused);
     let text = "421 4.7.0 too many open connections from your ip or network (0000000000000000000000)\r\n";
     assert_eq!(out, text.as_bytes());
 }
@@ -91,11 +97,11 @@ fn turns_away_with_an_id() {
 #[test]
 fn wraps_long_texts_with_the_id_at_their_end() {
     let mut session = greeted();
-    let (_, step) = session.receive(b"MAIL FROM:<a@a.example>\r\n", SystemTime::UNIX_EPOCH, &mut Vec::new());
+    let mut out = Vec::new();
+    let (_, step) = session.receive(b"MAIL FROM:<a@a.example>\r\n", SystemTime::UNIX_EPOCH, &mut out);
     let Step::Ask(Ask::Sender(ask)) = step else { panic!("no question") };
     let refusal = Refusal::with(replies::UNAUTHENTICATED_MESSAGE, "word ".repeat(200));
-    let mut out = Vec::new();
-    let _ = session.answer(ask.refuse(refusal), SystemTime::UNIX_EPOCH, &mut out);
+    let _ = ask.refuse(&refusal, &mut out);
     let text = String::from_utf8(out).unwrap();
     let lines: Vec<_> = text.lines().collect();
     assert!(lines.iter().all(|line| line.len() <= 510 && line.starts_with("550")), "{text}");
@@ -117,12 +123,11 @@ fn a_response_that_is_too_long_is_a_failed_login() {
             let mut out = Vec::new();
             let (_, step) = session.receive(piece, SystemTime::UNIX_EPOCH, &mut out);
             if let Step::Ask(Ask::Nonce(ask)) = step {
-                let answer = ask.supply([0; sasl::NONCE_OCTETS]);
-                let _ = session.answer(answer, SystemTime::UNIX_EPOCH, &mut out);
+                let _ = ask.supply([0; sasl::NONCE_BYTES], SystemTime::UNIX_EPOCH, &mut out);
             }
         }
         let failure = session.take_login_failure().unwrap();
         assert_eq!((failure.mechanism, failure.reason), (mechanism, LoginFailureReason::Protocol));
-        assert!(matches!(session.state, State::Closing(CloseReason::Refused)));
+        assert!(matches!(session.state, State::Closed(CloseReason::Refused)));
     }
 }

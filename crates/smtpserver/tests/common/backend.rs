@@ -200,6 +200,9 @@ impl Backend for TestBackend {
         transaction: Transaction,
         received: &Received,
     ) -> Result<(), Refusal> {
+        if transaction.recipients.iter().any(|path| path.to_string() == "<full@localhost>") {
+            return Err(Refusal::new(replies::SYSTEM_FULL));
+        }
         let failures: Vec<_> = transaction.recipients.iter().filter_map(|path| failure(path, "")).collect();
         if failures.len() == transaction.recipients.len() {
             let refusal = Refusal::all(&failures);

@@ -94,31 +94,31 @@ impl ServerCertVerifier for AnyServer {
 }
 
 /// A client, before and after its handshake.
-pub enum Link<S> {
+pub enum Stream<S> {
     Plain(S),
     Tls(Box<TlsStream<S>>),
     Gone,
 }
 
 pub struct Client<S> {
-    pub link: Link<S>,
+    pub stream: Stream<S>,
     input: Vec<u8>,
     stop: Stop,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     pub fn new(stream: S, stop: Stop) -> Self {
-        Self { link: Link::Plain(stream), input: Vec::new(), stop }
+        Self { stream: Stream::Plain(stream), input: Vec::new(), stop }
     }
 
     /// Reads more; nothing more comes if that is nothing.
     async fn more(&mut self) -> usize {
         let mut octets = [0; 4096];
         let read = async {
-            match &mut self.link {
-                Link::Plain(stream) => stream.read(&mut octets).await,
-                Link::Tls(stream) => stream.read(&mut octets).await,
-                Link::Gone => Ok(0),
+            match &mut self.stream {
+                Stream::Plain(stream) => stream.read(&mut octets).await,
+                Stream::Tls(stream) => stream.read(&mut octets).await,
+                Stream::Gone => Ok(0),
             }
         };
         let read = tokio::time::timeout(PATIENCE, read).await.expect("the server says nothing");
@@ -130,9 +130,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     /// Connects anew over what there is.
     pub async fn handshake(&mut self, config: Arc<ClientConfig>, name: &str) -> std::io::Result<()> {
-        let Link::Plain(stream) = std::mem::replace(&mut self.link, Link::Gone) else { return Ok(()) };
+        let Stream::Plain(stream) = std::mem::replace(&mut self.stream, Stream::Gone) else { return Ok(()) };
         let name = ServerName::try_from(name.to_owned()).unwrap();
-        self.link = Link::Tls(Box::new(TlsConnector::from(config).connect(name, stream).await?));
+        self.stream = Stream::Tls(Box::new(TlsConnector::from(config).connect(name, stream).await?));
         Ok(())
     }
 
@@ -156,13 +156,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Peer for Client<S> {
     async fn send(&mut self, octets: &[u8]) {
         // The server may have closed already: what it said before is looked at.
-        let _ = match &mut self.link {
-            Link::Plain(stream) => stream.write_all(octets).await,
-            Link::Tls(stream) => match stream.write_all(octets).await {
+        let _ = match &mut self.stream {
+            Stream::Plain(stream) => stream.write_all(octets).await,
+            Stream::Tls(stream) => match stream.write_all(octets).await {
                 Ok(()) => stream.flush().await,
                 error => error,
             },
-            Link::Gone => panic!("nothing to send over"),
+            Stream::Gone => panic!("nothing to send over"),
         };
     }
 

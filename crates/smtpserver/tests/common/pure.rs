@@ -1,6 +1,5 @@
 //! A session without sockets: its owner answers with the test backend, whose futures are ready at once.
 
-use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -8,18 +7,18 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
 use moxd_smtpserver::{
-    Answer, Ask, Backend, CloseReason, Peer as Ends, RequestId, Rules, Session, Standing, Step, TlsFacts,
+    Ask, Backend, CloseReason, Next, Peer as Ends, RequestId, Rules, Session, Standing, Step, TlsFacts,
 };
 use ratelimit::Network;
 
 use super::backend::{TestBackend, Transaction};
 use super::talk::Peer;
 
-/// What a future that never waits comes to.
+/// The output of a future that never waits.
 pub fn ready<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
-        Poll::Pending => panic!("the test backend does not wait"),
+        Poll::Pending => panic!("the test backend waits"),
     }
 }
 
@@ -35,15 +34,22 @@ pub fn time() -> SystemTime {
 
 /// A session with its owner.
 pub struct Pure {
-    pub session: Session,
+    pub session: Session<Transaction>,
     pub backend: Arc<TestBackend>,
-    transaction: Option<Transaction>,
     pending: Vec<u8>,
     out: Vec<u8>,
-    /// Octets given at a time.
+    /// The most bytes given at a time.
     piece: usize,
     awaiting_tls: bool,
+    stopping: bool,
     pub closed: Option<CloseReason>,
+}
+
+/// What remains to be done when all questions are answered.
+enum Settled {
+    Continue,
+    StartTls,
+    Close(CloseReason),
 }
 
 impl Pure {
@@ -52,134 +58,138 @@ impl Pure {
         let mut pure = Self {
             session: Session::new(rules, ends()),
             backend,
-            transaction: None,
             pending: Vec::new(),
             out: Vec::new(),
             piece,
             awaiting_tls: false,
+            stopping: false,
             closed: None,
         };
-        ready(async { pure.backend.connect(pure.session.client()) });
+        pure.backend.connect(pure.session.client());
         if implicit {
-            let step = pure.session.secured(tls());
-            pure.act(step);
+            pure.secured();
         }
         pure.session.greet(&mut pure.out);
         pure
     }
 
-    /// Gives octets in pieces, and does what the session wants.
-    pub fn give(&mut self, octets: &[u8]) {
-        let mut left: VecDeque<u8> = octets.iter().copied().collect();
-        while !left.is_empty() && self.closed.is_none() && !self.awaiting_tls {
-            let piece: Vec<u8> = left.drain(..self.piece.min(left.len())).collect();
-            self.pending.extend(piece);
-            self.run();
+    /// Gives bytes in pieces, and does what the session's steps say.
+    pub fn give(&mut self, bytes: &[u8]) {
+        for piece in bytes.chunks(self.piece) {
+            if self.closed.is_none() && !self.awaiting_tls {
+                self.pending.extend(piece);
+                self.run();
+            }
         }
     }
 
     fn run(&mut self) {
-        loop {
+        let mut more = true;
+        while more {
+            if self.stopping && self.closed.is_none() {
+                self.closed = self.session.stop(&mut self.out);
+            }
+            if self.closed.is_some() {
+                return;
+            }
             let input = std::mem::take(&mut self.pending);
             let (taken, step) = self.session.receive(&input, time(), &mut self.out);
             assert!(taken <= input.len());
-            let more = match step {
-                Step::NeedInput => false,
-                Step::Content(content) => {
-                    let transaction = self.transaction.as_mut().expect("content without a transaction");
-                    if let Err(refusal) = ready(self.backend.content(transaction, content)) {
-                        self.session.refuse_content(refusal);
-                    }
-                    true
+            let settled = match step {
+                Step::NeedInput => {
+                    more = false;
+                    Settled::Continue
                 }
-                Step::Ask(ask) => self.act(Step::Ask(ask)),
-                Step::StartTls => self.act(Step::StartTls),
-                Step::Close(reason) => self.act(Step::Close(reason)),
-                Step::Continue => true,
+                Step::Content(mut content) => {
+                    let (transaction, bytes) = content.parts();
+                    if let Err(refusal) = ready(self.backend.content(transaction, bytes)) {
+                        content.refuse(refusal);
+                    }
+                    Settled::Continue
+                }
+                Step::Ask(ask) => settle(&self.backend, Step::Ask(ask), &mut self.out),
+                Step::StartTls => Settled::StartTls,
+                Step::Close(reason) => Settled::Close(reason),
+                Step::Continue => Settled::Continue,
             };
             self.pending = input[taken..].to_vec();
-            if !self.session.in_transaction() {
-                self.transaction = None;
-            }
-            let _ = self.session.take_said();
+            more &= self.act(&settled);
+            let _ = self.session.take_last_reply();
             if let Some(failure) = self.session.take_login_failure() {
                 self.backend.login_failed(&mut (), self.session.client(), &failure);
             }
-            if !more {
-                return;
-            }
         }
     }
 
-    /// Does what a step wants; tells whether there is more to do with the input.
-    fn act(&mut self, step: Step<'static>) -> bool {
-        let mut step = step;
-        loop {
-            step = match step {
-                Step::Ask(ask) => {
-                    let answer = self.reply_to(ask);
-                    self.session.answer(answer, time(), &mut self.out)
-                }
-                Step::StartTls => {
-                    self.awaiting_tls = true;
-                    return false;
-                }
-                Step::Close(reason) => {
-                    self.closed = Some(reason);
-                    return false;
-                }
-                Step::NeedInput | Step::Continue | Step::Content(_) => return true,
-            };
+    /// True if the session can go on with its input.
+    fn act(&mut self, settled: &Settled) -> bool {
+        match settled {
+            Settled::Continue => return true,
+            Settled::StartTls => self.awaiting_tls = true,
+            Settled::Close(reason) => self.closed = Some(*reason),
         }
+        false
     }
 
-    fn reply_to(&mut self, ask: Ask) -> Answer {
-        let (backend, client) = (&self.backend, self.session.client());
-        match ask {
-            Ask::Hello(ask) => match ready(backend.hello(&mut (), client, ask.hello())) {
-                Ok(()) => ask.accept(),
-                Err(refusal) => ask.refuse(refusal),
-            },
-            Ask::Nonce(ask) => ask.supply([2; 18]),
-            Ask::Secret(ask) => {
-                let (need, reply) = ask.split();
-                let standing = Standing { known: false, network: Network::new(client.ip(), 21) };
-                match ready(backend.secret(&mut (), client, standing, need)) {
-                    Ok(verifier) => reply.supply(verifier),
-                    Err(refusal) => reply.refuse(refusal),
-                }
-            }
-            Ask::Login(ask) => match ready(backend.login(&mut (), client, ask.identity())) {
-                Ok(login) => ask.accept(login),
-                Err(refusal) => ask.refuse(refusal),
-            },
-            Ask::Sender(ask) => match ready(backend.sender(&mut (), client, ask.sender())) {
-                Ok(transaction) => {
-                    self.transaction = Some(transaction);
-                    ask.accept()
-                }
-                Err(refusal) => ask.refuse(refusal),
-            },
-            Ask::Recipient(ask) => {
-                let transaction = self.transaction.as_mut().expect("a recipient without a transaction");
-                match ready(backend.recipient(&mut (), client, transaction, ask.path())) {
-                    Ok(()) => ask.accept(),
-                    Err(refusal) => ask.refuse(refusal),
-                }
-            }
-            Ask::Message(ask) => {
-                let transaction = self.transaction.take().expect("a message without a transaction");
-                match ready(backend.message(&mut (), client, transaction, ask.received())) {
-                    Ok(()) => ask.accept(),
-                    Err(refusal) => ask.refuse(refusal),
-                }
-            }
-        }
+    fn secured(&mut self) {
+        let settled = settle(&self.backend, self.session.secured(tls()), &mut self.out);
+        self.act(&settled);
     }
 
     /// What was written so far.
     pub fn take_out(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.out)
+    }
+}
+
+fn settle(backend: &TestBackend, mut step: Next<'_, Transaction>, out: &mut Vec<u8>) -> Settled {
+    loop {
+        step = match step {
+            Step::Ask(ask) => answer(backend, ask, out),
+            Step::StartTls => return Settled::StartTls,
+            Step::Close(reason) => return Settled::Close(reason),
+            Step::NeedInput | Step::Continue | Step::Content(_) => return Settled::Continue,
+        };
+    }
+}
+
+fn answer<'s>(backend: &TestBackend, ask: Ask<'s, Transaction>, out: &mut Vec<u8>) -> Next<'s, Transaction> {
+    match ask {
+        Ask::Hello(ask) => match ready(backend.hello(&mut (), ask.client(), ask.hello())) {
+            Ok(()) => ask.accept(time(), out),
+            Err(refusal) => ask.refuse(&refusal, out),
+        },
+        Ask::Nonce(ask) => ask.supply([2; 18], time(), out),
+        Ask::Secret(ask) => {
+            let (need, reply) = ask.split();
+            let standing = Standing { known: false, network: Network::new(reply.client().ip(), 21) };
+            match ready(backend.secret(&mut (), reply.client(), standing, need)) {
+                Ok(verifier) => reply.supply(verifier, out),
+                Err(refusal) => reply.refuse(&refusal, out),
+            }
+        }
+        Ask::Login(ask) => match ready(backend.login(&mut (), ask.client(), ask.identity())) {
+            Ok(login) => ask.accept(login, out),
+            Err(refusal) => ask.refuse(&refusal, out),
+        },
+        Ask::Sender(ask) => match ready(backend.sender(&mut (), ask.client(), ask.sender())) {
+            Ok(transaction) => ask.accept(transaction, out),
+            Err(refusal) => ask.refuse(&refusal, out),
+        },
+        Ask::Recipient(mut ask) => {
+            let (client, transaction, path) = ask.parts();
+            match ready(backend.recipient(&mut (), client, transaction, path)) {
+                Ok(()) => ask.accept(out),
+                Err(refusal) => ask.refuse(&refusal, out),
+            }
+        }
+        Ask::Message(ask) => {
+            let (transaction, reply) = ask.split();
+            match ready(backend.message(&mut (), reply.client(), transaction, reply.received())) {
+                Ok(()) => reply.accept(out),
+                Err(refusal) => reply.refuse(&refusal, out),
+            }
+        }
     }
 }
 
@@ -194,13 +204,13 @@ fn tls() -> TlsFacts {
 }
 
 impl Peer for Pure {
-    async fn send(&mut self, octets: &[u8]) {
-        self.give(octets);
+    async fn send(&mut self, bytes: &[u8]) {
+        self.give(bytes);
     }
 
     async fn line(&mut self) -> Option<String> {
-        let Some(end) = self.out.iter().position(|octet| *octet == b'\n') else {
-            assert!(self.closed.is_some(), "the session says nothing");
+        let Some(end) = self.out.iter().position(|byte| *byte == b'\n') else {
+            assert!(self.closed.is_some(), "the session has not replied");
             return None;
         };
         let line: Vec<u8> = self.out.drain(..=end).collect();
@@ -210,16 +220,15 @@ impl Peer for Pure {
     }
 
     async fn start_tls(&mut self) {
-        // With TLS from the start the handshake is over already.
+        // A connection that begins with TLS has its handshake behind it already.
         if std::mem::take(&mut self.awaiting_tls) {
             self.pending.clear();
-            let step = self.session.secured(tls());
-            self.act(step);
+            self.secured();
         }
     }
 
     async fn stop(&mut self) {
-        let step = self.session.stop(&mut self.out);
-        self.act(step);
+        self.stopping = true;
+        self.run();
     }
 }

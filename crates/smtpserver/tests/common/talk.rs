@@ -5,7 +5,8 @@
 //!
 //! - `kind`: `smtp`, `submission` or `submissions`: which listener;
 //! - `rules`: how the listener differs from that of developer mode; such a file is not for the real server;
-//! - `heights`: `session`, `driver`, `server`: where it can be played; everywhere if there is no such line.
+//! - `heights`: where it can be played: `session` (the pure session, with whole lines), `pieces` (the same, byte by byte
+//!   and in pieces), `driver`, `server`; everywhere if there is no such line.
 //!
 //! Then come lines of the conversation:
 //!
@@ -214,7 +215,7 @@ async fn authenticate(
 ) {
     let mechanism: sasl::Mechanism = mechanism.parse().unwrap();
     let credentials = sasl::Credentials::new(user, password).unwrap();
-    let nonce = sasl::Nonce::from_random([9; sasl::NONCE_OCTETS]);
+    let nonce = sasl::Nonce::from_random([9; sasl::NONCE_BYTES]);
     let mut client = sasl::Client::new(mechanism, &credentials, &sasl::Channel::plaintext(), nonce);
     let mut line = format!("AUTH {mechanism}");
     match client.begin().unwrap() {
