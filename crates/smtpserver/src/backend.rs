@@ -1,4 +1,4 @@
-//! What a session asks, and who answers.
+//! The seam to everything that decides about mail.
 
 use std::future::Future;
 
@@ -10,22 +10,23 @@ use crate::client::{Client, Hello, Login};
 use crate::envelope::{Received, Sender};
 use crate::refusal::Refusal;
 
-/// Answers what a session asks. One backend serves all connections, so it keeps nothing of one connection or message in
-/// itself: that is what [`Backend::Connection`] and [`Backend::Transaction`] are for.
+/// Answers the questions of sessions. One backend serves all connections, so state of a connection or message belongs into
+/// [`Backend::Connection`] and [`Backend::Transaction`].
 ///
-/// The driver calls at most one method of a connection at a time. It may drop a future it waits for when the server
-/// stops; a future that has begun to commit a message should therefore not be undone by being dropped.
+/// The driver calls at most one method at a time for a connection. It may drop a future when the server stops, so dropping
+/// one must not undo a commit that has begun.
 pub trait Backend: Send + Sync + 'static {
-    /// What is kept of a connection, such as a reverse lookup under way. Dropped when the connection ends.
+    /// State of a connection, such as a reverse lookup under way. Dropped when the connection ends.
     type Connection: Send;
-    /// What is kept of a message, from MAIL to its end. Dropped without a word where the message does not come to be
-    /// (RSET, a lost connection, a refusal).
+    /// State of a message, from MAIL to its end. The driver drops it without further notice when the transaction ends without
+    /// a message (RSET, a lost connection, a refusal).
     type Transaction: Send;
 
-    /// A client has connected, and nothing was said yet.
+    /// Begins a connection, before the greeting.
     fn connect(&self, client: &Client) -> Self::Connection;
 
-    /// May the client call itself this? Asked for HELO and EHLO; on submission listeners only in the strict dialect.
+    /// Decides whether the client may give this name in HELO or EHLO. Not called on submission listeners in the lenient
+    /// dialect.
     fn hello(
         &self,
         connection: &mut Self::Connection,
@@ -36,10 +37,10 @@ pub trait Backend: Send + Sync + 'static {
         async { Ok(()) }
     }
 
-    /// What an exchange of AUTH needs to know of a user. Answer for users that do not exist as for those that do: a
-    /// [`sasl::Decoy`], or a check that takes as long. A refusal is for trouble of our own. For [`Need::Certificate`],
-    /// which is also asked right after a handshake with a certificate, the key is in [`Client::tls`]. Where there is more
-    /// to do than can be done at a time, `standing` says who comes first.
+    /// Supplies what an exchange of AUTH needs to know about a user. The answer for users that do not exist must look the same
+    /// as for others: a [`sasl::Decoy`], or a check that takes as long. Only trouble on our side is a refusal. For
+    /// [`Need::Certificate`], which also follows a handshake with a client certificate, the key is in [`Client::tls`].
+    /// `standing` says which attempts come first under load.
     fn secret(
         &self,
         connection: &mut Self::Connection,
@@ -48,11 +49,11 @@ pub trait Backend: Send + Sync + 'static {
         need: Need,
     ) -> impl Future<Output = Result<Verifier, Refusal>> + Send;
 
-    /// What failed logins of `username` are counted under: one for all spellings that lead to the same secret, or guesses
-    /// would be spread over them. It must not be easier to find for a user who exists.
+    /// The key that failed logins of `username` are counted by: the same for all spellings of one account, so that guesses
+    /// cannot be spread over them. Computing it must not take less time for a user that exists.
     fn login_key(&self, username: &str) -> LoginKey;
 
-    /// Who `identity`, just proved, is here; or why it may not log in after all.
+    /// Finds the account of `identity`, which the client has proved; or says why it may not log in.
     fn login(
         &self,
         connection: &mut Self::Connection,
@@ -60,12 +61,12 @@ pub trait Backend: Send + Sync + 'static {
         identity: &Identity,
     ) -> impl Future<Output = Result<Login, Refusal>> + Send;
 
-    /// A login has failed. Told for the record; it holds nothing up.
+    /// Notes a failed login.
     fn login_failed(&self, connection: &mut Self::Connection, client: &Client, failure: &LoginFailure) {
         let _ = (connection, client, failure);
     }
 
-    /// MAIL: begins a transaction.
+    /// Decides about MAIL, and begins a transaction.
     fn sender(
         &self,
         connection: &mut Self::Connection,
@@ -73,7 +74,7 @@ pub trait Backend: Send + Sync + 'static {
         sender: &Sender,
     ) -> impl Future<Output = Result<Self::Transaction, Refusal>> + Send;
 
-    /// RCPT: takes a recipient into the transaction, with whatever the backend has found out about it.
+    /// Decides about RCPT, and adds the recipient to the transaction.
     fn recipient(
         &self,
         connection: &mut Self::Connection,
@@ -82,22 +83,21 @@ pub trait Backend: Send + Sync + 'static {
         recipient: &Path,
     ) -> impl Future<Output = Result<(), Refusal>> + Send;
 
-    /// The next octets of the message: dots unstuffed, lines ended by CRLF. After a refusal nothing more of the message
-    /// is given; it is read to its end and then refused.
+    /// Takes the next bytes of the message: dots removed, lines ended by CRLF. After a refusal the backend gets no more of the
+    /// message; the session reads it to its end and then replies with the refusal.
     fn content(
         &self,
         transaction: &mut Self::Transaction,
         content: &[u8],
     ) -> impl Future<Output = Result<(), Refusal>> + Send;
 
-    /// The session has refused something by itself, and so without asking for it: a size, a parameter, a number of
-    /// recipients, or a message for what it was like on the wire or after [`Backend::content`] wanted no more of it. Told
-    /// for the record; it holds nothing up.
+    /// Notes what the session has refused without asking: a size, a parameter, a recipient too many, or a message because of
+    /// its form on the wire or a refusal by [`Backend::content`].
     fn refused(&self, client: &Client, what: Refused<'_, Self::Transaction>, refusal: &Refusal) {
         let _ = (client, what, refusal);
     }
 
-    /// The message is complete. With `Ok` the client is told that it is ours: whatever must not be lost is on disk then.
+    /// Decides about a complete message. `Ok` makes us responsible for it (RFC 5321 §6.1), so it must be on disk by then.
     fn message(
         &self,
         connection: &mut Self::Connection,
@@ -107,30 +107,30 @@ pub trait Backend: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), Refusal>> + Send;
 }
 
-/// What the session has refused by itself.
+/// What the session has refused without asking.
 #[derive(Debug)]
 pub enum Refused<'a, T> {
     /// A sender, with which no transaction has begun.
     Sender(&'a Path),
     /// A recipient of a transaction, which goes on.
     Recipient(&'a T, &'a Path),
-    /// The message of a transaction, of so many octets.
+    /// The message of a transaction, with its size in bytes.
     Message(&'a T, u64),
 }
 
-/// How an attempt to log in stands beside others.
+/// The priority of an attempt to log in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
-    /// Has the account logged in from there of late? Strangers must not be able to get in the way of such attempts.
+    /// Has the account logged in from there recently? Such attempts come before those of strangers.
     pub known: bool,
-    /// The provider's network that the attempt comes from. One network must not take the share of others.
+    /// The provider's network that the attempt comes from. Networks share what strangers get.
     pub network: Network,
 }
 
 /// A login that has failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoginFailure {
-    /// The user, normalised, where the exchange came that far.
+    /// The user, normalised, if the client has named one.
     pub username: Option<String>,
     /// The mechanism, where it is known.
     pub mechanism: Option<Mechanism>,
@@ -142,15 +142,15 @@ pub struct LoginFailure {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoginFailureReason {
-    /// Unknown user, wrong password, a right that is not there.
+    /// Unknown user, wrong password, or no right to log in.
     Credentials,
-    /// The user exists and has no secret for this mechanism; not the client's fault.
+    /// The user exists but has no secret for this mechanism, which is not the client's fault.
     SecretAbsent,
     /// The client stopped the exchange.
     Aborted,
     /// The client broke the protocol.
     Protocol,
-    /// We could not tell, or do not allow it here.
+    /// We could not check it, or do not allow it here.
     Unavailable,
 }
 
@@ -164,7 +164,7 @@ impl LoginFailureReason {
         }
     }
 
-    /// Does it count against the client's network?
+    /// Does the failure count against the client's network?
     pub fn counts(self) -> bool {
         !matches!(self, Self::SecretAbsent | Self::Unavailable)
     }

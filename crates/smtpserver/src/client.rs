@@ -1,4 +1,4 @@
-//! What is known of a client. It grows while the session goes on, and a [`crate::Backend`] sees it with every question.
+//! Facts about a client. They grow during the session; a [`crate::Backend`] gets them with every question.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -9,27 +9,27 @@ use smtp_parser::Mailbox;
 
 use crate::rules::{Kind, Rules};
 
-/// What is known of a client.
+/// Facts about a client.
 #[derive(Clone, Debug)]
 pub struct Client {
     /// The connection: addresses and numbers.
     pub peer: Peer,
     /// The listener's name.
     pub listener: Arc<str>,
-    /// The host name that the listener goes by.
+    /// The host name of the listener.
     pub hostname: Domain,
     /// What the listener is for.
     pub kind: Kind,
-    /// What the client called itself, once it did.
+    /// The name that the client gave in HELO or EHLO.
     pub hello: Option<Hello>,
-    /// The TLS of the connection, if there is any.
+    /// The TLS of the connection, if it has TLS.
     pub tls: Option<Box<TlsFacts>>,
-    /// Who the client is, once it has logged in.
+    /// The account that the client has logged in to.
     pub login: Option<Box<Login>>,
 }
 
 impl Client {
-    /// A client that has said nothing yet.
+    /// A client that has sent nothing yet.
     pub fn new(rules: &Rules, peer: Peer) -> Self {
         Self {
             peer,
@@ -48,12 +48,12 @@ impl Client {
     }
 }
 
-/// The two ends of a connection, and the numbers that name it.
+/// The two ends of a connection, and its numbers.
 #[derive(Clone, Debug)]
 pub struct Peer {
-    /// Number of the connection, increasing over all listeners.
+    /// The number of the connection, increasing over all listeners.
     pub cid: u64,
-    /// The same for outsiders: it stands in error replies and in Received fields.
+    /// The same number for outsiders, in error replies and Received fields.
     pub id: RequestId,
     /// The client.
     pub remote: SocketAddr,
@@ -61,12 +61,12 @@ pub struct Peer {
     pub local: SocketAddr,
 }
 
-/// 22 characters that name a connection to outsiders and tell them nothing. [`crate::RequestKey`] makes them.
+/// 22 characters that identify a connection to outsiders and reveal nothing. [`crate::RequestKey`] makes them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RequestId([u8; Self::LEN]);
 
 impl RequestId {
-    /// Characters: 16 octets in base64url without padding.
+    /// Characters: 16 bytes in base64url without padding.
     pub const LEN: usize = 22;
 
     /// From characters of base64url (letters, digits, `-` and `_`).
@@ -74,7 +74,7 @@ impl RequestId {
         text.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')).then_some(Self(text))
     }
 
-    /// An id for tests and for where ids are of no use.
+    /// An id for tests, and for callers without ids.
     pub fn zero() -> Self {
         Self([b'0'; Self::LEN])
     }
@@ -97,11 +97,11 @@ impl fmt::Debug for RequestId {
     }
 }
 
-/// What a client called itself.
+/// The name that a client gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello {
-    /// The name or address. On submission listeners, where what clients say here is of no use, their IP address (but for
-    /// the strict dialect).
+    /// The name or address. On submission listeners in the lenient dialect, the client's IP address, because names of mail
+    /// programs are of no use.
     pub name: Host,
     /// By EHLO rather than HELO?
     pub extended: bool,
@@ -114,11 +114,11 @@ pub struct TlsFacts {
     pub version: &'static str,
     /// The cipher suite, as the registry names it: `TLS_AES_128_GCM_SHA256`.
     pub cipher: &'static str,
-    /// The server name that the client asked for.
+    /// The server name that the client wanted (SNI).
     pub sni: Option<Box<str>>,
-    /// SHA-256 of the public key (SubjectPublicKeyInfo) of the client's certificate, which it has proved to own.
+    /// SHA-256 of the public key (SubjectPublicKeyInfo) of the client's certificate, whose key the client has proved to own.
     pub client_key: Option<[u8; 32]>,
-    /// RFC 9266 §2: keying material exported for channel binding; TLS 1.3 alone has it.
+    /// Keying material exported for channel binding (RFC 9266 §2); TLS 1.3 only.
     pub exporter: Option<[u8; 32]>,
 }
 
@@ -134,11 +134,11 @@ impl fmt::Debug for TlsFacts {
     }
 }
 
-/// Who a client is.
+/// The account of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Login {
     /// The account's name.
     pub account: Arc<str>,
-    /// The address that it was logged in with.
+    /// The address that the client logged in with.
     pub address: Mailbox,
 }

@@ -1,13 +1,13 @@
-//! What MAIL said, and what is known of a message when it is complete.
+//! The sender of a transaction, and facts about its message.
 
 use smtp_parser::{Body, FutureRelease, MailParams, Path};
 
-/// What MAIL said. Every parameter is legal on this listener and within its limit.
+/// The arguments of MAIL. Every parameter is legal on this listener and within its limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sender {
     /// The reverse path.
     pub path: Path,
-    /// `SIZE=`: octets the client says the message will have.
+    /// `SIZE=`: the size that the client announces, in bytes.
     pub size: Option<u64>,
     /// `BODY=`.
     pub body: Option<Body>,
@@ -20,21 +20,21 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// `AUTH=` is dropped: nothing here trusts what another server says of a submitter (RFC 4954 §5 allows that).
+    /// Drops `AUTH=`, because we do not trust what another server says about the submitter (RFC 4954 §5 allows that).
     pub(crate) fn new(path: Path, params: &MailParams<'_>) -> Self {
         let MailParams { size, body, smtputf8, require_tls, hold, .. } = *params;
         Self { path, size, body, smtputf8, require_tls, hold }
     }
 }
 
-/// What is known of a message when it is complete.
+/// Facts about a complete message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Received {
-    /// Octets, as they were given to [`crate::Backend::content`].
+    /// Its size in bytes, as [`crate::Backend::content`] got it.
     pub size: u64,
-    /// Is any octet outside ASCII?
+    /// Does it have bytes outside ASCII?
     pub eight_bit: bool,
-    /// Line ends that were LF alone and became CRLF.
+    /// Line ends that were LF alone, and were completed to CRLF.
     pub completed_lines: u64,
     /// Did it come by BDAT?
     pub chunked: bool,

@@ -1,8 +1,8 @@
-//! What can keep a server from starting.
+//! Errors in setting up a server.
 
 use std::fmt;
 
-/// What keeps a server from starting, or from taking new certificates.
+/// Why a server cannot start, or cannot use new certificates.
 #[derive(Debug)]
 pub struct Error {
     kind: ErrorKind,
@@ -18,7 +18,7 @@ impl Error {
         Self { kind, source: Some(Box::new(source)) }
     }
 
-    /// What went wrong, to decide on.
+    /// What went wrong, for decisions in code.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
@@ -41,11 +41,11 @@ impl std::error::Error for Error {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// There is no certificate at all.
+    /// There is no certificate.
     NoCertificate,
-    /// A certificate or key is not PEM, or not what it should be.
+    /// A certificate or key is not valid PEM.
     BadPem,
-    /// A key does not belong to its certificate, or is of a kind we cannot use.
+    /// A key does not belong to its certificate, or its kind is not supported.
     BadKey,
     /// TLS cannot be set up.
     Tls,

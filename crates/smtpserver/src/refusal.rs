@@ -1,4 +1,4 @@
-//! A no, as a value.
+//! Refusals: the error replies that a backend or the session chooses.
 
 use std::borrow::Cow;
 use std::fmt::{self, Display};
@@ -8,14 +8,14 @@ use smtp_parser::{Code, EnhancedCode};
 
 use crate::replies::{self, ReplyTemplate};
 
-/// Most octets of text that does not come from [`crate::replies`].
+/// Most bytes of text that does not come from [`crate::replies`].
 const MAX_TEXT: usize = 2000;
 /// Most lines of such a text.
 const MAX_LINES: usize = 20;
 
-/// A no, as a value: what is said, and how.
+/// An error reply, with what else happens to the client.
 ///
-/// It is made from a line of [`crate::replies`]. Text that comes from elsewhere goes through [`clean`] first.
+/// It is made from a template in [`crate::replies`]; text from elsewhere is cleaned by [`clean`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     code: Code,
@@ -52,7 +52,7 @@ impl Refusal {
         refusal
     }
 
-    /// Says what an operator has configured, cleaned. A code below 400 makes [`replies::INTERNAL_ERROR`].
+    /// Makes a refusal of text that an operator has configured, cleaned. A code below 400 makes [`replies::INTERNAL_ERROR`].
     pub fn configured(code: Code, subject: u16, detail: u16, text: &str) -> Self {
         match EnhancedCode::for_code(code, subject, detail) {
             Some(status) if !code.is_success() => Self::of(code, status, clean(text).into()),
@@ -60,10 +60,10 @@ impl Refusal {
         }
     }
 
-    /// One answer for a message that every recipient refused.
+    /// Combines the refusals of all recipients into one reply to the message.
     ///
-    /// Refusals of one code are told together, one line each. Others are told with their codes, and the answer is
-    /// temporary if any of them is: the sender must try again for those.
+    /// Refusals with the same codes become lines of a reply with those codes. Otherwise each line has its codes, and the
+    /// reply is temporary if any of them is, so that the sender tries again.
     pub fn all(refusals: &[Refusal]) -> Self {
         let Some(first) = refusals.first() else { return Self::internal() };
         let mut lines: Vec<String> = Vec::new();
@@ -95,29 +95,29 @@ impl Refusal {
         whole
     }
 
-    /// From now on the client is served slowly (spec of slow mode: [`crate::Delays::bad_client`]).
+    /// Serves the client slowly from now on ([`crate::Delays::bad_client`]).
     #[must_use]
     pub fn slowly(mut self) -> Self {
         self.slow = true;
         self
     }
 
-    /// The connection is closed after it.
+    /// Closes the connection after the reply.
     #[must_use]
     pub fn closing(mut self) -> Self {
         self.close = true;
         self
     }
 
-    /// It tells that an address does not exist. The driver counts such answers by network, and delays them more the more
-    /// there are, so that finding out who exists takes long.
+    /// Marks a reply that reveals that an address does not exist. The driver counts such replies by network, and delays each
+    /// more than the one before, so that finding out who exists takes long.
     #[must_use]
     pub fn about_unknown_recipient(mut self) -> Self {
         self.probe = true;
         self
     }
 
-    /// It is held back for this long first; less when the server stops.
+    /// Delays the reply; less if the server stops.
     #[must_use]
     pub fn after(mut self, delay: Duration) -> Self {
         self.delay = delay;
@@ -139,7 +139,7 @@ impl Refusal {
         &self.text
     }
 
-    /// Is the trouble on our side: a fault, or no room (RFC 3463 §3.4: status of the mail system)?
+    /// Is the trouble on our side: a fault, or a full disk (RFC 3463 §3.4: status of the mail system)?
     pub(crate) fn is_our_fault(&self) -> bool {
         self.code.is_temporary() && self.status.subject() == 3
     }
@@ -172,7 +172,7 @@ impl Refusal {
 }
 
 impl Display for Refusal {
-    /// `550 5.1.1 no such user`, as logs and reports have it.
+    /// Writes `550 5.1.1 no such user`, for logs and reports.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} {}", self.code, self.status, self.text)
     }
@@ -190,8 +190,8 @@ pub(crate) fn fill(text: &str, details: &[&str]) -> String {
     filled
 }
 
-/// `text` as it may stand in a reply: printable ASCII (RFC 5321 §4.2: textstring), few lines, none of them empty,
-/// `?` for everything else.
+/// Makes `text` fit for a reply: printable ASCII (RFC 5321 §4.2: textstring), few lines, none of them empty; replaces all
+/// other characters by `?`.
 pub fn clean(text: &str) -> String {
     let mut clean = String::with_capacity(text.len().min(MAX_TEXT));
     for line in text.split('\n').map(str::trim).filter(|line| !line.is_empty()).take(MAX_LINES) {

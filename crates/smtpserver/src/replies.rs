@@ -128,7 +128,7 @@ templates! {
     AUTH_ABORTED: BAD_ARGUMENTS Some((5, 0)), "authentication aborted";
     /// RFC 4954 §4: not base64.
     AUTH_BASE64: BAD_ARGUMENTS Some((5, 2)), "invalid base64";
-    /// RFC 4954 §4: a line over 12,288 octets.
+    /// RFC 4954 §4: a line over 12,288 bytes.
     AUTH_LINE_TOO_LONG: BAD_COMMAND Some((5, 6)), "authentication exchange line is too long";
     /// RFC 4954 §4: no such mechanism here.
     MECHANISM_UNKNOWN: PARAMETER_NOT_IMPLEMENTED Some((5, 4)), "mechanism {} not supported";
@@ -198,7 +198,7 @@ templates! {
     RECIPIENT_DURING_BDAT: BAD_SEQUENCE Some((5, 1)), "no recipients after BDAT";
     /// RFC 6531 §3.4: a UTF-8 recipient without SMTPUTF8.
     RECIPIENT_NOT_ASCII: BAD_MAILBOX Some((6, 7)), "non-ascii address not permitted without smtputf8";
-    /// RFC 6531 §3.4: octets that are no UTF-8.
+    /// RFC 6531 §3.4: bytes that are no UTF-8.
     RECIPIENT_BAD_UTF8: BAD_MAILBOX Some((6, 7)), "invalid utf-8 in address";
     /// RFC 1035 §2.3.4: a domain or label that is too long, in RCPT.
     RECIPIENT_DOMAIN_TOO_LONG: BAD_MAILBOX Some((1, 3)), "domain or label too long";
@@ -245,7 +245,7 @@ templates! {
     BARE_NEWLINE: BAD_COMMAND Some((5, 2)), "invalid bare \\r or \\n, may be smtp smuggling";
     /// RFC 6152 §3: 8-bit text without BODY=8BITMIME, for pedants.
     NOT_7BIT: BAD_COMMAND Some((6, 0)), "message with non-us-ascii requires 8bitmime extension";
-    /// RFC 5321 §4.5.3.1.6: a line over 1000 octets with its end, for pedants.
+    /// RFC 5321 §4.5.3.1.6: a line over 1000 bytes with its end, for pedants.
     TEXT_LINE_TOO_LONG: BAD_COMMAND Some((6, 0)), "message has a line over 1000 octets";
     /// RFC 2045 §7: broken MIME, for developers.
     MALFORMED_MESSAGE: FAILED Some((6, 0)), "malformed message: {}";

@@ -1,4 +1,4 @@
-//! What a listener demands and allows. Plain values: no file is read and nothing is looked up here.
+//! The rules of a listener, as plain values.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ pub enum Kind {
     Smtp,
     /// Mail from users, TLS by STARTTLS (port 587).
     Submission,
-    /// Mail from users, TLS from the first octet (port 465).
+    /// Mail from users, TLS from the first byte (port 465).
     Submissions,
 }
 
@@ -44,7 +44,7 @@ impl Kind {
     }
 }
 
-/// Everything a session of one listener goes by.
+/// The rules of a listener.
 #[derive(Clone, Debug)]
 pub struct Rules {
     /// The listener's name, for logs and metrics.
@@ -53,9 +53,9 @@ pub struct Rules {
     pub kind: Kind,
     /// The name in the greeting and in the reply to EHLO.
     pub hostname: Domain,
-    /// What stands after `ESMTP` in the greeting; no version, which tells scanners nothing.
+    /// The software in the greeting. It has no version, of which only scanners would make use.
     pub software: Arc<str>,
-    /// How strict the grammar is; [`Dialect::Strict`] also has what the old system calls pedantic mode.
+    /// How strict the grammar is; [`Dialect::Strict`] is also known as pedantic mode.
     pub dialect: Dialect,
     /// Is STARTTLS on offer? The driver needs a certificate for it.
     pub starttls: bool,
@@ -63,22 +63,22 @@ pub struct Rules {
     pub auth_needs_tls: bool,
     /// Is mail refused without TLS?
     pub mail_needs_tls: bool,
-    /// RFC 8689 §2: is REQUIRETLS announced over TLS? Only for who can keep it on the way out.
+    /// Is REQUIRETLS announced over TLS (RFC 8689 §2)? Only for servers that also honour it when they send.
     pub require_tls: bool,
-    /// RFC 4865 §4: the longest time a submitter may hold a message back; `None`: not announced.
+    /// The longest time for which a submitter may hold a message back (RFC 4865 §4); `None`: not announced.
     pub future_release: Option<Duration>,
     /// The mechanisms of AUTH, in the order of their announcement.
     pub mechanisms: Vec<Mechanism>,
-    /// How much is taken of everything.
+    /// Limits on what a client may send.
     pub limits: Limits,
-    /// How long is waited for what.
+    /// Timeouts.
     pub timeouts: Timeouts,
-    /// How long bad clients are made to wait.
+    /// Delays for bad clients.
     pub delays: Delays,
 }
 
 impl Rules {
-    /// The usual rules of a listener: TLS is demanded where passwords and users' mail are sent, CRAM-MD5 is off.
+    /// The usual rules of a listener: passwords and users' mail require TLS, CRAM-MD5 is off.
     pub fn new(kind: Kind, hostname: Domain) -> Self {
         Self {
             listener: Arc::from(kind.label()),
@@ -98,7 +98,7 @@ impl Rules {
         }
     }
 
-    /// All mechanisms by their strength, but not CRAM-MD5, whose stored secret is as good as the password.
+    /// All mechanisms by their strength except CRAM-MD5, whose stored secret is as good as the password.
     fn mechanisms() -> Vec<Mechanism> {
         Mechanism::BY_STRENGTH.into_iter().filter(|m| *m != Mechanism::CramMd5).collect()
     }
@@ -108,37 +108,38 @@ impl Rules {
     }
 }
 
-/// How much is taken of everything.
+/// Limits on what a client may send.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Octets of a message, announced by SIZE.
+    /// The size of a message in bytes, announced by SIZE.
     pub message: u64,
-    /// RFC 5321 §4.5.3.1.8: recipients of a message, announced by LIMITS.
+    /// Recipients of a message (RFC 5321 §4.5.3.1.8), announced by LIMITS.
     pub recipients: usize,
-    /// RFC 5321 §4.5.3.1.4: octets of a command line with its end. It wants 512, and more for extensions.
+    /// Bytes of a command line with its end. RFC 5321 §4.5.3.1.4 demands 512, and more for extensions.
     pub line: usize,
-    /// RFC 4954 §4: octets of a line of an AUTH exchange without its end.
+    /// Bytes of a line of an AUTH exchange without its end (RFC 4954 §4).
     pub auth_line: usize,
     /// Failed logins on a connection.
     pub failed_logins: u32,
-    /// Messages refused on a connection beyond those taken.
+    /// Messages refused on a connection in excess of those accepted. Trouble on our side does not count.
     pub failed_messages: u32,
-    /// Recipients refused on a connection since the last message was taken.
+    /// Recipients refused on a connection since the last accepted message.
     pub failed_recipients: u32,
-    /// Other commands refused on a connection since the last message was taken.
+    /// Other commands refused on a connection since the last accepted message.
     pub failed_commands: u32,
-    /// Commands that move nothing forward (NOOP, RSET, HELP, VRFY, EXPN, EHLO) since the last message was taken.
+    /// Commands that do not bring a message closer (NOOP, RSET, HELP, VRFY, EXPN, HELO, EHLO, STARTTLS) since the last
+    /// accepted message.
     pub idle_commands: u32,
-    /// Commands of all kinds since the last message was taken; chunks of 1 KiB and more are no commands here.
+    /// Commands of all kinds since the last accepted message; BDAT with 1 KiB or more does not count.
     pub commands: u32,
 }
 
 impl Limits {
-    /// The limit of a message where none is set, and the line between two enhanced codes: 100 MiB.
+    /// The default limit of a message, 100 MiB. A lower limit is the operator's own and has another enhanced code.
     pub const DEFAULT_MESSAGE: u64 = 100 << 20;
-    /// RFC 1870 §4: a message over the limit is read to its end before it is refused, but no further than this many
-    /// times the limit.
+    /// How many times the limit is read of a message that is over it (RFC 1870 §4: it is read to its end before it is
+    /// refused).
     pub const EXCESS: u64 = 2;
 }
 
@@ -159,25 +160,25 @@ impl Default for Limits {
     }
 }
 
-/// How long is waited for what. Each bounds one state of a session; together they bound a connection.
+/// Timeouts. Each bounds one state of a session; together they bound a connection.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// A TLS handshake in all.
+    /// A whole TLS handshake.
     pub handshake: Duration,
-    /// The first command: strangers who say nothing are not kept.
+    /// The first command.
     pub first_command: Duration,
-    /// RFC 5321 §4.5.3.2.7: a whole later command, from the reply before it to the end of its line.
+    /// A later command, from the reply before it to the end of its line (RFC 5321 §4.5.3.2.7).
     pub command: Duration,
-    /// RFC 5321 §4.5.3.2.5: anything at all while a message is sent.
+    /// The next piece of a message (RFC 5321 §4.5.3.2.5).
     pub data_block: Duration,
     /// A whole message, from DATA or the first BDAT on.
     pub message: Duration,
-    /// Until the client has taken what was written.
+    /// Until the client has read our replies.
     pub write: Duration,
-    /// A connection on which no message is taken, and after a message until the next.
+    /// From the beginning of the connection, or the last accepted message, to the next one.
     pub unproductive: Duration,
-    /// Running transactions after a stop was asked for.
+    /// For transactions to end after the server was asked to stop.
     pub stop: Duration,
 }
 
@@ -196,21 +197,22 @@ impl Default for Timeouts {
     }
 }
 
-/// How long bad clients are made to wait. Tests set them to zero.
+/// Delays for bad clients. Tests set them to zero.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delays {
-    /// Slow mode: before every read, and between the octets of a reply.
+    /// Slow mode: before every read, and between the bytes of a reply.
     pub bad_client: Duration,
-    /// For each failed login beyond the third, before the next attempt.
+    /// For each failed login beyond the third, before we check the next; the greater number of the connection and of the
+    /// account and network counts.
     pub failed_login: Duration,
-    /// For each address that does not exist, which a network has tried beyond those that are free
-    /// ([`crate::GateRules::unknown_recipients`]), before the reply about the next.
+    /// Before the reply about an address that does not exist, for each such address that the network has tried in excess of
+    /// [`crate::GateRules::unknown_recipients`].
     pub unknown_recipient: Duration,
 }
 
 impl Delays {
-    /// None at all.
+    /// No delays.
     pub const NONE: Self =
         Self { bad_client: Duration::ZERO, failed_login: Duration::ZERO, unknown_recipient: Duration::ZERO };
     /// Failed logins without a delay.

@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-/// A conversation over a pipe of so many octets, and the task that holds it.
+/// A conversation over a pipe of so many bytes, and the task that holds it.
 fn start(rules: Arc<Rules>, pipe: usize) -> (Client<DuplexStream>, JoinHandle<()>, Arc<TestBackend>) {
     let (backend, stop) = (Arc::new(TestBackend::default()), Stop::new());
     let server = Server::new(Arc::clone(&backend), settings(stop.clone()));
@@ -71,8 +71,8 @@ async fn waits_five_minutes_for_a_later_command() {
 #[tokio::test(start_paused = true)]
 async fn a_command_in_pieces_has_one_deadline() {
     let mut client = greeted(common::rules("smtp", &[])).await;
-    for octet in b"NOOP " {
-        client.send(&[*octet]).await;
+    for byte in b"NOOP " {
+        client.send(&[*byte]).await;
         sleep(Duration::from_secs(50)).await;
     }
     assert_eq!(seconds_until_timeout(&mut client).await, 50);
@@ -138,7 +138,7 @@ async fn failed_logins_wait_and_are_answered_slowly() {
         let start = Instant::now();
         let reply = client.ask(wrong).await;
         assert!(reply.starts_with("535 5.7.8 "), "{reply}");
-        // Slow mode: 1 s before every octet, CRLF included, but the first.
+        // Slow mode: 1 s before every byte, CRLF included, but the first.
         times.push(start.elapsed().as_secs().saturating_sub(reply.len() as u64 + 1));
     }
     // Slow mode begins with the third reply. Before the fourth command is read it is 1 s, and the fifth attempt waits
@@ -346,7 +346,7 @@ async fn slow_mode_does_not_put_a_deadline_off() {
     while start.elapsed() < Duration::from_secs(1000) && stream.write_all(b"N").await.is_ok() {
         sleep(Duration::from_millis(900)).await;
     }
-    // Five minutes for the command, and then what is said goes out octet by octet.
+    // Five minutes for the command, and then what is said goes out byte by byte.
     let waited = start.elapsed().as_secs();
     assert!((300..=400).contains(&waited), "{waited}");
     assert!(client.reply().await.starts_with("421 4.4.2 "));

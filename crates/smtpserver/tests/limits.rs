@@ -29,7 +29,7 @@ impl Net {
     fn new(listener: &str, gate: GateRules) -> Self {
         let mut rules = Rules::clone(&common::rules(listener, &[]));
         rules.delays = Delays::default();
-        // The octets of replies are another matter.
+        // The bytes of replies are another matter.
         rules.delays.bad_client = Duration::ZERO;
         let settings = Settings { gate, ..settings(Stop::new()) };
         Self { server: Server::new(Arc::new(TestBackend::default()), settings), rules: Arc::new(rules) }

@@ -60,9 +60,9 @@ async fn talk(lines: &[&str], reveal: Reveal) {
 struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Log {
-    fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(octets);
-        Ok(octets.len())
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
@@ -85,8 +85,8 @@ async fn logged(lines: &[&str], level: tracing::Level, reveal: Reveal) -> String
         tracing_subscriber::fmt().with_max_level(level).with_ansi(false).with_writer(log.clone()).finish();
     let _guard = tracing::subscriber::set_default(subscriber);
     talk(lines, reveal).await;
-    let octets = log.0.lock().unwrap().clone();
-    String::from_utf8(octets).unwrap()
+    let bytes = log.0.lock().unwrap().clone();
+    String::from_utf8(bytes).unwrap()
 }
 
 #[tokio::test]

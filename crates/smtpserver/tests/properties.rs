@@ -47,12 +47,12 @@ const COMMANDS: &[&str] = &[
 
 /// Replies in `out`: lines with a space after the code.
 fn replies(out: &[u8]) -> usize {
-    out.split(|octet| *octet == b'\n').filter(|line| line.get(3) == Some(&b' ')).count()
+    out.split(|byte| *byte == b'\n').filter(|line| line.get(3) == Some(&b' ')).count()
 }
 
 #[test]
 fn as_much_as_a_line_can_have_is_kept() {
-    // A submission listener, within AUTH: one octet less than what makes a line too long.
+    // A submission listener, within AUTH: one byte less than what makes a line too long.
     let data = [b"\x01EHLO a\r\nAUTH PLAIN\r\n".to_vec(), vec![b'A'; limits::MAX_AUTH_LINE + 1]].concat();
     session_talk(&data);
 }
@@ -61,7 +61,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_octets_are_taken(data in prop::collection::vec(any::<u8>(), 0..600)) {
+    fn any_input_are_taken(data in prop::collection::vec(any::<u8>(), 0..600)) {
         session_talk(&data);
     }
 
@@ -73,10 +73,10 @@ proptest! {
     ) {
         let mut data = seed;
         data.truncate(20_000);
-        for (at, octet) in changes {
+        for (at, byte) in changes {
             if !data.is_empty() {
                 let at = at.index(data.len());
-                data[at] = octet;
+                data[at] = byte;
             }
         }
         session_talk(&[vec![choice], data].concat());

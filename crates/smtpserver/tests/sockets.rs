@@ -96,8 +96,8 @@ async fn scram_plus(client: &mut Client<TcpStream>, binding: Option<Vec<u8>>) ->
     let Stream::Tls(stream) = &client.stream else { panic!("no TLS") };
     let exported =
         stream.get_ref().1.export_keying_material(vec![0; 32], b"EXPORTER-Channel-Binding", Some(b""));
-    let octets = binding.unwrap_or_else(|| exported.unwrap());
-    let channel = sasl::Channel::bound(sasl::Binding::TlsExporter, octets);
+    let bytes = binding.unwrap_or_else(|| exported.unwrap());
+    let channel = sasl::Channel::bound(sasl::Binding::TlsExporter, bytes);
     let credentials = sasl::Credentials::new(USER, PASSWORD).unwrap();
     let nonce = sasl::Nonce::from_random([5; 18]);
     let mut exchange = sasl::Client::new(sasl::Mechanism::ScramSha256Plus, &credentials, &channel, nonce);
@@ -109,8 +109,8 @@ async fn scram_plus(client: &mut Client<TcpStream>, binding: Option<Vec<u8>>) ->
     }
 }
 
-fn base64(octets: &[u8]) -> String {
-    base64::Engine::encode(&base64::engine::general_purpose::STANDARD, octets)
+fn base64(bytes: &[u8]) -> String {
+    base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bytes)
 }
 
 fn unbase64(text: &str) -> Vec<u8> {

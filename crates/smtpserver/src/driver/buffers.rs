@@ -1,4 +1,4 @@
-//! Read buffers, shared: a connection has one only while it has input.
+//! Shared read buffers: a connection has one only while it has input.
 
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -8,26 +8,26 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 const SMALL: usize = 8 << 10;
 /// Bytes of a buffer for messages.
 const LARGE: usize = 64 << 10;
-/// Room in a buffer where as many others are held as may be: enough to go on with.
+/// Room in a buffer beyond the limits: enough to go on with.
 const LEAST_ROOM: usize = 1 << 10;
-/// Most small buffers that connections hold at a time, 16 MiB. They are held while a name server or the disk is slow.
+/// Most small buffers in use at a time, 16 MiB. They stay in use while a name server or the disk is slow.
 const MAX_SMALL: usize = 2048;
-/// Most large buffers that connections hold at a time, 16 MiB.
+/// Most large buffers in use at a time, 16 MiB.
 const MAX_LARGE: usize = 256;
-/// Most unused buffers of a size that are kept for later.
+/// Most unused buffers of each size that are kept.
 const KEPT: usize = 64;
 
 /// A buffer, filled from `start` to `end`. It returns to its shelf when dropped.
 #[derive(Default)]
 pub(super) struct Buffer {
-    octets: Box<[u8]>,
+    bytes: Box<[u8]>,
     start: usize,
     end: usize,
     shelf: Option<Arc<Shelf>>,
 }
 
-/// Where buffers come from. However many connections wait for something, what they hold is bounded: beyond the limits
-/// they get small buffers instead of large ones, and little ones instead of small ones.
+/// Supplies buffers. Their memory is bounded however many connections wait: beyond the limits, connections get small buffers
+/// instead of large ones, and tiny ones instead of small ones.
 pub(super) struct Buffers {
     small: Arc<Shelf>,
     large: Arc<Shelf>,
@@ -36,7 +36,7 @@ pub(super) struct Buffers {
 /// Buffers of one size.
 struct Shelf {
     size: usize,
-    /// Most that are held at a time.
+    /// Most in use at a time.
     most: usize,
     held: AtomicUsize,
     unused: Mutex<Vec<Box<[u8]>>>,
@@ -49,7 +49,7 @@ impl Default for Buffers {
 }
 
 impl Buffers {
-    /// A buffer that begins with `carry`, and has room behind it. What waits for a message is given more.
+    /// A buffer that begins with `carry` and has room behind it; much room if it is `large`, for messages.
     pub(super) fn take(&self, large: bool, carry: &[u8]) -> Buffer {
         let large = large || carry.len() > SMALL / 2;
         let needed = carry.len().saturating_add(LEAST_ROOM);
@@ -62,12 +62,12 @@ impl Buffers {
         buffer
     }
 
-    /// The same input in as little memory as it needs, for a long wait.
+    /// Moves the input to as small a buffer as it needs, for a long wait.
     pub(super) fn slim(&self, buffer: Buffer) -> Buffer {
         if buffer.is_empty() {
             return Buffer::default();
         }
-        if buffer.octets.len() == LARGE && buffer.input().len() <= SMALL / 2 {
+        if buffer.bytes.len() == LARGE && buffer.input().len() <= SMALL / 2 {
             return self.take(false, buffer.input());
         }
         buffer
@@ -79,7 +79,7 @@ impl Shelf {
         Arc::new(Self { size, most, held: AtomicUsize::new(0), unused: Mutex::default() })
     }
 
-    /// A buffer of at least `needed` bytes, if this size has it and not too many are held.
+    /// A buffer of at least `needed` bytes, if this size suffices and not too many are in use.
     fn take(self: &Arc<Self>, needed: usize) -> Option<Buffer> {
         if self.size < needed {
             return None;
@@ -89,37 +89,37 @@ impl Shelf {
             return None;
         }
         let found = self.unused.lock().pop();
-        let octets = found.unwrap_or_else(|| vec![0; self.size].into_boxed_slice());
-        Some(Buffer { octets, start: 0, end: 0, shelf: Some(Arc::clone(self)) })
+        let bytes = found.unwrap_or_else(|| vec![0; self.size].into_boxed_slice());
+        Some(Buffer { bytes, start: 0, end: 0, shelf: Some(Arc::clone(self)) })
     }
 }
 
 impl Buffer {
-    /// A buffer of no shelf.
+    /// A buffer that belongs to no shelf.
     fn of(size: usize) -> Self {
-        Self { octets: vec![0; size].into_boxed_slice(), start: 0, end: 0, shelf: None }
+        Self { bytes: vec![0; size].into_boxed_slice(), start: 0, end: 0, shelf: None }
     }
 
-    /// What is in it.
+    /// The input in it.
     pub(super) fn input(&self) -> &[u8] {
-        self.octets.get(self.start..self.end).unwrap_or_default()
+        self.bytes.get(self.start..self.end).unwrap_or_default()
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.start == self.end
     }
 
-    /// Where more can be written.
+    /// The room for more.
     pub(super) fn room(&mut self) -> &mut [u8] {
-        self.octets.get_mut(self.end..).unwrap_or_default()
+        self.bytes.get_mut(self.end..).unwrap_or_default()
     }
 
-    /// So many octets were written to its room.
+    /// Adds the first `length` bytes of the room to the input.
     pub(super) fn filled_more(&mut self, length: usize) {
-        self.end = self.end.saturating_add(length).min(self.octets.len());
+        self.end = self.end.saturating_add(length).min(self.bytes.len());
     }
 
-    /// So many octets of its input are done with.
+    /// Removes the first `length` bytes of the input.
     pub(super) fn consume(&mut self, length: usize) {
         self.start = self.start.saturating_add(length).min(self.end);
     }
@@ -131,7 +131,7 @@ impl Drop for Buffer {
         shelf.held.fetch_sub(1, Ordering::Relaxed);
         let mut unused = shelf.unused.lock();
         if unused.len() < KEPT {
-            unused.push(std::mem::take(&mut self.octets));
+            unused.push(std::mem::take(&mut self.bytes));
         }
     }
 }
@@ -156,9 +156,9 @@ mod tests {
     #[test]
     fn long_waits_are_spent_in_little_memory() {
         let buffers = Buffers::default();
-        assert_eq!(buffers.slim(buffers.take(true, b"")).octets.len(), 0);
+        assert_eq!(buffers.slim(buffers.take(true, b"")).bytes.len(), 0);
         let slim = buffers.slim(buffers.take(true, b"left"));
-        assert_eq!((slim.octets.len(), slim.input()), (SMALL, b"left".as_slice()));
+        assert_eq!((slim.bytes.len(), slim.input()), (SMALL, b"left".as_slice()));
         let much = vec![b'x'; SMALL];
         assert_eq!(buffers.slim(buffers.take(true, &much)).input(), much);
     }
@@ -179,15 +179,15 @@ mod tests {
     fn what_all_connections_hold_is_bounded() {
         let buffers = Buffers::default();
         let connections = 20_000;
-        let bytes = |held: &[Buffer]| held.iter().map(|buffer| buffer.octets.len()).sum::<usize>();
+        let bytes = |held: &[Buffer]| held.iter().map(|buffer| buffer.bytes.len()).sum::<usize>();
         for large in [true, false] {
             let held: Vec<_> = (0..connections).map(|_| buffers.take(large, b"MAIL")).collect();
             assert!(bytes(&held) <= (32 << 20) + connections * (LEAST_ROOM + 4), "{}", bytes(&held));
-            assert!(held.iter().all(|buffer| buffer.octets.len() >= LEAST_ROOM + 4));
+            assert!(held.iter().all(|buffer| buffer.bytes.len() >= LEAST_ROOM + 4));
         }
-        // All of it was given back, and little is kept.
-        assert_eq!(buffers.take(true, b"").octets.len(), LARGE);
-        assert_eq!(buffers.take(false, b"").octets.len(), SMALL);
+        // All were given back, and few are kept.
+        assert_eq!(buffers.take(true, b"").bytes.len(), LARGE);
+        assert_eq!(buffers.take(false, b"").bytes.len(), SMALL);
         assert!(buffers.large.unused.lock().len() <= KEPT);
     }
 }

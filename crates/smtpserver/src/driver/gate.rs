@@ -1,4 +1,4 @@
-//! Who may connect, and who has failed to log in too often.
+//! Limits on connections, messages and unknown recipients by network.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::net::IpAddr;
@@ -24,12 +24,12 @@ pub struct GateRules {
     pub connections: usize,
     /// Messages begun a minute by other servers, per address, site and provider; `None`: any number.
     pub message_rate: Option<[u32; 3]>,
-    /// Addresses that do not exist, which other servers may try in an hour before replies about more of them are
-    /// delayed, per address, site and provider; `None`: any number.
+    /// Addresses that do not exist, which other servers may try in an hour before we delay replies about more, per address,
+    /// site and provider; `None`: any number.
     pub unknown_recipients: Option<[u32; 3]>,
-    /// Which addresses are counted together, and which not at all.
+    /// Which addresses are counted together, and which are exempt.
     pub addresses: Addresses,
-    /// Failed logins; shared with whatever else takes passwords.
+    /// Failed logins, shared with everything else that checks passwords.
     pub logins: Logins,
 }
 
@@ -50,7 +50,7 @@ impl GateRules {
         },
     ];
 
-    /// No limit but on connections in all: for developers.
+    /// No limits except on connections in all: for developer mode.
     pub fn open() -> Self {
         let addresses = Addresses::default();
         let logins = Logins::new(&[], addresses.clone());
@@ -89,11 +89,11 @@ const FULL: &str = "connections in all";
 const MESSAGES: &str = "messages a minute";
 const UNKNOWN: &str = "unknown recipients an hour";
 
-/// One in so many connections is kept for users from networks that someone has logged in from of late, so that strangers
-/// who fill the server, from however many networks, do not keep its users out.
+/// One in this many connections is reserved for networks with a recent login, so that strangers who fill the server, from
+/// however many networks, do not keep its users out.
 const KEPT_FOR_USERS: usize = 16;
 
-/// Keeps the counts.
+/// Counts connections, messages and unknown recipients.
 pub(super) struct Gate {
     connections: usize,
     counts: Mutex<Counts>,
@@ -104,8 +104,7 @@ pub(super) struct Gate {
 
 struct Counts {
     strangers: Connections,
-    /// Users from networks that someone has logged in from of late: strangers in the networks around them do not use up
-    /// what they may open.
+    /// Connections from networks with a recent login. Strangers in the same wider networks do not use up their share.
     users: Connections,
     open: usize,
     messages: Limiter,
@@ -118,18 +117,18 @@ struct Connections {
     held: Option<Held>,
 }
 
-/// A connection that was let in; counted until dropped.
+/// An admitted connection, which counts until this is dropped.
 pub(super) struct Admission {
     gate: Arc<Gate>,
     ip: IpAddr,
     is_user: bool,
 }
 
-/// A connection or message that was not let in.
+/// The refusal of a connection or message.
 pub(super) struct Rejection {
     pub(super) reply: ReplyTemplate,
     pub(super) limit: &'static str,
-    /// The network that has exceeded it; none for a limit over everyone.
+    /// The network that has exceeded it; `None` for the limit over all.
     pub(super) network: Option<Network>,
 }
 
@@ -161,7 +160,7 @@ impl Gate {
         }
     }
 
-    /// Lets a connection in, or not.
+    /// Admits a connection, or rejects it.
     pub(super) fn admit(self: &Arc<Self>, ip: IpAddr, submission: bool) -> Result<Admission, Rejection> {
         let now = self.clock.now();
         let is_user = submission && self.logins.knows(ip);
@@ -184,7 +183,7 @@ impl Gate {
         Ok(Admission { gate: Arc::clone(self), ip, is_user })
     }
 
-    /// Lets another server begin a message, or not.
+    /// Allows another server to begin a message, or refuses it.
     pub(super) fn message(&self, ip: IpAddr) -> Result<(), Rejection> {
         match self.counts().messages.take(ip, self.clock.now(), 1) {
             Decision::Allowed => Ok(()),
@@ -192,8 +191,8 @@ impl Gate {
         }
     }
 
-    /// Another server has tried an address that does not exist: by how many its network, or one around it, has tried
-    /// more than are free.
+    /// Counts an address that does not exist, which another server has tried. Returns by how many its network, or one around
+    /// it, exceeds the number without delay.
     pub(super) fn unknown_recipient(&self, ip: IpAddr) -> u32 {
         let Some(free) = self.unknown_recipients else { return 0 };
         let (now, mut counts) = (self.clock.now(), self.counts());

@@ -1,4 +1,4 @@
-//! A TLS handshake, and what is to be known of it.
+//! TLS handshakes, and facts about them.
 
 use std::io;
 use std::time::Duration;
@@ -17,13 +17,13 @@ use crate::client::TlsFacts;
 /// RFC 9266 §2: the label of the exporter.
 const EXPORTER: &[u8] = b"EXPORTER-Channel-Binding";
 
-/// Most bytes that a client may say in a handshake. A hello has two to four thousand, and certificates have a limit of
-/// their own; the library would keep 64 KiB of each connection, before anything is known of the client.
+/// Most bytes that a client may send in a handshake. A hello has two to four thousand, and certificates have a limit of
+/// their own. rustls would keep 64 KiB for each connection, before we know anything about the client.
 const MAX_CLIENT_BYTES: usize = 20 << 10;
 
-/// Does a handshake within `timeout`. The costly part, our signature, is done by no more than `signers` at a time, first
-/// come first served, so that a storm of handshakes does not take every core from those who are connected. Waiting for
-/// the client takes no place among them.
+/// Does a handshake within `timeout`. Our signature is the costly part: no more handshakes than `signers` has permits sign
+/// at a time, first come, first served, so that a storm of handshakes leaves cores to connected clients. A handshake that
+/// waits for its client needs no permit.
 pub(super) async fn accept<T: Transport>(
     stream: T,
     tls: &Tls,
@@ -44,12 +44,12 @@ pub(super) async fn accept<T: Transport>(
     tokio::time::timeout(timeout, handshake).await?
 }
 
-/// What is to be known of a finished handshake.
+/// The facts about a finished handshake.
 pub(super) fn facts(connection: &ServerConnection) -> TlsFacts {
     let version = connection.protocol_version();
     let certificate = connection.peer_certificates().and_then(|chain| chain.first());
     let key = certificate.and_then(|certificate| ParsedCertificate::try_from(certificate).ok());
-    // RFC 9266 §4.2: only since TLS 1.3 is the exporter bound to the whole handshake in any event.
+    // RFC 9266 §4.2: only TLS 1.3 always binds the exporter to the whole handshake.
     let exporter = (version == Some(ProtocolVersion::TLSv1_3))
         .then(|| connection.export_keying_material([0; 32], EXPORTER, Some(b"")).ok())
         .flatten();
@@ -63,7 +63,7 @@ pub(super) fn facts(connection: &ServerConnection) -> TlsFacts {
     }
 }
 
-/// The name of a cipher suite in the registry of IANA; the library has its own for those of TLS 1.3.
+/// The name of a cipher suite in IANA's registry; rustls has other names for those of TLS 1.3.
 fn name(suite: CipherSuite) -> &'static str {
     match suite {
         CipherSuite::TLS13_AES_128_GCM_SHA256 => "TLS_AES_128_GCM_SHA256",
@@ -73,7 +73,7 @@ fn name(suite: CipherSuite) -> &'static str {
     }
 }
 
-/// Why a handshake failed: a short word from a closed list, for metrics.
+/// Why a handshake failed: a token from a closed list, for metrics.
 pub(super) fn reason(error: &io::Error) -> &'static str {
     if error.kind() == io::ErrorKind::UnexpectedEof {
         return "eof";

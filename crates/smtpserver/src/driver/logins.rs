@@ -1,4 +1,4 @@
-//! Attempts to log in, over all listeners and connections: who may try, when, and what is counted of it.
+//! Attempts to log in, over all listeners and connections: who may try and when, and what counts as a failure.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::fmt;
@@ -16,24 +16,23 @@ use tokio::time::{Instant, timeout_at};
 
 use super::steady::SteadyClock;
 
-/// Groups of networks that are woken together when an attempt has finished: attempts that wait for others of their
-/// network are not woken by all networks.
+/// Groups of networks. The end of an attempt wakes the attempts that wait in its group, instead of those of all networks.
 const GROUPS: usize = 256;
 
-/// The counts of failed logins, shared by everything that takes passwords. Clones are one.
+/// The counts of failed logins, shared by everything that checks passwords. Clones share them.
 #[derive(Clone)]
 pub struct Logins(Arc<Inner>);
 
 struct Inner {
     failures: Mutex<Failures>,
     clock: SteadyClock,
-    /// Rung when an attempt has finished, for the group of the provider's network it came from.
+    /// Notified when an attempt has finished, by the group of its provider's network.
     finished: Vec<Notify>,
     hasher: RandomState,
 }
 
 impl Logins {
-    /// All `windows` hold at once. Without any, nothing is refused or delayed.
+    /// All `windows` apply. Without any, no login is refused or delayed.
     pub fn new(windows: &[FailureWindow], addresses: Addresses) -> Self {
         Self(Arc::new(Inner {
             failures: Mutex::new(Failures::new(windows, addresses)),
@@ -43,17 +42,17 @@ impl Logins {
         }))
     }
 
-    /// Who is held back; `now` is what the wall shows.
+    /// The networks and accounts that are held back, until when by a clock that shows `now`.
     pub fn blocked(&self, now: SystemTime) -> Vec<Blocked> {
         let steady = self.0.clock.now();
         on_the_wall(self.failures().blocked(steady), steady, now)
     }
 
-    /// Forgets failures, see [`Failures::lift`]; `now` is what the wall shows.
+    /// Forgets failures as [`Failures::lift`] does. Returns what was held back, until when by a clock that shows `now`.
     pub fn lift(&self, which: Option<&Blockee>, now: SystemTime) -> Vec<Blocked> {
         let steady = self.0.clock.now();
         let lifted = self.failures().lift(which, steady);
-        // Attempts that wait need not do so any longer.
+        // Waiting attempts may go on now.
         self.0.finished.iter().for_each(Notify::notify_waiters);
         on_the_wall(lifted, steady, now)
     }
@@ -62,12 +61,12 @@ impl Logins {
         self.failures().may_connect(ip, self.0.clock.now())
     }
 
-    /// Has anyone logged in of late from the network that `ip` is in?
+    /// Was there a recent login from the network that `ip` is in?
     pub(super) fn knows(&self, ip: IpAddr) -> bool {
         self.failures().knows(ip, self.0.clock.now())
     }
 
-    /// Begins an attempt, once those under way leave room for it.
+    /// Begins an attempt, as soon as those under way leave room for it.
     pub(super) async fn begin(&self, ip: IpAddr, key: LoginKey) -> Result<Attempt, Limit> {
         let patience = Instant::now() + MAX_WAIT;
         let finished = self.finished(ip);
@@ -88,17 +87,17 @@ impl Logins {
         }
     }
 
-    /// A login failed that was no attempt: there was no name yet.
+    /// Counts a failed login without an attempt: the client has named no user.
     pub(super) fn failed(&self, ip: IpAddr, key: Option<&LoginKey>) {
         self.failures().failed(ip, key, self.0.clock.now());
     }
 
-    /// A login succeeded that was no attempt: no secret was asked for.
+    /// Counts a successful login without an attempt: it needed no password.
     pub(super) fn succeeded(&self, ip: IpAddr, key: &LoginKey) {
         self.failures().succeeded(ip, key, self.0.clock.now());
     }
 
-    /// The network of `class` around `ip`, as the limits have it.
+    /// The network of `class` that `ip` belongs to.
     pub(super) fn network(&self, class: Class, ip: IpAddr) -> Network {
         self.failures().network(class, ip)
     }
@@ -127,14 +126,14 @@ impl fmt::Debug for Logins {
     }
 }
 
-/// The same times, as a clock on the wall will show them.
+/// Translates times of the steady clock into those of the wall clock.
 fn on_the_wall(blocked: Vec<Blocked>, steady: SystemTime, wall: SystemTime) -> Vec<Blocked> {
     let left = |until: SystemTime| until.duration_since(steady).unwrap_or(Duration::ZERO);
     let moved = |b: Blocked| Blocked { until: wall.checked_add(left(b.until)).unwrap_or(wall), ..b };
     blocked.into_iter().map(moved).collect()
 }
 
-/// An attempt under way. One that is dropped has failed: a client that goes in the middle has used it up.
+/// An attempt under way. Dropping it counts a failure, so that a client cannot avoid one by closing the connection.
 pub(super) struct Attempt {
     logins: Logins,
     ip: IpAddr,
@@ -144,7 +143,7 @@ pub(super) struct Attempt {
 }
 
 impl Attempt {
-    /// What goes with it.
+    /// The conditions of the attempt.
     pub(super) fn grant(&self) -> Grant {
         self.grant
     }

@@ -1,4 +1,4 @@
-//! What is counted, and under which names. Handles are made once.
+//! The metrics of a server. Handles are made once.
 
 use parking_lot::RwLock;
 use std::collections::HashMap;
@@ -15,7 +15,7 @@ use crate::session::ReplyOutcome;
 pub const COMMAND_BUCKETS: [f64; 13] =
     [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0];
 
-/// Most different label sets of one metric that are kept: all codes of our own are far fewer.
+/// Most label sets of one metric: our own codes need far fewer.
 const MAX_HANDLES: usize = 2000;
 
 const CONNECTIONS: &str = "mox_smtpserver_connection_total";
@@ -38,7 +38,7 @@ pub(super) struct Metrics {
     durations: RwLock<HashMap<Labels, Histogram>>,
 }
 
-/// What the durations of commands are told apart by.
+/// The labels of a duration.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Labels {
     submission: bool,
@@ -69,7 +69,7 @@ impl Metrics {
         }
     }
 
-    /// The open connections of a listener.
+    /// The gauge of the open connections of a listener.
     pub(super) fn open(listener: &str) -> Gauge {
         gauge!(OPEN, "protocol" => "smtp", "listener" => listener.to_owned())
     }
@@ -79,7 +79,7 @@ impl Metrics {
         if kind.is_submission() { submission } else { smtp }.increment(1);
     }
 
-    /// A connection was sent away because of `limit`.
+    /// Counts a connection that was rejected because of `limit`.
     pub(super) fn refused(&self, limit: &'static str, for_logins: bool) {
         counter!(REFUSED, "limit" => limit).increment(1);
         if for_logins {
@@ -87,17 +87,17 @@ impl Metrics {
         }
     }
 
-    /// An attempt to log in was refused because of those that failed before.
+    /// Counts an attempt to log in that was refused because of earlier failures.
     pub(super) fn login_refused(&self) {
         self.rate_limited.increment(1);
     }
 
-    /// A message was refused because of `limit`.
+    /// Counts a message that was refused because of `limit`.
     pub(super) fn message_refused(&self, limit: &'static str) {
         counter!(MESSAGES_REFUSED, "limit" => limit).increment(1);
     }
 
-    /// A delivering server has done a handshake, or failed to.
+    /// Counts a handshake with another server, or its failure.
     pub(super) fn handshake(&self, failure: Option<&'static str>) {
         self.starttls.increment(1);
         if let Some(reason) = failure {
@@ -105,14 +105,14 @@ impl Metrics {
         }
     }
 
-    /// A login has succeeded or failed. `mechanism` is empty where it is unknown.
+    /// Counts a login. `mechanism` is empty where it is unknown.
     pub(super) fn login(&self, mechanism: &'static str, result: &'static str) {
         let variant = mechanism.to_ascii_lowercase();
         counter!(AUTHENTICATION, "kind" => "submission", "variant" => variant, "result" => result)
             .increment(1);
     }
 
-    /// A command was completed with this reply, after this time.
+    /// Records how long a command took until this reply.
     pub(super) fn replied(&self, kind: Kind, reply: ReplyOutcome, time: Duration) {
         let status = reply.status.map(|status| (status.subject(), status.detail()));
         let labels =

@@ -53,20 +53,20 @@ pub use tls::{Certificate, Tls, TlsRules};
 pub use trace::Reveal;
 pub use wire::Transport;
 
-/// How long no connection is accepted after the system had no room for one.
+/// The pause in accepting connections after an error, which is usually a lack of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// How often that is said in the log.
+/// The time between two log lines about that.
 const WARN_PAUSE: Duration = Duration::from_mins(1);
 
-/// One farewell for so many connections that may be open: refused clients are counted by no limit, but for this one.
+/// Allowed connections for each place for a rejected client that gets a reply. No other limit counts rejected clients.
 const CONNECTIONS_PER_FAREWELL: usize = 8;
-/// Most farewells at a time, however many connections may be open.
+/// Most such places, however many connections are allowed.
 const MAX_FAREWELLS: usize = 256;
 
-/// Most connections that keep a long line without its end: one of AUTH, of up to 12 KiB.
+/// Most connections at a time that keep a long incomplete line: one of AUTH, of up to 12 KiB.
 const MAX_LONG_CARRIES: usize = 1024;
 
-/// What all listeners of a server share.
+/// Settings that all listeners of a server share.
 #[derive(Debug)]
 pub struct Settings {
     /// Makes request ids.
@@ -75,25 +75,25 @@ pub struct Settings {
     pub first_cid: u64,
     /// Limits on connections and failed logins.
     pub gate: GateRules,
-    /// Which secrets may stand in a trace.
+    /// Which secrets the trace log shows.
     pub reveal: Reveal,
     /// Asks the server to stop.
     pub stop: Stop,
 }
 
-/// A server: serves any number of listeners with one backend. Clones are one.
+/// A server: serves any number of listeners with one backend. Clones share it.
 pub struct Server<B>(Arc<Shared<B>>);
 
-/// What all connections share.
+/// State that all connections share.
 struct Shared<B> {
     backend: Arc<B>,
     gate: Arc<Gate>,
-    /// Places for clients that are refused and told so. Beyond them a refused connection is closed at once.
+    /// Places for rejected clients that get a reply. Beyond them a rejected connection is closed at once.
     farewells: Semaphore,
     refusals: Refusals,
     buffers: Buffers,
     recipients: Arc<Recipients>,
-    /// Places for input that is longer than a command and has no line end yet.
+    /// Places for incomplete lines that are longer than commands.
     long_carries: Arc<Semaphore>,
     metrics: Metrics,
     random: SystemRandom,
@@ -101,11 +101,11 @@ struct Shared<B> {
     reveal: Reveal,
     stop: Stop,
     next_cid: AtomicU64,
-    /// Places for those who sign in a handshake.
+    /// Places for handshakes that sign.
     signers: Semaphore,
 }
 
-/// One listener: what its connections go by.
+/// One listener.
 struct Listener {
     rules: Arc<Rules>,
     tls: Option<Tls>,
@@ -123,7 +123,7 @@ impl<B: Backend> Server<B> {
     /// A server without listeners. Metrics go to the recorder that is installed by now.
     pub fn new(backend: Arc<B>, settings: Settings) -> Self {
         let Settings { request_key, first_cid, gate, reveal, stop } = settings;
-        // Where addresses have no limits, as in development, what they hold together still has.
+        // Where addresses have no limits, as in developer mode, the limit over all of them still applies.
         let by_network = gate.open_connections.is_some().then(|| gate.addresses.clone());
         let farewells = (gate.connections / CONNECTIONS_PER_FAREWELL).clamp(1, MAX_FAREWELLS);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -141,18 +141,18 @@ impl<B: Backend> Server<B> {
             reveal,
             stop,
             next_cid: AtomicU64::new(first_cid),
-            // Half of the cores are left to those who are connected already.
+            // Half of the cores remain for connected clients.
             signers: Semaphore::new((cores / 2).max(1)),
         }))
     }
 
-    /// Serves a listener until the server is asked to stop and its connections have ended, or were ended. `tls` is
-    /// needed where `rules` offer it or begin with it.
+    /// Serves a listener until the server is asked to stop and the listener's connections have ended, by themselves or at
+    /// the timeout. `tls` is required where `rules` offer STARTTLS or begin with TLS.
     ///
     /// # Errors
-    /// The socket is not fit to be served.
+    /// The socket cannot be configured.
     pub async fn serve(&self, listener: TcpListener, rules: Arc<Rules>, tls: Option<Tls>) -> io::Result<()> {
-        // Inherited by what is accepted. Replies are written whole, so there is nothing to wait for.
+        // Accepted sockets inherit this. Replies are written whole, so that waiting for more would only delay them.
         SockRef::from(&listener).set_tcp_nodelay(true)?;
         let address = listener.local_addr()?;
         let grace = rules.timeouts.stop;
@@ -224,9 +224,9 @@ impl<B: Backend> Server<B> {
         Connection::new(self.0, listener, stream, peer).run().instrument(span).await;
     }
 
-    /// No room for another connection, as a rule: those that are there go on. It is said once a minute.
+    /// Pauses after an error, usually a lack of descriptors. Open connections go on. Logs it once a minute.
     async fn accept_failed(&self, error: &io::Error, warned: &mut Option<Instant>) {
-        // A client that has gone away again is no trouble.
+        // The client has gone away again, which does not concern others.
         if error.kind() == io::ErrorKind::ConnectionAborted {
             return;
         }
@@ -245,12 +245,12 @@ impl<B: Backend> Server<B> {
     }
 }
 
-/// Our end of a connection; the system is asked only where the listener does not know.
+/// Our end of a connection; a system call only where the listener has no address of its own.
 fn local_address(stream: &TcpStream, listener: SocketAddr) -> SocketAddr {
     if listener.ip().is_unspecified() { stream.local_addr().unwrap_or(listener) } else { listener }
 }
 
-/// The time, which sessions and limits are given.
+/// The time, which sessions and limits take as an argument.
 #[allow(clippy::disallowed_methods, reason = "the driver is where time comes from")]
 fn now() -> SystemTime {
     SystemTime::now()

@@ -1,4 +1,4 @@
-//! Octets in and out of a connection.
+//! Reads and writes of a connection.
 
 use std::future::poll_fn;
 use std::io;
@@ -14,20 +14,20 @@ use super::connection::End;
 use super::stop::Stop;
 use super::wire::{Transport, Wire};
 
-/// How long a client that did not ask for the end may still read what it was told.
+/// How long the connection stays open for a client to read the last reply, if it has not sent QUIT.
 const LINGER: Duration = Duration::from_secs(1);
-/// Octets of such a client that are thrown away at most.
-const LINGER_OCTETS: usize = 1 << 20;
+/// Most bytes that are read from such a client and discarded.
+const LINGER_BYTES: usize = 1 << 20;
 
-/// A connection with what was read and not understood yet, and what was said and not written yet.
+/// A connection with its unprocessed input and its unsent replies.
 pub(super) struct Pipe<T> {
     pub(super) wire: Wire<T>,
-    /// Input that is no whole command yet.
+    /// An incomplete line.
     pub(super) carry: Vec<u8>,
-    /// The place of a carry that is longer than commands are.
+    /// The place for a carry that is longer than commands are.
     pub(super) long: Option<OwnedSemaphorePermit>,
     pub(super) out: Vec<u8>,
-    /// One timer for everything: making one costs more than moving it.
+    /// One timer for all waits, because making one costs more than moving it.
     timer: Pin<Box<Sleep>>,
 }
 
@@ -37,7 +37,7 @@ impl<T: Transport> Pipe<T> {
         Self { wire, carry: Vec::new(), long: None, out: Vec::new(), timer }
     }
 
-    /// From now on it is `deadline` that is waited for.
+    /// Sets the deadline of [`Pipe::poll_deadline`].
     pub(super) fn set_deadline(&mut self, deadline: Instant) {
         self.timer.as_mut().reset(deadline);
     }
@@ -46,8 +46,8 @@ impl<T: Transport> Pipe<T> {
         self.timer.as_mut().poll(cx)
     }
 
-    /// Reads once: a buffer with what was left and what has come, or none at the end. A buffer is held only if there is
-    /// something to read.
+    /// Reads once: a buffer with the carry and the new input, or `None` at the end of the stream. Without input no buffer is
+    /// in use.
     pub(super) fn poll_fill(
         &mut self,
         cx: &mut Context<'_>,
@@ -65,7 +65,7 @@ impl<T: Transport> Pipe<T> {
         }
     }
 
-    /// Writes all that was said within `timeout`; octet by octet with a `pause` between them, if there is one.
+    /// Writes all replies within `timeout`; byte by byte, if there is a `pause` to be made between them.
     pub(super) async fn write_out(
         &mut self,
         timeout: Duration,
@@ -87,7 +87,7 @@ impl<T: Transport> Pipe<T> {
         Ok(())
     }
 
-    /// Writes a part of `out`. The timer is touched only if it does not go out at once.
+    /// Writes a part of `out`. Sets the timer only if the write does not complete at once.
     async fn write(&mut self, from: usize, to: usize, timeout: Duration) -> Result<(), End> {
         let mut at = from;
         let mut timed = false;
@@ -98,7 +98,7 @@ impl<T: Transport> Pipe<T> {
             }
             if !timed {
                 timed = true;
-                // The client takes its time: what it has not read yet takes no more memory than it needs.
+                // The client is slow to read, so the replies should not occupy spare memory.
                 self.out.shrink_to_fit();
                 self.set_deadline(Instant::now() + timeout);
             }
@@ -108,8 +108,8 @@ impl<T: Transport> Pipe<T> {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, at: &mut usize, to: usize) -> Poll<io::Result<()>> {
-        while let Some(octets) = self.out.get(*at..to).filter(|octets| !octets.is_empty()) {
-            match ready!(self.wire.poll_write(cx, octets))? {
+        while let Some(bytes) = self.out.get(*at..to).filter(|bytes| !bytes.is_empty()) {
+            match ready!(self.wire.poll_write(cx, bytes))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 written => *at += written,
             }
@@ -117,8 +117,8 @@ impl<T: Transport> Pipe<T> {
         self.wire.poll_flush(cx)
     }
 
-    /// Says that nothing more will be said, and reads until the client has understood: a client that is still talking
-    /// when we hang up may never see what it was told.
+    /// Shuts down our side, and reads until the client closes its own. A client that is still sending when we close might
+    /// lose the last reply.
     pub(super) async fn linger(&mut self, buffers: &Buffers) {
         let mut thrown = 0;
         let _ = tokio::time::timeout(LINGER, poll_fn(|cx| self.poll_linger(cx, buffers, &mut thrown))).await;
@@ -134,14 +134,14 @@ impl<T: Transport> Pipe<T> {
         let mut buffer = buffers.take(false, &[]);
         loop {
             match self.wire.poll_read(cx, buffer.room()) {
-                Poll::Ready(Ok(length)) if length > 0 && *thrown < LINGER_OCTETS => *thrown += length,
+                Poll::Ready(Ok(length)) if length > 0 && *thrown < LINGER_BYTES => *thrown += length,
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(_) => return Poll::Ready(Ok(())),
             }
         }
     }
 
-    /// The closing alert of TLS goes out if it can at once; nobody is waited for.
+    /// Sends the closing alert of TLS, if that is possible without waiting.
     pub(super) async fn say_goodbye(&mut self) {
         if let Wire::Tls(_) = self.wire {
             poll_fn(|cx| Poll::Ready(self.wire.poll_shutdown(cx).is_ready())).await;

@@ -1,5 +1,5 @@
-//! How many recipients all transactions hold together. A message may have a thousand, and there may be thousands of
-//! connections: the product of the two must not fit into memory by luck alone.
+//! Limits the recipients of all transactions together. A message may have a thousand, and there may be thousands of
+//! connections.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::net::IpAddr;
@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use ratelimit::{Addresses, Held};
 
-/// Most recipients over all connections, beyond the first of each message: some 32 MiB where each has the longest path.
+/// Most recipients over all connections, not counting the first of each message: about 32 MiB if all have the longest path.
 const MAX_RECIPIENTS: u64 = 1 << 16;
-/// Most of them per address, per site and per provider, so that no stranger can take all.
+/// Most of them per address, per site and per provider, so that no client can use up all.
 const MAX_BY_NETWORK: [u32; 3] = [1 << 13, 1 << 14, 1 << 15];
 
 /// Counts recipients over all connections.
@@ -21,7 +21,7 @@ struct Counts {
 }
 
 impl Recipients {
-    /// `addresses`: which are counted together; none where only the limit over all applies.
+    /// `addresses`: which are counted together; `None` where only the limit over all applies.
     pub(super) fn new(addresses: Option<Addresses>) -> Self {
         let held = |addresses| Held::new("recipients at a time", MAX_BY_NETWORK, addresses);
         Self(Mutex::new(Counts { all: 0, by_network: addresses.map(held) }))
@@ -32,7 +32,7 @@ impl Recipients {
     }
 }
 
-/// The recipients of one connection's message. Dropping it gives them back.
+/// The recipients of one transaction. Dropping it gives them back.
 pub(super) struct Share {
     of: Arc<Recipients>,
     ip: IpAddr,
@@ -44,7 +44,7 @@ impl Share {
         Self { of, ip, count: 0 }
     }
 
-    /// One more, if no limit is exceeded. The first is always allowed: mail for one recipient must get through.
+    /// Counts one more, unless a limit is exceeded. The first is always allowed, so that mail for one recipient gets through.
     pub(super) fn take(&mut self) -> bool {
         if self.count > 0 {
             let mut counts = self.of.counts();
@@ -63,13 +63,8 @@ impl Share {
         self.shrink_to(self.count.saturating_sub(1));
     }
 
-    /// Gives all back: the message is over.
-    pub(super) fn clear(&mut self) {
-        self.shrink_to(0);
-    }
-
     fn shrink_to(&mut self, count: u64) {
-        // The first is not among those that are counted.
+        // The first is not counted.
         let counted = self.count.saturating_sub(1).saturating_sub(count.saturating_sub(1));
         self.count = count;
         if counted > 0 {
@@ -84,7 +79,7 @@ impl Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.clear();
+        self.shrink_to(0);
     }
 }
 
@@ -132,7 +127,7 @@ mod tests {
             assert_eq!(all.counts().all, 2);
             one.give_back();
             assert_eq!(all.counts().all, 1);
-            one.clear();
+            one.shrink_to(0);
             assert_eq!(all.counts().all, 0);
         }
         assert!(all.counts().by_network.as_ref().unwrap().is_empty());

@@ -1,4 +1,4 @@
-//! What limits refuse, as the log shows it: a flood must not become a flood of lines.
+//! Logs refusals by limits, so that a flood of clients does not become a flood of lines.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
@@ -10,18 +10,18 @@ use ratelimit::{LoginKey, Network};
 use tokio::time::Instant;
 use tracing::info;
 
-/// Time between two lines about one limit and network.
+/// The time between two lines about one limit and network.
 pub(super) const PAUSE: Duration = Duration::from_mins(1);
-/// Most limits and networks that have lines of their own. Refusals beyond them are counted together, by limit.
+/// Most pairs of limit and network with lines of their own. Refusals beyond them are counted by limit alone.
 const MAX_ROWS: usize = 1024;
 
-/// What is refused.
+/// What was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Refused {
     Connections,
-    /// Attempts to log in, by a limit.
+    /// Logins, by a limit.
     Logins,
-    /// Attempts to log in, because they failed.
+    /// Logins with wrong credentials.
     Credentials,
     Messages,
 }
@@ -30,11 +30,11 @@ pub(super) enum Refused {
 #[derive(Default)]
 pub(super) struct Refusals(Mutex<HashMap<Key, Row>>);
 
-/// What is counted together.
+/// Refusals with the same key share a count.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
     what: Refused,
-    /// The limit, or what a login came to.
+    /// The limit, or the result of a login.
     why: &'static str,
     /// The network that has exceeded the limit; none for limits over everyone.
     network: Option<Network>,
@@ -50,7 +50,7 @@ struct Row {
 }
 
 impl Refusals {
-    /// A limit has refused something.
+    /// Counts a refusal by a limit.
     pub(super) fn note(&self, what: Refused, why: &'static str, network: Option<Network>) {
         let key = Key { what, why, network, account: None };
         if self.is_news(&key, Instant::now()) {
@@ -58,8 +58,8 @@ impl Refusals {
         }
     }
 
-    /// A login from `host` has failed. The log names the account, but not what was typed where there is none of that
-    /// name: it may be a password.
+    /// Counts a failed login from `host`. The log names the account if it exists, but no other name, which may be a password
+    /// typed in the wrong place.
     pub(super) fn login_failed(
         &self,
         host: Network,

@@ -1,4 +1,4 @@
-//! Request ids: the number of a connection, for outsiders.
+//! Request ids: the number of a connection, encrypted for outsiders.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
@@ -6,10 +6,10 @@ use ring::hmac;
 
 use crate::client::RequestId;
 
-/// Turns numbers of connections into request ids, and back.
+/// Translates numbers of connections into request ids, and back.
 ///
-/// Outsiders learn nothing from an id, and cannot make one up: it is 8 octets of HMAC-SHA-256 over the number, then
-/// the number, hidden under 8 octets of HMAC-SHA-256 over the first. (A synthetic initialisation vector, as in RFC 5297,
+/// Outsiders learn nothing from an id, and cannot forge one. It is 8 bytes of HMAC-SHA-256 over the number, then
+/// the number, masked by 8 bytes of HMAC-SHA-256 over the first. (A synthetic initialisation vector, as in RFC 5297,
 /// so that no randomness is needed and one number has one id.)
 pub struct RequestKey {
     tag: hmac::Key,
@@ -17,12 +17,12 @@ pub struct RequestKey {
 }
 
 impl RequestKey {
-    /// Octets of a key.
+    /// Bytes of a key.
     pub const OCTETS: usize = 32;
 
-    /// From random octets, which are kept: ids in old headers and logs can be read as long as the key is the same.
-    pub fn new(octets: &[u8; Self::OCTETS]) -> Self {
-        let (tag, mask) = octets.split_at(Self::OCTETS / 2);
+    /// From random bytes, which are kept: ids in old headers and logs can be read as long as the key is the same.
+    pub fn new(bytes: &[u8; Self::OCTETS]) -> Self {
+        let (tag, mask) = bytes.split_at(Self::OCTETS / 2);
         Self { tag: hmac::Key::new(hmac::HMAC_SHA256, tag), mask: hmac::Key::new(hmac::HMAC_SHA256, mask) }
     }
 
@@ -31,18 +31,18 @@ impl RequestKey {
         let tag = first(&hmac::sign(&self.tag, &cid.to_be_bytes()));
         let mask = first(&hmac::sign(&self.mask, &tag.to_be_bytes()));
         let mut text = [b'0'; RequestId::LEN];
-        // Sixteen octets are always 22 characters, all of which an id may have.
-        let octets = (u128::from(tag) << 64 | u128::from(cid ^ mask)).to_be_bytes();
-        let written = BASE64.encode_slice(octets, &mut text);
+        // Sixteen bytes are always 22 characters, all of which an id may have.
+        let bytes = (u128::from(tag) << 64 | u128::from(cid ^ mask)).to_be_bytes();
+        let written = BASE64.encode_slice(bytes, &mut text);
         debug_assert_eq!(written, Ok(RequestId::LEN));
         RequestId::new(text).unwrap_or_else(RequestId::zero)
     }
 
     /// The connection that `id` was made for; `None` where it is not an id of this key.
     pub fn cid(&self, id: &str) -> Option<u64> {
-        let mut octets = [0; 16];
-        (BASE64.decode_slice(id, &mut octets) == Ok(octets.len())).then_some(())?;
-        let whole = u128::from_be_bytes(octets);
+        let mut bytes = [0; 16];
+        (BASE64.decode_slice(id, &mut bytes) == Ok(bytes.len())).then_some(())?;
+        let whole = u128::from_be_bytes(bytes);
         let (tag, hidden) = ((whole >> 64) as u64, whole as u64);
         let cid = hidden ^ first(&hmac::sign(&self.mask, &tag.to_be_bytes()));
         (tag == first(&hmac::sign(&self.tag, &cid.to_be_bytes()))).then_some(cid)
@@ -55,9 +55,9 @@ impl std::fmt::Debug for RequestKey {
     }
 }
 
-/// The first eight octets.
+/// The first eight bytes.
 fn first(tag: &hmac::Tag) -> u64 {
-    tag.as_ref().iter().take(8).fold(0, |number, octet| number << 8 | u64::from(*octet))
+    tag.as_ref().iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
 #[cfg(test)]

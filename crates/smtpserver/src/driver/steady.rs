@@ -1,11 +1,11 @@
-//! The time that limits go by.
+//! The clock for limits.
 
 use std::time::SystemTime;
 
 use tokio::time::Instant;
 
-/// Begins with the system's time and then goes on by what passes, whatever is done to the system's clock: a clock that is
-/// set must neither free who is held back nor hold anyone back for longer.
+/// Starts with the system's time, and then follows the monotonic clock. When the system's clock is set, clients must neither
+/// be released from a limit nor held back for longer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SteadyClock {
     wall: SystemTime,

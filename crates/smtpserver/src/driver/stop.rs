@@ -1,4 +1,4 @@
-//! How a server is asked to stop.
+//! The request to stop a server.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-/// Asks a server to stop, and tells everyone in it. Clones are one.
+/// Asks a server to stop, and wakes all tasks that wait for that. Clones share the request.
 #[derive(Clone, Default, Debug)]
 pub struct Stop(Arc<Inner>);
 
@@ -17,26 +17,26 @@ struct Inner {
 }
 
 impl Stop {
-    /// Not asked yet.
+    /// A request that was not made yet.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Asks to stop. There is no way back.
+    /// Asks the server to stop. This cannot be undone.
     pub fn stop(&self) {
         self.0.stopping.store(true, Ordering::Release);
         self.0.notify.notify_waiters();
     }
 
-    /// Has somebody asked?
+    /// Was the server asked to stop?
     pub fn is_stopping(&self) -> bool {
         self.0.stopping.load(Ordering::Acquire)
     }
 
-    /// Waits until somebody asks.
+    /// Waits until the server is asked to stop.
     pub async fn stopped(&self) {
         let notified = self.0.notify.notified();
-        // Registered before the flag is read, or a stop between the two would be missed.
+        // Registered before the flag is read, so that a stop between the two is not missed.
         let mut notified = std::pin::pin!(notified);
         notified.as_mut().enable();
         if !self.is_stopping() {
@@ -44,7 +44,7 @@ impl Stop {
         }
     }
 
-    /// Sleeps for `time`, less if somebody asks.
+    /// Sleeps for `time`, or until the server is asked to stop.
     pub async fn sleep(&self, time: Duration) {
         if time.is_zero() {
             return;

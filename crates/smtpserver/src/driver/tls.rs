@@ -1,4 +1,4 @@
-//! Certificates, and what TLS is spoken with.
+//! Certificates and the TLS configuration of listeners.
 
 use std::fmt;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ impl Certificate {
     pub fn renewed(&self, chain: &[u8]) -> Result<Self, Error> {
         let renewed = CertifiedKey::new(read_chain(chain)?, Arc::clone(&self.0.key));
         match renewed.keys_match() {
-            // Kinds of keys that do not tell their public part are taken, as with a new key.
+            // Keys that do not reveal their public part are accepted, as with a new key.
             Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => {
                 Ok(Self(Arc::new(renewed)))
             }
@@ -54,7 +54,7 @@ impl Certificate {
         self.0.cert.first().map(AsRef::as_ref).unwrap_or_default()
     }
 
-    /// Is it for this host name? Wildcards count.
+    /// Does the certificate cover this host name, also by a wildcard?
     pub fn is_for(&self, host: &str) -> bool {
         ServerName::try_from(host).is_ok_and(|name| self.has_name(&name))
     }
@@ -78,20 +78,19 @@ impl fmt::Debug for Certificate {
     }
 }
 
-/// TLS of a listener: 1.2 and 1.3. Clones are one, and take new certificates together.
+/// TLS 1.2 and 1.3 for a listener. Clones share their certificates.
 #[derive(Clone, Debug)]
 pub struct Tls {
     config: Arc<ServerConfig>,
     certificates: Arc<Certificates>,
 }
 
-/// What may differ between listeners.
+/// Properties of TLS that may differ between listeners.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TlsRules {
-    /// May clients come back with a ticket instead of a whole handshake? Off for mail from other servers, some of which
-    /// stumble over it.
+    /// May clients resume a session with a ticket? Off for mail from other servers, some of which fail on that.
     pub tickets: bool,
-    /// Are clients asked for a certificate? Whoever has one may log in with it.
+    /// Are clients asked for a certificate, with which they may log in?
     pub client_certificates: bool,
 }
 
@@ -103,8 +102,8 @@ impl TlsRules {
 }
 
 impl Tls {
-    /// TLS with these certificates. The first is the default: clients that ask for no name, or for none that we have,
-    /// get it.
+    /// TLS with these certificates. The first is the default, for clients that give no name, or a name that no certificate
+    /// covers.
     ///
     /// # Errors
     /// [`ErrorKind::NoCertificate`], [`ErrorKind::Tls`].
@@ -122,7 +121,7 @@ impl Tls {
         };
         let mut config = builder.with_cert_resolver(Arc::clone(&certificates) as Arc<dyn ResolvesServerCert>);
         if rules.tickets {
-            // Its keys are changed every few hours, and are kept in memory alone.
+            // The ticketer changes its keys every few hours, and keeps them in memory only.
             config.ticketer = provider::Ticketer::new().map_err(|error| Error::of(ErrorKind::Tls, error))?;
             config.send_tls13_tickets = 1;
         } else {
@@ -132,10 +131,10 @@ impl Tls {
         Ok(Self { config: Arc::new(config), certificates })
     }
 
-    /// Takes new certificates, as [`Tls::new`] does. Connections that have their handshake behind them go on.
+    /// Replaces the certificates. Connections after their handshake go on.
     ///
     /// # Errors
-    /// [`ErrorKind::NoCertificate`]: the old ones stay.
+    /// [`ErrorKind::NoCertificate`]; then the old ones stay.
     pub fn replace(&self, certificates: Vec<Certificate>) -> Result<(), Error> {
         let new = Certificates::new(certificates)?;
         self.certificates.0.store(new.0.load_full());
@@ -174,12 +173,11 @@ impl ResolvesServerCert for Certificates {
     }
 }
 
-/// Most bytes of a client's certificate and those it sends along. The library keeps them as long as the connection lives,
-/// and would take 64 KiB of each.
+/// Most bytes of a client's certificate chain. rustls keeps it as long as the connection lives, and would accept 64 KiB.
 const MAX_CLIENT_CERTIFICATES: usize = 8 << 10;
 
-/// Takes any certificate of a client, or none. That the client owns its key is proved in the handshake; what the key
-/// stands for is looked up by whoever knows the accounts.
+/// Accepts any client certificate, or none. The handshake proves that the client owns its key; the backend knows which
+/// account the key belongs to.
 #[derive(Debug)]
 struct AnyClient(WebPkiSupportedAlgorithms);
 

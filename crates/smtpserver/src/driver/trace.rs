@@ -1,11 +1,11 @@
-//! The conversation itself in the log, at level trace: `RC:` is what we read, `LS:` what we write.
+//! Logs the conversation at level trace: `RC:` is what we read, `LS:` what we write.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tracing::{Level, enabled, trace};
 
-/// Which secrets may stand in a trace: none at first. Nothing else lets them in, not even the level. Clones share it, so
-/// that it can be changed while the server runs.
+/// Which secrets the trace log shows: none by default, whatever the level. Clones share the setting, so that it can be
+/// changed while the server runs.
 #[derive(Clone, Debug, Default)]
 pub struct Reveal(Arc<Flags>);
 
@@ -31,7 +31,7 @@ impl Reveal {
     }
 }
 
-/// What some input is.
+/// The kind of some input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Input {
     Command,
@@ -40,29 +40,29 @@ pub(super) enum Input {
 }
 
 impl Reveal {
-    pub(super) fn received(&self, octets: &[u8], input: Input) {
-        if !enabled!(Level::TRACE) || octets.is_empty() {
+    pub(super) fn received(&self, bytes: &[u8], input: Input) {
+        if !enabled!(Level::TRACE) || bytes.is_empty() {
             return;
         }
         match input {
             Input::Auth if !self.auth() => trace!("RC: ***"),
             Input::Data if !self.data() => trace!("RC: ..."),
-            Input::Command if !self.auth() && is_auth(octets) => {
+            Input::Command if !self.auth() && is_auth(bytes) => {
                 // The mechanism is no secret, the initial response is.
-                let words: Vec<_> = octets.split(|octet| *octet == b' ').take(2).collect();
+                let words: Vec<_> = bytes.split(|byte| *byte == b' ').take(2).collect();
                 trace!("RC: {} ***", words.join(&b' ').escape_ascii());
             }
-            _ => trace!("RC: {}", octets.escape_ascii()),
+            _ => trace!("RC: {}", bytes.escape_ascii()),
         }
     }
 
-    pub(super) fn sent(octets: &[u8]) {
-        if enabled!(Level::TRACE) && !octets.is_empty() {
-            trace!("LS: {}", octets.escape_ascii());
+    pub(super) fn sent(bytes: &[u8]) {
+        if enabled!(Level::TRACE) && !bytes.is_empty() {
+            trace!("LS: {}", bytes.escape_ascii());
         }
     }
 }
 
-fn is_auth(octets: &[u8]) -> bool {
-    octets.get(..5).is_some_and(|word| word.eq_ignore_ascii_case(b"AUTH "))
+fn is_auth(bytes: &[u8]) -> bool {
+    bytes.get(..5).is_some_and(|word| word.eq_ignore_ascii_case(b"AUTH "))
 }

@@ -1,4 +1,4 @@
-//! The connection itself, in plaintext or not.
+//! The transport of a connection, in plaintext or TLS.
 
 use std::io;
 use std::pin::Pin;
@@ -7,21 +7,21 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::server::TlsStream;
 
-/// What a server can hold a conversation over: a TCP connection, or anything like it.
+/// A transport that a server can serve: a TCP connection, or anything like it.
 pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for T {}
 
-/// A connection.
+/// The state of the transport.
 pub(super) enum Wire<T> {
     Plain(T),
     Tls(Box<TlsStream<Metered<T>>>),
-    /// Within a handshake, or after a failed one.
+    /// During a handshake, or after one that failed.
     Gone,
 }
 
-/// A transport that gives no more than so many bytes before its limit is lifted: what a client says in a handshake is kept
-/// until it is complete.
+/// A transport that fails when more than a limit is read from it, until the limit is lifted. It bounds the handshake, whose
+/// bytes rustls keeps until it is complete.
 pub(super) struct Metered<T> {
     stream: T,
     left: usize,
@@ -52,8 +52,8 @@ impl<T: Transport> AsyncRead for Metered<T> {
 }
 
 impl<T: Transport> AsyncWrite for Metered<T> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, octets)
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -88,10 +88,10 @@ impl<T: Transport> Wire<T> {
         polled.map_ok(|()| buf.filled().len())
     }
 
-    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self {
-            Self::Plain(stream) => Pin::new(stream).poll_write(cx, octets),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, octets),
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Gone => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
@@ -104,7 +104,7 @@ impl<T: Transport> Wire<T> {
         }
     }
 
-    /// Says that nothing more will be written; over TLS with its closing alert.
+    /// Shuts down our side; over TLS with its closing alert.
     pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),

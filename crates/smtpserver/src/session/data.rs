@@ -30,7 +30,7 @@ impl<T> Session<T> {
         let State::Mail(mut transaction) = mem::replace(&mut self.state, State::Idle) else {
             return self.fail(replies::NO_MAIL, &[], out);
         };
-        // RFC 3030 §3: only a binary message may have any octets; others have lines, which are checked as after DATA.
+        // RFC 3030 §3: only a binary message may have any bytes; others have lines, which are checked as after DATA.
         let decoder = if transaction.is_binary() { DataDecoder::binary() } else { DataDecoder::chunks() };
         let mut reception =
             transaction.reception.take().unwrap_or(Reception { decoder, chunk: None, spoiled: None });
@@ -128,7 +128,7 @@ impl<T> Session<T> {
         }
         let size = reception.chunk.map_or(0, |chunk| chunk.size);
         self.state = State::Mail(transaction);
-        self.counts.chunk_taken(size);
+        self.counts.chunk_accepted(size);
         self.succeed(replies::CHUNK_OK, &[&size.to_string()], out)
     }
 
@@ -255,7 +255,7 @@ impl Reception {
     }
 }
 
-/// `left`, or `length` where that is less.
+/// The lesser of both.
 fn clamp(left: u64, length: usize) -> usize {
     usize::try_from(left).map_or(length, |left| left.min(length))
 }

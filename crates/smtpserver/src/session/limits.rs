@@ -1,16 +1,16 @@
-//! What is counted on a connection, and when it is too much.
+//! The counts of a session, and its limits.
 
 use smtp_parser::Verb;
 
 use crate::replies::{self, ReplyTemplate};
 use crate::rules::Limits;
 
-/// Octets of a chunk that moves a message forward. Whoever sends 100 MiB in chunks of 8 KiB is no flood of commands;
-/// whoever sends crumbs is. What such chunks come to is bounded as the message is.
-const CHUNK_OF_USE: u64 = 1 << 10;
+/// The size of a chunk from which on its command does not count: 100 MiB in chunks of 8 KiB are no flood of commands. The
+/// limit of a message bounds the number of such chunks.
+const SMALLEST_FREE_CHUNK: u64 = 1 << 10;
 
-/// What is counted on a connection. All but the first four begin anew with every message that is taken: who sends mail
-/// is welcome to go on.
+/// The counts of a session. An accepted message resets all but the first four, so that they do not limit a client that
+/// sends mail.
 #[derive(Default)]
 pub(super) struct Counts {
     pub(super) messages: u32,
@@ -24,7 +24,7 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    /// A command has come.
+    /// Counts a command.
     pub(super) fn command(&mut self, verb: Verb) {
         self.commands_in_all = self.commands_in_all.saturating_add(1);
         self.commands = self.commands.saturating_add(1);
@@ -33,14 +33,14 @@ impl Counts {
         }
     }
 
-    /// The chunk of the last command was taken: if it was of any use, the command is not counted.
-    pub(super) fn chunk_taken(&mut self, size: u64) {
-        if size >= CHUNK_OF_USE {
+    /// Takes back the count of a BDAT command whose chunk was not small.
+    pub(super) fn chunk_accepted(&mut self, size: u64) {
+        if size >= SMALLEST_FREE_CHUNK {
             self.commands = self.commands.saturating_sub(1);
         }
     }
 
-    /// A command was refused. Logins and messages have counts of their own.
+    /// Counts a refused command. Logins and messages have counts of their own.
     pub(super) fn failed(&mut self, verb: Option<Verb>) {
         let count = match verb {
             Some(Verb::Auth) => return,
@@ -60,7 +60,7 @@ impl Counts {
         self.failed_messages = self.failed_messages.saturating_add(1);
     }
 
-    /// Has the client had enough of everything?
+    /// The reply to a client that has exceeded a limit.
     pub(super) fn exceeded(&self, limits: &Limits) -> Option<ReplyTemplate> {
         if self.commands > limits.commands || self.idle > limits.idle_commands {
             return Some(replies::TOO_MANY_COMMANDS);
@@ -69,13 +69,13 @@ impl Counts {
         (errors || self.failed_recipients > limits.failed_recipients).then_some(replies::TOO_MANY_ERRORS)
     }
 
-    /// Were more messages refused than a sender of real mail would have? Each one taken makes up for one refused.
+    /// Were more messages refused than a sender of real mail would have? Each accepted one makes up for a refused one.
     pub(super) fn too_many_failed_messages(&self, limits: &Limits) -> bool {
         self.failed_messages > limits.failed_messages.saturating_add(self.messages)
     }
 }
 
-/// Does the command move nothing forward?
+/// Is it a command that does not bring a message closer?
 fn is_idle(verb: Verb) -> bool {
     matches!(
         verb,

@@ -35,7 +35,7 @@ pub struct TestBackend {
     pub fragile: bool,
     /// SHA-256 of the key of a client certificate that stands for the user.
     pub client_key: Option<[u8; 32]>,
-    /// Octets of content after which it is refused.
+    /// Bytes of content after which it is refused.
     pub full_after: Option<usize>,
 }
 

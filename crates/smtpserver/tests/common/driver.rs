@@ -113,18 +113,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     /// Reads more; nothing more comes if that is nothing.
     async fn more(&mut self) -> usize {
-        let mut octets = [0; 4096];
+        let mut bytes = [0; 4096];
         let read = async {
             match &mut self.stream {
-                Stream::Plain(stream) => stream.read(&mut octets).await,
-                Stream::Tls(stream) => stream.read(&mut octets).await,
+                Stream::Plain(stream) => stream.read(&mut bytes).await,
+                Stream::Tls(stream) => stream.read(&mut bytes).await,
                 Stream::Gone => Ok(0),
             }
         };
         let read = tokio::time::timeout(PATIENCE, read).await.expect("the server says nothing");
         // A server that closes without more ado is as good as closed.
         let read = read.unwrap_or(0);
-        self.input.extend_from_slice(&octets[..read]);
+        self.input.extend_from_slice(&bytes[..read]);
         read
     }
 
@@ -154,11 +154,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Peer for Client<S> {
-    async fn send(&mut self, octets: &[u8]) {
+    async fn send(&mut self, bytes: &[u8]) {
         // The server may have closed already: what it said before is looked at.
         let _ = match &mut self.stream {
-            Stream::Plain(stream) => stream.write_all(octets).await,
-            Stream::Tls(stream) => match stream.write_all(octets).await {
+            Stream::Plain(stream) => stream.write_all(bytes).await,
+            Stream::Tls(stream) => match stream.write_all(bytes).await {
                 Ok(()) => stream.flush().await,
                 error => error,
             },
@@ -168,7 +168,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer for Client<S> {
 
     async fn line(&mut self) -> Option<String> {
         loop {
-            if let Some(end) = self.input.iter().position(|octet| *octet == b'\n') {
+            if let Some(end) = self.input.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = self.input.drain(..=end).collect();
                 return Some(String::from_utf8(line).unwrap().strip_suffix("\r\n").unwrap().to_owned());
             }

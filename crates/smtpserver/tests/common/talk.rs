@@ -47,8 +47,8 @@ enum Act {
 /// The client's end of a connection.
 #[allow(async_fn_in_trait, reason = "of tests")]
 pub trait Peer {
-    /// Sends octets.
-    async fn send(&mut self, octets: &[u8]);
+    /// Sends bytes.
+    async fn send(&mut self, bytes: &[u8]);
     /// The next line without its CRLF; `None` where the connection is closed.
     async fn line(&mut self) -> Option<String>;
     /// Does a TLS handshake.
@@ -76,7 +76,7 @@ impl Talk {
     /// All that is sent in it, but for logins.
     pub fn sent(&self) -> Vec<u8> {
         let sent = self.steps.iter().filter_map(|(_, act)| match act {
-            Act::Send(octets) => Some(octets.as_slice()),
+            Act::Send(bytes) => Some(bytes.as_slice()),
             _ => None,
         });
         sent.collect::<Vec<_>>().concat()
@@ -142,7 +142,7 @@ impl Talk {
             _ => panic!("{}:{at}: unknown step {head}", self.name),
         };
         match (self.steps.last_mut(), new) {
-            (Some((_, Act::Send(octets))), Act::Send(more)) => octets.extend(more),
+            (Some((_, Act::Send(bytes))), Act::Send(more)) => bytes.extend(more),
             (_, new) => self.steps.push((at, new)),
         }
     }
@@ -153,7 +153,7 @@ impl Talk {
         for (at, act) in &self.steps {
             let place = format!("{}:{at}", self.name);
             match act {
-                Act::Send(octets) => peer.peer.send(octets).await,
+                Act::Send(bytes) => peer.peer.send(bytes).await,
                 Act::Line(pattern) => {
                     let line = peer.line().await;
                     let line = line.unwrap_or_else(|| panic!("{place}: closed, not {pattern}"));
@@ -251,32 +251,32 @@ fn matches(pattern: &str, text: &str) -> bool {
 }
 
 fn unescape(text: &str) -> Vec<u8> {
-    let mut octets = Vec::new();
+    let mut bytes = Vec::new();
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
         match (c, c == '\\') {
             (_, true) => match chars.next() {
-                Some('r') => octets.push(b'\r'),
-                Some('n') => octets.push(b'\n'),
-                Some('t') => octets.push(b'\t'),
-                Some('\\') => octets.push(b'\\'),
+                Some('r') => bytes.push(b'\r'),
+                Some('n') => bytes.push(b'\n'),
+                Some('t') => bytes.push(b'\t'),
+                Some('\\') => bytes.push(b'\\'),
                 Some('x') => {
                     let digits: String = chars.by_ref().take(2).collect();
-                    octets.push(u8::from_str_radix(&digits, 16).unwrap());
+                    bytes.push(u8::from_str_radix(&digits, 16).unwrap());
                 }
                 other => panic!("unknown escape {other:?} in {text}"),
             },
-            (c, _) => octets.extend(c.encode_utf8(&mut [0; 4]).as_bytes()),
+            (c, _) => bytes.extend(c.encode_utf8(&mut [0; 4]).as_bytes()),
         }
     }
-    octets
+    bytes
 }
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-fn encode(octets: &[u8]) -> String {
+fn encode(bytes: &[u8]) -> String {
     let mut text = String::new();
-    for chunk in octets.chunks(3) {
+    for chunk in bytes.chunks(3) {
         let bits =
             (0..3).fold(0_usize, |bits, at| bits << 8 | usize::from(chunk.get(at).copied().unwrap_or(0)));
         for at in 0..4 {
@@ -288,11 +288,11 @@ fn encode(octets: &[u8]) -> String {
 }
 
 fn decode(text: &str) -> Vec<u8> {
-    let mut octets = Vec::new();
+    let mut bytes = Vec::new();
     let values: Vec<_> = text.bytes().filter_map(|b| ALPHABET.iter().position(|a| *a == b)).collect();
     for chunk in values.chunks(4) {
         let bits = (0..4).fold(0, |bits, at| bits << 6 | chunk.get(at).copied().unwrap_or(0));
-        octets.extend_from_slice(&bits.to_be_bytes()[5..][..chunk.len() - 1]);
+        bytes.extend_from_slice(&bits.to_be_bytes()[5..][..chunk.len() - 1]);
     }
-    octets
+    bytes
 }
