@@ -1,4 +1,4 @@
-//! A server that takes all mail and keeps none: what the session and the driver cost by themselves.
+//! A server that accepts all mail and keeps none, to measure the session and the driver alone.
 //!
 //! `cargo run --release -p moxd-smtpserver --example discard -- 127.0.0.1:2525 [certificate.pem key.pem]`
 //!
@@ -23,7 +23,7 @@ struct Discard;
 
 impl Backend for Discard {
     type Connection = ();
-    /// Octets so far.
+    /// Bytes so far.
     type Transaction = u64;
 
     fn connect(&self, _: &Client) {}
@@ -49,19 +49,13 @@ impl Backend for Discard {
         Ok(())
     }
 
-    async fn content(&self, octets: &mut u64, content: &[u8]) -> Result<(), Refusal> {
-        *octets += content.len() as u64;
+    async fn content(&self, bytes: &mut u64, content: &[u8]) -> Result<(), Refusal> {
+        *bytes += content.len() as u64;
         Ok(())
     }
 
-    async fn message(
-        &self,
-        (): &mut (),
-        _: &Client,
-        octets: u64,
-        received: &Received,
-    ) -> Result<(), Refusal> {
-        (octets == received.size).then_some(()).ok_or_else(|| Refusal::new(replies::NOT_DELIVERED))
+    async fn message(&self, (): &mut (), _: &Client, bytes: u64, received: &Received) -> Result<(), Refusal> {
+        (bytes == received.size).then_some(()).ok_or_else(|| Refusal::new(replies::NOT_DELIVERED))
     }
 }
 

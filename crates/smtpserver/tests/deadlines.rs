@@ -1,4 +1,4 @@
-//! Time: what is waited for, and for how long. The clock of these tests stands still unless everybody waits for it.
+//! Timeouts and delays. Time is paused: it only passes while all tasks wait.
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 
@@ -28,7 +28,7 @@ fn start(rules: Arc<Rules>, pipe: usize) -> (Client<DuplexStream>, JoinHandle<()
 /// Waits for the connection to be closed after a 421, and says after how many seconds.
 async fn seconds_until_timeout(client: &mut Client<DuplexStream>) -> u64 {
     let start = Instant::now();
-    // The patience of the test's client is shorter than what is waited for here.
+    // The test's client gives up earlier than the server, so it polls.
     let line = loop {
         sleep(Duration::from_millis(500)).await;
         if let Ok(line) = tokio::time::timeout(Duration::from_millis(1), client.line()).await {
@@ -119,7 +119,7 @@ async fn closes_on_a_client_that_does_not_read() {
     let writing = tokio::spawn(async move { while write.write_all(b"NOOP\r\n").await.is_ok() {} });
     let start = Instant::now();
     task.await.unwrap();
-    // A deadline for the write, and nothing is waited for after it.
+    // The timeout of the write, and no other wait after it.
     assert_eq!(start.elapsed().as_secs(), 30);
     writing.await.unwrap();
     let mut rest = Vec::new();
@@ -160,7 +160,7 @@ async fn a_delivering_server_is_slow_for_one_transaction_only() {
     let start = Instant::now();
     assert!(client.ask(".").await.starts_with("550 "));
     assert!(start.elapsed().as_secs() > 60);
-    // The read is still slow, what is said is not.
+    // The read is still slow, the reply is not.
     let start = Instant::now();
     client.ask("NOOP").await;
     assert_eq!(start.elapsed().as_secs(), 1);
@@ -311,7 +311,7 @@ async fn one_address_cannot_hold_all_recipients() {
         clients.push(client);
     }
     assert_eq!(taken, 8192 + 9, "the first of a message is not counted");
-    // A message for one is taken all the same, and a transaction that ends gives its part back.
+    // A message for one recipient is still accepted, and a transaction that ends gives its part back.
     let mut one = clients.pop().unwrap();
     for (line, reply) in [
         ("RSET", "250 "),
@@ -339,14 +339,14 @@ async fn slowed() -> Client<DuplexStream> {
 
 #[tokio::test(start_paused = true)]
 async fn slow_mode_does_not_put_a_deadline_off() {
-    // There is always something to read when the server looks again.
+    // There is always more input when the server reads again.
     let mut client = slowed().await;
     let start = Instant::now();
     let Stream::Plain(stream) = &mut client.stream else { panic!("there is no TLS") };
     while start.elapsed() < Duration::from_secs(1000) && stream.write_all(b"N").await.is_ok() {
         sleep(Duration::from_millis(900)).await;
     }
-    // Five minutes for the command, and then what is said goes out byte by byte.
+    // Five minutes for the command, and then the reply goes out byte by byte.
     let waited = start.elapsed().as_secs();
     assert!((300..=400).contains(&waited), "{waited}");
     assert!(client.reply().await.starts_with("421 4.4.2 "));
@@ -370,7 +370,7 @@ async fn each_message_of_many_has_half_an_hour() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_connects_during_a_stop_is_told() {
+async fn clients_that_connect_during_a_stop_get_a_reply() {
     let stop = Stop::new();
     stop.stop();
     let server = Server::new(Arc::new(TestBackend::default()), settings(stop.clone()));
@@ -385,7 +385,7 @@ async fn who_connects_during_a_stop_is_told() {
 #[tokio::test(start_paused = true)]
 async fn a_stop_comes_before_a_command_that_comes_with_it() {
     let mut client = greeted(common::rules("smtp", &[])).await;
-    // Nobody else runs between the two.
+    // No other task runs between the two.
     client.stop().await;
     client.send(b"NOOP\r\n").await;
     assert!(client.reply().await.starts_with("421 4.3.2 "));

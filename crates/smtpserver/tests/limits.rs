@@ -1,4 +1,4 @@
-//! What strangers may try, and whom they must not get in the way of. The clock stands still unless everybody waits for it.
+//! Limits on strangers, and that they do not lock out users. Time is paused: it only passes while all tasks wait.
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 
@@ -29,7 +29,7 @@ impl Net {
     fn new(listener: &str, gate: GateRules) -> Self {
         let mut rules = Rules::clone(&common::rules(listener, &[]));
         rules.delays = Delays::default();
-        // The bytes of replies are another matter.
+        // Slow replies have tests of their own.
         rules.delays.bad_client = Duration::ZERO;
         let settings = Settings { gate, ..settings(Stop::new()) };
         Self { server: Server::new(Arc::new(TestBackend::default()), settings), rules: Arc::new(rules) }
@@ -113,7 +113,7 @@ async fn exchanges_under_way_count_until_they_end() {
     // The eleventh waits for one of them, in vain.
     let (code, seconds) = net.log_in([192, 0, 2, 1], "mox@localhost", RIGHT).await;
     assert_eq!((code.as_str(), seconds), ("454", MAX_WAIT.as_secs()));
-    // Whoever goes in the middle has failed.
+    // A client that closes the connection in the middle has failed.
     drop(open);
     tokio::time::sleep(Duration::from_millis(1)).await;
     let (client, stream) = tokio::io::duplex(1 << 16);
@@ -139,7 +139,7 @@ async fn messages_of_a_minute_are_bounded_by_address() {
         "{reply}"
     );
     assert!(client.ask("RCPT TO:<mox@localhost>").await.starts_with("503 "));
-    // Another connection is no way around it, another address is.
+    // The limit covers all connections of an address.
     assert_eq!(timed(&mut net.greeted([192, 0, 2, 1]).await, "MAIL FROM:<>").await.0, "451");
     assert_eq!(timed(&mut net.greeted([192, 0, 2, 2]).await, "MAIL FROM:<>").await.0, "250");
     assert_eq!(timed(&mut net.greeted([192, 0, 2, 3]).await, "MAIL FROM:<>").await.0, "451");
@@ -155,7 +155,7 @@ async fn messages_of_a_minute_are_bounded_by_address() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_tries_many_addresses_waits_ever_longer() {
+async fn clients_that_try_many_addresses_wait_ever_longer() {
     let gate = GateRules { unknown_recipients: Some([3, 6, 9]), ..GateRules::open() };
     let net = Net::new("smtp", gate);
     let mut client = net.greeted([192, 0, 2, 1]).await;
@@ -163,14 +163,14 @@ async fn who_tries_many_addresses_waits_ever_longer() {
     for seconds in [0, 0, 0, 1, 2, 3] {
         assert_eq!(timed(&mut client, "RCPT TO:<nobody@localhost>").await, answer("550", seconds));
     }
-    // Addresses that exist cost nothing; another connection does not begin anew.
+    // Addresses that exist are not delayed; the count goes on over connections.
     assert_eq!(timed(&mut client, "RCPT TO:<mox@localhost>").await, answer("250", 0));
     for (last, seconds) in [(1, 4), (2, 2), (2, 3)] {
         let mut client = net.greeted([192, 0, 2, last]).await;
         client.ask("MAIL FROM:<a@client.example>").await;
         assert_eq!(timed(&mut client, "RCPT TO:<nobody@localhost>").await, answer("550", seconds), "{last}");
     }
-    // Somewhere else it does, and nobody waits for ever.
+    // Another network has a count of its own, and there is a longest delay.
     let mut client = net.greeted([198, 51, 100, 1]).await;
     client.ask("MAIL FROM:<a@client.example>").await;
     let mut longest = 0;

@@ -1,4 +1,4 @@
-//! What an operator sees: logs, and numbers.
+//! Logs and metrics.
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 
@@ -21,7 +21,7 @@ use moxd_smtpserver::{GateRules, Reveal, Server, Settings, Stop};
 use tokio::net::{TcpListener, TcpStream};
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Which logs are wanted is known to the whole process: conversations that are observed come one after the other.
+/// The log levels in use are global to the process, so observed conversations take turns.
 static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// Logs in, and sends a message with a secret in it.
@@ -138,7 +138,7 @@ async fn the_end_of_a_connection_tells_about_its_tls() {
 #[tokio::test]
 async fn a_command_that_fails_is_logged_with_what_was_tried() {
     let _alone = ALONE.lock().await;
-    // The backend says that it is its own fault, to which the operator has to look; and then that it is the client's.
+    // First a fault of the backend, which the operator has to see, then mistakes of the client.
     let broken = BASE64.encode("\0broken@localhost\0moxmoxmox");
     let auth = format!("AUTH PLAIN {broken}");
     let good = "AUTH PLAIN AG1veEBsb2NhbGhvc3QAbW94bW94bW94";
@@ -199,7 +199,7 @@ async fn failed_logins_are_one_line_that_names_the_account_but_nothing_that_was_
     assert_eq!(lines.len(), 1, "{log}");
     let fields = "network=192.0.2.1/32 mechanism=\"PLAIN\" result=\"badcreds\" account=\"mox@localhost\"";
     assert!(lines[0].contains(fields), "{log}");
-    // hunter2 stands where the name should be, and is nobody's.
+    // hunter2 stands in place of the name, and no account has that name.
     let typed = "AUTH PLAIN AGh1bnRlcjIAeA==";
     let log = logged(&["EHLO client.example", typed, "QUIT"], tracing::Level::INFO, Reveal::default()).await;
     assert!(
@@ -209,7 +209,7 @@ async fn failed_logins_are_one_line_that_names_the_account_but_nothing_that_was_
 }
 
 #[tokio::test]
-async fn slow_mode_is_told_when_it_begins_and_when_it_ends() {
+async fn logs_the_beginning_and_the_end_of_slow_mode() {
     let _alone = ALONE.lock().await;
     let (wrong, right) =
         ("AUTH PLAIN AG1veEBsb2NhbGhvc3QAd3Jvbmcgb25l", "AUTH PLAIN AG1veEBsb2NhbGhvc3QAbW94bW94bW94");

@@ -1,4 +1,4 @@
-//! What holds for any conversation.
+//! Properties of every conversation.
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 
@@ -15,7 +15,7 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use smtp_parser::limits;
 
-/// What clients say in the talk files.
+/// The input of the talk files.
 fn seeds() -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/talk");
     Talk::all(&folder).iter().map(Talk::sent).collect()
@@ -61,12 +61,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_input_are_taken(data in prop::collection::vec(any::<u8>(), 0..600)) {
+    fn accepts_any_bytes(data in prop::collection::vec(any::<u8>(), 0..600)) {
         session_talk(&data);
     }
 
     #[test]
-    fn mutated_conversations_are_taken(
+    fn accepts_mutated_conversations(
         choice in any::<u8>(),
         seed in select(seeds()),
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..8),
@@ -83,7 +83,7 @@ proptest! {
     }
 
     #[test]
-    fn shuffled_conversations_are_taken(
+    fn accepts_shuffled_conversations(
         choice in any::<u8>(),
         lines in prop::collection::vec(select(COMMANDS.to_vec()), 0..60),
         data in subsequence(vec!["DATA\r\n", "a\r\n", ".\r\n", ".", "\r", "\n"], 0..6),

@@ -326,11 +326,11 @@ async fn a_stop_ends_what_is_idle_and_waits_for_what_is_not() {
     assert!(busy.ask(".").await.starts_with("250 2.2.0 it is done ("));
     assert_eq!(&busy.reply().await[..10], "421 4.3.2 ");
     served.task.await.unwrap().unwrap();
-    assert!(TcpStream::connect(served.address).await.is_err(), "nobody listens any more");
+    assert!(TcpStream::connect(served.address).await.is_err(), "the port is still open");
 }
 
 #[tokio::test]
-async fn a_stop_resets_nobody_who_is_still_talking() {
+async fn a_stop_resets_no_client_that_is_still_sending() {
     let commits = Arc::new(Semaphore::new(0));
     let backend = TestBackend { commits: Some(Arc::clone(&commits)), ..TestBackend::default() };
     let served = Served::with(common::rules("smtp", &[]), None, backend, |settings| settings).await;

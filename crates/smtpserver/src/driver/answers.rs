@@ -111,7 +111,7 @@ impl<B: Backend> Responder<B> {
         match self.shared.random.fill(&mut random) {
             Ok(()) => ask.supply(random, now(), out),
             Err(_) => {
-                warn!("no random bytes from the system: nobody can log in");
+                warn!("no random bytes from the system, so logins are impossible");
                 ask.refuse(&Refusal::new(replies::AUTH_UNAVAILABLE), out)
             }
         }

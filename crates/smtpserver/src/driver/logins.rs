@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nobody_waits_for_ever_for_others() {
+    async fn attempts_wait_for_others_only_for_a_while() {
         let logins = logins();
         let mut open = Vec::new();
         for _ in 0..10 {

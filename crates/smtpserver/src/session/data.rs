@@ -191,7 +191,7 @@ impl<T> Session<T> {
         out: &mut Vec<u8>,
     ) -> Next<'_, T> {
         let attempted = Attempted::Message(transaction.data, size);
-        self.direct_refusal = Some(DirectRefusal { attempted, refusal: refusal.clone() });
+        self.direct_refusal = Some(Box::new(DirectRefusal { attempted, refusal: refusal.clone() }));
         self.message_refused(&refusal, out)
     }
 
@@ -212,7 +212,8 @@ impl<T> Session<T> {
         self.counts.message_failed();
         let template = too_large(self.rules.limits.message);
         let attempted = Attempted::Message(transaction.data, size);
-        self.direct_refusal = Some(DirectRefusal { attempted, refusal: Refusal::new(template) });
+        let refusal = Refusal::new(template);
+        self.direct_refusal = Some(Box::new(DirectRefusal { attempted, refusal }));
         self.close(template, CloseReason::Refused, out)
     }
 

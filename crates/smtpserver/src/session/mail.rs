@@ -99,7 +99,7 @@ impl<T> Session<T> {
         if transaction.recipients >= most {
             return Some((replies::TOO_MANY_RECIPIENTS, most.to_string().into()));
         }
-        // RFC 5321 §4.5.5: a notification is for one who sent something.
+        // RFC 5321 §4.5.5: a notification goes to the one sender of its message.
         let null = transaction.sender.path == Path::Null;
         let is_second = null && self.rules.kind == Kind::Smtp && transaction.recipients > 0;
         is_second.then_some((replies::ONE_RECIPIENT_FOR_NULL, "".into()))

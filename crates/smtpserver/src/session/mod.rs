@@ -48,7 +48,8 @@ pub struct Session<T> {
     verb: Option<Verb>,
     last_reply: Option<ReplyOutcome>,
     login_failure: Option<LoginFailure>,
-    direct_refusal: Option<DirectRefusal<T>>,
+    /// Boxed because it is rare, and may hold all of a transaction.
+    direct_refusal: Option<Box<DirectRefusal<T>>>,
 }
 
 /// What the owner has to do next.
@@ -283,7 +284,7 @@ impl<T> Session<T> {
         out: &mut Vec<u8>,
     ) -> Next<'_, T> {
         let refusal = Refusal::filled(template, details);
-        self.direct_refusal = Some(DirectRefusal { attempted, refusal });
+        self.direct_refusal = Some(Box::new(DirectRefusal { attempted, refusal }));
         self.fail(template, details, out)
     }
 
@@ -318,7 +319,7 @@ impl<T> Session<T> {
 }
 
 /// Does a reply carry the request id? Every error does, so that a complaint can quote it. So do the receipt for a message,
-/// which its sender may want to quote, the answers to VRFY and EXPN, which say nothing, and the reply to STARTTLS.
+/// which its sender may want to quote, the answers to VRFY and EXPN, which reveal nothing, and the reply to STARTTLS.
 fn needs_id(template: ReplyTemplate) -> bool {
     let error = template.code.is_temporary() || template.code.is_permanent();
     error || [replies::MESSAGE_OK, replies::VRFY, replies::EXPN, replies::STARTTLS_GO].contains(&template)

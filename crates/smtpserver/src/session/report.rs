@@ -45,7 +45,7 @@ impl<T> Session<T> {
     }
 
     /// The last refusal without a question, if it was not taken yet.
-    pub fn take_direct_refusal(&mut self) -> Option<DirectRefusal<T>> {
+    pub fn take_direct_refusal(&mut self) -> Option<Box<DirectRefusal<T>>> {
         self.direct_refusal.take()
     }
 

@@ -9,7 +9,7 @@ use crate::refusal::Refusal;
 use crate::replies::ReplyTemplate;
 
 /// What a session expects next. While a question waits for its answer, the question owns the transaction or exchange and
-/// the session is [`State::Idle`]; nobody can see that, because the question borrows the session.
+/// the session is [`State::Idle`]; the owner cannot see that, because the question borrows the session.
 pub(super) enum State<T> {
     /// A command; there is no transaction.
     Idle,

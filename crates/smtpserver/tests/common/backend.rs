@@ -1,4 +1,4 @@
-//! A backend that does what developer mode does: one user, any recipient, special local parts. It remembers everything.
+//! A backend like that of developer mode: one user, any recipient, special local parts. It records everything.
 
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 pub const USER: &str = "mox@localhost";
 pub const PASSWORD: &str = "moxmoxmox";
 
-/// A message that was taken.
+/// An accepted message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Taken {
     pub sender: String,
@@ -24,14 +24,14 @@ pub struct Taken {
     pub received: Received,
 }
 
-/// What was asked and told, in short words, and the messages.
+/// Records the calls, in short words, and the messages.
 #[derive(Default)]
 pub struct TestBackend {
     pub events: Mutex<Vec<String>>,
     pub messages: Mutex<Vec<Taken>>,
-    /// If there is one, a message is taken only with a permit of it.
+    /// If set, each message needs a permit to be accepted.
     pub commits: Option<Arc<Semaphore>>,
-    /// Panics at a recipient of this local part.
+    /// Panics at the recipient `fragile`.
     pub fragile: bool,
     /// SHA-256 of the key of a client certificate that stands for the user.
     pub client_key: Option<[u8; 32]>,

@@ -18,7 +18,7 @@ use tokio_rustls::client::TlsStream;
 use super::backend::TestBackend;
 use super::talk::Peer;
 
-/// Longer than any reply takes, however busy the machine.
+/// Longer than any reply takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub fn settings(stop: Stop) -> Settings {
@@ -31,7 +31,7 @@ pub fn settings(stop: Stop) -> Settings {
     }
 }
 
-/// A certificate of our own making for these names, and its DER.
+/// A self-signed certificate for these names, and its DER.
 pub fn certificate(names: &[&str]) -> (Certificate, CertificateDer<'static>) {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let made = rcgen::generate_simple_self_signed(names).unwrap();
@@ -46,7 +46,7 @@ pub fn tls(rules: &Rules) -> Tls {
     Tls::new(vec![certificate(&["localhost"]).0], TlsRules::new(rules.kind)).unwrap()
 }
 
-/// A client that takes any certificate.
+/// The configuration of a client that accepts any certificate.
 pub fn any_server() -> Arc<ClientConfig> {
     let provider = Arc::new(default_provider());
     let builder =
@@ -93,7 +93,7 @@ impl ServerCertVerifier for AnyServer {
     }
 }
 
-/// A client, before and after its handshake.
+/// The client's stream, before and after its handshake.
 pub enum Stream<S> {
     Plain(S),
     Tls(Box<TlsStream<S>>),
@@ -111,7 +111,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         Self { stream: Stream::Plain(stream), input: Vec::new(), stop }
     }
 
-    /// Reads more; nothing more comes if that is nothing.
+    /// Reads more; 0 at the end of the stream.
     async fn more(&mut self) -> usize {
         let mut bytes = [0; 4096];
         let read = async {
@@ -121,14 +121,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
                 Stream::Gone => Ok(0),
             }
         };
-        let read = tokio::time::timeout(PATIENCE, read).await.expect("the server says nothing");
-        // A server that closes without more ado is as good as closed.
+        let read = tokio::time::timeout(PATIENCE, read).await.expect("the server does not reply");
+        // A reset counts as a close.
         let read = read.unwrap_or(0);
         self.input.extend_from_slice(&bytes[..read]);
         read
     }
 
-    /// Connects anew over what there is.
+    /// Does a TLS handshake over the stream.
     pub async fn handshake(&mut self, config: Arc<ClientConfig>, name: &str) -> std::io::Result<()> {
         let Stream::Plain(stream) = std::mem::replace(&mut self.stream, Stream::Gone) else { return Ok(()) };
         let name = ServerName::try_from(name.to_owned()).unwrap();
@@ -155,7 +155,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Peer for Client<S> {
     async fn send(&mut self, bytes: &[u8]) {
-        // The server may have closed already: what it said before is looked at.
+        // The server may have closed already; the test looks at its last replies.
         let _ = match &mut self.stream {
             Stream::Plain(stream) => stream.write_all(bytes).await,
             Stream::Tls(stream) => match stream.write_all(bytes).await {

@@ -10,12 +10,12 @@
 //!
 //! Then come lines of the conversation:
 //!
-//! - `C: text` is sent with CRLF, `c: text` without; both know `\r`, `\n`, `\t`, `\\` and `\xNN`. Consecutive ones are
+//! - `C: text` sends the text with CRLF, `c: text` without; both know `\r`, `\n`, `\t`, `\\` and `\xNN`. Consecutive ones are
 //!   sent together. `C*9: text` is sent nine times.
 //! - `S: text` is the next line of a reply; `*` in it stands for anything. `S*9: text` is nine such lines.
 //! - `R: text` is a whole reply: its last line matches `text`, and all lines have its code.
 //! - `<TLS>` does a handshake, `<AUTH mechanism user password>` sends AUTH and goes through the exchange up to the last
-//!   reply, `<STOP>` asks the server to stop, `<CLOSED>` wants the connection closed with nothing more said.
+//!   reply, `<STOP>` asks the server to stop, `<CLOSED>` expects the connection to be closed without another reply.
 //! - `#` begins a comment.
 
 use std::collections::VecDeque;
@@ -73,7 +73,7 @@ impl Talk {
         fit && (height != "server" || self.rules.is_empty())
     }
 
-    /// All that is sent in it, but for logins.
+    /// All input of the client, without logins.
     pub fn sent(&self) -> Vec<u8> {
         let sent = self.steps.iter().filter_map(|(_, act)| match act {
             Act::Send(bytes) => Some(bytes.as_slice()),
@@ -103,7 +103,7 @@ impl Talk {
         for (at, line) in lines {
             talk.step(at, line);
         }
-        assert!(!talk.kind.is_empty() && !talk.steps.is_empty(), "{}: nothing in it", talk.name);
+        assert!(!talk.kind.is_empty() && !talk.steps.is_empty(), "{}: the file is empty", talk.name);
         talk
     }
 
@@ -147,7 +147,7 @@ impl Talk {
         }
     }
 
-    /// Plays the conversation; panics where the server does not say what it should.
+    /// Plays the conversation; panics where the server replies differently.
     pub async fn play(&self, peer: &mut impl Peer) {
         let peer = &mut Reader { peer, ahead: VecDeque::new() };
         for (at, act) in &self.steps {
@@ -176,7 +176,7 @@ impl Talk {
     }
 }
 
-/// Reads lines, some of which were read already.
+/// Reads lines, first those that were read ahead.
 struct Reader<'a, P> {
     peer: &'a mut P,
     ahead: VecDeque<String>,
@@ -205,7 +205,7 @@ impl<P: Peer> Reader<'_, P> {
     }
 }
 
-/// Goes through an exchange; the last reply is left to be looked at.
+/// Goes through an exchange. The next step checks the last reply.
 async fn authenticate(
     peer: &mut Reader<'_, impl Peer>,
     mechanism: &str,
