@@ -7,7 +7,7 @@ use crate::request::Request;
 use crate::{atrest, blocked, ctl, system, text, tls, version, wiring};
 use anyhow::{Context, Result};
 use config::Server;
-use intake::{Intake, Mode};
+use intake::Intake;
 use parking_lot::Mutex;
 use serde_json::json;
 use smtpserver::Logins;
@@ -35,7 +35,7 @@ pub(crate) struct Control {
     pub(crate) server: Server,
     pub(crate) logging: Logging,
     pub(crate) path: PathBuf,
-    pub(crate) mode: Mode,
+    pub(crate) mode: wiring::Mode,
     pub(crate) started: SystemTime,
     pub(crate) listening: Vec<(String, SocketAddr)>,
     pub(crate) stop: mpsc::Sender<()>,

@@ -132,8 +132,8 @@ fn imported(incoming: &Incoming, header: &[u8], is_sent: bool, now: SystemTime) 
     let received = u64::try_from(incoming.received).ok().filter(|seconds| *seconds > 0);
     let received = received.map_or(now, |seconds| UNIX_EPOCH + Duration::from_secs(seconds));
     let headers = message::headers(header);
-    let mut message = intake::described(&headers, received);
-    message.sent = is_sent.then(|| intake::sent(&headers, received));
+    let mut message = intake::facts_from_header(&headers, received);
+    message.sent = is_sent.then(|| intake::recipients_from_header(&headers, received));
     let flag =
         |name: &String| Flags::NAMES.into_iter().find(|(_, known)| known == name).map(|(flag, _)| flag);
     message.facts.flags =

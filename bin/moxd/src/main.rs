@@ -106,13 +106,13 @@ fn run(cli: Cli) -> Result<()> {
         logging::check(level).map_err(|error| Wrong(format!("--log-level: {error:#}")))?;
     }
     match &cli.verb {
-        Verb::Serve => serve::serve(&cli, intake::Mode::Serve, || {
+        Verb::Serve => serve::serve(&cli, wiring::Mode::Serve, || {
             // What the log says of files should be found from anywhere.
             let path = std::path::absolute(wiring::config_path(cli.config.as_deref())?)?;
             let config = wiring::load(&path)?;
             Ok((path, config))
         }),
-        Verb::Localserve(arguments) => serve::serve(&cli, intake::Mode::Develop, || {
+        Verb::Localserve(arguments) => serve::serve(&cli, wiring::Mode::Develop, || {
             let path = localserve::prepare(arguments, wiring::now())?;
             let config = wiring::load(&path)?;
             Ok((path, config))

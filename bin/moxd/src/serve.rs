@@ -5,15 +5,16 @@ use crate::control::Control;
 use crate::keys::{self, KeyRing};
 use crate::logging::Logging;
 use crate::system::{self, Sockets};
+use crate::wiring::Mode;
 use crate::{ctl, localserve, monitoring, privileges, tls, version, wiring};
 use anyhow::{Context, Result};
 use config::{Config, Server};
 use dns_hickory::HickoryResolver;
-use intake::{Intake, Judges, Mode};
+use intake::{DeveloperMode, Intake, Judges};
 use parking_lot::Mutex;
 use sd_notify::NotifyState;
 use serde_json::json;
-use smtpserver::{GateRules, RequestKey, Rules, Stop};
+use smtpserver::{Backend, GateRules, RequestKey, Rules, Stop};
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -121,7 +122,7 @@ struct Prepared {
     opened: Vec<Opened>,
     certificates: tls::Listeners,
     keys: KeyRing,
-    settings: intake::Settings,
+    settings: intake::IntakeSettings,
 }
 
 /// Opens what may need root: ports below 1024, keys, the data directory. Then becomes the configured user.
@@ -180,19 +181,18 @@ async fn run(path: &Path, config: Config, mode: Mode, logging: Logging, open_fil
     }
     let gate = wiring::gate(&server, open_files);
     let judges = judges(&server, mode, &gate, open_files)?;
-    let intake = Arc::new(Intake::new(store.clone(), judges, settings, wiring::WORLD)?);
+    let intake = Arc::new(Intake::new(store.clone(), judges, settings, wiring::ENVIRONMENT)?);
     let stop = Stop::new();
     let logins = gate.logins.clone();
     let settings = driver_settings(gate, &store, &logging, stop.clone())?;
-    let smtp = smtpserver::Server::new(intake.clone(), settings);
     let socket = ctl::bind(&server.data_dir)?;
-
-    let (mut listeners, mut listening) = (JoinSet::new(), Vec::new());
-    for Opened { rules, socket, tls } in opened {
-        listening.push((rules.kind.service().to_owned(), socket.local_addr()?));
-        let (smtp, socket) = (smtp.clone(), tokio::net::TcpListener::from_std(socket)?);
-        listeners.spawn(async move { smtp.serve(socket, rules, tls).await });
-    }
+    let (mut listeners, listening) = match mode {
+        Mode::Serve => listen(&smtpserver::Server::new(intake.clone(), settings), opened)?,
+        Mode::Develop => {
+            let failing = Arc::new(DeveloperMode::new(intake.clone(), server.pedantic));
+            listen(&smtpserver::Server::new(failing, settings), opened)?
+        }
+    };
     let (stopper, mut stop_wanted) = mpsc::channel(1);
     let control = Arc::new(Control {
         store: store.clone(),
@@ -256,6 +256,23 @@ async fn run(path: &Path, config: Config, mode: Mode, logging: Logging, open_fil
     control.logging.tell_losses();
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Tasks that serve a socket each.
+type Listeners = JoinSet<std::io::Result<()>>;
+
+/// Serves all sockets. Returns the tasks, and service and address of each.
+fn listen<B: Backend>(
+    smtp: &smtpserver::Server<B>,
+    opened: Vec<Opened>,
+) -> Result<(Listeners, Vec<(String, SocketAddr)>)> {
+    let (mut listeners, mut listening) = (JoinSet::new(), Vec::new());
+    for Opened { rules, socket, tls } in opened {
+        listening.push((rules.kind.service().to_owned(), socket.local_addr()?));
+        let (smtp, socket) = (smtp.clone(), tokio::net::TcpListener::from_std(socket)?);
+        listeners.spawn(async move { smtp.serve(socket, rules, tls).await });
+    }
+    Ok((listeners, listening))
 }
 
 /// Opens all sockets and reads all certificates.
@@ -331,7 +348,7 @@ fn judges(server: &Server, mode: Mode, gate: &GateRules, open_files: usize) -> R
             tracing::info!("DNS: {finding}");
         }
     });
-    let judges = Judges::new(|judge| Arc::new(hickory.counted_for(judge)));
+    let judges = Judges::new(|judge| Arc::new(hickory.counted_for(judge)), wiring::instant);
     Ok(Some(match gate.message_rate {
         Some(messages) => judges.limited(messages, gate.addresses.clone()),
         None => judges,

@@ -7,8 +7,8 @@ use config::{Address, Config, DataPlace, Domains, Server};
 use dkim::{KeyType, SignOptions};
 use dns::Domain;
 use intake::{
-    AccountRules, Destination, Directory, JunkFlags, LocalDomain, Mode, Pattern, Ruleset, Settings, Signer,
-    World,
+    AccountRules, Destination, Directory, Environment, IntakeSettings, JunkFlags, LocalDomain, Pattern,
+    Ruleset, Signer,
 };
 use ratelimit::{Addresses, Network, Prefixes};
 use sasl::Mechanism;
@@ -18,7 +18,7 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 /// Open files there must be for each connection: a connection is one, and what it sends may need another (a large body,
 /// a question to a DNS server: [`FILES_PER_EXCHANGE`]). The store must be able to open its segments however many clients there are.
@@ -39,8 +39,23 @@ pub(crate) fn random(bytes: &mut [u8]) {
     getrandom::fill(bytes).expect("the system gives random numbers");
 }
 
-/// The real world.
-pub(crate) const WORLD: World = World { now, random };
+/// The clock for durations.
+#[expect(clippy::disallowed_methods, reason = "the binary reads the clock")]
+pub(crate) fn instant() -> Instant {
+    Instant::now()
+}
+
+/// The real clocks and the system's random numbers.
+pub(crate) const ENVIRONMENT: Environment = Environment { now, instant, random };
+
+/// Is this a real server, or one for development?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// A real server.
+    Serve,
+    /// `moxd localserve`: takes mail for any recipient, delivers it all here, and fails on request.
+    Develop,
+}
 
 /// The configuration file to use: the one given, or the first of the usual ones that is there.
 pub(crate) fn config_path(given: Option<&Path>) -> Result<PathBuf> {
@@ -127,7 +142,7 @@ pub(crate) fn settings(
     domains: &Domains,
     mode: Mode,
     keys: &mut KeyRing,
-) -> Result<Settings> {
+) -> Result<IntakeSettings> {
     let mut directory = Directory::new();
     for (domain, rules) in &domains.domains {
         let separators = rules.catchall_separators.clone();
@@ -170,7 +185,7 @@ pub(crate) fn settings(
             signers.insert(domain.clone(), Arc::from(of_domain));
         }
     }
-    Ok(Settings { hostname: server.hostname.clone(), directory, signers, mode, pedantic: server.pedantic })
+    Ok(IntakeSettings { hostname: server.hostname.clone(), directory, signers, pedantic: server.pedantic })
 }
 
 /// The name of the account that is meant: by its name, by its name in another case, or by one of its addresses.

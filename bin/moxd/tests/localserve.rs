@@ -71,8 +71,9 @@ fn mail_comes_in_on_every_port_and_is_there_after_the_end() {
         );
         has_keys(&row["validation"], &["ehlo", "mailfrom", "msgfrom"]);
     }
-    let said = ["mailbox", "from", "subject", "message_id", "remote_ip", "mail_from", "rcpt_to", "flags"]
-        .map(|key| rows[0][key].clone());
+    let said =
+        ["mailbox", "from", "subject", "message_id", "remote_ip", "mail_from", "rcpt_to", "flags", "reason"]
+            .map(|key| rows[0][key].clone());
     let expected = json!([
         "Inbox",
         "mox@localhost",
@@ -81,7 +82,8 @@ fn mail_comes_in_on_every_port_and_is_there_after_the_end() {
         "127.0.0.1",
         "you@example.org",
         "mox@localhost",
-        []
+        [],
+        "not-decided"
     ]);
     assert_eq!(json!(said), expected);
     assert_eq!(rows[0]["size"], kept[0].len());

@@ -1,23 +1,26 @@
-//! [`Asked`]: a question that is being asked elsewhere while the message arrives.
+//! [`Asked`]: a judge at work in a task of its own while the message arrives.
 
 use crate::metrics;
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
-/// How long one judge may take in all; what is not there then counts as a temporary failure of DNS.
+/// How long one judge may take in all. A judge without an answer by then counts as a temporary failure of DNS.
 pub(crate) const JUDGE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A question that is being asked elsewhere. Dropping it stops the asking.
+/// A clock that is never set.
+pub(crate) type Clock = fn() -> Instant;
+
+/// A judge at work. Dropping it stops the work.
 #[derive(Debug)]
 pub(crate) struct Asked<T> {
-    /// The part that a fault is counted for.
+    /// The name of the judge, as the metrics have it.
     judge: &'static str,
     task: JoinHandle<Option<Timed<T>>>,
 }
 
-/// An answer, and how long it took to find.
+/// An answer, and how long the judge took for it.
 #[derive(Debug, Clone)]
 pub(crate) struct Timed<T> {
     pub(crate) value: T,
@@ -25,16 +28,21 @@ pub(crate) struct Timed<T> {
 }
 
 impl<T: Send + 'static> Asked<T> {
-    pub(crate) fn start(judge: &'static str, work: impl Future<Output = T> + Send + 'static) -> Self {
+    /// Starts the work of a judge, for at most [`JUDGE_TIMEOUT`].
+    pub(crate) fn start(
+        judge: &'static str,
+        clock: Clock,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Self {
         let task = tokio::spawn(async move {
-            let begin = Instant::now();
+            let begin = clock();
             let value = timeout(JUDGE_TIMEOUT, work).await.ok()?;
-            Some(Timed { value, took: begin.elapsed() })
+            Some(Timed { value, took: clock().saturating_duration_since(begin) })
         });
         Self { judge, task }
     }
 
-    /// The answer; none if it took too long, or the judge failed, which is counted.
+    /// Waits for the answer. None if the judge took too long, or panicked, which is counted.
     pub(crate) async fn answer(mut self) -> Option<Timed<T>> {
         match (&mut self.task).await {
             Ok(answer) => answer,
@@ -46,7 +54,7 @@ impl<T: Send + 'static> Asked<T> {
         }
     }
 
-    /// The answer to what may not have been asked.
+    /// Waits for the answer of a judge that may not have been asked.
     pub(crate) async fn maybe(asked: Option<Self>) -> Option<Timed<T>> {
         match asked {
             Some(asked) => asked.answer().await,
@@ -66,28 +74,44 @@ mod tests {
     use super::*;
     use std::future::pending;
 
-    #[tokio::test]
+    /// A clock that stands still while tests sleep, as the paused one of the runtime does.
+    fn clock() -> Instant {
+        tokio::time::Instant::now().into_std()
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn an_answer_comes_with_its_time() {
-        let answer = Asked::start("test", async { 7 }).answer().await.unwrap();
-        assert_eq!(answer.value, 7);
-        assert!(answer.took < JUDGE_TIMEOUT);
+        let work = async {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            7
+        };
+        let answer = Asked::start("test", clock, work).answer().await.unwrap();
+        assert_eq!((answer.value, answer.took), (7, Duration::from_secs(5)));
     }
 
     #[tokio::test]
-    async fn a_judge_that_breaks_has_no_answer() {
-        assert!(Asked::<()>::start("test", async { panic!("on purpose") }).answer().await.is_none());
+    async fn a_judge_that_panics_has_no_answer() {
+        assert!(Asked::<()>::start("test", clock, async { panic!("on purpose") }).answer().await.is_none());
         assert!(Asked::<()>::maybe(None).await.is_none());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_judge_has_its_time_and_no_more() {
-        assert!(Asked::<()>::start("test", pending()).answer().await.is_none());
+        let begin = clock();
+        let just_in_time = tokio::time::sleep(JUDGE_TIMEOUT - Duration::from_millis(1));
+        assert!(Asked::start("test", clock, just_in_time).answer().await.is_some());
+        assert!(clock() - begin < JUDGE_TIMEOUT);
+        let begin = clock();
+        let too_late = tokio::time::sleep(2 * JUDGE_TIMEOUT);
+        assert!(Asked::start("test", clock, too_late).answer().await.is_none());
+        let took = clock() - begin;
+        assert!(took >= JUDGE_TIMEOUT && took < 2 * JUDGE_TIMEOUT, "{took:?}");
     }
 
     #[tokio::test]
-    async fn a_question_nobody_waits_for_is_not_asked_on() {
+    async fn dropping_a_question_stops_the_judge() {
         let (open, closed) = tokio::sync::oneshot::channel::<()>();
-        let asked = Asked::start("test", async move {
+        let asked = Asked::start("test", clock, async move {
             let _open = open;
             pending::<()>().await;
         });

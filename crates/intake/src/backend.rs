@@ -2,12 +2,15 @@
 
 use crate::body::{Arriving, HeaderRoom, Piece, not_kept};
 use crate::events::Story;
-use crate::evidence::{ConnectionJudges, Gathering, Judges, Origin, Reverse};
+use crate::evidence::{ConnectionJudges, Gathering, Judges, Reverse, SessionOrigin};
+use crate::offered::{Envelope, Offer, Offered, OfferedMessage};
+use crate::outgoing::Ledgers;
 use crate::password::Passwords;
-use crate::recipients::{self, Recipient};
+use crate::recipients;
+use crate::record::written_id;
 use crate::signing::Hashing;
 use crate::submission::Unwanted;
-use crate::{Mode, Settings, metrics};
+use crate::{Environment, IntakeSettings, metrics};
 use parking_lot::RwLock;
 use ratelimit::LoginKey;
 use sasl::{Identity, Need, Verifier};
@@ -18,75 +21,30 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use store::Store;
 
-/// The outside world as functions, so that a test can replay anything.
-#[derive(Debug, Clone, Copy)]
-pub struct World {
-    /// The time.
-    pub now: fn() -> SystemTime,
-    /// Fills with octets of a cryptographic generator.
-    pub random: fn(&mut [u8]),
-}
-
-impl World {
-    /// So many random octets.
-    pub(crate) fn octets<const N: usize>(self) -> [u8; N] {
-        let mut octets = [0; N];
-        (self.random)(&mut octets);
-        octets
-    }
-}
-
-/// The backend of moxd's SMTP listeners: handles, and nothing about any message.
+/// The backend of moxd's SMTP listeners. It holds handles, and nothing about any message.
 pub struct Intake {
     pub(crate) store: Store,
     judges: Option<Judges>,
-    settings: RwLock<Arc<Settings>>,
+    settings: RwLock<Arc<IntakeSettings>>,
     pub(crate) passwords: Passwords,
+    pub(crate) outgoing: Ledgers,
     headers: HeaderRoom,
     pub(crate) decoy_seed: [u8; sasl::SEED_OCTETS],
-    /// Hashes login names that are nobody's.
+    /// Hashes login names that belong to no account.
     names: RandomState,
-    pub(crate) world: World,
+    pub(crate) environment: Environment,
 }
 
-/// What is kept of a connection.
+/// The state of a connection.
 #[derive(Debug)]
-pub struct Link {
-    /// None where DNS is not asked.
+pub struct ConnectionState {
+    /// None on submission listeners, and where DNS is not queried.
     judges: Option<ConnectionJudges>,
     pub(crate) reverse: Reverse,
 }
 
-/// A message on its way in.
-#[derive(Debug)]
-pub struct Incoming {
-    /// As they were at MAIL, to the end of the message.
-    pub(crate) settings: Arc<Settings>,
-    pub(crate) sender: Path,
-    pub(crate) utf8: bool,
-    pub(crate) require_tls: bool,
-    pub(crate) recipients: Vec<Recipient>,
-    pub(crate) arriving: Arriving,
-    /// What is found out about it; nothing is asked about what users submit.
-    pub(crate) gathering: Option<Gathering>,
-    /// For the signatures of what users submit.
-    pub(crate) hashing: Option<Hashing>,
-    pub(crate) submission: bool,
-}
-
-impl Incoming {
-    fn judge_body(&mut self, piece: &[u8]) {
-        if let Some(gathering) = &mut self.gathering {
-            gathering.body(piece);
-        }
-        if let Some(hashing) = &mut self.hashing {
-            hashing.body(piece);
-        }
-    }
-}
-
-/// What signs a submission with this header: the selectors of its author's domain.
-fn hashing(settings: &Settings, header: &[u8]) -> Option<Hashing> {
+/// Hashes a submission with this header for signing. None where the domain of its author does not sign.
+fn hashing(settings: &IntakeSettings, header: &[u8]) -> Option<Hashing> {
     let author = message::author(&message::headers(header)).ok()?;
     let domain = author.domain()?;
     let signers = settings.signers.get(domain)?.clone();
@@ -95,8 +53,8 @@ fn hashing(settings: &Settings, header: &[u8]) -> Option<Hashing> {
 }
 
 /// Who sends, by what the session says.
-fn origin(client: &Client, sender: &Sender) -> Origin {
-    Origin {
+fn session_origin(client: &Client, sender: &Sender) -> SessionOrigin {
+    SessionOrigin {
         ip: client.ip(),
         helo: client.hello.as_ref().map(|hello| hello.name.clone()),
         mail_from: sender.path.mailbox().cloned(),
@@ -110,92 +68,96 @@ pub(crate) fn unix(time: SystemTime) -> u64 {
 }
 
 impl Intake {
-    /// A backend over an open store. `judges` are none where DNS may not be asked: what would need it comes out as
-    /// `none`.
+    /// A backend over an open store. Without `judges` no DNS is queried, and every result that would need it is `none`.
     ///
     /// # Errors
     /// The store cannot be read or written.
     pub fn new(
         store: Store,
         judges: Option<Judges>,
-        settings: Settings,
-        world: World,
+        settings: IntakeSettings,
+        environment: Environment,
     ) -> Result<Self, store::Error> {
         metrics::describe();
-        let seed = store.secret("sasl-decoy-seed", &world.octets::<{ sasl::SEED_OCTETS }>()).wait()?;
-        let decoy_seed = seed.try_into().unwrap_or_else(|_| world.octets());
+        let seed = environment.bytes::<{ sasl::SEED_OCTETS }>();
+        let seed = store.secret("sasl-decoy-seed", &seed).wait()?;
+        let decoy_seed = seed.try_into().unwrap_or_else(|_| environment.bytes());
         Ok(Self {
+            outgoing: Ledgers::new(store.clone(), environment),
             store,
             judges,
             settings: RwLock::new(Arc::new(settings)),
-            passwords: Passwords::new(&world.octets()),
+            passwords: Passwords::new(&environment.bytes()),
             headers: HeaderRoom::default(),
             decoy_seed,
             names: RandomState::new(),
-            world,
+            environment,
         })
     }
 
     /// The settings as they are now.
-    pub fn settings(&self) -> Arc<Settings> {
+    pub fn settings(&self) -> Arc<IntakeSettings> {
         self.settings.read().clone()
     }
 
-    /// Replaces the settings; messages that have begun keep the old ones.
-    pub fn set_settings(&self, settings: Settings) {
+    /// Replaces the settings. Messages whose transfer has begun keep the old ones.
+    pub fn set_settings(&self, settings: IntakeSettings) {
         *self.settings.write() = Arc::new(settings);
     }
 
-    /// The header has ended: writes it on without what must not stay.
-    async fn header_ends(&self, message: &mut Incoming) -> Result<(), Refusal> {
+    /// Handles the end of the header: drops the fields that must not stay, writes the rest, and starts the work that needs
+    /// a header.
+    async fn header_ends(&self, offer: &mut Offer) -> Result<(), Refusal> {
+        let Offer { message, offered } = offer;
         let host = &message.settings.hostname;
-        let mut unwanted = message.submission.then(|| Unwanted::new(message.settings.pedantic));
-        // What is for nobody is refused in the end, and nothing more is asked about it.
-        let has_reader = message.recipients.iter().any(|recipient| recipient.to.is_some());
-        if let Some(gathering) = message.gathering.as_mut().filter(|_| has_reader) {
-            gathering.header(message.arriving.header(), unix((self.world.now)()));
+        let mut unwanted = offered.is_submission().then(|| Unwanted::new(message.settings.pedantic));
+        if let Offered::FromServer { gathering } = offered {
+            // A message without a recipient who exists is refused in the end, so no more questions are asked about it.
+            if message.envelope.recipients.iter().any(|recipient| recipient.to.is_some()) {
+                gathering.header(message.arriving.header(), unix((self.environment.now)()));
+            }
         }
         let written = message.arriving.write_header(|name, value| {
-            // RFC 8601 §5: results that claim to be ours and are not.
+            // RFC 8601 §5: drops results that claim to be ours.
             (name.eq_ignore_ascii_case(b"Authentication-Results") && message::claims(value, host))
                 || unwanted.as_mut().is_some_and(|unwanted| unwanted.goes(name, value))
         });
         written.await.map_err(|e| not_kept(&e))?;
-        if message.submission {
-            message.hashing = hashing(&message.settings, message.arriving.header());
+        if let Offered::FromUser { hashing, .. } = offered {
+            *hashing = self::hashing(&message.settings, message.arriving.header());
         }
         Ok(())
     }
 
     /// Takes the next piece of a message.
-    async fn take(&self, message: &mut Incoming, content: &[u8]) -> Result<(), Refusal> {
-        if let Piece::HeaderEnds(body) = message.arriving.push(content).await? {
-            self.header_ends(message).await?;
+    async fn take(&self, offer: &mut Offer, content: &[u8]) -> Result<(), Refusal> {
+        if let Piece::HeaderEnds(body) = offer.message.arriving.push(content).await? {
+            self.header_ends(offer).await?;
             let start = content.len() - body;
             let body = content.get(start..).unwrap_or_default();
-            message.arriving.write_body(body).await?;
-            message.judge_body(body);
-        } else if message.arriving.is_complete() {
-            message.judge_body(content);
+            offer.message.arriving.write_body(body).await?;
+            offer.offered.body(body);
+        } else if offer.message.arriving.is_complete() {
+            offer.offered.body(content);
         }
         Ok(())
     }
 }
 
 impl Backend for Intake {
-    type Connection = Link;
-    type Transaction = Incoming;
+    type Connection = ConnectionState;
+    type Transaction = Offer;
 
-    fn connect(&self, client: &Client) -> Link {
+    fn connect(&self, client: &Client) -> ConnectionState {
         let judges = self.judges.as_ref().filter(|_| !client.kind.is_submission());
         let judges = judges.map(|judges| judges.for_connection(client.ip()));
         let reverse = Reverse::start(judges.as_ref().map(|ours| &ours.judges), client.ip());
-        Link { judges, reverse }
+        ConnectionState { judges, reverse }
     }
 
     async fn secret(
         &self,
-        _link: &mut Link,
+        _connection: &mut ConnectionState,
         _client: &Client,
         standing: Standing,
         need: Need,
@@ -207,93 +169,119 @@ impl Backend for Intake {
         crate::login::key(&self.settings(), &self.names, username)
     }
 
-    async fn login(&self, _link: &mut Link, _client: &Client, identity: &Identity) -> Result<Login, Refusal> {
+    async fn login(
+        &self,
+        _connection: &mut ConnectionState,
+        _client: &Client,
+        identity: &Identity,
+    ) -> Result<Login, Refusal> {
         self.account(identity)
     }
 
-    async fn sender(&self, link: &mut Link, client: &Client, sender: &Sender) -> Result<Incoming, Refusal> {
+    async fn sender(
+        &self,
+        connection: &mut ConnectionState,
+        client: &Client,
+        sender: &Sender,
+    ) -> Result<Offer, Refusal> {
         let settings = self.settings();
-        let submission = client.kind.is_submission();
-        recipients::sender(&settings, client, &sender.path)
-            .inspect_err(|refusal| Story::begun(submission, &sender.path, None).refused(refusal))?;
-        // Without pedantry the message should arrive first.
-        let keep_sample = settings.mode == Mode::Develop && settings.pedantic;
-        let judges = link.judges.as_ref().map(|ours| &ours.judges);
-        let gathering = (!submission).then(|| Gathering::new(judges, origin(client, sender)));
-        Ok(Incoming {
-            settings,
+        let login = client.login.as_deref();
+        recipients::check_sender(&settings, login, &sender.path)
+            .inspect_err(|refusal| Story::begun(login.is_some(), &sender.path, None).refused(refusal))?;
+        let offered = match login {
+            Some(login) => Offered::FromUser { login: login.clone(), hashing: None },
+            None => {
+                let judges = connection.judges.as_ref().map(|ours| &ours.judges);
+                Offered::FromServer {
+                    gathering: Box::new(Gathering::new(judges, session_origin(client, sender))),
+                }
+            }
+        };
+        let envelope = Envelope {
             sender: sender.path.clone(),
             utf8: sender.smtputf8,
             require_tls: sender.require_tls,
             recipients: Vec::new(),
-            arriving: Arriving::new(self.store.body_writer(), &self.headers, keep_sample),
-            gathering,
-            hashing: None,
-            submission,
-        })
+        };
+        let arriving = Arriving::new(self.store.body_writer(), &self.headers);
+        Ok(Offer { message: OfferedMessage { settings, envelope, arriving }, offered })
     }
 
     async fn recipient(
         &self,
-        _link: &mut Link,
-        client: &Client,
-        message: &mut Incoming,
+        _connection: &mut ConnectionState,
+        _client: &Client,
+        offer: &mut Offer,
         path: &Path,
     ) -> Result<(), Refusal> {
-        let taken = &message.recipients;
-        let recipient = recipients::recipient(&message.settings, client, &message.sender, taken, path)
+        let Offer { message, offered } = offer;
+        let is_submission = offered.is_submission();
+        let recipient = recipients::recipient(&message.settings, is_submission, &message.envelope, path)
             .inspect_err(|refusal| {
-                metrics::recipient_refused(message.submission, refusal.code());
-                Story::begun(message.submission, &message.sender, Some(path)).refused(refusal);
+                recipient_refused(is_submission, &message.envelope.sender, path, refusal)
             })?;
         // The same address twice is one recipient.
-        if !message.recipients.contains(&recipient) {
-            message.recipients.push(recipient);
+        if !message.envelope.recipients.contains(&recipient) {
+            message.envelope.recipients.push(recipient);
         }
-        // Also where nobody has the address: who answers for the sender's domain must not be told that by a question.
-        if let Some(gathering) = &mut message.gathering {
+        // SPF is queried even if the address does not exist. Otherwise the DNS server of the sender's domain could tell
+        // which addresses exist.
+        if let Offered::FromServer { gathering } = offered {
             gathering.recipient();
         }
         Ok(())
     }
 
-    async fn content(&self, message: &mut Incoming, content: &[u8]) -> Result<(), Refusal> {
-        self.take(message, content).await
+    async fn content(&self, offer: &mut Offer, content: &[u8]) -> Result<(), Refusal> {
+        self.take(offer, content).await
     }
 
-    fn refused(&self, client: &Client, what: Refused<'_, Incoming>, refusal: &Refusal) {
-        let story = match what {
-            Refused::Sender(path) => Story::begun(client.kind.is_submission(), path, None),
-            Refused::Recipient(message, path) => {
-                metrics::recipient_refused(message.submission, refusal.code());
-                Story::begun(message.submission, &message.sender, Some(path))
+    fn refused(&self, client: &Client, what: Refused<'_, Offer>, refusal: &Refusal) {
+        match what {
+            Refused::Sender(path) => {
+                Story::begun(client.kind.is_submission(), path, None).refused(refusal);
             }
-            Refused::Message(message, size) => Story::of(message, size),
-        };
-        story.refused(refusal);
+            Refused::Recipient(offer, path) => {
+                let sender = &offer.message.envelope.sender;
+                recipient_refused(offer.offered.is_submission(), sender, path, refusal);
+            }
+            Refused::Message(offer, size) => {
+                let mut story = Story::of(offer, size);
+                if let Some(id) = written_id(&message::headers(offer.message.arriving.header())) {
+                    story.has_id(&id);
+                }
+                story.refused(refusal);
+            }
+        }
     }
 
     async fn message(
         &self,
-        link: &mut Link,
+        connection: &mut ConnectionState,
         client: &Client,
-        mut message: Incoming,
+        mut offer: Offer,
         received: &Received,
     ) -> Result<(), Refusal> {
-        let mut story = Story::of(&message, received.size);
-        let ended = match message.arriving.is_complete() {
+        let mut story = Story::of(&offer, received.size);
+        let label = offer.message.settings.acceptance_label();
+        let ended = match offer.message.arriving.is_complete() {
             true => Ok(()),
-            false => self.header_ends(&mut message).await,
+            false => self.header_ends(&mut offer).await,
         };
-        let result = match (ended, &client.login) {
+        let Offer { message, offered } = offer;
+        let result = match (ended, offered) {
             (Err(refusal), _) => Err(refusal),
-            (Ok(()), Some(login)) => self.submit(client, login, message, &mut story).await,
-            (Ok(()), None) => self.deliver(link, client, message, &mut story).await,
+            (Ok(()), Offered::FromUser { login, hashing }) => {
+                self.submit(client, message, &login, hashing, &mut story).await
+            }
+            (Ok(()), Offered::FromServer { gathering }) => {
+                self.deliver(connection, client, message, *gathering, &mut story).await
+            }
         };
         match &result {
             Ok(()) => {
-                story.accepted(if self.settings().mode == Mode::Develop { "localserve" } else { "" });
-                if let Some(judges) = &link.judges {
+                story.accepted(label);
+                if let Some(judges) = &connection.judges {
                     judges.allowance.renew();
                 }
             }
@@ -301,4 +289,10 @@ impl Backend for Intake {
         }
         result
     }
+}
+
+/// Counts and logs a recipient that was refused at RCPT.
+fn recipient_refused(is_submission: bool, sender: &Path, recipient: &Path, refusal: &Refusal) {
+    metrics::recipient_refused(is_submission, refusal.code());
+    Story::begun(is_submission, sender, Some(recipient)).refused(refusal);
 }

@@ -7,9 +7,6 @@ use std::sync::Arc;
 use store::{Body, BodyWriter, Pending};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// How much of a message pedantic developer mode keeps at hand to look at its MIME structure.
-const SAMPLE: usize = 256 * 1024;
-
 /// Octets that every message may have of its header in memory. Hardly one has more.
 const SMALL_HEADER: usize = 32 * 1024;
 /// Octets of headers beyond that, of all messages that arrive at a time. Many clients with large headers are refused for
@@ -36,8 +33,6 @@ pub(crate) struct Arriving {
     taken: Option<OwnedSemaphorePermit>,
     complete: bool,
     writer: BodyWriter,
-    /// The first octets of the whole message; kept in pedantic developer mode alone.
-    sample: Option<Vec<u8>>,
 }
 
 /// What a piece of the message led to.
@@ -50,7 +45,7 @@ pub(crate) enum Piece {
 }
 
 impl Arriving {
-    pub(crate) fn new(writer: BodyWriter, room: &HeaderRoom, keep_sample: bool) -> Self {
+    pub(crate) fn new(writer: BodyWriter, room: &HeaderRoom) -> Self {
         Self {
             scan: HeaderScan::new(MAX_HEADER_SIZE),
             header: Vec::new(),
@@ -58,17 +53,12 @@ impl Arriving {
             taken: None,
             complete: false,
             writer,
-            sample: keep_sample.then(Vec::new),
         }
     }
 
     /// Takes the next octets. When the header ends in them, the caller has [`Arriving::write_header`] to call, and then
     /// [`Arriving::write_body`] with the rest.
     pub(crate) async fn push(&mut self, piece: &[u8]) -> Result<Piece, Refusal> {
-        if let Some(sample) = &mut self.sample {
-            let room = SAMPLE.saturating_sub(sample.len());
-            sample.extend_from_slice(piece.get(..room).unwrap_or(piece));
-        }
         if self.complete {
             self.write_body(piece).await?;
             return Ok(Piece::Passed);
@@ -114,18 +104,6 @@ impl Arriving {
     /// The header, with its empty line once it is complete.
     pub(crate) fn header(&self) -> &[u8] {
         &self.header
-    }
-
-    /// The message as it came, where it is kept; of a large one its start, which ends with an empty line, so that no
-    /// header in it is cut. And is it whole?
-    pub(crate) fn sample(&self) -> Option<(&[u8], bool)> {
-        let sample = self.sample.as_deref()?;
-        if sample.len() < SAMPLE {
-            return Some((sample, true));
-        }
-        let empty_line = b"\r\n\r\n";
-        let end = sample.windows(empty_line.len()).rposition(|octets| octets == empty_line);
-        Some((sample.get(..end.map_or(0, |at| at + empty_line.len()))?, false))
     }
 
     /// Writes the header, but for the fields that `goes` says. From here on [`Arriving::header`] is without them too.

@@ -112,6 +112,11 @@ impl Directory {
         self.everything = Some(to);
     }
 
+    /// Does [`Directory::set_everything`] hold?
+    pub(crate) fn takes_everything(&self) -> bool {
+        self.everything.is_some()
+    }
+
     /// The rules of an account, if there is one of that name.
     pub fn account(&self, name: &str) -> Option<&AccountRules> {
         self.accounts.get(name)

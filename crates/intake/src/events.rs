@@ -1,7 +1,7 @@
 //! What became of a message, in the log: one event a recipient, `delivery` for mail from elsewhere and `submission` for
 //! mail from users. Refused ones are told like accepted ones, so that the log answers "did that mail come?".
 
-use crate::backend::Incoming;
+use crate::offered::Offer;
 use smtp_parser::Path;
 use smtpserver::Refusal;
 use std::borrow::Cow;
@@ -29,16 +29,17 @@ struct Recipient {
 }
 
 impl Story {
-    /// A message that is complete, with its size in bytes.
-    pub(crate) fn of(message: &Incoming, size: u64) -> Self {
-        let recipients = message.recipients.iter().map(|recipient| Recipient {
+    /// A message of `size` bytes, as far as it has come.
+    pub(crate) fn of(offer: &Offer, size: u64) -> Self {
+        let message = &offer.message;
+        let recipients = message.envelope.recipients.iter().map(|recipient| Recipient {
             address: recipient.address(true),
             account: recipient.to.as_ref().map(|to| to.account.to_string()).unwrap_or_default(),
             mailbox: String::new(),
         });
         Self {
-            submission: message.submission,
-            from: address(&message.sender),
+            submission: offer.offered.is_submission(),
+            from: address(&message.envelope.sender),
             message_id: String::new(),
             size,
             recipients: recipients.collect(),

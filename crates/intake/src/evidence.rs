@@ -4,7 +4,7 @@
 //!
 //! Without DNS nothing is asked, and what would need an answer stays empty.
 
-use crate::asked::{Asked, JUDGE_TIMEOUT, Timed};
+use crate::asked::{Asked, Clock, JUDGE_TIMEOUT, Timed};
 use crate::metrics;
 use crate::questions::{Allowance, Allowed, Networks};
 use dkim::{KeyLookups, Keys, Policy, Verifier};
@@ -15,7 +15,7 @@ use smtp_parser::Mailbox;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
-use tokio::time::Instant;
+use std::time::Instant;
 
 /// Bytes of the SPF records that are kept with what was read from them: those that many senders include, and regular
 /// senders' own. Some 4,000 ordinary ones.
@@ -30,6 +30,7 @@ pub struct Judges {
     dmarc: Arc<dyn Resolver>,
     spf_records: Arc<spf::Cache>,
     networks: Arc<Networks>,
+    clock: Clock,
 }
 
 /// The judges of the messages of one connection, with what they may ask.
@@ -45,16 +46,17 @@ impl fmt::Debug for ConnectionJudges {
 }
 
 impl Judges {
-    /// `dns` says whom a judge asks: `iprev`, `spf`, `dkim` and `dmarc`. It may be the same for all. Networks may cause
-    /// as many questions as they like.
-    pub fn new(dns: impl Fn(&'static str) -> Arc<dyn Resolver>) -> Self {
+    /// Judges that each ask the resolver which `dns` has for it: `iprev`, `spf`, `dkim` or `dmarc`. All may have the same.
+    /// Networks may cause any number of questions. `clock` is never set.
+    pub fn new(dns: impl Fn(&'static str) -> Arc<dyn Resolver>, clock: fn() -> Instant) -> Self {
         Self {
             iprev: dns("iprev"),
             spf: dns("spf"),
             dkim: dns("dkim"),
             dmarc: dns("dmarc"),
             spf_records: Arc::new(spf::Cache::new(SPF_CACHE_BYTES)),
-            networks: Arc::new(Networks::new()),
+            networks: Arc::new(Networks::new(clock)),
+            clock,
         }
     }
 
@@ -62,7 +64,7 @@ impl Judges {
     /// provider.
     #[must_use]
     pub fn limited(self, messages: [u32; 3], addresses: Addresses) -> Self {
-        Self { networks: Arc::new(Networks::limited(messages, addresses)), ..self }
+        Self { networks: Arc::new(Networks::limited(messages, addresses, self.clock)), ..self }
     }
 
     /// The same judges for a connection from `ip`: they ask no more than it may cause.
@@ -90,7 +92,7 @@ impl fmt::Debug for Judges {
 
 /// Who sends a message, by what the session says.
 #[derive(Debug, Clone)]
-pub struct Origin {
+pub struct SessionOrigin {
     /// The client's address.
     pub ip: IpAddr,
     /// What it called itself.
@@ -101,7 +103,7 @@ pub struct Origin {
     pub receiver: Domain,
 }
 
-impl Origin {
+impl SessionOrigin {
     /// The same as a question for SPF.
     pub fn query(&self) -> spf::Query<'_> {
         let mut query = spf::Query::new(self.ip).receiver(&self.receiver);
@@ -131,8 +133,10 @@ pub(crate) struct Reverse {
 impl Reverse {
     /// Asks.
     pub(crate) fn start(judges: Option<&Judges>, ip: IpAddr) -> Self {
-        let dns = judges.map(|judges| judges.iprev.clone());
-        let asked = dns.map(|dns| Asked::start("iprev", async move { iprev::check(&*dns, ip).await }));
+        let asked = judges.map(|judges| {
+            let dns = judges.iprev.clone();
+            Asked::start("iprev", judges.clock, async move { iprev::check(&*dns, ip).await })
+        });
         Self { asked, known: None }
     }
 
@@ -153,6 +157,7 @@ struct Dns {
     dkim: Arc<dyn Resolver>,
     /// DMARC asks twice: for the author's domain with the header, and for what SPF and DKIM have proven at the end.
     dmarc: Arc<Memo<'static>>,
+    clock: Clock,
 }
 
 impl fmt::Debug for Dns {
@@ -165,7 +170,7 @@ impl fmt::Debug for Dns {
 #[derive(Debug)]
 pub struct Gathering {
     dns: Option<Dns>,
-    origin: Origin,
+    origin: SessionOrigin,
     spf: Option<Asked<spf::Evaluation>>,
     verifier: Option<Verifier>,
     keys: Option<Asked<Keys>>,
@@ -177,7 +182,7 @@ pub struct Gathering {
 #[derive(Debug, Clone)]
 pub struct Evidence {
     /// Who sent it, by what the session said.
-    pub origin: Origin,
+    pub origin: SessionOrigin,
     /// Does the client's address resolve to a name that resolves back? None where DNS is not asked.
     pub iprev: Option<iprev::Evaluation>,
     /// May the client send for the sender? None where DNS is not asked.
@@ -196,12 +201,13 @@ pub struct Evidence {
 
 impl Gathering {
     /// Begins at MAIL. Nothing is asked: a sender costs its client nothing, and may have no recipient.
-    pub fn new(judges: Option<&Judges>, origin: Origin) -> Self {
+    pub fn new(judges: Option<&Judges>, origin: SessionOrigin) -> Self {
         let dns = judges.map(|judges| Dns {
             spf: judges.spf.clone(),
             spf_records: judges.spf_records.clone(),
             dkim: judges.dkim.clone(),
             dmarc: Arc::new(Memo::shared(judges.dmarc.clone())),
+            clock: judges.clock,
         });
         Self { dns, origin, spf: None, verifier: None, keys: None, from: None, dmarc: None }
     }
@@ -210,8 +216,8 @@ impl Gathering {
     pub fn recipient(&mut self) {
         let Some(dns) = self.dns.as_ref().filter(|_| self.spf.is_none()) else { return };
         let (origin, records) = (self.origin.clone(), Arc::clone(&dns.spf_records));
-        let dns = Memo::shared(Arc::clone(&dns.spf));
-        self.spf = Some(Asked::start("spfverify", async move {
+        let (clock, dns) = (dns.clock, Memo::shared(Arc::clone(&dns.spf)));
+        self.spf = Some(Asked::start("spfverify", clock, async move {
             spf::check(&dns, &origin.query().cache(&records), spf::Limits::default()).await
         }));
     }
@@ -226,14 +232,14 @@ impl Gathering {
         let verifier = Verifier::new(block, &policy, now);
         let lookups: KeyLookups = verifier.lookups();
         if !lookups.names().is_empty() {
-            let dns = dns.dkim.clone();
-            self.keys = Some(Asked::start("dkimverify", async move { lookups.run(&*dns).await }));
+            let (clock, dns) = (dns.clock, dns.dkim.clone());
+            self.keys = Some(Asked::start("dkimverify", clock, async move { lookups.run(&*dns).await }));
         }
         self.verifier = Some(verifier);
         if let Some(from) = self.from.clone() {
             let identifiers = self.origin.spf_domain().cloned();
-            let dns = dns.dmarc.clone();
-            self.dmarc = Some(Asked::start("dmarcverify", async move {
+            let (clock, dns) = (dns.clock, dns.dmarc.clone());
+            self.dmarc = Some(Asked::start("dmarcverify", clock, async move {
                 let walks: Vec<Domain> =
                     identifiers.filter(|d| dmarc::worth_walking(&from, d)).into_iter().collect();
                 let mut organizations = Organizations::default();
@@ -261,10 +267,11 @@ impl Gathering {
             metrics::spf_verified(&spf);
             spf.value
         });
-        let dkim = verifier.map(|verifier| verified(verifier, keys));
+        let clock = dns.as_ref().map(|dns| dns.clock);
+        let dkim = verifier.zip(clock).map(|(verifier, clock)| verified(verifier, keys, clock));
         let (mut organizations, mut discovery, mut judged) = (Organizations::default(), None, None);
         if let (Some(dns), Some(Timed { value: (found, walked), took })) = (&dns, found) {
-            let begin = Instant::now();
+            let begin = (dns.clock)();
             organizations = walked;
             let proven = proven(spf.as_ref(), dkim.as_ref());
             let missing = dmarc::needed(&found, &proven, &organizations);
@@ -272,7 +279,7 @@ impl Gathering {
             // Without an answer in time the organizations are missing, which evaluates to a temporary error.
             let _ = tokio::time::timeout(JUDGE_TIMEOUT, walks).await;
             let value = dmarc::evaluate(&found, &proven, &organizations, None);
-            let verdict = Timed { value, took: took + begin.elapsed() };
+            let verdict = Timed { value, took: took + (dns.clock)().saturating_duration_since(begin) };
             metrics::dmarc_verified(&verdict);
             judged = Some(verdict.value);
             discovery = Some(found);
@@ -285,11 +292,11 @@ impl Gathering {
 
 /// The end of the body: the signatures are checked with the keys that were found. Its time is that of the keys and of the
 /// checking; how long the client took to send the body is not in it.
-fn verified(verifier: Verifier, keys: Option<Timed<Keys>>) -> dkim::Evaluation {
-    let begin = Instant::now();
+fn verified(verifier: Verifier, keys: Option<Timed<Keys>>, clock: Clock) -> dkim::Evaluation {
+    let begin = clock();
     let (keys, waited) = keys.map(|keys| (keys.value, keys.took)).unwrap_or_default();
     let value = verifier.finish(&keys);
-    let verified = Timed { value, took: waited + begin.elapsed() };
+    let verified = Timed { value, took: waited + clock().saturating_duration_since(begin) };
     metrics::dkim_verified(&verified);
     verified.value
 }

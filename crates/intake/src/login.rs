@@ -4,7 +4,7 @@
 
 use crate::backend::Intake;
 use crate::password::{Checked, hash};
-use crate::{Destination, Settings};
+use crate::{Destination, IntakeSettings};
 use ratelimit::LoginKey;
 use sasl::{Absent, CramMd5Secret, Decoy, Hash, Identity, Need, Password, ScramSecret, Verifier};
 use smtp_parser::Mailbox;
@@ -43,14 +43,14 @@ struct Known {
 }
 
 /// The account that an address belongs to. Any address of an account will do; `postmaster` of the host will not.
-fn account_of(settings: &Settings, username: &str) -> Option<(Mailbox, Destination)> {
+fn account_of(settings: &IntakeSettings, username: &str) -> Option<(Mailbox, Destination)> {
     let address: Mailbox = username.parse().ok()?;
     let to = settings.directory.find(address.localpart.as_str(), Some(&address.domain), false).ok()?;
     Some((address, to))
 }
 
 /// The address in the form in which all its spellings are one; none where it is no address of anybody.
-fn canonical(settings: &Settings, username: &str) -> Option<String> {
+fn canonical(settings: &IntakeSettings, username: &str) -> Option<String> {
     let address: Mailbox = username.parse().ok()?;
     let localpart = settings.directory.canonical(address.localpart.as_str(), &address.domain)?;
     Some(format!("{localpart}@{}", address.domain))
@@ -58,7 +58,7 @@ fn canonical(settings: &Settings, username: &str) -> Option<String> {
 
 /// What failed logins are counted under: all addresses of an account are one, and so are all spellings of an address
 /// that is nobody's, or the count would tell which is which.
-pub(crate) fn key(settings: &Settings, names: &RandomState, username: &str) -> LoginKey {
+pub(crate) fn key(settings: &IntakeSettings, names: &RandomState, username: &str) -> LoginKey {
     match account_of(settings, username) {
         Some((_, to)) => LoginKey::Account(to.account),
         None => {
@@ -69,7 +69,7 @@ pub(crate) fn key(settings: &Settings, names: &RandomState, username: &str) -> L
 }
 
 impl Intake {
-    fn known(&self, settings: &Settings, username: &str) -> Result<Known, Refusal> {
+    fn known(&self, settings: &IntakeSettings, username: &str) -> Result<Known, Refusal> {
         let account = match account_of(settings, username) {
             Some((_, to)) => self.stored(&to.account)?.map(|credentials| (to, credentials)),
             None => None,
@@ -99,7 +99,8 @@ impl Intake {
                 let account = known.account.as_ref().map_or("", |(to, _)| &*to.account);
                 let stored = known.account.as_ref().and_then(|(_, credentials)| credentials.plain.as_deref());
                 let text = Zeroizing::new(password.as_str().to_owned());
-                match self.passwords.check(account, stored, text, standing).await {
+                let now = (self.environment.instant)();
+                match self.passwords.check(account, stored, text, standing, now).await {
                     Checked::Right => Ok(Verifier::Checked(true)),
                     Checked::Wrong => Ok(Verifier::Checked(false)),
                     Checked::Busy => Err(Refusal::new(replies::AUTH_UNAVAILABLE)),

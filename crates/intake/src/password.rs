@@ -103,19 +103,16 @@ impl Passwords {
 
     /// Is this the password whose hash is stored? `stored` is none where there is no account or no password: that
     /// takes as long as a wrong password.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "remembering is about elapsed time of the running process alone"
-    )]
     pub(crate) async fn check(
         &self,
         account: &str,
         stored: Option<&str>,
         password: Zeroizing<String>,
         standing: Standing,
+        now: Instant,
     ) -> Checked {
         let tag = self.tag(account, stored.unwrap_or_default(), &password);
-        if stored.is_some() && self.is_remembered(&tag, Instant::now()) {
+        if stored.is_some() && self.is_remembered(&tag, now) {
             return Checked::Right;
         }
         let phc = stored.unwrap_or(&self.decoy).to_owned();
@@ -123,7 +120,7 @@ impl Passwords {
         if !right || stored.is_none() {
             return Checked::Wrong;
         }
-        self.remember(tag, Instant::now());
+        self.remember(tag, now);
         Checked::Right
     }
 
@@ -176,35 +173,32 @@ mod tests {
         Zeroizing::new(text.to_owned())
     }
 
-    #[tokio::test]
-    async fn right_wrong_and_unknown() {
-        let passwords = Passwords::new(&[7; 32]);
-        let stored = hash("moxmoxmox", &[1; 16]);
-        assert!(stored.starts_with("$argon2id$v=19$m=9216,t=4,p=1$"), "{stored}");
-        assert_eq!(
-            passwords.check("mox", Some(&stored), password("moxmoxmox"), STANDING()).await,
-            Checked::Right
-        );
-        assert_eq!(
-            passwords.check("mox", Some(&stored), password("moxmoxmoy"), STANDING()).await,
-            Checked::Wrong
-        );
-        assert_eq!(passwords.check("eve", None, password("moxmoxmox"), STANDING()).await, Checked::Wrong);
-        let decoy = passwords.decoy.clone();
-        let text = password("no password hashes to this by design");
-        assert_eq!(passwords.check("eve", None, text, STANDING()).await, Checked::Wrong, "{decoy}");
-        assert_eq!(
-            passwords.check("mox", Some("not a hash"), password("x"), STANDING()).await,
-            Checked::Wrong
-        );
+    fn now() -> Instant {
+        tokio::time::Instant::now().into_std()
     }
 
     #[tokio::test]
-    #[expect(clippy::disallowed_methods, reason = "any instant will do")]
+    async fn tells_right_wrong_and_unknown_apart() {
+        let passwords = Passwords::new(&[7; 32]);
+        let stored = hash("moxmoxmox", &[1; 16]);
+        assert!(stored.starts_with("$argon2id$v=19$m=9216,t=4,p=1$"), "{stored}");
+        for (account, stored, text, expected) in [
+            ("mox", Some(&*stored), "moxmoxmox", Checked::Right),
+            ("mox", Some(&stored), "moxmoxmoy", Checked::Wrong),
+            ("eve", None, "moxmoxmox", Checked::Wrong),
+            ("eve", None, "no password hashes to this by design", Checked::Wrong),
+            ("mox", Some("not a hash"), "x", Checked::Wrong),
+        ] {
+            let checked = passwords.check(account, stored, password(text), STANDING(), now()).await;
+            assert_eq!(checked, expected, "{account} {stored:?} {text}");
+        }
+    }
+
+    #[tokio::test]
     async fn a_success_is_remembered_until_the_password_changes() {
         let passwords = Passwords::new(&[7; 32]);
         let stored = hash("moxmoxmox", &[1; 16]);
-        let now = Instant::now();
+        let now = now();
         passwords.remember(passwords.tag("mox", &stored, "moxmoxmox"), now);
         let known =
             |stored: &str, text: &str, at| passwords.is_remembered(&passwords.tag("mox", stored, text), at);

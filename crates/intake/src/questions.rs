@@ -2,15 +2,15 @@
 //! often; so the questions of a connection are counted, and those of the network it comes from. Who has used up what there is
 //! gets no answer from DNS for a while: what needs one comes out as a temporary error.
 
+use crate::asked::Clock;
 use dns::{Lookup, LookupError, LookupErrorKind, Question, Resolver};
 use parking_lot::Mutex;
 use ratelimit::{Addresses, Limiter, Window};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
 
 /// Questions of one connection until a message of it is taken. An ordinary message needs a dozen, the worst some 200.
 const CONNECTION_QUESTIONS: usize = 500;
@@ -27,26 +27,27 @@ pub(crate) struct Networks {
     /// None: networks have no limit.
     limiter: Option<Mutex<Limiter>>,
     /// Windows slide by a clock that is never set.
+    clock: Clock,
     since: Instant,
 }
 
 impl Networks {
     /// Without limits.
-    pub(crate) fn new() -> Self {
-        Self { limiter: None, since: Instant::now() }
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self { limiter: None, clock, since: clock() }
     }
 
     /// With what so many messages a minute need.
-    pub(crate) fn limited(messages: [u32; 3], addresses: Addresses) -> Self {
+    pub(crate) fn limited(messages: [u32; 3], addresses: Addresses, clock: Clock) -> Self {
         let limits = messages.map(|messages| messages.saturating_mul(QUESTIONS_PER_MESSAGE));
         let window = Window { name: "DNS questions", length: Duration::from_secs(60), limits };
         let limiter = Limiter::new(&[window], addresses);
-        Self { limiter: Some(Mutex::new(limiter)), since: Instant::now() }
+        Self { limiter: Some(Mutex::new(limiter)), clock, since: clock() }
     }
 
     fn take(&self, ip: IpAddr) -> bool {
         let Some(limiter) = &self.limiter else { return true };
-        let now = SystemTime::UNIX_EPOCH + self.since.elapsed();
+        let now = SystemTime::UNIX_EPOCH + (self.clock)().saturating_duration_since(self.since);
         limiter.lock().take(ip, now, 1).is_allowed()
     }
 }
@@ -140,6 +141,10 @@ mod tests {
         }
     }
 
+    fn clock() -> Instant {
+        tokio::time::Instant::now().into_std()
+    }
+
     fn dns() -> Arc<Dns> {
         let zone = Zone::parse("*.test. TXT x").unwrap();
         Arc::new(Dns { zone, asked: AtomicUsize::new(0) })
@@ -157,7 +162,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_has_so_many_questions_until_a_message_is_taken() {
-        let (dns, networks) = (dns(), Arc::new(Networks::new()));
+        let (dns, networks) = (dns(), Arc::new(Networks::new(clock)));
         let connection = connection(&dns, &networks, "192.0.2.1");
         for _ in 0..2 {
             for n in 0..CONNECTION_QUESTIONS {
@@ -174,7 +179,7 @@ mod tests {
     async fn an_address_has_the_questions_of_the_messages_it_may_begin_unless_it_is_exempt() {
         let allowed = vec!["203.0.113.0/24".parse().unwrap()];
         let addresses = Addresses { allowed, ..Addresses::default() };
-        let (dns, networks) = (dns(), Arc::new(Networks::limited([100, 300, 900], addresses)));
+        let (dns, networks) = (dns(), Arc::new(Networks::limited([100, 300, 900], addresses, clock)));
         let limit = 100 * QUESTIONS_PER_MESSAGE as usize;
         for _ in 0..limit.div_ceil(CONNECTION_QUESTIONS) + 3 {
             let connection = connection(&dns, &networks, "192.0.2.1");
@@ -194,7 +199,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_questions_of_one_message_wait_for_their_turns() {
-        let (dns, networks) = (dns(), Arc::new(Networks::new()));
+        let (dns, networks) = (dns(), Arc::new(Networks::new(clock)));
         let one = connection(&dns, &networks, "192.0.2.1");
         let names: Vec<Name> =
             (0..3 * OPEN_QUESTIONS).map(|n| format!("n{n}.silent.test").parse().unwrap()).collect();

@@ -21,8 +21,9 @@ const MAX_KEPT: usize = 998;
 /// The most octets of recipients of one sent message that are remembered: some hundreds of them.
 const MAX_SENT_TO: usize = 32 * 1024;
 
-/// The record of a message as far as its header tells: author, subject, and what it answers. Nothing of it is proven.
-pub fn described(headers: &Headers<'_>, received: SystemTime) -> NewMessage {
+/// The record of a message, filled from its header: author, subject, and the messages that it answers. Nothing in a header
+/// is proven.
+pub fn facts_from_header(headers: &Headers<'_>, received: SystemTime) -> NewMessage {
     let value =
         |name: &str| headers.first(name).map(|field| field.unfolded().into_owned()).unwrap_or_default();
     let mut facts = Facts::new(received);
@@ -41,9 +42,9 @@ pub fn described(headers: &Headers<'_>, received: SystemTime) -> NewMessage {
     let subject = value("Subject");
     facts.subject = decode_words(&subject).chars().take(MAX_SUBJECT).collect();
     facts.base_subject = base_subject(&subject).0.chars().take(MAX_SUBJECT).collect();
-    let id = value("Message-ID");
-    if let Some(written) = written_message_id(&id, Dialect::Lenient).filter(|id| id.len() <= MAX_KEPT) {
-        facts.set_message_id(canonical_message_id(&id, Dialect::Lenient).unwrap_or_default(), written);
+    if let Some(written) = written_id(headers) {
+        let id = canonical_message_id(&value("Message-ID"), Dialect::Lenient);
+        facts.set_message_id(id.unwrap_or_default(), written);
     }
     let mut message = NewMessage::new(facts);
     let answers = value("References");
@@ -52,8 +53,14 @@ pub fn described(headers: &Headers<'_>, received: SystemTime) -> NewMessage {
     message
 }
 
-/// To whom a message of the account's own was sent, as far as its header tells.
-pub fn sent(headers: &Headers<'_>, received: SystemTime) -> Sent {
+/// The Message-ID of a header, as it is written.
+pub(crate) fn written_id(headers: &Headers<'_>) -> Option<String> {
+    let value = headers.first("Message-ID")?.unfolded().into_owned();
+    written_message_id(&value, Dialect::Lenient).filter(|id| id.len() <= MAX_KEPT)
+}
+
+/// The recipients of a message that the account sent, from its header.
+pub fn recipients_from_header(headers: &Headers<'_>, received: SystemTime) -> Sent {
     let date = headers.first("Date").map(|field| String::from_utf8_lossy(&field.unfolded()).parse::<Date>());
     let date = date.and_then(Result::ok).and_then(|date| u64::try_from(date.unix()).ok());
     // A time to come would make them known for longer than they are.
@@ -77,8 +84,8 @@ pub fn sent(headers: &Headers<'_>, received: SystemTime) -> Sent {
     Sent { time, recipients: recipients.into_iter().collect() }
 }
 
-/// Adds who sent the message, and from where.
-pub(crate) fn sent_by(origin: &mut Origin, client: &Client, sender: &Path) {
+/// Adds the sender and the client to a record.
+pub(crate) fn set_sender(origin: &mut Origin, client: &Client, sender: &Path) {
     origin.remote_ip = Some(client.ip());
     let hello = client.hello.as_ref().and_then(|hello| hello.name.domain());
     origin.ehlo_domain = hello.map(Domain::unicode).unwrap_or_default();
@@ -89,8 +96,8 @@ pub(crate) fn sent_by(origin: &mut Origin, client: &Client, sender: &Path) {
     }
 }
 
-/// Adds who gets this copy.
-pub(crate) fn sent_to(origin: &mut Origin, recipient: &Path) {
+/// Adds the recipient of a copy to its record.
+pub(crate) fn set_recipient(origin: &mut Origin, recipient: &Path) {
     match recipient {
         Path::Mailbox(mailbox) => {
             origin.rcpt_to_localpart = mailbox.localpart.as_str().to_owned();
@@ -109,7 +116,7 @@ mod tests {
         #[track_caller]
         fn check(header: &str, time: u64, expected: &[&str]) {
             let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
-            let sent = sent(&message::headers(header.as_bytes()), at(1_000_000_000));
+            let sent = recipients_from_header(&message::headers(header.as_bytes()), at(1_000_000_000));
             let recipients: Vec<_> = sent
                 .recipients
                 .iter()
@@ -141,7 +148,7 @@ mod tests {
         let to = format!("To: {}\r\n", vec!["someone@somewhere.example"; 900].join(", "));
         let many: String = (0..5000).map(|n| format!("Cc: {n}@{}.example\r\n", "x".repeat(60))).collect();
         for header in [to + &many, many.clone()] {
-            let sent = sent(&message::headers(header.as_bytes()), UNIX_EPOCH);
+            let sent = recipients_from_header(&message::headers(header.as_bytes()), UNIX_EPOCH);
             let octets: usize = sent.recipients.iter().map(|r| r.localpart.len() + r.domain.len()).sum();
             assert!(octets <= MAX_SENT_TO && !sent.recipients.is_empty(), "{octets}");
         }

@@ -58,7 +58,7 @@ pub struct Ruleset {
 
 /// What rulesets look at: one message, whoever its recipients are.
 #[derive(Debug)]
-pub(crate) struct Subject<'a> {
+pub(crate) struct Candidate<'a> {
     mail_from: &'a str,
     proven: &'a BTreeSet<Domain>,
     received: Fields,
@@ -69,7 +69,7 @@ pub(crate) struct Subject<'a> {
 /// Names and values of header fields as they are compared.
 type Fields = Vec<(String, String)>;
 
-impl<'a> Subject<'a> {
+impl<'a> Candidate<'a> {
     /// `added` are the fields that we put before the message. A field of the message by one of their names was not added by
     /// us, so it does not count. None where the header of the message cannot be read.
     pub(crate) fn new(
@@ -145,9 +145,9 @@ mod tests {
         let (added, received) = (message::headers(ADDED.as_bytes()), message::headers(RECEIVED.as_bytes()));
         let proven = proven();
         let rulesets = [ruleset];
-        let mut subject = Subject::new("list-bounces@lists.example", &proven, &added, &received).unwrap();
+        let mut candidate = Candidate::new("list-bounces@lists.example", &proven, &added, &received).unwrap();
         for _ in 0..2 {
-            assert_eq!(subject.first(&rulesets, &added).is_some(), expected);
+            assert_eq!(candidate.first(&rulesets, &added).is_some(), expected);
         }
     }
 
@@ -181,8 +181,8 @@ mod tests {
         let rulesets = [to(Some("lists.example"), "A"), to(None, "B"), to(None, "C")];
         let mailbox = |mail_from, proven: &BTreeSet<Domain>| {
             let none = message::headers(b"");
-            let mut subject = Subject::new(mail_from, proven, &none, &none).unwrap();
-            subject.first(&rulesets, &none).map(|ruleset| ruleset.mailbox.to_string())
+            let mut candidate = Candidate::new(mail_from, proven, &none, &none).unwrap();
+            candidate.first(&rulesets, &none).map(|ruleset| ruleset.mailbox.to_string())
         };
         assert_eq!(mailbox("", &BTreeSet::new()).as_deref(), Some("B"));
         assert_eq!(mailbox("", &proven()).as_deref(), Some("A"));
@@ -194,11 +194,11 @@ mod tests {
         let none = message::headers(b"");
         let broken = message::headers(b"no field\r\n");
         let proven = proven();
-        assert!(Subject::new("", &proven, &none, &broken).is_none());
+        assert!(Candidate::new("", &proven, &none, &broken).is_none());
         let long = format!("{}X-Last: z\r\n", format!("X: {}\r\n", "y".repeat(900)).repeat(100));
         let long = message::headers(long.as_bytes());
-        let subject = Subject::new("", &proven, &none, &long).unwrap();
-        assert!(subject.received.len() < 100 && subject.received.iter().all(|(name, _)| name == "x"));
+        let candidate = Candidate::new("", &proven, &none, &long).unwrap();
+        assert!(candidate.received.len() < 100 && candidate.received.iter().all(|(name, _)| name == "x"));
     }
 
     #[test]

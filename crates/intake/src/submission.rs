@@ -1,79 +1,122 @@
-//! Mail from users: what is demanded of it, what is added to it, and the limits of an account.
+//! Mail from users: the rules for it, the fields that it gets, and the limits of an account.
 
-use crate::backend::{Incoming, Intake, unix};
+use crate::IntakeSettings;
+use crate::backend::{Intake, unix};
 use crate::body::not_kept;
-use crate::copies::Fields;
-use crate::delivery::{check_message_id, check_structure, wishes};
+use crate::copies::{Copies, Fields};
+use crate::delivery::check_message_id;
 use crate::events::Story;
 use crate::metrics;
+use crate::offered::{Envelope, OfferedMessage};
+use crate::outgoing::{Exceeded, NotReserved, OutgoingLimits, Sending};
 use crate::prefix::MAX_ADDED;
-use crate::record::{described, sent_by};
+use crate::record::{facts_from_header, set_sender};
+use crate::signing::Hashing;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use message::{AuthResults, Date, FindingKind, Headers, MethodResult};
 use smtpserver::{Client, Login, Refusal, replies};
 use std::time::SystemTime;
-use store::{ErrorKind, SubmissionLimits};
+use store::ErrorKind;
+
+/// How often a submission is tried again when its account's ledger was replaced meanwhile (our own limit; see
+/// [`crate::outgoing`]).
+const MAX_ATTEMPTS: usize = 16;
 
 impl Intake {
     /// Takes a message from a user.
     pub(crate) async fn submit(
         &self,
         client: &Client,
+        message: OfferedMessage,
         login: &Login,
-        mut message: Incoming,
+        hashing: Option<Hashing>,
         story: &mut Story,
     ) -> Result<(), Refusal> {
-        let now = (self.world.now)();
-        let parsed = message::headers(message.arriving.header());
-        let mut record = described(&parsed, now);
+        let now = (self.environment.now)();
+        let OfferedMessage { settings, envelope, arriving } = message;
+        let parsed = message::headers(arriving.header());
+        let mut record = facts_from_header(&parsed, now);
         story.has_id(record.facts.message_id_as_written());
-        check(&message, login, &parsed)?;
-        check_structure(&message)?;
-        check_message_id(&message, &parsed)?;
-        wishes(&message)?;
-        sent_by(&mut record.facts.origin, client, &message.sender);
-        let missing = self.missing_fields(&message, &parsed, now);
+        check(&settings, &envelope, login, &parsed, arriving.header())?;
+        check_message_id(settings.pedantic, &parsed)?;
+        set_sender(&mut record.facts.origin, client, &envelope.sender);
+        let missing = self.missing_fields(&settings, envelope.utf8, &parsed, now);
         if let Some(id) = missing.message_id {
             story.has_id(&id);
             record.facts.set_message_id(id.to_lowercase(), id);
         }
-        let signatures = message.hashing.take().map(|hashing| hashing.finish(&missing.fields, unix(now)));
-        let added = [missing.fields, signatures.unwrap_or_default(), results(&message).field()].concat();
+        let signatures = hashing.map(|hashing| hashing.finish(&missing.fields, unix(now)));
+        let results = results(&settings, &envelope).field();
+        let added = [missing.fields, signatures.unwrap_or_default(), results].concat();
         if added.len() > MAX_ADDED {
             metrics::submission("badheader", 1);
             return Err(Refusal::with(replies::BAD_AUTHOR, FindingKind::TooManyFields.token()));
         }
+        let (header, body) = arriving.finish();
+        let copies = Copies {
+            settings: &settings,
+            client,
+            envelope: &envelope,
+            header: &header,
+            body: &body,
+            record: &record,
+            fields: &Fields { added, ..Fields::default() },
+            evidence: None,
+        };
+        self.commit_submission(&copies, login, story).await?;
+        metrics::submission("ok", envelope.recipients.len() as u64);
+        Ok(())
+    }
 
-        let rules = message.settings.directory.account(&login.account).cloned().unwrap_or_default();
-        let limits = SubmissionLimits {
+    /// Adds a submission to the store, if the limits of the account allow it.
+    async fn commit_submission(
+        &self,
+        copies: &Copies<'_>,
+        login: &Login,
+        story: &mut Story,
+    ) -> Result<(), Refusal> {
+        let now = copies.record.facts.received;
+        let rules = copies.settings.directory.account(&login.account).cloned().unwrap_or_default();
+        let limits = OutgoingLimits {
             messages: rules.messages_per_day,
             first_time_recipients: rules.first_time_recipients_per_day,
         };
-        let sender = self.open_account(&login.account, now).await.map_err(|error| refused(&error, limits))?;
-        let mut transaction = self.store.transaction(now);
-        let addresses: Vec<String> = message.recipients.iter().map(|r| r.address(true)).collect();
-        transaction.submission(sender, &addresses, Some(limits));
-        let count = message.recipients.len() as u64;
-        let fields = Fields { added, ..Fields::default() };
-        let added = self.add_copies(&mut transaction, client, message, &record, &fields, story).await;
-        added.map_err(|error| refused(&error, limits))?;
-        match self.store.commit(transaction).await {
-            Ok(_) => {
-                metrics::submission("ok", count);
-                Ok(())
+        let account = self.open_account(&login.account, now).await.map_err(|error| failed(&error))?;
+        let recipients: Vec<String> =
+            copies.envelope.recipients.iter().map(|recipient| recipient.address(true)).collect();
+        let sending = Sending { account, recipients: &recipients, limits, now };
+        let mut attempts = 1;
+        loop {
+            let mut transaction = self.store.transaction(now);
+            let added = self.add_copies(&mut transaction, copies, story).await;
+            added.map_err(|error| failed(&error))?;
+            let reserved = self.outgoing.reserve(&mut transaction, sending).await;
+            let reservation = reserved.map_err(|error| not_reserved(&error, limits))?;
+            match self.store.commit(transaction).await {
+                Ok(_) => {
+                    reservation.keep();
+                    return Ok(());
+                }
+                Err(error) if error.kind() == ErrorKind::Conflict && attempts < MAX_ATTEMPTS => attempts += 1,
+                Err(error) => return Err(failed(&error)),
             }
-            Err(error) => Err(refused(&error, limits)),
         }
     }
 
-    /// The fields that every message has, where this one has not.
-    fn missing_fields(&self, message: &Incoming, parsed: &Headers<'_>, now: SystemTime) -> Missing {
+    /// Makes the fields that every message must have and this one lacks.
+    fn missing_fields(
+        &self,
+        settings: &IntakeSettings,
+        utf8: bool,
+        parsed: &Headers<'_>,
+        now: SystemTime,
+    ) -> Missing {
         let mut missing = Missing::default();
         if parsed.first("Message-ID").is_none() {
-            let host = &message.settings.hostname;
-            let host = if message.utf8 { host.unicode() } else { host.to_string() };
-            let id = format!("{}@{host}", BASE64URL.encode(self.world.octets::<16>()));
+            let host = &settings.hostname;
+            let host = if utf8 { host.unicode() } else { host.to_string() };
+            let id = format!("{}@{host}", BASE64URL.encode(self.environment.bytes::<16>()));
             missing.fields.push_str(&format!("Message-ID: <{id}>\r\n"));
             missing.message_id = Some(id);
         }
@@ -130,9 +173,14 @@ struct Missing {
     message_id: Option<String>,
 }
 
-/// RFC 6409 §8: what a submitted message has to be.
-fn check(message: &Incoming, login: &Login, parsed: &Headers<'_>) -> Result<(), Refusal> {
-    let settings = &message.settings;
+/// RFC 6409 §8: refuses a submission that is not as the user may send it.
+fn check(
+    settings: &IntakeSettings,
+    envelope: &Envelope,
+    login: &Login,
+    parsed: &Headers<'_>,
+    header: &[u8],
+) -> Result<(), Refusal> {
     let bad = |result, refusal| {
         metrics::submission(result, 1);
         Err(refusal)
@@ -156,33 +204,40 @@ fn check(message: &Incoming, login: &Login, parsed: &Headers<'_>) -> Result<(), 
         return bad("badheader", Refusal::new(replies::HAS_RETURN_PATH));
     }
     // RFC 6532 §3: a header in UTF-8 is for those who were asked whether they take one.
-    if !message.utf8 && !message.arriving.header().is_ascii() {
+    if !envelope.utf8 && !header.is_ascii() {
         return bad("badheader", Refusal::new(replies::NEEDS_SMTPUTF8));
     }
     Ok(())
 }
 
-/// RFC 8601 §2.7.4: that the sender has logged in.
-fn results(message: &Incoming) -> AuthResults {
-    let mut results = AuthResults::of_host(&message.settings.hostname, message.utf8);
+/// RFC 8601 §2.7.4: says that the sender has logged in.
+fn results(settings: &IntakeSettings, envelope: &Envelope) -> AuthResults {
+    let mut results = AuthResults::of_host(&settings.hostname, envelope.utf8);
     let auth = MethodResult::new("auth", "pass");
-    results.methods.push(match message.sender.mailbox() {
-        Some(sender) => auth.mailbox("smtp", "mailfrom", sender, message.utf8),
+    results.methods.push(match envelope.sender.mailbox() {
+        Some(sender) => auth.mailbox("smtp", "mailfrom", sender, envelope.utf8),
         None => auth.property("smtp", "mailfrom", ""),
     });
     results
 }
 
-fn refused(error: &store::Error, limits: SubmissionLimits) -> Refusal {
-    let (result, refusal) = match error.kind() {
-        ErrorKind::MessageLimit => {
+/// The reply after the store has failed.
+fn failed(error: &store::Error) -> Refusal {
+    metrics::submission("queueerror", 1);
+    not_kept(error)
+}
+
+/// The reply after a submission got no places.
+fn not_reserved(error: &NotReserved, limits: OutgoingLimits) -> Refusal {
+    let (result, refusal) = match error {
+        NotReserved::Store(error) => return failed(error),
+        NotReserved::Exceeded(Exceeded::Messages) => {
             ("messagelimiterror", Refusal::with(replies::TOO_MANY_MESSAGES, limits.messages))
         }
-        ErrorKind::RecipientLimit => (
+        NotReserved::Exceeded(Exceeded::FirstTimeRecipients) => (
             "recipientlimiterror",
             Refusal::with(replies::TOO_MANY_NEW_RECIPIENTS, limits.first_time_recipients),
         ),
-        _ => ("queueerror", not_kept(error)),
     };
     metrics::submission(result, 1);
     refusal

@@ -1,20 +1,20 @@
 //! What one message of a stranger can make of our memory and disk: no product of two numbers that he chooses.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 
-mod world;
+mod common;
 
+use common::*;
 use moxd_intake::{AccountRules, Destination, LocalDomain, MAX_DKIM_RESULTS, MAX_PREFIX, MAX_RESULTS};
 use smtpserver::Kind;
-use world::*;
 
-/// A world in which ann gets all of `a.example`.
-fn with_catch_all(zone: Option<&str>) -> TestWorld {
-    let world = world(zone, AccountRules::default());
-    let mut directory = directory(AccountRules::default());
+/// A server where ann gets all of `a.example`.
+fn with_catch_all(zone: Option<&str>) -> TestServer {
+    let server = server(zone, AccountRules::default());
+    let mut directory = directory(&["ann", "bob"], &AccountRules::default());
     directory.add_domain("a.example".parse().unwrap(), LocalDomain::default());
     directory.add_catch_all("a.example".parse().unwrap(), Destination::new("ann", "Inbox"));
-    world.set_directory(directory);
-    world
+    server.set_directory(directory);
+    server
 }
 
 fn addresses(count: usize) -> Vec<String> {
@@ -35,22 +35,22 @@ fn prefix<'t>(text: &'t str, first_field: &str) -> &'t str {
 
 #[tokio::test]
 async fn references_are_not_kept_once_a_recipient() {
-    let world = with_catch_all(None);
+    let server = with_catch_all(None);
     let references = format!("<{}@b.example>\r\n ", "r".repeat(900)).repeat(1000);
     let text = format!("{HEADER}References: {references}\r\n\r\nbody\r\n");
     let to = addresses(1000);
     let to: Vec<&str> = to.iter().map(String::as_str).collect();
     let before = peak();
-    world.send(&client(Kind::Smtp, None), "x@b.example", &to, &text).await.unwrap();
+    server.send(&client(Kind::Smtp, None), "x@b.example", &to, &text).await.unwrap();
     let grown = peak() - before;
     assert!(grown < 100, "{grown} MiB for a message of one");
-    assert_eq!(world.records("ann").len(), 100, "a page of the thousand that came");
+    assert_eq!(server.records("ann").len(), 100, "a page of the thousand that came");
 }
 
 #[tokio::test]
 async fn junk_signatures_are_told_by_their_number_and_hide_none_that_is_good() {
     // A signature of ann's, made by a submission.
-    let signed = world(None, AccountRules::default());
+    let signed = server(None, AccountRules::default());
     let ann = client(Kind::Submission, Some("ann"));
     signed.send(&ann, "ann@a.example", &["bob@a.example"], &format!("{HEADER}\r\nbody\r\n")).await.unwrap();
     let sent = signed.inbox("bob").remove(0);
@@ -58,10 +58,10 @@ async fn junk_signatures_are_told_by_their_number_and_hide_none_that_is_good() {
     let key = dkim::SigningKey::from_pem(KEY).unwrap();
     let zone = format!("s._domainkey.a.example. TXT \"{}\"", key.record());
     for (junk, listed) in [(0, 1), (15, 16), (16, 16), (980, 16)] {
-        let world = with_catch_all(Some(&zone));
+        let server = with_catch_all(Some(&zone));
         let text = format!("{}Message-ID:{sent}", "DKIM-Signature: v=1; d=junk.example\r\n".repeat(junk));
-        world.send(&client(Kind::Smtp, None), "x@b.example", &["ann@a.example"], &text).await.unwrap();
-        let inbox = world.inbox("ann");
+        server.send(&client(Kind::Smtp, None), "x@b.example", &["ann@a.example"], &text).await.unwrap();
+        let inbox = server.inbox("ann");
         let prefix = prefix(&inbox[0], if junk > 0 { "DKIM-Signature" } else { "Message-ID" });
         let unfolded = prefix.replace("\r\n\t", " ");
         let results = unfolded.matches("dkim=").count() - usize::from(junk + 1 > listed);
@@ -90,11 +90,11 @@ async fn the_fields_before_a_copy_have_their_bounds_whatever_names_a_stranger_ha
     let mut client = client(Kind::Smtp, None);
     client.hello.as_mut().unwrap().name = long.parse().unwrap();
     for count in [1, 1000] {
-        let world = with_catch_all(Some(&zone));
+        let server = with_catch_all(Some(&zone));
         let to = addresses(count);
         let to: Vec<&str> = to.iter().map(String::as_str).collect();
-        world.send(&client, &format!("{}@{long}", "ü".repeat(60)), &to, &text).await.unwrap();
-        for kept in world.inbox("ann") {
+        server.send(&client, &format!("{}@{long}", "ü".repeat(60)), &to, &text).await.unwrap();
+        for kept in server.inbox("ann") {
             let prefix = prefix(&kept, "DKIM-Signature");
             assert!(prefix.contains("more signatures not listed"), "{prefix}");
             // Many copies have room for less each.
@@ -106,9 +106,9 @@ async fn the_fields_before_a_copy_have_their_bounds_whatever_names_a_stranger_ha
 
 #[tokio::test]
 async fn refuses_more_header_fields_than_are_read() {
-    let world = world(None, AccountRules::default());
+    let server = server(None, AccountRules::default());
     let text = format!("{}{HEADER}\r\nbody\r\n", "X: y\r\n".repeat(998));
     let smtp = client(Kind::Smtp, None);
-    let refusal = world.send(&smtp, "x@b.example", &["ann@a.example"], &text).await.unwrap_err();
+    let refusal = server.send(&smtp, "x@b.example", &["ann@a.example"], &text).await.unwrap_err();
     assert!(refusal.to_string().contains("message.too-many-fields"), "{refusal}");
 }

@@ -1,29 +1,28 @@
 //! What becomes of messages, from MAIL to the store, without a socket.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 
-mod world;
+mod common;
 
 use dns::zone::Zone;
 use moxd_intake::{
-    AccountRules, Destination, Directory, Intake, Judges, JunkFlags, LocalDomain, Mode, Pattern, Ruleset,
-    Settings, World,
+    AccountRules, Destination, DeveloperMode, Directory, Judges, JunkFlags, LocalDomain, Pattern, Ruleset,
 };
 use smtpserver::{Backend, Kind};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
-use store::{Flags, Store};
+use store::Flags;
 
-use world::*;
+use common::*;
 
 #[tokio::test]
 async fn incoming_mail_gets_its_fields_in_order_and_keeps_its_octets() {
-    let world = world(None, AccountRules::default());
+    let server = server(None, AccountRules::default());
     let text = format!("{HEADER}\r\nbody\r\n");
-    world
+    server
         .send(&client(Kind::Smtp, None), "x@b.example", &["ann@a.example", "bob@a.example"], &text)
         .await
         .unwrap();
-    let [kept] = &world.inbox("bob")[..] else { panic!("one message") };
+    let [kept] = &server.inbox("bob")[..] else { panic!("one message") };
     assert!(kept.ends_with(&text));
     let names: Vec<&str> = kept
         .lines()
@@ -36,44 +35,44 @@ async fn incoming_mail_gets_its_fields_in_order_and_keeps_its_octets() {
         ["Delivered-To", "Return-Path", "Authentication-Results", "Received", "From", "To", "Subject"]
     );
     assert!(kept.contains("for <bob@a.example>"), "each recipient has a Received of its own");
-    assert_eq!(world.inbox("ann").len(), 1);
+    assert_eq!(server.inbox("ann").len(), 1);
 }
 
 #[tokio::test]
 async fn the_mailbox_tells_what_is_junk_where_the_account_says_so() {
     for (not_junk, flags) in [(vec!["in".to_owned()], Flags::NOT_JUNK), (vec![], Flags::default())] {
         let junk_flags = Some(JunkFlags { not_junk, ..JunkFlags::default() });
-        let world = world(None, AccountRules { junk_flags, ..AccountRules::default() });
+        let server = server(None, AccountRules { junk_flags, ..AccountRules::default() });
         let text = format!("{HEADER}\r\nbody\r\n");
-        world.send(&client(Kind::Smtp, None), "x@b.example", &["ann@a.example"], &text).await.unwrap();
-        assert_eq!(world.records("ann")[0].facts.flags, flags);
+        server.send(&client(Kind::Smtp, None), "x@b.example", &["ann@a.example"], &text).await.unwrap();
+        assert_eq!(server.records("ann")[0].facts.flags, flags);
     }
 }
 
 #[tokio::test]
 async fn rulesets_choose_the_mailbox() {
-    let world = world(Some("lists.example. TXT \"v=spf1 ip4:192.0.2.1 -all\""), AccountRules::default());
+    let server = server(Some("lists.example. TXT \"v=spf1 ip4:192.0.2.1 -all\""), AccountRules::default());
     let ruleset = |header: &str, domain: Option<&str>, mailbox: &str| Ruleset {
         mail_from: None,
         verified_domain: domain.map(|domain| domain.parse().unwrap()),
         headers: vec![(Pattern::new("^list-id$").unwrap(), Pattern::new(header).unwrap())],
         mailbox: mailbox.into(),
     };
-    let mut settings = Settings::clone(&world.intake.settings());
     let rulesets =
         [ruleset("rust", Some("lists.example"), "Lists/Rust"), ruleset("<other", None, "Lists/Other")];
     let to = Destination { rulesets: Arc::from(rulesets), ..Destination::new("ann", "Inbox") };
-    settings.directory.add_address("ann", "a.example".parse().unwrap(), to);
-    world.intake.set_settings(settings);
+    server.change_settings(|settings| {
+        settings.directory.add_address("ann", "a.example".parse().unwrap(), to);
+    });
     for (from, list, mailbox) in [
         ("bounces@lists.example", "<rust.lists.example>", "Lists/Rust"),
         ("bounces@b.example", "<rust.lists.example>", "Inbox"),
         ("bounces@b.example", "<Other.lists.example>", "Lists/Other"),
     ] {
         let text = format!("{HEADER}List-Id: {list}\r\n\r\nto {mailbox}\r\n");
-        world.send(&client(Kind::Smtp, None), from, &["ann@a.example"], &text).await.unwrap();
-        let account = world.store.account("ann").unwrap().unwrap();
-        let chosen = world.store.mailbox(account, mailbox).unwrap().unwrap();
+        server.send(&client(Kind::Smtp, None), from, &["ann@a.example"], &text).await.unwrap();
+        let account = server.store.account("ann").unwrap().unwrap();
+        let chosen = server.store.mailbox(account, mailbox).unwrap().unwrap();
         assert_eq!(chosen.counts.messages, 1, "{from} {list}");
     }
 }
@@ -87,10 +86,10 @@ async fn a_message_goes_by_the_id_that_its_sender_wrote() {
         (&format!("<{long}@example.org>"), "", ""),
         ("none", "", ""),
     ] {
-        let world = world(None, AccountRules::default());
+        let server = server(None, AccountRules::default());
         let text = format!("{HEADER}Message-ID: {id}\r\n\r\nbody\r\n");
-        world.send(&client(Kind::Smtp, None), "x@b.example", &["ann@a.example"], &text).await.unwrap();
-        let facts = &world.records("ann")[0].facts;
+        server.send(&client(Kind::Smtp, None), "x@b.example", &["ann@a.example"], &text).await.unwrap();
+        let facts = &server.records("ann")[0].facts;
         assert_eq!(facts.origin.from_localpart, "ann");
         assert_eq!((facts.message_id.as_str(), facts.written_message_id.as_str()), (canonical, written));
     }
@@ -98,49 +97,50 @@ async fn a_message_goes_by_the_id_that_its_sender_wrote() {
 
 #[tokio::test]
 async fn long_fields_do_not_make_a_message_too_large_to_keep() {
-    let world = world(None, AccountRules::default());
+    let server = server(None, AccountRules::default());
     let long = "x".repeat(100_000);
     let text = format!(
         "From: <{long}@b.example>\r\nSubject: {long}\r\nReferences: <{long}@b.example>\r\nMessage-ID: <{long}@b.example>\r\n\r\nbody\r\n"
     );
-    world.send(&client(Kind::Smtp, None), "x@b.example", &["ann@a.example"], &text).await.unwrap();
-    let origin = &world.records("ann")[0].facts.origin;
+    server.send(&client(Kind::Smtp, None), "x@b.example", &["ann@a.example"], &text).await.unwrap();
+    let origin = &server.records("ann")[0].facts.origin;
     assert_eq!((origin.from_localpart.as_str(), origin.from_domain.as_str()), ("", "b.example"));
 }
 
 #[tokio::test]
 async fn many_large_headers_at_a_time_do_not_take_all_memory() {
-    let world = world(None, AccountRules::default());
+    let server = server(None, AccountRules::default());
     let client = client(Kind::Smtp, None);
-    let mut link = world.intake.connect(&client);
+    let mut connection = server.backend.connect(&client);
     let large = format!("X-Large: {0}\r\n {0}\r\n", "x".repeat(985)).repeat(500);
     let (mut open, mut refused) = (Vec::new(), None);
     while refused.is_none() {
-        let mut message = world.begin(&mut link, &client, "x@b.example", &["ann@a.example"]).await.unwrap();
-        refused = world.intake.content(&mut message, large.as_bytes()).await.err();
+        let mut message =
+            server.begin(&mut connection, &client, "x@b.example", &["ann@a.example"]).await.unwrap();
+        refused = server.backend.content(&mut message, large.as_bytes()).await.err();
         open.push(message);
     }
     assert!((30..=35).contains(&open.len()), "{}", open.len());
     assert!(refused.unwrap().to_string().starts_with("451 4.4.5"));
     // Those of usual size are not in their way.
     let text = format!("{HEADER}\r\nbody\r\n");
-    world.send(&client, "x@b.example", &["ann@a.example"], &text).await.unwrap();
+    server.send(&client, "x@b.example", &["ann@a.example"], &text).await.unwrap();
     // And when one has gone, another can come.
     open.pop();
     open.pop();
     let text = format!("{large}{HEADER}\r\nbody\r\n");
-    world.send(&client, "x@b.example", &["ann@a.example"], &text).await.unwrap();
-    assert_eq!(world.inbox("ann").len(), 2);
+    server.send(&client, "x@b.example", &["ann@a.example"], &text).await.unwrap();
+    assert_eq!(server.inbox("ann").len(), 2);
 }
 
 #[tokio::test]
 async fn what_claims_to_be_our_own_result_goes() {
-    let world = world(None, AccountRules::default());
+    let server = server(None, AccountRules::default());
     let forged = "Authentication-Results: mx.a.example; spf=pass\r\n\tsmtp.mailfrom=bank.example\r\n";
     let other = "Authentication-Results: mx.other.example; spf=fail\r\n";
     let text = format!("{forged}{other}{HEADER}\r\nbody\r\n");
-    world.send(&client(Kind::Smtp, None), "x@b.example", &["ann@a.example"], &text).await.unwrap();
-    let [kept] = &world.inbox("ann")[..] else { panic!("one message") };
+    server.send(&client(Kind::Smtp, None), "x@b.example", &["ann@a.example"], &text).await.unwrap();
+    let [kept] = &server.inbox("ann")[..] else { panic!("one message") };
     assert!(kept.ends_with(&format!("{other}{HEADER}\r\nbody\r\n")) && !kept.contains("bank.example"));
 }
 
@@ -150,22 +150,22 @@ async fn received_names_the_first_name_of_an_address_where_none_resolves_back() 
         let zone = format!(
             "1.2.0.192.in-addr.arpa. PTR first.example.\n1.2.0.192.in-addr.arpa. PTR second.example.\n{forward}"
         );
-        let world = world(Some(&zone), AccountRules::default());
+        let server = server(Some(&zone), AccountRules::default());
         let text = format!("{HEADER}\r\nbody\r\n");
-        world.send(&client(Kind::Smtp, None), "x@b.example", &["ann@a.example"], &text).await.unwrap();
-        let unfolded = world.inbox("ann").remove(0).replace("\r\n\t", " ");
+        server.send(&client(Kind::Smtp, None), "x@b.example", &["ann@a.example"], &text).await.unwrap();
+        let unfolded = server.inbox("ann").remove(0).replace("\r\n\t", " ");
         assert!(unfolded.contains(&format!("from client.example ({name} [192.0.2.1])")), "{unfolded}");
     }
 }
 
 #[tokio::test]
 async fn received_spf_alone_has_the_host_name_of_the_listener() {
-    let world = world(Some("b.example. TXT \"v=spf1 -all\""), AccountRules::default());
+    let server = server(Some("b.example. TXT \"v=spf1 -all\""), AccountRules::default());
     let mut client = client(Kind::Smtp, None);
     client.hostname = "in.a.example".parse().unwrap();
     let text = format!("{HEADER}\r\nbody\r\n");
-    world.send(&client, "x@b.example", &["ann@a.example"], &text).await.unwrap();
-    let unfolded = world.inbox("ann").remove(0).replace("\r\n\t", " ");
+    server.send(&client, "x@b.example", &["ann@a.example"], &text).await.unwrap();
+    let unfolded = server.inbox("ann").remove(0).replace("\r\n\t", " ");
     assert!(unfolded.contains("receiver=in.a.example;"), "{unfolded}");
     assert!(unfolded.contains("Authentication-Results: mx.a.example;"), "{unfolded}");
     assert!(unfolded.contains(" by mx.a.example "), "{unfolded}");
@@ -173,11 +173,11 @@ async fn received_spf_alone_has_the_host_name_of_the_listener() {
 
 #[tokio::test]
 async fn who_does_not_exist_is_told_after_the_message_alone() {
-    let world = world(None, AccountRules::default());
+    let server = server(None, AccountRules::default());
     let smtp = client(Kind::Smtp, None);
     let text = format!("{HEADER}\r\nbody\r\n");
     let check = async |to: &[&str], want: &str| {
-        let refusal = world.send(&smtp, "x@b.example", to, &text).await.unwrap_err();
+        let refusal = server.send(&smtp, "x@b.example", to, &text).await.unwrap_err();
         assert!(refusal.to_string().starts_with(want), "{to:?}: {refusal}");
     };
     check(&["eve@a.example"], "550 5.1.1 no such user(s)").await;
@@ -186,39 +186,39 @@ async fn who_does_not_exist_is_told_after_the_message_alone() {
     check(&["ann@a.example", "eve@a.example"], alone).await;
     check(&["eve@a.example", "ann@a.example"], alone).await;
     check(&["ann@elsewhere.example"], "550 5.1.1 not accepting email for domain").await;
-    assert!(world.inbox("ann").is_empty(), "nothing was taken in part");
-    let two = world.send(&smtp, "", &["ann@a.example", "bob@a.example"], &text).await.unwrap_err();
+    assert!(server.inbox("ann").is_empty(), "nothing was taken in part");
+    let two = server.send(&smtp, "", &["ann@a.example", "bob@a.example"], &text).await.unwrap_err();
     assert!(two.to_string().starts_with("452 4.5.3 only one recipient"), "{two}");
 }
 
 #[tokio::test]
 async fn a_submission_to_another_host_is_refused_with_the_reason() {
-    let world = world(None, AccountRules::default());
+    let server = server(None, AccountRules::default());
     let user = client(Kind::Submission, Some("ann"));
     let text = format!("{HEADER}\r\nbody\r\n");
-    let refusal = world.send(&user, "ann@a.example", &["x@elsewhere.example"], &text).await.unwrap_err();
+    let refusal = server.send(&user, "ann@a.example", &["x@elsewhere.example"], &text).await.unwrap_err();
     assert_eq!(refusal.to_string(), "550 5.1.1 this server does not send to other hosts yet");
 }
 
 #[tokio::test]
 async fn a_message_in_circles_is_refused() {
-    let world = world(None, AccountRules::default());
+    let server = server(None, AccountRules::default());
     let smtp = client(Kind::Smtp, None);
     let hops = |n: usize| format!("{}{HEADER}\r\nbody\r\n", "Received: by x; now\r\n".repeat(n));
-    world.send(&smtp, "x@b.example", &["ann@a.example"], &hops(100)).await.unwrap();
-    let refusal = world.send(&smtp, "x@b.example", &["ann@a.example"], &hops(101)).await.unwrap_err();
+    server.send(&smtp, "x@b.example", &["ann@a.example"], &hops(100)).await.unwrap();
+    let refusal = server.send(&smtp, "x@b.example", &["ann@a.example"], &hops(101)).await.unwrap_err();
     assert!(refusal.to_string().starts_with("550 5.4.6"), "{refusal}");
 }
 
 #[tokio::test]
 async fn submissions_are_completed_signed_and_stripped() {
-    let world = world(None, AccountRules::default());
+    let server = server(None, AccountRules::default());
     let text = format!("Return-Path: <old@b.example>\r\nBcc: secret@b.example\r\n{HEADER}\r\nbody\r\n");
-    world
+    server
         .send(&client(Kind::Submission, Some("ann")), "ann@a.example", &["bob@a.example"], &text)
         .await
         .unwrap();
-    let [kept] = &world.inbox("bob")[..] else { panic!("one message") };
+    let [kept] = &server.inbox("bob")[..] else { panic!("one message") };
     assert!(!kept.contains("secret@b.example") && !kept.contains("old@b.example"), "{kept}");
     assert!(kept.contains("Received: from mx.a.example by"), "where the user is stays unsaid: {kept}");
     assert!(
@@ -236,20 +236,20 @@ async fn submissions_are_completed_signed_and_stripped() {
 
 #[tokio::test]
 async fn international_names_stand_as_they_are_where_the_message_may_have_them() {
-    let world = world(None, AccountRules::default());
-    let mut directory = directory(AccountRules::default());
+    let server = server(None, AccountRules::default());
+    let mut directory = directory(&["ann", "bob"], &AccountRules::default());
     let domain: dns::Domain = "bücher.example".parse().unwrap();
     directory.add_domain(domain.clone(), LocalDomain::default());
     directory.add_catch_all(domain, Destination::new("ann", "Inbox"));
-    world.set_directory(directory);
+    server.set_directory(directory);
     let ann = client(Kind::Submission, Some("ann"));
     for (address, delivered_to, mail_from) in [
         ("a@bücher.example", "a@bücher.example", "a@bücher.example (a@xn--bcher-kva.example)"),
         ("a@xn--bcher-kva.example", "a@xn--bcher-kva.example", "a@xn--bcher-kva.example\r\n"),
     ] {
         let text = format!("From: {address}\r\n\r\nbody\r\n");
-        world.send(&ann, address, &[address], &text).await.unwrap();
-        let inbox = world.inbox("ann");
+        server.send(&ann, address, &[address], &text).await.unwrap();
+        let inbox = server.inbox("ann");
         let unfolded = inbox.last().unwrap().replace("\r\n\t", " ");
         assert!(unfolded.starts_with(&format!("Delivered-To: {delivered_to}\r\n")), "{unfolded}");
         assert!(unfolded.contains(&format!("auth=pass smtp.mailfrom={mail_from}")), "{unfolded}");
@@ -258,11 +258,11 @@ async fn international_names_stand_as_they_are_where_the_message_may_have_them()
 
 #[tokio::test]
 async fn blind_copies_of_what_is_sent_once_more_stay_blind() {
-    let world = world(None, AccountRules::default());
+    let server = server(None, AccountRules::default());
     let text = format!("Resent-Bcc : secret@b.example\r\nResent-To: bob@a.example\r\n{HEADER}\r\nbody\r\n");
     let ann = client(Kind::Submission, Some("ann"));
-    world.send(&ann, "ann@a.example", &["bob@a.example"], &text).await.unwrap();
-    let kept = world.inbox("bob").remove(0);
+    server.send(&ann, "ann@a.example", &["bob@a.example"], &text).await.unwrap();
+    let kept = server.inbox("bob").remove(0);
     assert!(!kept.contains("secret@b.example") && kept.contains("Resent-To: bob@a.example"), "{kept}");
 }
 
@@ -284,17 +284,17 @@ async fn dates_and_identifiers_that_nobody_can_read_are_replaced() {
         ),
         (format!("Date: soon\r\nMessage-ID: <>\r\n{own_id}{own_date}"), [own_id, own_date]),
     ] {
-        let world = world(None, AccountRules::default());
+        let server = server(None, AccountRules::default());
         let text = format!("{HEADER}{given}\r\nbody\r\n");
         let ann = client(Kind::Submission, Some("ann"));
-        world.send(&ann, "ann@a.example", &["bob@a.example"], &text).await.unwrap();
-        let message = world.inbox("bob").remove(0);
+        server.send(&ann, "ann@a.example", &["bob@a.example"], &text).await.unwrap();
+        let message = server.inbox("bob").remove(0);
         let headers = message::headers(message.as_bytes());
         for (name, field) in ["Message-ID", "Date"].into_iter().zip(kept) {
             let all: Vec<_> = headers.all(name).map(|field| field.raw.to_string()).collect();
             assert_eq!(all, [field], "{given}");
         }
-        let id = &world.records("bob")[0].facts.message_id;
+        let id = &server.records("bob")[0].facts.message_id;
         let wanted = if kept[0] == ID { "bwchbwchbwchbwchbwchbw@mx.a.example" } else { "own@a.example" };
         assert_eq!(id, wanted, "{given}");
     }
@@ -302,38 +302,79 @@ async fn dates_and_identifiers_that_nobody_can_read_are_replaced() {
 
 #[tokio::test]
 async fn pedants_are_told_of_broken_structure_in_developer_mode() {
-    let world = world(None, AccountRules::default());
-    let settings = world.intake.settings();
+    let server = server(None, AccountRules::default());
     let smtp = client(Kind::Smtp, None);
     let start = format!("{HEADER}Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n");
     let large = format!("{}\r\n", "x".repeat(70)).repeat(5000);
-    for (body, works) in [
-        ("short\r\n--b--\r\n".to_owned(), true),
-        ("short\r\n".to_owned(), false),
-        (format!("{large}--b--\r\n"), true),
-        (format!("{large}--b\r\nContent-Type: multipart/mixed\r\n\r\n--b--\r\n"), true),
-        (format!("--b\r\nContent-Type: multipart/mixed\r\n\r\n{large}--b--\r\n"), false),
-    ] {
-        for pedantic in [true, false] {
-            let settings = Settings { mode: Mode::Develop, pedantic, ..Settings::clone(&settings) };
-            world.intake.set_settings(settings);
-            let sent = world.send(&smtp, "x@b.example", &["ann@a.example"], &format!("{start}{body}")).await;
-            assert_eq!(sent.is_ok(), works || !pedantic, "{} octets: {sent:?}", body.len());
-        }
-    }
     let long = format!("{HEADER}X-Data: {}\r\n\r\nbody\r\n", "y".repeat(2000));
-    world.send(&smtp, "x@b.example", &["ann@a.example"], &long).await.unwrap();
-    world.intake.set_settings(Settings { mode: Mode::Develop, pedantic: true, ..Settings::clone(&settings) });
-    let refusal = world.send(&smtp, "x@b.example", &["ann@a.example"], &long).await.unwrap_err();
-    assert!(refusal.to_string().contains("message.line-too-long"), "{refusal}");
+    for pedantic in [true, false] {
+        let backend = Arc::new(DeveloperMode::new(Arc::clone(&server.backend), pedantic));
+        let developer = TestServer { backend, store: server.store.clone() };
+        for (body, works) in [
+            ("short\r\n--b--\r\n".to_owned(), true),
+            ("short\r\n".to_owned(), false),
+            (format!("{large}--b--\r\n"), true),
+            (format!("{large}--b\r\nContent-Type: multipart/mixed\r\n\r\n--b--\r\n"), true),
+            (format!("--b\r\nContent-Type: multipart/mixed\r\n\r\n{large}--b--\r\n"), false),
+        ] {
+            let text = format!("{start}{body}");
+            let sent = developer.send(&smtp, "x@b.example", &["ann@a.example"], &text).await;
+            assert_eq!(sent.is_ok(), works || !pedantic, "{} bytes: {sent:?}", body.len());
+        }
+        let sent = developer.send(&smtp, "x@b.example", &["ann@a.example"], &long).await;
+        let refusal = sent.err().map(|refusal| refusal.to_string());
+        assert_eq!(refusal.is_some_and(|text| text.contains("message.line-too-long")), pedantic);
+    }
+    let text = format!("{start}short\r\n");
+    server.send(&smtp, "x@b.example", &["ann@a.example"], &text).await.unwrap();
+}
+
+#[tokio::test]
+async fn developer_mode_fails_as_local_parts_ask_and_delivers_the_rest() {
+    let server = server(None, AccountRules::default());
+    let mut directory = directory(&["ann"], &AccountRules::default());
+    directory.set_everything(Destination::new("ann", "Inbox"));
+    server.set_directory(directory);
+    let backend = Arc::new(DeveloperMode::new(Arc::clone(&server.backend), false));
+    let developer = TestServer { backend, store: server.store.clone() };
+    let text = format!("{HEADER}\r\nbody\r\n");
+    let smtp = client(Kind::Smtp, None);
+    let send = async |from: &str, to: &[&str]| {
+        let sent = developer.send(&smtp, from, to, &text).await;
+        sent.map_err(|refusal| refusal.to_string().split(' ').take(2).collect::<Vec<_>>().join(" "))
+    };
+    let failed = |code: &str| Err(code.to_owned());
+    assert_eq!(send("mailfrom-temperror@b.example", &["ann@a.example"]).await, failed("451 4.0.0"));
+    assert_eq!(send("x@b.example", &["rcptto552@a.example"]).await, failed("552 5.0.0"));
+    assert_eq!(send("x@b.example", &["ann@a.example", "x-permerror@a.example"]).await, failed("550 5.0.0"));
+    let twice = ["x421@a.example", "x421@a.example"];
+    assert_eq!(send("x@b.example", &twice).await, failed("421 4.0.0"), "the same recipient twice");
+    assert!(server.inbox("ann").is_empty());
+    // These fail in the queue, or ask for nothing where they stand.
+    let others = ["queue550@c.example", "mailfrom550@c.example", "who@c.example"];
+    assert_eq!(send("rcptto-temperror@b.example", &others).await, Ok(()));
+    assert_eq!(server.inbox("ann").len(), others.len());
+    // A real server knows nothing of this.
+    server.send(&smtp, "mailfrom550@b.example", &["x550@a.example"], &text).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_reason_of_the_verdict_is_stored_with_every_message() {
+    let server = server(None, AccountRules::default());
+    let text = format!("{HEADER}\r\nbody\r\n");
+    server.send(&client(Kind::Smtp, None), "x@b.example", &["bob@a.example"], &text).await.unwrap();
+    let ann = client(Kind::Submission, Some("ann"));
+    server.send(&ann, "ann@a.example", &["bob@a.example"], &text).await.unwrap();
+    let reasons: Vec<_> = server.records("bob").into_iter().map(|message| message.facts.reason).collect();
+    assert_eq!(reasons, ["not-decided", "not-decided"]);
 }
 
 #[tokio::test]
 async fn a_submission_needs_no_body() {
-    let world = world(None, AccountRules::default());
+    let server = server(None, AccountRules::default());
     let ann = client(Kind::Submission, Some("ann"));
-    world.send(&ann, "ann@a.example", &["bob@a.example"], HEADER).await.unwrap();
-    let kept = world.inbox("bob").remove(0);
+    server.send(&ann, "ann@a.example", &["bob@a.example"], HEADER).await.unwrap();
+    let kept = server.inbox("bob").remove(0);
     assert!(kept.ends_with(HEADER) && kept.contains("\r\nMessage-ID: <"), "{kept}");
     let key = dkim::SigningKey::from_pem(KEY).unwrap();
     let zone = Zone::parse(&format!("s._domainkey.a.example. TXT \"{}\"", key.record())).unwrap();
@@ -343,12 +384,12 @@ async fn a_submission_needs_no_body() {
 
 #[tokio::test]
 async fn mbox_separators_are_no_part_of_a_message() {
-    let world = world(None, AccountRules::default());
+    let server = server(None, AccountRules::default());
     let text = format!("From ann Tue Nov  3 15:04:05 2026\r\n>From x\r\n{HEADER}\r\nbody\r\n");
     let ann = client(Kind::Submission, Some("ann"));
-    world.send(&ann, "ann@a.example", &["bob@a.example"], &text).await.unwrap();
-    world.send(&client(Kind::Smtp, None), "x@b.example", &["bob@a.example"], &text).await.unwrap();
-    for kept in world.inbox("bob") {
+    server.send(&ann, "ann@a.example", &["bob@a.example"], &text).await.unwrap();
+    server.send(&client(Kind::Smtp, None), "x@b.example", &["bob@a.example"], &text).await.unwrap();
+    for kept in server.inbox("bob") {
         assert!(kept.ends_with(&format!("\r\n{HEADER}\r\nbody\r\n")), "{kept}");
         assert_eq!(message::headers(kept.as_bytes()).findings(), []);
     }
@@ -356,25 +397,24 @@ async fn mbox_separators_are_no_part_of_a_message() {
 
 #[tokio::test]
 async fn no_line_of_a_message_continues_a_field_of_ours() {
-    let world = world(None, AccountRules::default());
+    let server = server(None, AccountRules::default());
     let text = format!(" ; Thu, 1 Jan 1998 00:00:00 +0000\r\n\tx\r\n{HEADER}\r\nbody\r\n");
-    world.send(&client(Kind::Smtp, None), "x@b.example", &["bob@a.example"], &text).await.unwrap();
-    let [kept] = &world.inbox("bob")[..] else { panic!("one message") };
+    server.send(&client(Kind::Smtp, None), "x@b.example", &["bob@a.example"], &text).await.unwrap();
+    let [kept] = &server.inbox("bob")[..] else { panic!("one message") };
     assert!(kept.ends_with(&format!("\r\n{HEADER}\r\nbody\r\n")) && !kept.contains("1998"), "{kept}");
 }
 
 #[tokio::test]
 async fn pedantic_mode_refuses_text_around_a_message_id() {
-    let world = world(None, AccountRules::default());
-    let settings = world.intake.settings();
+    let server = server(None, AccountRules::default());
     let (ann, smtp) = (client(Kind::Submission, Some("ann")), client(Kind::Smtp, None));
     for (id, works) in [("<a@b.example>", true), ("<a@b.example> (added)", false), ("x <a@b.example>", false)]
     {
         for pedantic in [false, true] {
-            world.intake.set_settings(Settings { pedantic, ..Settings::clone(&settings) });
+            server.change_settings(|settings| settings.pedantic = pedantic);
             let text = format!("{HEADER}Message-ID: {id}\r\n\r\nbody\r\n");
             for client in [&ann, &smtp] {
-                let sent = world.send(client, "ann@a.example", &["bob@a.example"], &text).await;
+                let sent = server.send(client, "ann@a.example", &["bob@a.example"], &text).await;
                 assert_eq!(sent.is_ok(), works || !pedantic, "{id}: {sent:?}");
             }
         }
@@ -394,10 +434,10 @@ async fn a_from_that_breaks_the_grammar_is_under_its_dmarc_policy() {
         ("Boss <boss@example.com", "example.com"),
         ("\"boss@example.com\"", "example.com"),
     ] {
-        let world = world(Some(zone), AccountRules::default());
+        let server = server(Some(zone), AccountRules::default());
         let text = format!("From: {from}\r\nSubject: x\r\n\r\nx\r\n");
-        world.send(&client(Kind::Smtp, None), "x@b.example", &["ann@a.example"], &text).await.unwrap();
-        let unfolded = world.inbox("ann").remove(0).replace("\r\n\t", " ");
+        server.send(&client(Kind::Smtp, None), "x@b.example", &["ann@a.example"], &text).await.unwrap();
+        let unfolded = server.inbox("ann").remove(0).replace("\r\n\t", " ");
         let result = format!("dmarc=fail (policy reject, without dnssec) header.from={domain}");
         assert!(unfolded.contains(&result), "{from}: {unfolded}");
     }
@@ -414,21 +454,21 @@ async fn a_record_has_what_stands_in_from() {
         ("[Ticket 7] <ann@example.com>", "ann", "example.com"),
         (&longer, &longer[1..321], ""),
     ] {
-        let world = world(None, AccountRules::default());
+        let server = server(None, AccountRules::default());
         let text = format!("From: {from}\r\n\r\nx\r\n");
-        world.send(&client(Kind::Smtp, None), "x@b.example", &["ann@a.example"], &text).await.unwrap();
-        let origin = &world.records("ann")[0].facts.origin;
+        server.send(&client(Kind::Smtp, None), "x@b.example", &["ann@a.example"], &text).await.unwrap();
+        let origin = &server.records("ann")[0].facts.origin;
         assert_eq!((origin.from_localpart.as_str(), origin.from_domain.as_str()), (local, domain), "{from}");
     }
 }
 
 #[tokio::test]
 async fn users_send_as_themselves() {
-    let world = world(None, AccountRules::default());
+    let server = server(None, AccountRules::default());
     let ann = client(Kind::Submission, Some("ann"));
     let check = async |from: &str, header: &str, want: &str| {
         let text = format!("{header}\r\nbody\r\n");
-        let refusal = world.send(&ann, from, &["bob@a.example"], &text).await.unwrap_err();
+        let refusal = server.send(&ann, from, &["bob@a.example"], &text).await.unwrap_err();
         assert!(refusal.to_string().starts_with(want), "{from} {header}: {refusal}");
     };
     check("bob@a.example", HEADER, "550 5.7.1").await;
@@ -437,17 +477,17 @@ async fn users_send_as_themselves() {
     check("ann@a.example", "From: ann@a.example, bob@a.example\r\n", "550 5.6.0").await;
     check("ann@a.example", "From: ann@a.example\r\nFrom: ann@a.example\r\n", "550 5.6.0").await;
     check("ann@a.example", "Subject: nobody\r\n", "550 5.6.0").await;
-    let refusal = world.send(&ann, "ann@a.example", &["eve@a.example"], HEADER).await.unwrap_err();
+    let refusal = server.send(&ann, "ann@a.example", &["eve@a.example"], HEADER).await.unwrap_err();
     assert!(refusal.to_string().starts_with("550 5.1.1 no such user"), "{refusal}");
 }
 
 #[tokio::test]
 async fn pedants_refuse_what_others_mend_or_let_pass() {
-    let world = world(None, AccountRules::default());
+    let server = server(None, AccountRules::default());
     let ann = client(Kind::Submission, Some("ann"));
     let send = async |header: &str| {
         let text = format!("From: ann@a.example\r\n{header}\r\nbody\r\n");
-        world
+        server
             .send(&ann, "ann@a.example", &["bob@a.example"], &text)
             .await
             .map_err(|refusal| refusal.to_string())
@@ -457,7 +497,7 @@ async fn pedants_refuse_what_others_mend_or_let_pass() {
         ("Subject: Gr\u{fc}\u{df}e\r\n", "550 5.6.0 message requires the smtputf8 parameter"),
     ];
     for pedantic in [false, true] {
-        world.intake.set_settings(Settings { pedantic, ..Settings::clone(&world.intake.settings()) });
+        server.change_settings(|settings| settings.pedantic = pedantic);
         for (header, why) in cases {
             let sent = send(header).await;
             assert!(sent.as_ref().is_err_and(|said| said.starts_with(why)) == pedantic, "{header}: {sent:?}");
@@ -468,14 +508,14 @@ async fn pedants_refuse_what_others_mend_or_let_pass() {
 
 #[tokio::test]
 async fn an_account_has_its_limits() {
-    let world = world(
+    let server = server(
         None,
         AccountRules { messages_per_day: 3, first_time_recipients_per_day: 1, ..AccountRules::default() },
     );
     let ann = client(Kind::Submission, Some("ann"));
     let text = format!("{HEADER}\r\nbody\r\n");
     let send =
-        async |to: &[&str]| world.send(&ann, "ann@a.example", to, &text).await.map_err(|e| e.to_string());
+        async |to: &[&str]| server.send(&ann, "ann@a.example", to, &text).await.map_err(|e| e.to_string());
     send(&["bob@a.example"]).await.unwrap();
     let refused = send(&["ann@a.example"]).await.unwrap_err();
     assert!(refused.starts_with("451 4.7.1 max number of new/first-time recipients (1)"), "{refused}");
@@ -483,7 +523,7 @@ async fn an_account_has_its_limits() {
     send(&["bob@a.example"]).await.unwrap();
     let refused = send(&["bob@a.example"]).await.unwrap_err();
     assert!(refused.starts_with("451 4.7.1 max number of messages (3)"), "{refused}");
-    assert_eq!(world.inbox("bob").len(), 3);
+    assert_eq!(server.inbox("bob").len(), 3);
 }
 
 #[tokio::test]
@@ -494,10 +534,10 @@ async fn what_was_found_out_stands_in_the_message_and_in_its_record() {
         b.example. TXT \"v=spf1 ip4:192.0.2.0/24 -all\"
         _dmarc.b.example. TXT \"v=DMARC1; p=reject\"
     ";
-    let world = world(Some(zone), AccountRules::default());
+    let server = server(Some(zone), AccountRules::default());
     let text = "From: x@b.example\r\nSubject: hi\r\n\r\nbody\r\n";
-    world.send(&client(Kind::Smtp, None), "x@b.example", &["ann@a.example"], text).await.unwrap();
-    let [kept] = &world.inbox("ann")[..] else { panic!("one message") };
+    server.send(&client(Kind::Smtp, None), "x@b.example", &["ann@a.example"], text).await.unwrap();
+    let [kept] = &server.inbox("ann")[..] else { panic!("one message") };
     let unfolded = kept.replace("\r\n\t", " ");
     assert!(
         unfolded
@@ -511,7 +551,7 @@ async fn what_was_found_out_stands_in_the_message_and_in_its_record() {
         .collect();
     assert!(order.iter().all(Option::is_some) && order.is_sorted(), "{kept}");
 
-    let [message] = &world.records("ann")[..] else { panic!("one message") };
+    let [message] = &server.records("ann")[..] else { panic!("one message") };
     assert_eq!(message.facts.validations.mail_from, store::Validation::Pass);
     assert_eq!(message.facts.validations.from, store::Validation::Strict);
     assert_eq!(message.facts.subject, "hi");
@@ -539,16 +579,15 @@ async fn nothing_more_is_asked_about_a_message_for_nobody() {
         [("ann@a.example", &["dkim", "dmarc", "iprev", "spf"][..]), ("eve@a.example", &["iprev", "spf"])]
     {
         let (zone, asked) = (Arc::new(Zone::parse("").unwrap()), Arc::new(Mutex::default()));
-        let judges =
-            Judges::new(|judge| Arc::new(Heard { zone: zone.clone(), judge, asked: Arc::clone(&asked) }));
-        let settings = Settings::clone(&world(None, AccountRules::default()).intake.settings());
-        let store = Store::memory();
-        let intake = Intake::new(store.clone(), Some(judges), settings, World { now, random }).unwrap();
-        let world = TestWorld { intake, store };
+        let judges = Judges::new(
+            |judge| Arc::new(Heard { zone: zone.clone(), judge, asked: Arc::clone(&asked) }),
+            instant,
+        );
+        let server = server_with(Some(judges), &AccountRules::default());
         let smtp = client(Kind::Smtp, None);
-        let mut link = world.intake.connect(&smtp);
-        let mut message = world.begin(&mut link, &smtp, "x@b.example", &[to]).await.unwrap();
-        world.intake.content(&mut message, text.as_bytes()).await.unwrap();
+        let mut connection = server.backend.connect(&smtp);
+        let mut message = server.begin(&mut connection, &smtp, "x@b.example", &[to]).await.unwrap();
+        server.backend.content(&mut message, text.as_bytes()).await.unwrap();
         // Whoever asks does so now.
         tokio::task::yield_now().await;
         let asked: Vec<_> = asked.lock().unwrap().iter().copied().collect();
@@ -558,7 +597,7 @@ async fn nothing_more_is_asked_about_a_message_for_nobody() {
 
 #[test]
 fn failed_logins_are_counted_by_account_and_nobody_is_told_who_has_one() {
-    let world = world(None, AccountRules::default());
+    let server = server(None, AccountRules::default());
     let mut directory = Directory::new();
     let domain = |name: &str| name.parse().unwrap();
     let to = |account: &str| Destination::new(account, "Inbox");
@@ -567,7 +606,7 @@ fn failed_logins_are_counted_by_account_and_nobody_is_told_who_has_one() {
     directory.add_address("ann", domain("a.example"), to("ann"));
     directory.add_address("sales", domain("a.example"), to("ann"));
     directory.add_catch_all(domain("c.example"), to("bob"));
-    world.set_directory(directory);
+    server.set_directory(directory);
     let same = [
         &["ann@a.example", "ANN@A.EXAMPLE", "ann+1@a.example", "Ann+2@a.example", "sales+x@a.example"][..],
         &["x@c.example", "anybody@c.example", "y+z@C.example"],
@@ -578,7 +617,7 @@ fn failed_logins_are_counted_by_account_and_nobody_is_told_who_has_one() {
         &["account ann"],
     ];
     let keys = same.map(|names| {
-        let mut keys: Vec<_> = names.iter().map(|name| world.intake.login_key(name)).collect();
+        let mut keys: Vec<_> = names.iter().map(|name| server.backend.login_key(name)).collect();
         keys.dedup();
         assert_eq!(keys.len(), 1, "{names:?}: {keys:?}");
         keys.remove(0)

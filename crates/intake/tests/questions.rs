@@ -1,27 +1,20 @@
 //! Which questions to DNS a client can cause, and when.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 
-mod world;
+mod common;
 
 use dns::zone::Zone;
-use moxd_intake::{AccountRules, Intake, Judges, Settings, World};
+use moxd_intake::{AccountRules, Judges};
 use smtpserver::{Backend, Kind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use store::Store;
 
-use world::*;
+use common::*;
 
-/// An intake whose judges ask this DNS.
-fn asking(dns: Arc<dyn dns::Resolver>) -> TestWorld {
-    let settings = Settings::clone(&world(None, AccountRules::default()).intake.settings());
-    let store = Store::memory();
-    let judges = Judges::new(|_| dns.clone());
-    TestWorld {
-        intake: Intake::new(store.clone(), Some(judges), settings, World { now, random }).unwrap(),
-        store,
-    }
+/// A server whose judges ask this DNS.
+fn asking(dns: Arc<dyn dns::Resolver>) -> TestServer {
+    server_with(Some(Judges::new(|_| dns.clone(), instant)), &AccountRules::default())
 }
 
 /// DNS that takes a moment for each question, and counts those about names with a text in them.
@@ -63,19 +56,23 @@ async fn settle() {
 #[tokio::test]
 async fn a_sender_without_recipient_asks_nothing() {
     let dns = Counted::new("b.example. TXT \"v=spf1 -all\"", "b.example");
-    let world = asking(dns.clone());
+    let server = asking(dns.clone());
     let smtp = client(Kind::Smtp, None);
-    let mut link = world.intake.connect(&smtp);
-    let mut message = world.begin(&mut link, &smtp, "x@b.example", &[]).await.unwrap();
+    let mut connection = server.backend.connect(&smtp);
+    let mut message = server.begin(&mut connection, &smtp, "x@b.example", &[]).await.unwrap();
     settle().await;
     assert_eq!(dns.asked(), 0);
     assert!(
-        world.intake.recipient(&mut link, &smtp, &mut message, &path("x@elsewhere.example")).await.is_err()
+        server
+            .backend
+            .recipient(&mut connection, &smtp, &mut message, &path("x@elsewhere.example"))
+            .await
+            .is_err()
     );
     settle().await;
     assert_eq!(dns.asked(), 0, "nor does a recipient that is refused");
     for recipient in ["ann@a.example", "bob@a.example"] {
-        world.intake.recipient(&mut link, &smtp, &mut message, &path(recipient)).await.unwrap();
+        server.backend.recipient(&mut connection, &smtp, &mut message, &path(recipient)).await.unwrap();
         settle().await;
         assert_eq!(dns.asked(), 1, "{recipient}");
     }
@@ -85,13 +82,13 @@ async fn a_sender_without_recipient_asks_nothing() {
 async fn transactions_that_come_to_nothing_do_not_ask_without_end() {
     let terms: String = (0..9).map(|n| format!(" exists:{n}.%{{l}}.victim.example")).collect();
     let dns = Counted::new(&format!("b.example. TXT \"v=spf1{terms} -all\""), "victim.example");
-    let world = asking(dns.clone());
+    let server = asking(dns.clone());
     let smtp = client(Kind::Smtp, None);
-    let mut link = world.intake.connect(&smtp);
+    let mut connection = server.backend.connect(&smtp);
     for n in 0..900 {
         let sender = format!("x{n}@b.example");
-        drop(world.begin(&mut link, &smtp, &sender, &["ann@a.example"]).await.unwrap());
-        let message = world.begin(&mut link, &smtp, &sender, &["ann@a.example"]).await.unwrap();
+        drop(server.begin(&mut connection, &smtp, &sender, &["ann@a.example"]).await.unwrap());
+        let message = server.begin(&mut connection, &smtp, &sender, &["ann@a.example"]).await.unwrap();
         settle().await;
         drop(message);
     }
@@ -101,7 +98,7 @@ async fn transactions_that_come_to_nothing_do_not_ask_without_end() {
 #[tokio::test]
 async fn keys_of_a_chain_that_nobody_uses_are_not_asked_for() {
     let dns = Counted::new("", "_domainkey");
-    let world = asking(dns.clone());
+    let server = asking(dns.clone());
     let signed = "a=ed25519-sha256; s=s; b=AAAA";
     let hash = "bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; h=from";
     let sets: String = (1..=50)
@@ -115,7 +112,7 @@ async fn keys_of_a_chain_that_nobody_uses_are_not_asked_for() {
         })
         .collect();
     let text = format!("{sets}{HEADER}\r\nbody\r\n");
-    world.send(&client(Kind::Smtp, None), "x@b.example", &["ann@a.example"], &text).await.unwrap();
+    server.send(&client(Kind::Smtp, None), "x@b.example", &["ann@a.example"], &text).await.unwrap();
     assert_eq!(dns.asked(), 0);
 }
 
@@ -138,7 +135,7 @@ async fn a_message_in_one_piece_waits_for_dns_twice() {
     let zone = "b.example. TXT \"v=spf1 include:i.example -all\"\ni.example. TXT \"v=spf1 ip4:192.0.2.1 -all\"\n\
                 _dmarc.b.example. TXT \"v=DMARC1; p=reject\"\n\
                 1.2.0.192.in-addr.arpa. PTR m.b.example.\nm.b.example. A 192.0.2.1\n";
-    let world = asking(Arc::new(Slow(Zone::parse(zone).unwrap())));
+    let server = asking(Arc::new(Slow(Zone::parse(zone).unwrap())));
     let hash = "bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
     let signatures: String = (0..16)
         .map(|n| {
@@ -149,8 +146,8 @@ async fn a_message_in_one_piece_waits_for_dns_twice() {
         .collect();
     let text = format!("{signatures}From: x@b.example\r\nSubject: hi\r\n\r\nbody\r\n");
     let begin = tokio::time::Instant::now();
-    world.send(&client(Kind::Smtp, None), "x@b.example", &["ann@a.example"], &text).await.unwrap();
+    server.send(&client(Kind::Smtp, None), "x@b.example", &["ann@a.example"], &text).await.unwrap();
     assert!(begin.elapsed() <= 2 * DELAY + DELAY / 2, "{:?}", begin.elapsed());
-    let facts = &world.records("ann")[0].facts;
+    let facts = &server.records("ann")[0].facts;
     assert_eq!(facts.validations.mail_from, store::Validation::Pass);
 }

@@ -1,29 +1,14 @@
 //! What strangers can learn about who exists.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 
-mod world;
+mod common;
 
-use moxd_intake::{
-    AccountRules, Destination, Directory, Intake, LocalDomain, Mode, Settings, World, credentials,
-};
+use moxd_intake::{AccountRules, Destination, Directory, Environment, Intake, LocalDomain, credentials};
 use ratelimit::{LoginKey, Network};
 use sasl::{Channel, Mechanism, Nonce, Password, Step};
-use smtpserver::{Backend, Client, Kind, Peer, Refusal, RequestId, Rules, Standing, replies};
-use std::collections::HashMap;
-use std::time::{Duration, SystemTime};
+use smtpserver::{Backend, Kind, Refusal, Standing, replies};
+use std::time::Duration;
 use store::Store;
-
-fn now() -> SystemTime {
-    SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
-}
-
-/// Different octets with every call, so that no two stored salts are the same.
-fn random(octets: &mut [u8]) {
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static CALLS: AtomicU64 = AtomicU64::new(1);
-    let call = CALLS.fetch_add(1, Ordering::Relaxed).to_le_bytes();
-    octets.iter_mut().zip(call.iter().cycle()).for_each(|(octet, call)| *octet = *call);
-}
 
 /// A server where ann has a password: an account in a domain that tells case apart, and in one that does not.
 fn intake() -> Intake {
@@ -35,36 +20,25 @@ fn intake() -> Intake {
     for (account, place) in [("ann", "exact.example"), ("ann2", "lax.example")] {
         directory.add_account(account, AccountRules::default());
         directory.add_address("ann", domain(place), Destination::new(account, "Inbox"));
-        let id = store.open_account(account, store::INITIAL_MAILBOXES, now()).wait().unwrap();
-        let mut transaction = store.transaction(now());
+        let id = store.open_account(account, store::INITIAL_MAILBOXES, common::now()).wait().unwrap();
+        let mut transaction = store.transaction(common::now());
         let password = Password::new("moxmoxmox").unwrap();
-        transaction.set_credentials(id, Some(credentials(&password, random)));
+        transaction.set_credentials(id, Some(credentials(&password, common::different)));
         store.commit(transaction).wait().unwrap();
     }
-    let (hostname, signers) = (domain("mx.exact.example"), HashMap::new());
-    let settings = Settings { hostname, directory, signers, mode: Mode::Serve, pedantic: false };
-    Intake::new(store, None, settings, World { now, random }).unwrap()
-}
-
-fn client() -> Client {
-    let peer = Peer {
-        cid: 1,
-        id: RequestId::new(*b"0123456789abcdefghijkl").unwrap(),
-        remote: "192.0.2.1:25000".parse().unwrap(),
-        local: "198.51.100.1:465".parse().unwrap(),
-    };
-    Client::new(&Rules::new(Kind::Submissions, "mx.exact.example".parse().unwrap()), peer)
+    let environment = Environment { random: common::different, ..common::ENVIRONMENT };
+    Intake::new(store, None, common::settings(directory), environment).unwrap()
 }
 
 /// What SCRAM says to whoever claims this name: salt and iterations.
 async fn challenge(intake: &Intake, mechanism: Mechanism, username: &str) -> (String, String) {
-    let client = client();
-    let mut link = intake.connect(&client);
+    let client = common::client(Kind::Submissions, None);
+    let mut connection = intake.connect(&client);
     let mut server = sasl::Server::new(mechanism, &Channel::tls(), Nonce::from_random([1; 18]));
     let first = format!("n,,n={username},r=0123456789");
     let Step::Need(need) = server.begin(Some(first.as_bytes())).unwrap() else { panic!("a need") };
     let standing = Standing { known: false, network: Network::new(client.ip(), 21) };
-    let verifier = intake.secret(&mut link, &client, standing, need).await.unwrap();
+    let verifier = intake.secret(&mut connection, &client, standing, need).await.unwrap();
     let Step::Challenge(challenge) = server.supply(verifier).unwrap() else { panic!("a challenge") };
     let challenge = String::from_utf8(challenge).unwrap();
     let mut fields = challenge.split(',').skip(1).map(str::to_owned);
@@ -126,8 +100,8 @@ fn a_name_that_is_nobodys_takes_no_room_and_is_not_kept() {
 
 #[tokio::test]
 async fn addresses_that_nobody_has_are_marked_so_that_they_are_counted_and_others_are_not() {
-    let world = world::world(None, AccountRules::default());
-    let smtp = world::client(Kind::Smtp, None);
+    let server = common::server(None, AccountRules::default());
+    let smtp = common::client(Kind::Smtp, None);
     let alone = Refusal::with(replies::RECIPIENT_ALONE, 1);
     let counted = alone.clone().about_unknown_recipient();
     for (to, alone) in [
@@ -135,18 +109,19 @@ async fn addresses_that_nobody_has_are_marked_so_that_they_are_counted_and_other
         (["eve@a.example", "mallory@a.example"], &counted),
         (["eve@a.example", "ann@a.example"], &alone),
     ] {
-        let mut link = world.intake.connect(&smtp);
-        let refusal = world.begin(&mut link, &smtp, "x@b.example", &to).await.unwrap_err();
+        let mut connection = server.backend.connect(&smtp);
+        let refusal = server.begin(&mut connection, &smtp, "x@b.example", &to).await.unwrap_err();
         assert_eq!(refusal, *alone, "{to:?}");
     }
     let text = "From: x@b.example\r\n\r\nbody\r\n";
-    let refusal = world.send(&smtp, "x@b.example", &["eve@a.example"], text).await.unwrap_err();
+    let refusal = server.send(&smtp, "x@b.example", &["eve@a.example"], text).await.unwrap_err();
     let unknown = Refusal::new(replies::NO_SUCH_USERS).after(Duration::from_secs(5));
     assert_eq!(refusal, unknown.clone().about_unknown_recipient());
     assert_ne!(refusal, unknown);
     // Users may know who exists.
-    let user = world::client(Kind::Submission, Some("ann"));
-    let mut link = world.intake.connect(&user);
-    let refusal = world.begin(&mut link, &user, "ann@a.example", &["eve@a.example"]).await.unwrap_err();
+    let user = common::client(Kind::Submission, Some("ann"));
+    let mut connection = server.backend.connect(&user);
+    let refusal =
+        server.begin(&mut connection, &user, "ann@a.example", &["eve@a.example"]).await.unwrap_err();
     assert_eq!(refusal, Refusal::new(replies::NO_SUCH_USER));
 }

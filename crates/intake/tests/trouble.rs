@@ -1,15 +1,15 @@
 //! What a client hears, and what is counted, when the store cannot keep a message.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 
+mod common;
+
 use bytes::Bytes;
 use metrics::{Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
-use moxd_intake::{AccountRules, Destination, Directory, Intake, LocalDomain, Mode, Settings, World};
-use smtp_parser::Path;
-use smtpserver::{Backend, Client, Hello, Kind, Peer, Received, Refusal, RequestId, Rules, Sender};
-use std::collections::{BTreeMap, HashMap};
+use moxd_intake::{AccountRules, Intake};
+use smtpserver::{Kind, Refusal};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
 use store::engine::memory::Memory;
 use store::engine::{Batch, BodyId, CommitError, Direction, Engine, KeyRange, Page, ReadRows};
 use store::{Pending, Store};
@@ -84,14 +84,6 @@ impl Recorder for Numbers {
     }
 }
 
-fn now() -> SystemTime {
-    SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
-}
-
-fn random(octets: &mut [u8]) {
-    octets.fill(7);
-}
-
 const NAMES: [&str; 3] = ["ann", "bob", "eve"];
 
 /// Sends a message to all over a store that fails after so many commits: the answer, and what was counted.
@@ -99,36 +91,13 @@ async fn send(commits: usize, error: CommitError) -> (Result<(), Refusal>, BTree
     let numbers = Numbers::default();
     let _recorder = metrics::set_default_local_recorder(&numbers);
     let store = Store::on(Arc::new(Failing { engine: Memory::new(), left: commits.into(), error }));
-    let mut directory = Directory::new();
-    directory.add_domain("a.example".parse().unwrap(), LocalDomain::default());
-    for name in NAMES {
-        directory.add_account(name, AccountRules::default());
-        directory.add_address(name, "a.example".parse().unwrap(), Destination::new(name, "Inbox"));
-    }
-    let hostname: dns::Domain = "mx.a.example".parse().unwrap();
-    let rules = Rules::new(Kind::Smtp, hostname.clone());
-    let signers = HashMap::new();
-    let settings = Settings { hostname, directory, signers, mode: Mode::Serve, pedantic: false };
-    let intake = Intake::new(store, None, settings, World { now, random }).unwrap();
-    let peer = Peer {
-        cid: 1,
-        id: RequestId::new(*b"0123456789abcdefghijkl").unwrap(),
-        remote: "192.0.2.1:25000".parse().unwrap(),
-        local: "198.51.100.1:25".parse().unwrap(),
-    };
-    let mut client = Client::new(&rules, peer);
-    client.hello = Some(Hello { name: "client.example".parse().unwrap(), extended: true });
-    let mut link = intake.connect(&client);
-    let path = Path::Mailbox("x@b.example".parse().unwrap());
-    let sender = Sender { path, size: None, body: None, smtputf8: false, require_tls: false, hold: None };
-    let mut message = intake.sender(&mut link, &client, &sender).await.unwrap();
-    for name in NAMES {
-        let path = Path::Mailbox(format!("{name}@a.example").parse().unwrap());
-        intake.recipient(&mut link, &client, &mut message, &path).await.unwrap();
-    }
-    intake.content(&mut message, b"From: x@b.example\r\n\r\nbody\r\n").await.unwrap();
-    let received = Received { size: 27, ..Received::default() };
-    let answer = intake.message(&mut link, &client, message, &received).await;
+    let settings = common::settings(common::directory(&NAMES, &AccountRules::default()));
+    let backend = Intake::new(store.clone(), None, settings, common::ENVIRONMENT).unwrap();
+    let server = common::TestServer { backend: Arc::new(backend), store };
+    let to = NAMES.map(|name| format!("{name}@a.example"));
+    let to = to.each_ref().map(String::as_str);
+    let text = "From: x@b.example\r\n\r\nbody\r\n";
+    let answer = server.send(&common::client(Kind::Smtp, None), "x@b.example", &to, text).await;
     let counted = numbers.0.lock().unwrap().clone();
     (answer, counted)
 }

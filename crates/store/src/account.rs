@@ -31,7 +31,7 @@ pub(crate) struct AccountRow {
     pub(crate) next_uid_validity: u32,
     /// Octets of all messages not expunged, prefixes included: what a quota counts.
     pub(crate) size: u64,
-    /// Submissions so far; numbers what was sent.
+    /// Submissions that earlier versions counted here. No longer used; kept as it is.
     pub(crate) submitted: u64,
 }
 

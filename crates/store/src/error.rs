@@ -50,10 +50,6 @@ pub enum ErrorKind {
     TooLarge,
     /// The account's quota would be exceeded; SMTP says 452.
     OverQuota,
-    /// More messages in 24 hours than the account may send.
-    MessageLimit,
-    /// More first-time recipients in 24 hours than the account may have.
-    RecipientLimit,
 }
 
 impl ErrorKind {
@@ -76,8 +72,6 @@ impl ErrorKind {
             ErrorKind::BadName => "store.bad-name",
             ErrorKind::TooLarge => "store.too-large",
             ErrorKind::OverQuota => "store.over-quota",
-            ErrorKind::MessageLimit => "store.message-limit",
-            ErrorKind::RecipientLimit => "store.recipient-limit",
         }
     }
 }

@@ -60,4 +60,4 @@ pub use message::{
 pub use pending::Pending;
 pub use store::{Content, MAX_PAGE, Store};
 pub use tables::{Index, Table};
-pub use transaction::{Change, Delivered, Receipt, SubmissionLimits, Transaction};
+pub use transaction::{Change, Delivered, Receipt, Transaction};

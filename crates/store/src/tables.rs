@@ -30,10 +30,10 @@ pub(crate) const INDEX: u8 = 0x07;
 pub(crate) const CREDENTIALS: u8 = 0x08;
 /// name → secret octets
 pub(crate) const SECRETS: u8 = 0x09;
-/// account, recipient → when first sent to
-pub(crate) const RECIPIENTS: u8 = 0x0a;
-/// account, time, number → recipient
-pub(crate) const OUTGOING: u8 = 0x0b;
+/// [`Table::RECIPIENTS`]
+const RECIPIENTS: u8 = 0x0a;
+/// [`Table::OUTGOING`]
+const OUTGOING: u8 = 0x0b;
 /// the row that guards the numbers of accounts: see [`crate::account::encode_next_account`]
 pub(crate) const NEXT_ACCOUNT: &[u8] = &[0x0c];
 
@@ -44,6 +44,10 @@ pub(crate) const NEXT_ACCOUNT: &[u8] = &[0x0c];
 pub struct Table(u8);
 
 impl Table {
+    /// Recipients that an account has sent to: account, recipient → when first.
+    pub const RECIPIENTS: Table = Table(RECIPIENTS);
+    /// What an account has sent in the last 24 hours: account, time, number → whether the first to its recipient, recipient.
+    pub const OUTGOING: Table = Table(OUTGOING);
     /// Queue records.
     pub const QUEUE: Table = Table(0x80);
     /// What is due when.
@@ -54,6 +58,8 @@ impl Table {
     pub const CACHE: Table = Table(0x83);
     /// Observations for reports.
     pub const REPORTS: Table = Table(0x84);
+    /// Which ledger may change what an account has sent: account → the ledger's name.
+    pub const OUTGOING_OWNERS: Table = Table(0x85);
 
     /// The key under which the engine has the row `key` of this table.
     pub(crate) fn key(self, key: &[u8]) -> Vec<u8> {
@@ -87,16 +93,6 @@ impl Key {
 
     pub(crate) fn message(mut self, id: MessageId) -> Key {
         self.0.extend_from_slice(&id.get().to_be_bytes());
-        self
-    }
-
-    pub(crate) fn time(mut self, millis: u64) -> Key {
-        self.0.extend_from_slice(&millis.to_be_bytes());
-        self
-    }
-
-    pub(crate) fn bytes(mut self, bytes: &[u8]) -> Key {
-        self.0.extend_from_slice(bytes);
         self
     }
 

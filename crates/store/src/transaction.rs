@@ -31,7 +31,6 @@ pub(crate) enum Action {
     Deliver(Box<Deliver>),
     Change { account: AccountId, message: MessageId, change: Change },
     Remove { account: AccountId, message: MessageId },
-    Submission { account: AccountId, recipients: Vec<String>, limits: Option<SubmissionLimits> },
     Quota { account: AccountId, octets: u64 },
     SetCredentials { account: AccountId, credentials: Option<Credentials> },
     Put { key: Vec<u8>, value: Vec<u8> },
@@ -63,31 +62,6 @@ pub struct Change {
     pub training: Option<Training>,
 }
 
-/// How much an account may send in 24 hours.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SubmissionLimits {
-    /// Messages, each recipient counted; zero stands for the default.
-    pub messages: u32,
-    /// Recipients to whom the account never sent before; zero stands for the default.
-    pub first_time_recipients: u32,
-}
-
-impl SubmissionLimits {
-    /// Messages in 24 hours when nothing is configured.
-    pub const DEFAULT_MESSAGES: u32 = 1000;
-    /// First-time recipients in 24 hours when nothing is configured.
-    pub const DEFAULT_FIRST_TIME_RECIPIENTS: u32 = 200;
-
-    pub(crate) fn messages(self) -> u64 {
-        u64::from(if self.messages == 0 { Self::DEFAULT_MESSAGES } else { self.messages })
-    }
-
-    pub(crate) fn first_time_recipients(self) -> u64 {
-        let n = self.first_time_recipients;
-        u64::from(if n == 0 { Self::DEFAULT_FIRST_TIME_RECIPIENTS } else { n })
-    }
-}
-
 impl Transaction {
     /// The bodies that it links to.
     pub(crate) fn bodies(&self) -> impl Iterator<Item = &Body> {
@@ -105,19 +79,14 @@ impl Transaction {
             Action::CreateMailbox { account, .. }
             | Action::Change { account, .. }
             | Action::Remove { account, .. }
-            | Action::Submission { account, .. }
             | Action::Quota { account, .. } => Some(*account),
             _ => None,
         })
     }
 
-    /// How many things there are to look up and to do: actions, and recipients of submissions.
+    /// How many things there are to look up and to do.
     pub(crate) fn steps(&self) -> usize {
-        let recipients = |action: &Action| match action {
-            Action::Submission { recipients, .. } => recipients.len(),
-            _ => 0,
-        };
-        self.actions.len() + self.actions.iter().map(recipients).sum::<usize>()
+        self.actions.len()
     }
 
     /// Adds an account with its first mailboxes; one that is there already stays as it is.
@@ -156,19 +125,6 @@ impl Transaction {
     /// Removes a message for good.
     pub fn remove(&mut self, account: AccountId, message: MessageId) {
         self.actions.push(Action::Remove { account, message });
-    }
-
-    /// Records that the account sends to `recipients` (addresses with a Unicode domain), if `limits` allow it.
-    ///
-    /// Check and record are one: submissions side by side cannot exceed the limits together. Over a limit, the
-    /// commit fails with `MessageLimit` or `RecipientLimit`.
-    pub fn submission(
-        &mut self,
-        account: AccountId,
-        recipients: &[String],
-        limits: Option<SubmissionLimits>,
-    ) {
-        self.actions.push(Action::Submission { account, recipients: recipients.to_vec(), limits });
     }
 
     /// Fails the commit with `OverQuota` if the account's messages would then have more octets than this.

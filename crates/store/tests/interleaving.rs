@@ -21,7 +21,7 @@ use std::{
 
 use moxd_store::{
     AccountId, Change, Delivered, ErrorKind, Facts, Flags, INITIAL_MAILBOXES, InitialMailbox, Message,
-    MessageId, NewMessage, Options, Pending, Receipt, Result, Row, Store, SubmissionLimits, Transaction,
+    MessageId, NewMessage, Options, Pending, Receipt, Result, Row, Store, Transaction,
     engine::{CommitError, Engine, local::Local, memory::Memory},
 };
 
@@ -124,8 +124,6 @@ fn forgets_a_failed_commit_that_nobody_waits_for() {
         let mut transaction = store.transaction(now());
         deliver(&mut transaction, &store, me, "Inbox", id);
         transaction.quota(me, 10);
-        let limits = SubmissionLimits { messages: 1, first_time_recipients: 1 };
-        transaction.submission(me, &["a@x".to_owned()], Some(limits));
         store.commit(transaction)
     };
     engine.hold();
@@ -133,7 +131,7 @@ fn forgets_a_failed_commit_that_nobody_waits_for() {
     engine.settle(0, Fate::Refused(CommitError::Full));
     let mut second = Box::pin(send("2@x"));
     engine.settle(0, Fate::Decided);
-    assert!(matches!(poll(second.as_mut()), Poll::Ready(Ok(_))), "one message is within quota and limits");
+    assert!(matches!(poll(second.as_mut()), Poll::Ready(Ok(_))), "one message is within the quota");
     assert_eq!(messages(&store, me).keys().collect::<Vec<_>>(), ["2@x"]);
     sound(&store);
 }
@@ -250,17 +248,10 @@ fn plans_a_message_to_many_recipients_beside_other_tasks() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
     runtime.block_on(async {
         let large = tokio::spawn(async move {
-            let other = go_on.clone();
-            tokio::spawn(async move { other.send(()) });
+            tokio::spawn(async move { go_on.send(()) });
             let mut transaction = store.transaction(now());
             (0..100).for_each(|i| deliver(&mut transaction, &store, me, "Inbox", &format!("{i}@x")));
             assert_eq!(store.commit(transaction).await.unwrap().delivered.len(), 100);
-            // The same for a submission: the account's rows are read anew, with what it has sent.
-            tokio::spawn(async move { go_on.send(()) });
-            let mut transaction = store.transaction(now());
-            let recipients: Vec<_> = (0..100).map(|i| format!("{i}@y")).collect();
-            transaction.submission(me, &recipients, None);
-            store.commit(transaction).await.unwrap();
         });
         large.await.unwrap();
     });
@@ -361,8 +352,7 @@ impl Round {
         for _ in 0..=self.dice.roll(2) {
             let account = self.busy[self.dice.roll(self.busy.len())];
             match self.dice.roll(10) {
-                0 => transaction.submission(account, &[format!("{}@x", self.dice.roll(5))], None),
-                1 => transaction.quota(account, u64::MAX),
+                0 | 1 => transaction.quota(account, u64::MAX),
                 2 => {
                     let name = format!("new{}", self.dice.roll(20));
                     transaction.create_account(&name, &INITIAL_MAILBOXES[..1]);

@@ -3,13 +3,12 @@
 
 use std::{
     io::Read,
-    sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, SystemTime},
 };
 
 use moxd_store::{
     AccountId, Change, Credentials, ErrorKind, Facts, Flags, INITIAL_MAILBOXES, Index, Message, NewMessage,
-    Options, Recipient, Role, Row, Sent, Store, SubmissionLimits, Table, Uid,
+    Options, Recipient, Role, Row, Sent, Store, Table, Uid,
     engine::{Batch, Engine, ReadRows, memory::Memory},
 };
 
@@ -38,7 +37,6 @@ promises! {
     creates_missing_mailboxes_with_their_parents shares_one_body_among_recipients changes_flags_and_counts
     leaves_the_numbers_of_a_removed_message finds_by_properties remembers_whom_the_account_has_sent_to
     threads_by_references
-    limits_what_an_account_sends forgets_what_was_sent_while_the_clock_was_ahead holds_limits_under_parallel_submissions
     sees_its_own_changes_within_a_transaction makes_several_accounts_at_once
     keeps_quota_credentials_and_secrets keeps_rows_for_others numbers_densely_under_parallel_deliveries
 }
@@ -347,68 +345,6 @@ fn threads_by_references(store: &Store) {
     let mut lost = NewMessage::new(facts());
     lost.references = ["0@lost.test".to_owned()].into();
     assert!(deliver(store, account, "Inbox", lost, b"z").thread.missing_link);
-}
-
-#[track_caller]
-fn submit(store: &Store, account: AccountId, to: &str, at: SystemTime) -> Option<ErrorKind> {
-    let recipients: Vec<String> = to.split_whitespace().map(|r| format!("{r}@x.test")).collect();
-    let mut t = store.transaction(at);
-    t.submission(account, &recipients, Some(SubmissionLimits { messages: 5, first_time_recipients: 2 }));
-    store.commit(t).wait().err().map(|e| e.kind())
-}
-
-fn limits_what_an_account_sends(store: &Store) {
-    let account = mox(store);
-    let message = Some(ErrorKind::MessageLimit);
-    let recipient = Some(ErrorKind::RecipientLimit);
-    assert_eq!(submit(store, account, "a b", now()), None);
-    assert_eq!(submit(store, account, "c", now()), recipient);
-    assert_eq!(submit(store, account, "a", now()), None);
-    assert_eq!(submit(store, account, "b", now()), None);
-    assert_eq!(submit(store, account, "a", now()), None);
-    assert_eq!(submit(store, account, "a", now()), message);
-    // A day later all is forgotten but who was written to.
-    let tomorrow = now() + Duration::from_secs(24 * 3600 + 1);
-    assert_eq!(submit(store, account, "a b c d", tomorrow), None);
-    assert_eq!(submit(store, account, "e", tomorrow), recipient);
-    // The same recipient twice is one first-time recipient, but two messages.
-    let after = tomorrow + Duration::from_secs(24 * 3600 + 1);
-    assert_eq!(submit(store, account, "f f f", after), None);
-    assert_eq!(submit(store, account, "g g", after), None);
-    assert_eq!(submit(store, account, "a", after), message);
-}
-
-fn forgets_what_was_sent_while_the_clock_was_ahead(store: &Store) {
-    let account = mox(store);
-    let year = now() + Duration::from_secs(365 * 24 * 3600);
-    assert_eq!(submit(store, account, "a b", year), None);
-    for to in ["a", "b", "a"] {
-        assert_eq!(submit(store, account, to, year), None);
-    }
-    assert_eq!(submit(store, account, "a", year), Some(ErrorKind::MessageLimit));
-    // The clock is right again: both limits begin anew, and hold.
-    assert_eq!(submit(store, account, "c d", now()), None);
-    assert_eq!(submit(store, account, "e", now()), Some(ErrorKind::RecipientLimit));
-    assert_eq!(submit(store, account, "a b c", now()), None);
-    assert_eq!(submit(store, account, "a", now()), Some(ErrorKind::MessageLimit));
-    // What was sent a moment ahead, by a submission at the same time, does count.
-    assert_eq!(submit(store, account, "a", now() - Duration::from_secs(1)), Some(ErrorKind::MessageLimit));
-    // What lay ahead is gone: it does not come back when its time comes.
-    assert_eq!(submit(store, account, "a b c d a", year), None);
-}
-
-fn holds_limits_under_parallel_submissions(store: &Store) {
-    let account = mox(store);
-    let accepted = AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..8 {
-            scope.spawn(|| {
-                let n = (0..5).filter(|_| submit(store, account, "a", now()).is_none()).count();
-                accepted.fetch_add(n, Ordering::Relaxed);
-            });
-        }
-    });
-    assert_eq!(accepted.into_inner(), 5);
 }
 
 fn keeps_quota_credentials_and_secrets(store: &Store) {

@@ -4,13 +4,13 @@ use super::args::Verify;
 use super::{Report, conclude, dkim, dmarc, message, names, print_json, sender, spf, with_dns};
 use crate::wiring;
 use anyhow::Result;
-use intake::{Evidence, Gathering, Judges, Origin};
+use intake::{Evidence, Gathering, Judges, SessionOrigin};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 pub(crate) fn run(arguments: &Verify) -> Result<()> {
-    let origin = Origin {
+    let origin = SessionOrigin {
         ip: arguments.ip,
         helo: Some(spf::host(&arguments.helo)?),
         mail_from: sender(&arguments.mailfrom)?,
@@ -19,7 +19,7 @@ pub(crate) fn run(arguments: &Verify) -> Result<()> {
     let text = message(&arguments.file)?;
     let evidence = with_dns(&arguments.lookup.dns, |dns| async move {
         let dns = Arc::new(dns);
-        let judges = Judges::new(|_| dns.clone());
+        let judges = Judges::new(|_| dns.clone(), wiring::instant);
         let now = wiring::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let mut gathering = Gathering::new(Some(&judges), origin.clone());
         gathering.recipient();

@@ -23,7 +23,6 @@ use crate::{
 
 mod check;
 mod found_by;
-mod outgoing;
 mod plan;
 mod prefetch;
 mod read;

@@ -1,10 +1,9 @@
 //! Turns a transaction into a batch. Pure: it works on rows in memory and on what was read before.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use super::{
     found_by::{each_index, message_key, place_of},
-    outgoing::{self, OutgoingDraft},
     prefetch::{Creation, Prefetched},
     rows::{Account, Rows},
 };
@@ -15,7 +14,7 @@ use crate::{
     mailbox::{Counts, Mailbox, MailboxId, Role, mailbox_name, parents},
     message::{self, Expunged, Message, MessageId, ModSeq, Part, Thread, Uid},
     tables::{self, Key, millis},
-    transaction::{Action, Change, Deliver, Delivered, Receipt, SubmissionLimits, Transaction},
+    transaction::{Action, Change, Deliver, Delivered, Receipt, Transaction},
 };
 
 /// A planned transaction.
@@ -93,7 +92,6 @@ struct Draft {
     row: AccountRow,
     /// Mailboxes that change.
     mailboxes: BTreeMap<MailboxId, Mailbox>,
-    outgoing: OutgoingDraft,
     mod_seq: Option<ModSeq>,
 }
 
@@ -131,9 +129,6 @@ impl Planner<'_> {
             Action::Deliver(deliver) => self.deliver(i, deliver),
             Action::Change { account, message, change } => self.change(*account, *message, change),
             Action::Remove { account, message } => self.remove(*account, *message),
-            Action::Submission { account, recipients, limits } => {
-                self.submission(*account, recipients, *limits)
-            }
             Action::Quota { account, octets } => self.quota(*account, *octets),
             Action::SetCredentials { account, credentials } => {
                 // The account's row is not touched: a password does not change what clients see.
@@ -174,7 +169,6 @@ impl Planner<'_> {
         let draft = self.drafts.entry(id).or_insert_with(|| Draft {
             row: account.row.clone(),
             mailboxes: BTreeMap::new(),
-            outgoing: OutgoingDraft::default(),
             mod_seq: None,
         });
         Ok((draft, account))
@@ -383,52 +377,6 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn submission(
-        &mut self,
-        account: AccountId,
-        recipients: &[String],
-        limits: Option<SubmissionLimits>,
-    ) -> Step {
-        let now = self.now;
-        let read = self.read;
-        let (draft, known) = self.draft(account)?;
-        let Some(outgoing) = &known.outgoing else { return Err(Stop::Gone) };
-        let out = &mut draft.outgoing;
-        let is_first = |recipient: &&String| {
-            !read.known.contains(&(account, (*recipient).clone()))
-                && !outgoing.has_met(recipient)
-                && !out.firsts.contains(*recipient)
-        };
-        let mut firsts: HashSet<&String> = recipients.iter().filter(is_first).collect();
-        if let Some(limits) = limits {
-            outgoing.check(out, limits, now, recipients.len(), firsts.len())?;
-        }
-        let removed: Vec<_> = outgoing.remove(out, now, recipients.len()).collect();
-        let mut rows = Vec::with_capacity(recipients.len());
-        for recipient in recipients {
-            draft.row.submitted += 1;
-            let number = draft.row.submitted;
-            // To a recipient that is named twice, the first message is the first.
-            let first = firsts.remove(recipient);
-            out.sent.push(number);
-            if first {
-                out.firsts.insert(recipient.clone());
-            }
-            rows.push((number, recipient, first));
-        }
-        let ops = &mut self.plan.batch.ops;
-        for (number, recipient, first) in rows {
-            ops.put(&outgoing::key(account, now, number), &outgoing::value(recipient, first));
-            if first {
-                ops.put(&outgoing::recipient_key(account, recipient), &now.to_be_bytes());
-            }
-        }
-        for (time, number) in removed {
-            ops.delete(&outgoing::key(account, time, number));
-        }
-        Ok(())
-    }
-
     /// Puts the rows that guard what was planned, and leaves them in memory for the next transaction.
     fn finish(mut self) -> Plan {
         for (id, draft) in self.drafts {
@@ -449,9 +397,6 @@ impl Planner<'_> {
                 account.mailboxes.insert(mailbox.id, mailbox);
             }
             account.row = draft.row;
-            if let Some(outgoing) = &mut account.outgoing {
-                outgoing.advance(draft.outgoing, self.now);
-            }
             self.plan.based_on.push((id, account.generation));
         }
         self.plan

@@ -5,7 +5,6 @@ use std::collections::{HashMap, HashSet, hash_map::Entry};
 use super::{
     Store,
     found_by::indexed_message,
-    outgoing,
     rows::{self, Account},
 };
 use crate::{
@@ -32,8 +31,6 @@ pub(super) struct Prefetched {
     pub(super) messages: HashMap<(AccountId, MessageId), Stored>,
     /// The thread of each delivery, by its place among the actions; `None` starts its own.
     pub(super) threads: HashMap<usize, Thread>,
-    /// Recipients to whom an account has sent before.
-    pub(super) known: HashSet<(AccountId, String)>,
     /// The account of each creation, by its place among the actions.
     pub(super) accounts: HashMap<usize, Creation>,
 }
@@ -61,20 +58,16 @@ impl Prefetched {
         for (i, action) in transaction.actions.iter().enumerate() {
             match action {
                 Action::Deliver(deliver) => {
-                    ensure_rows(store, deliver.account, false)?;
+                    ensure_rows(store, deliver.account)?;
                     if let Some(thread) = threads.find(deliver)? {
                         read.threads.insert(i, thread);
                     }
                 }
                 Action::CreateMailbox { account, .. }
                 | Action::Quota { account, .. }
-                | Action::SetCredentials { account, .. } => ensure_rows(store, *account, false)?,
-                Action::Submission { account, recipients, .. } => {
-                    ensure_rows(store, *account, true)?;
-                    read.recipients(engine, *account, recipients)?;
-                }
+                | Action::SetCredentials { account, .. } => ensure_rows(store, *account)?,
                 Action::Change { account, message, .. } | Action::Remove { account, message } => {
-                    ensure_rows(store, *account, false)?;
+                    ensure_rows(store, *account)?;
                     let stored = find(engine, *account, *message)?.ok_or_else(|| {
                         Error::new(ErrorKind::NoMessage, format!("no message {}", message.get()))
                     })?;
@@ -92,33 +85,15 @@ impl Prefetched {
         }
         Ok(read)
     }
-
-    fn recipients(&mut self, engine: &dyn Engine, account: AccountId, recipients: &[String]) -> Result<()> {
-        for recipient in recipients {
-            let known = (account, recipient.clone());
-            if !self.known.contains(&known)
-                && engine.get(&outgoing::recipient_key(account, recipient))?.is_some()
-            {
-                self.known.insert(known);
-            }
-        }
-        Ok(())
-    }
 }
 
 /// Makes sure that an account's rows are in memory.
-fn ensure_rows(store: &Store, account: AccountId, outgoing: bool) -> Result<()> {
-    let generation = match store.rows().get(account) {
-        Some(rows) if !outgoing || rows.outgoing.is_some() => return Ok(()),
-        Some(rows) => Some(rows.generation),
-        None => None,
-    };
-    let loaded = Account::load(store.engine(), account, outgoing)?;
-    let mut rows = store.rows();
-    if let Some(generation) = generation {
-        rows.forget(account, generation);
+fn ensure_rows(store: &Store, account: AccountId) -> Result<()> {
+    if store.rows().get(account).is_some() {
+        return Ok(());
     }
-    rows.insert(account, loaded);
+    let loaded = Account::load(store.engine(), account)?;
+    store.rows().insert(account, loaded);
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Store, found_by::indexed_message, prefetch, rows};
+use super::{FEW_STEPS, Store, found_by::indexed_message, prefetch, rows};
 use crate::{
     account::AccountId,
     credentials::Credentials,
@@ -16,6 +16,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     mailbox::{Mailbox, MailboxId, mailbox_name},
     message::{self, Message, MessageId, Row, Uid},
+    pending::off_runtime,
     tables::{self, Index, Key, Table, millis},
 };
 
@@ -167,6 +168,15 @@ impl Store {
     /// `Damaged` or `Failed`.
     pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>> {
         self.engine().get(&table.key(key))
+    }
+
+    /// The rows of a table with these keys, in their order. Many are read while a runtime's worker does other things.
+    ///
+    /// # Errors
+    /// `Damaged` or `Failed`.
+    pub fn get_many(&self, table: Table, keys: &[Vec<u8>]) -> Result<Vec<Option<Bytes>>> {
+        let read = || keys.iter().map(|key| self.get(table, key)).collect();
+        if keys.len() > FEW_STEPS { off_runtime(read) } else { read() }
     }
 
     /// Rows of a table whose keys begin with `prefix`, behind `after`, at most `limit` (and [`MAX_PAGE`]).

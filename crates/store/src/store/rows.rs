@@ -7,7 +7,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::outgoing::Outgoing;
 use crate::{
     account::{AccountId, AccountRow},
     engine::{Direction, Engine, KeyRange, ReadRows},
@@ -38,7 +37,6 @@ pub(super) struct Account {
     pub(super) raw: Vec<u8>,
     pub(super) mailboxes: BTreeMap<MailboxId, Mailbox>,
     pub(super) names: HashMap<String, MailboxId>,
-    pub(super) outgoing: Option<Outgoing>,
 }
 
 /// The guard of an account as it is in memory.
@@ -84,11 +82,11 @@ impl Rows {
 }
 
 impl Account {
-    /// Reads an account's rows; `outgoing` too when asked for.
+    /// Reads an account's rows.
     ///
     /// Others may commit in between. The row that guards the rest is read first, so that a plan on rows of different
     /// moments conflicts.
-    pub(super) fn load(engine: &dyn Engine, id: AccountId, outgoing: bool) -> Result<Account> {
+    pub(super) fn load(engine: &dyn Engine, id: AccountId) -> Result<Account> {
         let key = Key::of(tables::ACCOUNTS, id).done();
         let raw = engine
             .get(&key)?
@@ -103,7 +101,6 @@ impl Account {
             raw: raw.to_vec(),
             mailboxes: mailboxes.into_iter().map(|m| (m.id, m)).collect(),
             names,
-            outgoing: if outgoing { Some(Outgoing::load(engine, id)?) } else { None },
         })
     }
 }

@@ -1,17 +1,17 @@
-//! An intake over a store in memory, with two users at `a.example`, for tests that play messages without a socket.
+//! A server without sockets: an intake over a store, for tests that play messages.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use dns::zone::Zone;
 use moxd_intake::{
-    AccountRules, Destination, Directory, Incoming, Intake, Judges, Link, LocalDomain, Mode, Settings,
-    Signer, World,
+    AccountRules, Destination, Directory, Environment, Intake, IntakeSettings, Judges, LocalDomain, Signer,
 };
 use smtp_parser::{Mailbox, Path};
 use smtpserver::{Backend, Client, Hello, Kind, Login, Peer, Received, Refusal, RequestId, Rules, Sender};
 use std::collections::HashMap;
 use std::io::Read;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
 use store::Store;
 
 pub(crate) const HEADER: &str =
@@ -22,41 +22,62 @@ pub(crate) fn now() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
 }
 
-pub(crate) fn random(octets: &mut [u8]) {
-    octets.fill(7);
+/// The runtime's clock, which tests may pause.
+pub(crate) fn instant() -> Instant {
+    tokio::time::Instant::now().into_std()
 }
 
-pub(crate) fn directory(rules: AccountRules) -> Directory {
+pub(crate) fn random(bytes: &mut [u8]) {
+    bytes.fill(7);
+}
+
+/// Other bytes with every call.
+pub(crate) fn different(bytes: &mut [u8]) {
+    static CALLS: AtomicU64 = AtomicU64::new(1);
+    let call = CALLS.fetch_add(1, Ordering::Relaxed).to_le_bytes();
+    bytes.iter_mut().zip(call.iter().cycle()).for_each(|(byte, call)| *byte = *call);
+}
+
+pub(crate) const ENVIRONMENT: Environment = Environment { now, instant, random };
+
+/// Accounts with an address each at `a.example`.
+pub(crate) fn directory(names: &[&str], rules: &AccountRules) -> Directory {
     let mut directory = Directory::new();
-    let to = |account: &str| Destination::new(account, "Inbox");
     directory.add_domain("a.example".parse().unwrap(), LocalDomain::default());
-    for name in ["ann", "bob"] {
+    for name in names {
         directory.add_account(name, rules.clone());
-        directory.add_address(name, "a.example".parse().unwrap(), to(name));
+        directory.add_address(name, "a.example".parse().unwrap(), Destination::new(name, "Inbox"));
     }
     directory
 }
 
-pub(crate) struct TestWorld {
-    pub(crate) intake: Intake,
+/// Settings of `mx.a.example`, which signs nothing.
+pub(crate) fn settings(directory: Directory) -> IntakeSettings {
+    let hostname = "mx.a.example".parse().unwrap();
+    IntakeSettings { hostname, directory, signers: HashMap::new(), pedantic: false }
+}
+
+/// A server, or a developer's wrapper around one.
+pub(crate) struct TestServer<B = Intake> {
+    pub(crate) backend: Arc<B>,
     pub(crate) store: Store,
 }
 
-pub(crate) fn world(zone: Option<&str>, rules: AccountRules) -> TestWorld {
+/// A server in memory with the users ann and bob, who sign. It asks a DNS of these records, if any.
+pub(crate) fn server(zone: Option<&str>, rules: AccountRules) -> TestServer {
+    let zone = zone.map(|text| Arc::new(Zone::parse(text).unwrap()));
+    server_with(zone.map(|zone| Judges::new(|_| zone.clone(), instant)), &rules)
+}
+
+/// As [`server`], with these judges.
+pub(crate) fn server_with(judges: Option<Judges>, rules: &AccountRules) -> TestServer {
     let store = Store::memory();
     let signing = dkim::SignOptions::new("a.example".parse().unwrap(), "s".parse().unwrap());
     let signer = Signer { signing, key: Arc::new(dkim::SigningKey::from_pem(KEY).unwrap()) };
-    let settings = Settings {
-        hostname: "mx.a.example".parse().unwrap(),
-        directory: directory(rules),
-        signers: HashMap::from([("a.example".parse().unwrap(), Arc::from([signer]))]),
-        mode: Mode::Serve,
-        pedantic: false,
-    };
-    let zone = zone.map(|text| Arc::new(Zone::parse(text).unwrap()));
-    let judges = zone.map(|zone| Judges::new(|_| zone.clone()));
-    let intake = Intake::new(store.clone(), judges, settings, World { now, random }).unwrap();
-    TestWorld { intake, store }
+    let mut settings = settings(directory(&["ann", "bob"], rules));
+    settings.signers.insert("a.example".parse().unwrap(), Arc::from([signer]));
+    let backend = Arc::new(Intake::new(store.clone(), judges, settings, ENVIRONMENT).unwrap());
+    TestServer { backend, store }
 }
 
 pub(crate) fn client(kind: Kind, login: Option<&str>) -> Client {
@@ -80,15 +101,15 @@ pub(crate) fn path(text: &str) -> Path {
     if text.is_empty() { Path::Null } else { Path::Mailbox(text.parse().unwrap()) }
 }
 
-impl TestWorld {
+impl<B: Backend> TestServer<B> {
     /// A message as it is before DATA.
     pub(crate) async fn begin(
         &self,
-        link: &mut Link,
+        connection: &mut B::Connection,
         client: &Client,
         from: &str,
         to: &[&str],
-    ) -> Result<Incoming, Refusal> {
+    ) -> Result<B::Transaction, Refusal> {
         let sender = Sender {
             path: path(from),
             size: None,
@@ -97,9 +118,9 @@ impl TestWorld {
             require_tls: false,
             hold: None,
         };
-        let mut message = self.intake.sender(link, client, &sender).await?;
+        let mut message = self.backend.sender(connection, client, &sender).await?;
         for recipient in to {
-            self.intake.recipient(link, client, &mut message, &path(recipient)).await?;
+            self.backend.recipient(connection, client, &mut message, &path(recipient)).await?;
         }
         Ok(message)
     }
@@ -111,19 +132,14 @@ impl TestWorld {
         to: &[&str],
         text: &str,
     ) -> Result<(), Refusal> {
-        let mut link = self.intake.connect(client);
-        let mut message = self.begin(&mut link, client, from, to).await?;
+        let mut connection = self.backend.connect(client);
+        let mut message = self.begin(&mut connection, client, from, to).await?;
         // Odd pieces: where the header ends must not matter.
         for piece in text.as_bytes().chunks(7) {
-            self.intake.content(&mut message, piece).await?;
+            self.backend.content(&mut message, piece).await?;
         }
         let received = Received { size: text.len() as u64, ..Received::default() };
-        self.intake.message(&mut link, client, message, &received).await
-    }
-
-    pub(crate) fn set_directory(&self, directory: Directory) {
-        let settings = self.intake.settings();
-        self.intake.set_settings(Settings { directory, ..Settings::clone(&settings) });
+        self.backend.message(&mut connection, client, message, &received).await
     }
 
     /// The records in the Inbox of an account.
@@ -146,5 +162,17 @@ impl TestWorld {
             text
         };
         self.records(account).iter().map(text).collect()
+    }
+}
+
+impl TestServer {
+    pub(crate) fn set_directory(&self, directory: Directory) {
+        self.change_settings(|settings| settings.directory = directory);
+    }
+
+    pub(crate) fn change_settings(&self, change: impl FnOnce(&mut IntakeSettings)) {
+        let mut settings = IntakeSettings::clone(&self.backend.settings());
+        change(&mut settings);
+        self.backend.set_settings(settings);
     }
 }
