@@ -2,7 +2,7 @@
 
 use crate::rust::{RustFile, doc};
 use proc_macro2::{TokenStream, TokenTree};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use syn::visit::{self, Visit};
 use syn::{Lit, LitStr, Pat};
 
@@ -15,7 +15,7 @@ const NOT_TOKENS: [&str; 1] = [
 /// A string literal that is a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {
-    /// The crate that it begins with.
+    /// The crate that the token begins with, and belongs to.
     pub crate_name: String,
     /// The text of the literal.
     pub token: String,
@@ -29,23 +29,31 @@ pub struct Token {
 
 /// Returns all tokens in `files`, test code aside, in the order of the files.
 pub fn tokens(files: &[RustFile]) -> Vec<Token> {
+    let crates = files.iter().map(RustFile::crate_name).collect();
     let mut found = Vec::new();
     for file in files {
-        let mut finder =
-            Finder { file, variants: variants(file), of_type: None, meaning: Vec::new(), found: &mut found };
+        let mut finder = Finder {
+            file,
+            crates: &crates,
+            variants: variants(file),
+            of_type: None,
+            meaning: Vec::new(),
+            found: &mut found,
+        };
         finder.visit_file(&file.syntax);
     }
     found
 }
 
-/// Is `text` a token of this crate? `dns.label-too-long` and `dns.a.b` are tokens of `dns`.
-fn is_token(text: &str, crate_name: &str) -> bool {
-    let words = text.strip_prefix(crate_name).and_then(|rest| rest.strip_prefix('.'));
+/// Returns the crate of a token: `dns` for `dns.label-too-long` and for `dns.a.b`; `None` if `text` is no token.
+fn crate_of<'a>(text: &'a str, crates: &BTreeSet<&str>) -> Option<&'a str> {
     let is_word = |word: &str| {
         !word.is_empty()
             && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
     };
-    words.is_some_and(|words| words.split('.').all(is_word)) && !NOT_TOKENS.contains(&text)
+    let (name, words) = text.split_once('.')?;
+    let is_token = crates.contains(name) && words.split('.').all(is_word) && !NOT_TOKENS.contains(&text);
+    is_token.then_some(name)
 }
 
 /// Returns the doc comments of all variants in a file, by the names of enum and variant.
@@ -70,6 +78,7 @@ fn one_line(doc: &str) -> String {
 
 struct Finder<'a> {
     file: &'a RustFile,
+    crates: &'a BTreeSet<&'a str>,
     variants: BTreeMap<(String, String), String>,
     /// The type of the `impl` around, which `Self` stands for.
     of_type: Option<String>,
@@ -81,15 +90,11 @@ struct Finder<'a> {
 impl Finder<'_> {
     fn literal(&mut self, literal: &LitStr, meaning: &str) {
         let (token, line) = (literal.value(), literal.span().start().line);
-        let crate_name = self.file.crate_name();
-        if is_token(&token, crate_name) && !self.file.is_test(line) {
-            self.found.push(Token {
-                crate_name: crate_name.to_owned(),
-                token,
-                path: self.file.path.clone(),
-                line,
-                meaning: meaning.to_owned(),
-            });
+        if let Some(crate_name) = crate_of(&token, self.crates).map(str::to_owned)
+            && !self.file.is_test(line)
+        {
+            let (path, meaning) = (self.file.path.clone(), meaning.to_owned());
+            self.found.push(Token { crate_name, token, path, line, meaning });
         }
     }
 

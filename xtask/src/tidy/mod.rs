@@ -1,5 +1,6 @@
 //! `cargo xtask tidy`: checks the house rules that the compiler and clippy do not know.
 
+mod dependencies;
 mod docs;
 mod layers;
 mod manifests;
@@ -16,6 +17,7 @@ use anyhow::{Context, Result};
 use std::fmt;
 use std::fs;
 use std::path::Path;
+use toml::Table;
 
 /// A rule that is broken somewhere.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,16 +107,21 @@ pub fn findings(tree: &Tree) -> Result<Vec<Finding>> {
 fn manifest_findings(tree: &Tree) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     let mut rules: Vec<&Rule> = RULES.iter().collect();
+    let mut seen = Vec::new();
     for Source { path, text } in &tree.sources {
         let Some(folder) = path.strip_suffix("/Cargo.toml").filter(|folder| is_package(folder)) else {
             continue;
         };
-        let manifest = text.parse().with_context(|| path.clone())?;
+        let manifest: Table = text.parse().with_context(|| path.clone())?;
         findings.extend(layers::check(folder, &manifest));
         findings.extend(layers::check_unused(folder, &manifest));
         findings.extend(manifests::check(folder, &manifest));
+        findings.extend(dependencies::check(folder, &manifest, &tree.sources));
         rules.retain(|rule| !folder.ends_with(&format!("/{}", rule.name)) && folder != rule.name);
+        seen.push(manifest);
     }
+    let workspace = tree.text("Cargo.toml")?.parse().context("Cargo.toml")?;
+    findings.extend(dependencies::check_workspace(&workspace, &seen));
     let text = |rule: &Rule| format!("`{}` has a row, but there is no such package", rule.name);
     findings.extend(rules.iter().map(|rule| Finding::new("xtask/src/layers.rs", 0, text(rule))));
     Ok(findings)

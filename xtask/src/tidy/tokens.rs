@@ -10,10 +10,12 @@ pub(super) const LIST: &str = "docs/errors.md";
 /// Checks `tokens` against the rules, and against `list`, the text of [`LIST`].
 pub(super) fn check(tokens: &[Token], list: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut born: BTreeMap<&str, &str> = BTreeMap::new();
-    for Token { token, path, line, meaning, .. } in tokens {
+    // The file of a token is one of its own crate, if there is one.
+    let mut files: BTreeMap<&str, &str> = BTreeMap::new();
+    let (own, foreign): (Vec<&Token>, Vec<&Token>) = tokens.iter().partition(|token| is_own(token));
+    for Token { token, path, line, meaning, .. } in own.into_iter().chain(foreign) {
         let mut found = |text: String| findings.push(Finding::new(path, *line, text));
-        let first = *born.entry(token).or_insert(path);
+        let first = *files.entry(token).or_insert(path);
         if first != path {
             found(format!("the token `{token}` is written in {first} already; use that one"));
         }
@@ -25,6 +27,11 @@ pub(super) fn check(tokens: &[Token], list: &str) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Is the token written in the crate that it belongs to?
+fn is_own(token: &Token) -> bool {
+    token.path.split('/').nth(1) == Some(token.crate_name.as_str())
 }
 
 #[cfg(test)]
@@ -65,9 +72,9 @@ mod tests {
             &["a.rs:3: the token `x.a` has no documented variant, table row or constant"],
         );
         check_texts(
-            &[token("a.rs", "One."), token("b.rs", "One.")],
+            &[token("a.rs", "One."), token("crates/x/b.rs", "One.")],
             "`x.a`",
-            &["b.rs:3: the token `x.a` is written in a.rs already; use that one"],
+            &["a.rs:3: the token `x.a` is written in crates/x/b.rs already; use that one"],
         );
     }
 }
