@@ -38,7 +38,7 @@ pub const SIDEWAYS: [(&str, &str); 1] = [("message", "smtp-parser")];
 /// A judge has a lock only around what evaluations share (`parking_lot`); it never holds one while it waits.
 pub const RULES: &[Rule] = &[
     Rule { name: "dns", layer: 0, house: &[], outside: &["idna", "psl"] },
-    Rule { name: "smtp-parser", layer: 1, house: &["dns"], outside: &["bstr", "memchr", "nom"] },
+    Rule { name: "smtp-parser", layer: 1, house: &["dns"], outside: &["bstr", "jiff", "memchr", "nom"] },
     Rule {
         name: "message",
         layer: 1,

@@ -96,14 +96,16 @@ fn refuses_a_token_that_the_list_does_not_have() {
     assert!(found.len() == 1 && found[0].contains("the token `store.finding.body` is not in"), "{found:?}");
 }
 
-/// Changes one manifest and expects exactly this finding more.
+/// Changes one manifest and expects exactly this finding more, apart from those about dependencies that are not used, which such a
+/// change brings about as well.
 #[track_caller]
 fn breaks(folder: &str, find: &str, replace: &str, expected: &str) {
     let path = format!("{folder}/Cargo.toml");
-    let found = new_findings(&path, &[], |text| {
+    let mut found = new_findings(&path, &[], |text| {
         assert!(text.contains(find), "{folder} has no {find:?}");
         text.replacen(find, replace, 1)
     });
+    found.retain(|finding| !finding.contains("uses the dependency"));
     assert_eq!(found, [expected]);
 }
 

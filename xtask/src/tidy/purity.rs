@@ -9,9 +9,11 @@ use quote::ToTokens;
 const CRATES: [&str; 4] = ["metrics", "rand", "tokio", "tracing"];
 
 /// Parts of other paths that reach it.
-const NAMES: [&[&str]; 14] = [
+const NAMES: [&[&str]; 16] = [
     &["Instant", "now"],
     &["SystemTime", "now"],
+    &["Timestamp", "now"],
+    &["Zoned", "now"],
     &["TcpListener"],
     &["TcpStream"],
     &["UdpSocket"],
