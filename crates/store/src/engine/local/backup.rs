@@ -7,7 +7,6 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::PoisonError,
 };
 
 use ring::digest::{Context, SHA256, digest};
@@ -58,7 +57,7 @@ pub(super) fn backup(shared: &Shared, to: &Path) -> Result<Copied> {
 }
 
 fn copy_to(shared: &Shared, to: &Path) -> Result<Copied> {
-    let _kept = shared.tending.keep.read().unwrap_or_else(PoisonError::into_inner);
+    let _pinned = shared.maintenance.pin()?;
     let end = shared.position();
     let mut copy = Copy { disk: &shared.disk, to, list: HEADING.to_owned(), copied: Copied::default() };
     shared.disk.create_dir(to)?;

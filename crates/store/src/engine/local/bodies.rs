@@ -10,13 +10,14 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc,
     },
 };
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 use tracing::error;
 
@@ -36,6 +37,8 @@ use crate::{
 pub(super) const FOLDER: &str = "bodies";
 /// The folder of unfinished ones; all in it is removed at start.
 pub(super) const TMP: &str = "tmp";
+/// The ending of a mark in [`TMP`]: an empty file with the name of a body whose file can be removed.
+const UNLINKED: &str = "unlinked";
 
 /// Bodies up to this size may stay in memory and go into the journal; larger ones become files (our own choice,
 /// measured: a file costs several syncs of its own, which small mail must not pay).
@@ -70,14 +73,18 @@ pub(crate) struct BodyFiles {
     disk: Disk,
     folder: PathBuf,
     tmp: PathBuf,
-    /// The threads' ends of the channels; none once the store is closed.
-    jobs: Mutex<Option<Jobs>>,
-    threads: Mutex<Vec<Thread>>,
+    /// None once the store is closed.
+    running: Mutex<Option<Running>>,
+    /// Bytes of bodies in memory beyond [`SMALL`] each.
     in_memory: Arc<AtomicUsize>,
 }
 
+/// The threads, and the way to those that write.
 #[derive(Debug)]
-struct Jobs(Vec<mpsc::Sender<Job>>);
+struct Running {
+    jobs: Vec<mpsc::Sender<Job>>,
+    threads: Vec<Thread>,
+}
 
 /// Work for a thread that writes.
 #[derive(Debug)]
@@ -103,6 +110,7 @@ impl BodyFiles {
     /// Opens the folders of the data directory `dir`; unfinished bodies in it are removed.
     pub(super) fn open(dir: &Path, disk: Disk, reserve: Arc<Reserve>) -> Result<Arc<BodyFiles>> {
         let (folder, tmp) = (dir.join(FOLDER), dir.join(TMP));
+        remove_marked(&disk, &folder, &tmp)?;
         disk.remove_dir(&tmp)?;
         disk.create_dir(&folder)?;
         disk.create_dir(&tmp)?;
@@ -125,8 +133,7 @@ impl BodyFiles {
             disk,
             folder,
             tmp,
-            jobs: Mutex::new(Some(Jobs(jobs))),
-            threads: Mutex::new(threads),
+            running: Mutex::new(Some(Running { jobs, threads })),
             in_memory: Arc::default(),
         }))
     }
@@ -137,25 +144,22 @@ impl BodyFiles {
             disk,
             folder: dir.join(FOLDER),
             tmp: dir.join(TMP),
-            jobs: Mutex::default(),
-            threads: Mutex::default(),
+            running: Mutex::default(),
             in_memory: Arc::default(),
         })
     }
 
     /// Finishes what is under way and ends the threads.
     pub(super) fn close(&self) {
-        drop(self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take());
-        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        for thread in threads {
-            thread.join();
-        }
+        let Some(Running { jobs, threads }) = self.running.lock().take() else { return };
+        drop(jobs);
+        threads.into_iter().for_each(Thread::join);
     }
 
     /// Has a thread do something for body `id`; gives it back when the store is closed.
     fn send(&self, id: BodyId, job: Job) -> std::result::Result<(), Job> {
-        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        let writer = jobs.as_ref().and_then(|jobs| jobs.0.get((id.get() % WRITERS) as usize));
+        let running = self.running.lock();
+        let writer = running.as_ref().and_then(|running| running.jobs.get((id.get() % WRITERS) as usize));
         match writer {
             Some(writer) => writer.send(job).map_err(|mpsc::SendError(job)| job),
             None => Err(job),
@@ -188,8 +192,7 @@ impl BodyFiles {
     pub(crate) fn spill(self: &Arc<BodyFiles>, id: BodyId) -> SpillWriter {
         let target = Target {
             path: self.tmp.join(format!("{:016x}", id.get())),
-            is_begun: AtomicBool::new(false),
-            file: Mutex::default(),
+            state: Mutex::default(),
             failure: OnceLock::new(),
         };
         SpillWriter {
@@ -239,11 +242,28 @@ impl BodyFiles {
         self.disk.remove(&self.path(id))
     }
 
-    /// The bodies that have a file.
+    /// Marks a body whose file can be removed, so that the next start does it if this process ends before.
+    pub(super) fn mark_unlinked(&self, id: BodyId) -> Result<()> {
+        let path = self.tmp.join(format!("{:016x}.{UNLINKED}", id.get()));
+        self.disk.create(&path).map(drop).map_err(|e| Error::io(path.display().to_string(), e))
+    }
+
+    /// Returns the bodies that have a file.
     pub(super) fn list(&self) -> Result<Vec<BodyId>> {
         let id = |path: &PathBuf| u64::from_str_radix(path.file_name()?.to_str()?, 16).ok();
         Ok(self.disk.list(&self.folder)?.iter().filter_map(id).map(BodyId::from_u64).collect())
     }
+}
+
+/// Removes the files of bodies that the process before this one has marked.
+fn remove_marked(disk: &Disk, folder: &Path, tmp: &Path) -> Result<()> {
+    if matches!(disk.exists(tmp), Ok(false)) {
+        return Ok(());
+    }
+    let marks = disk.list(tmp)?;
+    let is_mark = |mark: &&PathBuf| mark.extension().is_some_and(|e| e == UNLINKED);
+    let mut bodies = marks.iter().filter(is_mark).filter_map(|mark| mark.file_stem());
+    bodies.try_for_each(|name| disk.remove(&folder.join(name)))
 }
 
 /// What a thread that writes has.
@@ -294,7 +314,7 @@ impl Writer {
             if self.open.load(Ordering::Relaxed) > MAX_OPEN {
                 // Synced first: a disk that fails later tells who has the file open then.
                 opened.file.sync_data()?;
-                *target.file() = None;
+                target.state.lock().file = None;
             }
             Ok(())
         };
@@ -308,7 +328,8 @@ impl Writer {
     }
 
     fn open(&self, target: &Target) -> io::Result<Arc<Opened>> {
-        let file = if target.is_begun.load(Ordering::Relaxed) {
+        let mut state = target.state.lock();
+        let file = if state.is_begun {
             self.disk.open_for_appending(&target.path)?
         } else if self.reserve.hold() {
             self.disk.create_new(&target.path)?
@@ -316,10 +337,10 @@ impl Writer {
             // Without trying: there is no room for new mail.
             return Err(io::ErrorKind::StorageFull.into());
         };
-        target.is_begun.store(true, Ordering::Relaxed);
+        state.is_begun = true;
         self.open.fetch_add(1, Ordering::Relaxed);
         let opened = Arc::new(Opened { file, open: Arc::clone(&self.open) });
-        *target.file() = Some(Arc::clone(&opened));
+        state.file = Some(Arc::clone(&opened));
         Ok(opened)
     }
 }
@@ -358,12 +379,17 @@ fn remove(disk: &Disk, paths: &[PathBuf]) {
 #[derive(Debug)]
 struct Target {
     path: PathBuf,
-    /// Whether the file was made, with the first bytes.
-    is_begun: AtomicBool,
-    /// The file while it is open; what is closed is synced.
-    file: Mutex<Option<Arc<Opened>>>,
+    state: Mutex<TargetState>,
     /// What went wrong first. A later sync that succeeds would not mean anything.
     failure: OnceLock<io::ErrorKind>,
+}
+
+#[derive(Debug, Default)]
+struct TargetState {
+    /// Whether the file was created, with the first bytes.
+    is_begun: bool,
+    /// The file while it is open; one that is closed is synced.
+    file: Option<Arc<Opened>>,
 }
 
 impl Target {
@@ -384,12 +410,8 @@ impl Target {
         Error::io(self.path.display().to_string(), e)
     }
 
-    fn file(&self) -> MutexGuard<'_, Option<Arc<Opened>>> {
-        self.file.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn opened(&self) -> Option<Arc<Opened>> {
-        self.file().clone()
+        self.state.lock().file.clone()
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -531,7 +553,7 @@ impl Spilled {
         target.sync().map_err(|e| target.fail(e))?;
         target.check()?;
         // Whoever keeps the body needs the file no more.
-        *target.file() = None;
+        target.state.lock().file = None;
         self.home.disk.rename(&target.path, &self.path).map_err(|e| target.fail(e))?;
         self.home.disk.sync_dir(&self.home.folder)
     }

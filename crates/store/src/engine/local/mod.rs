@@ -1,18 +1,50 @@
-//! The engine on the disk of this machine: a journal is the truth, everything else can be made from it.
+//! The engine on the disk of this machine: a journal is the truth, everything else can be rebuilt from it. What is on the
+//! disk, and why, is in docs/store-format.md.
 //!
-//! One thread writes the journal, one tends the files behind it, one syncs large bodies while they arrive. What is on
-//! the disk, and why, stands in docs/store-format.md.
+//! # Threads, and what each of them owns
+//!
+//! | thread | owns | hears through |
+//! | --- | --- | --- |
+//! | `store-writer` | the open end of the journal ([`JournalWriter`]); decides batches | [`Inbox`] of [`Work`] |
+//! | `store-files` | all files behind it: runs, snapshots, ended segments, unlinked bodies ([`Maintainer`]) | [`Requests`] |
+//! | `store-bodies` (2) | the files of arriving large bodies ([`BodyFiles`]) | a channel each |
+//! | `store-syncs` | their syncs and names | a channel |
+//!
+//! Callers commit through `Work`. They read without messages: rows from the [`View`], of which a reader takes the state as it
+//! is, and bodies from their files, which never change.
+//!
+//! # Who waits for whom
+//!
+//! | from | to | message | waits |
+//! | --- | --- | --- | --- |
+//! | caller | writer | commit | until the batch is durable, or refused |
+//! | maintenance | writer | relocate, rotate, pause | until it is done; serves requests to flush meanwhile |
+//! | writer | maintenance | flush | only while memory is full of rows |
+//! | writer | maintenance | remove files, wake | no |
+//! | caller | maintenance | flush, flush all, rebuild view, compact, pin | until it is done |
+//! | caller | maintenance | unpin, wake | no |
+//! | receiver of a body | bodies | write | until the piece before is written |
+//! | bodies | syncs | begin, place | no |
+//!
+//! The writer waits for maintenance in one case alone, and maintenance serves that case whenever it waits itself: so the two
+//! never wait for each other. A message to a thread that has ended is answered by an error, however it ended.
+//!
+//! What is shared without messages: the view's state, the end of what is acknowledged, whether the reserve is held, and two
+//! flags that keep a failure from being reported by every reader or commit that meets it ([`Shared`]).
+//!
+//! All files are reached through [`disk`], and all threads are started in [`threads`].
 
 use std::{
     fmt,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tracing::error;
 
@@ -20,16 +52,17 @@ use self::{
     bodies::BodyFiles,
     bodyrow::BodyRow,
     disk::{Disk, File},
+    inbox::Inbox,
     journal::{JournalReader, JournalWriter, Position, Segment, Start},
-    maintain::Upkeep,
+    maintenance::{Maintainer, Requests},
     metrics::Metrics,
-    queue::{Bell, Commit, Queue, Work},
     rebuild::{Replayed, Sources},
     reserve::Reserve,
     sink::LocalSink,
     snapshot::Snapshot,
     threads::Thread,
     view::View,
+    work::{Commit, Work},
     writer::Writer,
 };
 use super::{
@@ -48,19 +81,19 @@ pub(crate) mod bodies;
 mod bodyrow;
 mod disk;
 pub(crate) mod fuzzing;
+mod inbox;
 mod journal;
-mod maintain;
+mod maintenance;
 mod metrics;
-mod queue;
 mod readonly;
 mod rebuild;
-mod reclaim;
 mod reserve;
 mod sink;
 mod snapshot;
 mod threads;
 mod verify;
 mod view;
+mod work;
 mod writer;
 
 /// How a data directory is opened.
@@ -104,31 +137,46 @@ pub struct Progress {
 /// The local engine.
 pub struct Local {
     shared: Arc<Shared>,
-    threads: Mutex<Vec<Thread>>,
-    /// Held as long as the engine is open.
-    lock: Mutex<Option<File>>,
+    /// What is there until the engine is closed.
+    running: Mutex<Running>,
+}
+
+#[derive(Default)]
+struct Running {
+    writer: Option<Thread>,
+    maintainer: Option<Thread>,
+    /// Held so that no other process opens the directory.
+    lock: Option<File>,
 }
 
 /// What the engine's threads and its callers share.
 struct Shared {
-    settings: Settings,
+    settings: LocalSettings,
     view: View,
     bodies: Arc<BodyFiles>,
     disk: Disk,
     stamps: Stamps,
-    queue: Queue,
     metrics: Metrics,
-    /// The end of what is acknowledged.
+    /// The inbox of the writer thread.
+    work: Inbox<Work>,
+    /// The inbox of the maintenance thread.
+    maintenance: Arc<Requests>,
+    /// The end of what is acknowledged; the writer moves it on.
     position: Mutex<Position>,
-    /// Held by the writer while it works on a group, and by whoever needs it to stand still.
-    gate: Mutex<()>,
-    /// New mail is taken only while this is held.
+    /// New mail is accepted only while this is held.
     reserve: Arc<Reserve>,
-    tending: Tending,
+    /// Held during a check: each rebuilds the view in the same folder.
+    checking: Mutex<()>,
+    /// A reader has met damage since the view was built. Set by readers so that only the first one reports it; cleared by the
+    /// maintenance thread.
+    view_is_damaged: AtomicBool,
+    /// Rows could not be written as a run. Set and cleared by the maintenance thread, which tries again at intervals; the writer
+    /// refuses commits meanwhile instead of asking for more attempts.
+    flush_failed: AtomicBool,
 }
 
 /// What does not change while the engine is open.
-struct Settings {
+struct LocalSettings {
     dir: PathBuf,
     journal: PathBuf,
     /// Where a view can be made beside, to compare.
@@ -138,46 +186,6 @@ struct Settings {
     snapshot_min: u64,
     /// How often the journal has been opened.
     generation: u64,
-}
-
-/// What has to do with tending the files behind the journal.
-struct Tending {
-    /// Held by whoever tends them. Taken after `keep`, before the gate.
-    upkeep: Mutex<Upkeep>,
-    /// Held for reading by whoever needs that no file is removed.
-    keep: RwLock<()>,
-    /// Wakes the thread that tends them.
-    bell: Bell,
-    /// Rung when a run was written.
-    flushed: Bell,
-    /// Bodies whose files can go.
-    unlinked: Mutex<Vec<BodyId>>,
-    /// Held by whoever checks: the view is made anew in one place.
-    checking: Mutex<()>,
-    /// Rows were lost: what nothing names may be all that is left of a message, and stays.
-    is_bereft: AtomicBool,
-    flush_failed: AtomicBool,
-    view_is_damaged: AtomicBool,
-    stop: AtomicBool,
-}
-
-impl Tending {
-    fn with(snapshot: Option<Arc<view::Run>>, replayed: Replayed) -> Tending {
-        let is_bereft = !replayed.end.damage.is_empty();
-        Tending {
-            checking: Mutex::default(),
-            is_bereft: AtomicBool::new(is_bereft),
-            upkeep: Mutex::new(Upkeep::with(snapshot)),
-            keep: RwLock::default(),
-            bell: Bell::default(),
-            flushed: Bell::default(),
-            // Links that were lost do not count: nothing goes on the word of what is left.
-            unlinked: Mutex::new(if is_bereft { Vec::new() } else { replayed.unlinked }),
-            flush_failed: AtomicBool::new(false),
-            view_is_damaged: AtomicBool::new(false),
-            stop: AtomicBool::new(false),
-        }
-    }
 }
 
 impl Local {
@@ -202,20 +210,28 @@ impl Local {
         disk.create_dir(dir)?;
         disk.make_private(dir)?;
         let lock = lock(&disk, dir)?;
-        let reserve = Arc::new(Reserve::new(dir, options.reserve, disk.clone()));
+        let maintenance = Arc::new(Requests::default());
+        let reserve = Reserve::new(dir, options.reserve, disk.clone(), Arc::clone(&maintenance));
+        let reserve = Arc::new(reserve);
         reserve.hold();
-        let local = match Local::start(dir, &options, &disk, &reserve) {
+        let local = match Local::start(dir, &options, &disk, &reserve, &maintenance) {
             // Mail can be read, and removed, on a full disk too.
             Err(e) if e.kind() == ErrorKind::Full && reserve.release_all() => {
-                Local::start(dir, &options, &disk, &reserve)?
+                Local::start(dir, &options, &disk, &reserve, &maintenance)?
             }
             started => started?,
         };
-        *local.lock.lock().unwrap_or_else(PoisonError::into_inner) = Some(lock);
+        local.running.lock().lock = Some(lock);
         Ok(local)
     }
 
-    fn start(dir: &Path, options: &Options, disk: &Disk, reserve: &Arc<Reserve>) -> Result<Arc<Local>> {
+    fn start(
+        dir: &Path,
+        options: &Options,
+        disk: &Disk,
+        reserve: &Arc<Reserve>,
+        maintenance: &Arc<Requests>,
+    ) -> Result<Arc<Local>> {
         let folder = dir.join(journal::FOLDER);
         disk.create_dir(&folder)?;
         // A backup that is opened becomes a store of its own, which differs from then on.
@@ -231,7 +247,7 @@ impl Local {
         let segment_size = segment_size(disk, dir, options.segment_size);
         let writer_journal = JournalWriter::begin(&folder, disk.clone(), start, segment_size)?;
         let shared = Arc::new(Shared {
-            settings: Settings {
+            settings: LocalSettings {
                 dir: dir.to_path_buf(),
                 journal: folder,
                 scratch: dir.join(bodies::TMP),
@@ -244,22 +260,27 @@ impl Local {
             bodies,
             disk: disk.clone(),
             stamps: Stamps::new(start.generation),
-            queue: Queue::default(),
             metrics: Metrics::new(),
+            work: Inbox::default(),
+            maintenance: Arc::clone(maintenance),
             position: Mutex::new(writer_journal.position()),
-            gate: Mutex::default(),
             reserve: Arc::clone(reserve),
-            tending: Tending::with(sources.snapshot, replayed),
+            checking: Mutex::default(),
+            view_is_damaged: AtomicBool::new(false),
+            flush_failed: AtomicBool::new(false),
         });
         // The names of the folders that were made.
         disk.sync_dir(dir)?;
         let writer = Writer { shared: Arc::clone(&shared), journal: writer_journal };
-        let tended = Arc::clone(&shared);
-        let threads = vec![
-            threads::spawn("store-writer", move || writer.run())?,
-            threads::spawn("store-files", move || maintain::run(&tended))?,
-        ];
-        Ok(Arc::new(Local { shared, threads: Mutex::new(threads), lock: Mutex::default() }))
+        let has_lost_rows = !replayed.end.damage.is_empty();
+        let maintainer =
+            Maintainer::new(Arc::clone(&shared), sources.snapshot, replayed.unlinked, has_lost_rows);
+        let running = Running {
+            writer: Some(threads::spawn("store-writer", move || writer.run())?),
+            maintainer: Some(threads::spawn("store-files", move || maintainer.run())?),
+            lock: None,
+        };
+        Ok(Arc::new(Local { shared, running: Mutex::new(running) }))
     }
 }
 
@@ -330,30 +351,18 @@ fn trim(disk: &Disk, journal: &JournalReader, replayed: &Replayed) {
 
 impl Shared {
     fn position(&self) -> Position {
-        *self.position.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn set_position(&self, position: Position) {
-        *self.position.lock().unwrap_or_else(PoisonError::into_inner) = position;
-    }
-
-    fn gate(&self) -> MutexGuard<'_, ()> {
-        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn upkeep(&self) -> MutexGuard<'_, Upkeep> {
-        self.tending.upkeep.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.position.lock()
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
         self.view.get(key).inspect_err(|e| self.note_damage(e))
     }
 
-    /// Has the view made anew if that is what an error asks for.
+    /// Has the view rebuilt if an error says that it is damaged.
     fn note_damage(&self, e: &Error) {
-        if e.kind() == ErrorKind::Damaged && !self.tending.view_is_damaged.swap(true, Ordering::AcqRel) {
+        if e.kind() == ErrorKind::Damaged && !self.view_is_damaged.swap(true, Ordering::AcqRel) {
             error!(error = %e, "the view is damaged");
-            self.tending.bell.ring();
+            self.maintenance.wake();
         }
     }
 
@@ -387,21 +396,6 @@ impl Shared {
             }
         }
         Err(last)
-    }
-
-    /// There was no room: gives some free, and has what was removed looked for.
-    fn release_reserve(&self) {
-        if self.reserve.release() {
-            self.tending.bell.ring();
-        }
-    }
-
-    /// Files of these bodies are removed when it is convenient.
-    fn remove_later(&self, bodies: Vec<BodyId>) {
-        if !bodies.is_empty() {
-            self.tending.unlinked.lock().unwrap_or_else(PoisonError::into_inner).extend(bodies);
-            self.tending.bell.ring();
-        }
     }
 }
 
@@ -445,7 +439,7 @@ impl Engine for Local {
             Ok(commit) => commit,
             Err(e) => return Pending::ready(Err(e)),
         };
-        match self.shared.queue.push(Work::Commit(commit, sender)) {
+        match self.shared.work.push(Work::Commit(commit, sender)) {
             // The thread answers everything that it takes; if it is gone without, nobody knows.
             Ok(()) => Pending::new(async { answer.await.unwrap_or(Err(CommitError::Unknown)) }),
             Err(_) => Pending::ready(Err(CommitError::Failed)),
@@ -475,18 +469,15 @@ impl Engine for Local {
     }
 
     fn close(&self) {
-        self.shared.queue.close();
-        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        for (i, thread) in threads.into_iter().enumerate() {
-            // The first is the writer; the other goes on until that has done all it took.
-            if i > 0 {
-                self.shared.tending.stop.store(true, Ordering::Release);
-                self.shared.tending.bell.ring();
-            }
-            thread.join();
-        }
+        let mut running = self.running.lock();
+        let Running { writer, maintainer, lock } = std::mem::take(&mut *running);
+        // The writer needs the maintenance thread until it has done all that it took.
+        self.shared.work.close();
+        writer.into_iter().for_each(Thread::join);
+        self.shared.maintenance.close();
+        maintainer.into_iter().for_each(Thread::join);
         self.shared.bodies.close();
-        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(lock);
     }
 }
 
@@ -503,7 +494,7 @@ impl Maintenance for Local {
         if self.shared.settings.is_read_only {
             return Err(Error::new(ErrorKind::Failed, "the store is open for reading alone"));
         }
-        maintain::compact(&self.shared, thorough)
+        self.shared.maintenance.compact(thorough)
     }
 }
 

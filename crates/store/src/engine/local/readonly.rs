@@ -4,16 +4,19 @@
 
 use std::{
     path::Path,
-    sync::{Arc, Mutex},
+    sync::{Arc, atomic::AtomicBool},
 };
 
+use parking_lot::Mutex;
+
 use super::{
-    Local, Settings, Shared, Tending,
+    Local, LocalSettings, Running, Shared,
     bodies::BodyFiles,
     disk::{Disk, File},
+    inbox::Inbox,
     journal, locked,
+    maintenance::Requests,
     metrics::Metrics,
-    queue::Queue,
     rebuild::{self, Replayed, Sources},
     reserve::Reserve,
     view::View,
@@ -31,11 +34,12 @@ pub(super) fn open(dir: &Path, scratch: &Path) -> Result<Arc<Local>> {
     let sources = Sources::open(&disk, &folder)?;
     let view = View::create(&disk, scratch)?;
     let Replayed { end, .. } = sources.rebuild(&view, None, rebuild::TABLE_WHILE_OPENING, &|_| {})?;
-    let reserve = Arc::new(Reserve::new(dir, 0, disk.clone()));
-    let queue = Queue::default();
-    queue.close();
+    let (work, maintenance) = (Inbox::default(), Arc::new(Requests::default()));
+    work.close();
+    maintenance.close();
+    let reserve = Arc::new(Reserve::new(dir, 0, disk.clone(), Arc::clone(&maintenance)));
     let shared = Shared {
-        settings: Settings {
+        settings: LocalSettings {
             dir: dir.to_path_buf(),
             journal: folder,
             scratch: scratch.to_path_buf(),
@@ -48,14 +52,17 @@ pub(super) fn open(dir: &Path, scratch: &Path) -> Result<Arc<Local>> {
         bodies: BodyFiles::reading(dir, disk.clone()),
         disk,
         stamps: Stamps::new(0),
-        queue,
         metrics: Metrics::new(),
+        work,
+        maintenance,
         position: Mutex::new(end.position),
-        gate: Mutex::default(),
         reserve,
-        tending: Tending::with(None, Replayed { end, ..Replayed::default() }),
+        checking: Mutex::default(),
+        view_is_damaged: AtomicBool::new(false),
+        flush_failed: AtomicBool::new(false),
     };
-    Ok(Arc::new(Local { shared: Arc::new(shared), threads: Mutex::default(), lock: Mutex::new(lock) }))
+    let running = Running { lock, ..Running::default() };
+    Ok(Arc::new(Local { shared: Arc::new(shared), running: Mutex::new(running) }))
 }
 
 /// Makes sure that nobody writes to the directory meanwhile. Where no lock is, none ever did.

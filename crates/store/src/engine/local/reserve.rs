@@ -4,12 +4,13 @@
 use std::{
     io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use parking_lot::Mutex;
 use tracing::warn;
 
-use super::disk::Disk;
+use super::{disk::Disk, maintenance::Requests};
 
 /// This share stays when the rest is given free. A server that is killed on a full disk needs it to start again, or nothing
 /// could be removed (our own choice: 1 MiB, of which a start writes a segment's header and seldom more).
@@ -19,19 +20,19 @@ const FOR_START: u64 = 16;
 const SPARE: u64 = 8;
 
 /// A file that takes up room until that is needed.
-#[derive(Debug)]
 pub(super) struct Reserve {
     path: PathBuf,
     len: u64,
     disk: Disk,
     /// Locked while the file is made or removed: the two must agree.
     held: Mutex<bool>,
+    maintenance: Arc<Requests>,
 }
 
 impl Reserve {
     /// A reserve of `len` bytes in `dir`; of none if that is zero.
-    pub(super) fn new(dir: &Path, len: u64, disk: Disk) -> Reserve {
-        Reserve { path: dir.join("reserve"), len, disk, held: Mutex::new(false) }
+    pub(super) fn new(dir: &Path, len: u64, disk: Disk, maintenance: Arc<Requests>) -> Reserve {
+        Reserve { path: dir.join("reserve"), len, disk, held: Mutex::new(false), maintenance }
     }
 
     /// Makes sure that there is room, if that can be done. New mail is taken only while this holds.
@@ -54,6 +55,7 @@ impl Reserve {
         if has_room {
             warn!("no room on the disk: new mail is refused until there is");
             self.shrink();
+            self.maintenance.wake();
         }
         has_room
     }

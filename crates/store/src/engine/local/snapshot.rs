@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use super::{Shared, maintain, view::State};
+use super::{Shared, view::State};
 use crate::{
     engine::{BodyId, Direction, KeyRange, Page, ReadRows},
     error::{Error, Result},
@@ -17,21 +17,14 @@ pub(super) struct Snapshot<'a> {
 impl<'a> Snapshot<'a> {
     /// The rows as they are now.
     pub(super) fn take(shared: &'a Shared) -> Result<Snapshot<'a>> {
-        let settled = || shared.view.settled().map(|state| Snapshot { shared, state });
-        let taken = match settled() {
-            Some(taken) => taken,
-            // Rows that were set aside before wait to be written.
-            None => {
-                let _upkeep = shared.upkeep();
-                loop {
-                    maintain::flush_frozen(shared)?;
-                    if let Some(taken) = settled() {
-                        break taken;
-                    }
-                }
+        let taken = loop {
+            if let Some(state) = shared.view.settled() {
+                break Snapshot { shared, state };
             }
+            // Rows that were set aside before wait to be written.
+            shared.maintenance.flush()?;
         };
-        shared.tending.bell.ring();
+        shared.maintenance.wake();
         Ok(taken)
     }
 

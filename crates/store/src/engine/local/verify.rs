@@ -1,13 +1,12 @@
 //! What is wrong with the files: everything is read.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use super::{
     Shared, backup,
     bodyrow::{self, BodyRow},
     disk::File,
     journal::{self, Damage, Position, Segment},
-    maintain,
     rebuild::{self, Sources},
     view::{Merge, Run, View},
 };
@@ -23,26 +22,22 @@ const MAX_NAMED: usize = 10;
 
 /// Checks journal, snapshot, bodies and view.
 pub(super) fn check(shared: &Shared) -> Result<Vec<Finding>> {
-    let _alone = shared.tending.checking.lock().unwrap_or_else(PoisonError::into_inner);
-    let _kept = shared.tending.keep.read().unwrap_or_else(PoisonError::into_inner);
+    let _alone = shared.checking.lock();
     let mut findings = Vec::new();
     if shared.settings.is_read_only {
         backup::check_list(&shared.disk, &shared.settings.dir, &mut findings)?;
-    }
-    check_journal(shared, &mut findings)?;
-    if shared.settings.is_read_only {
+        check_journal(shared, &mut findings)?;
         check_kept_view(shared, &mut findings)?;
-        check_bodies(shared, &settled_runs(shared)?, &mut findings)?;
+        // No rows are in memory: opening has written all as runs.
+        check_bodies(shared, &shared.view.state().runs, &mut findings)?;
         return Ok(findings);
     }
+    let _pinned = shared.maintenance.pin()?;
+    check_journal(shared, &mut findings)?;
     let mut runs = settled_runs(shared)?;
     if !are_whole(shared, &runs, &mut findings) {
         // What it has instead is to be checked.
-        let mended = {
-            let _upkeep = shared.upkeep();
-            maintain::mend_view(shared)
-        };
-        if let Err(e) = mended {
+        if let Err(e) = shared.maintenance.rebuild_view() {
             findings.push(Finding::new(FindingKind::View, "view", e.to_string()));
             return Ok(findings);
         }
@@ -55,8 +50,7 @@ pub(super) fn check(shared: &Shared) -> Result<Vec<Finding>> {
 
 /// The runs of the view when all rows up to a moment are in them.
 fn settled_runs(shared: &Shared) -> Result<Vec<Arc<Run>>> {
-    let _upkeep = shared.upkeep();
-    maintain::flush_all(shared)?;
+    shared.maintenance.flush_all()?;
     Ok(shared.view.state().runs.clone())
 }
 

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, atomic::Ordering},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use bytes::Bytes;
@@ -18,8 +18,8 @@ use super::{
         Frame, JournalWriter, Position,
         frame::{Kind, TableEntry},
     },
-    queue::{Heard, RelocatedBody, Reply, Work},
     sink,
+    work::{RelocatedBody, Reply, Work},
 };
 use crate::{
     engine::{Batch, Body, BodyContent, BodyId, CommitError, Precondition},
@@ -50,8 +50,6 @@ struct Group {
     /// Bodies that get stored.
     bodies: HashMap<BodyId, Body>,
     end: u64,
-    /// Whether somebody waits who also tends the view.
-    carries: bool,
     accepted: Vec<Reply>,
     answered: Vec<(Reply, CommitError)>,
 }
@@ -59,12 +57,20 @@ struct Group {
 impl Writer {
     /// Works until the queue is closed and empty; then leaves the journal trimmed.
     pub(super) fn run(mut self) {
-        while let Some(waiting) = self.shared.queue.take() {
+        while let Some(waiting) = self.shared.work.take() {
             let mut waiting = waiting.into_iter().peekable();
-            while waiting.peek().is_some() {
-                let mut size = 0;
-                let mut group = Vec::new();
-                while let Some(work) = waiting.next_if(|w| group.is_empty() || size + w.size() <= GROUP) {
+            while let Some(first) = waiting.next() {
+                if let Work::Pause(answer, end) = first {
+                    answer.send(Ok(()));
+                    // It ends with an error: nothing is ever sent.
+                    let _ = end.recv();
+                    continue;
+                }
+                let mut size = first.size();
+                let mut group = vec![first];
+                let belongs =
+                    |work: &Work, size| !matches!(work, Work::Pause(..)) && size + work.size() <= GROUP;
+                while let Some(work) = waiting.next_if(|work| belongs(work, size)) {
                     size += work.size();
                     group.push(work);
                 }
@@ -83,18 +89,21 @@ impl Writer {
         if !self.has_room() {
             return self.refuse(works, &std::io::ErrorKind::StorageFull.into());
         }
-        // While the view is being made anew, nothing is decided on it.
-        let shared = Arc::clone(&self.shared);
-        let _gate = shared.gate();
         let begin = Instant::now();
         let Some((works, start)) = self.prepare(works, size) else { return };
         let mut group = Group { end: start.offset, ..Group::default() };
         let mut rotate = Vec::new();
         for work in works {
             match work {
-                Work::Commit(commit, reply) => self.decide(&mut group, start, commit.batch, reply),
-                Work::Relocate(bodies, reply) => self.decide_relocation(&mut group, start, bodies, reply),
-                Work::Rotate(reply) => rotate.push(reply),
+                Work::Commit(commit, reply) => {
+                    self.decide(&mut group, start, commit.batch, Reply::Caller(reply));
+                }
+                Work::Relocate(bodies, answer) => {
+                    self.decide_relocation(&mut group, start, bodies, Reply::Maintenance(answer));
+                }
+                Work::Rotate(answer) => rotate.push(answer),
+                // It is never part of a group.
+                Work::Pause(answer, _) => answer.send(Err(CommitError::Failed)),
             }
         }
         let written = if group.frames.is_empty() { Ok(()) } else { self.append(&mut group) };
@@ -103,29 +112,26 @@ impl Writer {
             Ok(()) => {
                 self.apply(&mut group, start);
                 metrics.committed(group.accepted.len(), begin.elapsed());
-                std::mem::take(&mut group.accepted).into_iter().for_each(|reply| answer(reply, Ok(())));
+                std::mem::take(&mut group.accepted).into_iter().for_each(|reply| reply.send(Ok(())));
             }
             Err(e) => {
                 let error = refusal(&e);
                 if error == CommitError::Full {
-                    self.shared.release_reserve();
+                    self.shared.reserve.release();
                 }
                 warn!(error = %e, batches = group.accepted.len(), "cannot write to the journal");
-                std::mem::take(&mut group.accepted).into_iter().for_each(|reply| answer(reply, Err(error)));
+                std::mem::take(&mut group.accepted).into_iter().for_each(|reply| reply.send(Err(error)));
             }
         }
         // After the view has what went before, so that another attempt sees why.
-        std::mem::take(&mut group.answered).into_iter().for_each(|(reply, error)| answer(reply, Err(error)));
-        if group.carries {
-            self.shared.tending.bell.ring();
-        }
+        std::mem::take(&mut group.answered).into_iter().for_each(|(reply, error)| reply.send(Err(error)));
         if !rotate.is_empty() {
             let rotated = self.journal.rotate().map_err(|e| refusal(&e));
             let position = self.journal.position();
             // Nothing lies between the end of the old segment and the beginning of the new one.
             self.shared.view.apply(|table| table.position = Some(position));
-            self.shared.set_position(position);
-            rotate.into_iter().for_each(|reply| answer(reply, rotated));
+            *self.shared.position.lock() = position;
+            rotate.into_iter().for_each(|answer| answer.send(rotated));
         }
     }
 
@@ -136,7 +142,7 @@ impl Writer {
         if let Err(e) = &prepared
             && is_full(e)
         {
-            self.shared.release_reserve();
+            self.shared.reserve.release();
             let (mail, rest) = works.into_iter().partition(Work::brings_mail);
             self.refuse(mail, e);
             works = rest;
@@ -156,20 +162,17 @@ impl Writer {
             warn!(error = %e, "cannot write to the journal");
         }
         for work in works {
-            let (Work::Commit(_, reply) | Work::Relocate(_, reply) | Work::Rotate(reply)) = work;
-            answer(reply, Err(refusal(e)));
+            work.into_reply().send(Err(refusal(e)));
         }
     }
 
-    /// Whether the newest rows have room in memory; waits while a run of them is being written.
+    /// Returns whether the newest rows have room in memory; waits until a run of them is written if that makes some.
     fn has_room(&self) -> bool {
-        let mut heard = Heard::default();
-        while self.shared.view.active_size() > TABLE_MAX && self.shared.view.has_frozen() {
-            if self.shared.tending.flush_failed.load(Ordering::Relaxed) {
+        let Shared { view, maintenance, flush_failed, .. } = &*self.shared;
+        while view.active_size() > TABLE_MAX && view.has_frozen() {
+            if flush_failed.load(Ordering::Relaxed) || maintenance.flush().is_err() {
                 return false;
             }
-            self.shared.tending.bell.ring();
-            self.shared.tending.flushed.wait(&mut heard, Duration::from_millis(100));
         }
         true
     }
@@ -237,7 +240,6 @@ impl Writer {
         bodies: Vec<RelocatedBody>,
         reply: Reply,
     ) {
-        group.carries = true;
         let mut table = Vec::new();
         let mut contents = Vec::new();
         let mut near = self.shared.view.near();
@@ -255,7 +257,7 @@ impl Writer {
             }
         }
         if table.is_empty() {
-            return answer(reply, Ok(()));
+            return reply.send(Ok(()));
         }
         let frame = Frame::new(Kind::Relocation, &table, Bytes::new(), contents);
         let placed = places(&table, Position { offset: group.end, ..start }, &frame);
@@ -286,12 +288,15 @@ impl Writer {
         result
     }
 
-    /// Leaves in the view what the group did.
+    /// Applies the group to the view.
     fn apply(&self, group: &mut Group, start: Position) {
-        let mut unlinked = Vec::new();
-        self.shared.view.apply(|table| {
+        let Shared { view, maintenance, position, .. } = &*self.shared;
+        // Before a file can be removed: a backup up to an earlier position would still need it.
+        *position.lock() = self.journal.position();
+        view.apply(|table| {
             for (mut effects, end) in group.effects.drain(..) {
-                unlinked.append(&mut effects.unlinked);
+                // Told while these rows cannot be set aside: before a run of them is written, maintenance knows of the files.
+                maintenance.remove_files(std::mem::take(&mut effects.unlinked));
                 effects.apply(table, Position { offset: end, ..start });
             }
         });
@@ -299,19 +304,17 @@ impl Writer {
             body.set_stored();
             sink::keep(body);
         }
-        self.shared.set_position(self.journal.position());
-        self.shared.remove_later(unlinked);
-        if self.shared.view.active_size() > TABLE_SIZE {
-            self.shared.view.freeze();
-            self.shared.tending.bell.ring();
+        if view.active_size() > TABLE_SIZE && !view.has_frozen() {
+            view.freeze();
+            maintenance.wake();
         }
     }
 }
 
 impl Drop for Writer {
-    /// However the thread ends, nobody waits for it for ever.
+    /// Fails all queued work when the thread ends, even by a panic, so that callers cannot block for ever.
     fn drop(&mut self) {
-        self.shared.queue.abandon();
+        self.shared.work.abandon();
     }
 }
 
@@ -324,11 +327,6 @@ impl Group {
         self.effects.push((effects, self.end));
         self.frames.push(frame);
     }
-}
-
-fn answer(reply: Reply, result: std::result::Result<(), CommitError>) {
-    // Whoever asked may have stopped waiting; what is done is done.
-    let _ = reply.send(result);
 }
 
 fn refusal(e: &std::io::Error) -> CommitError {

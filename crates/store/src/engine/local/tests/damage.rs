@@ -426,7 +426,7 @@ fn a_lost_snapshot_is_taken_again() {
         let copy = copied(dir.path());
         damage(&copy.path().join(snapshot.strip_prefix(dir.path()).unwrap()), len);
         let engine = open(copy.path());
-        maintain::tend(&engine.shared);
+        maintain(&engine);
         engine.close();
         fs::remove_dir_all(copy.path().join("view")).unwrap();
         mended(copy.path(), &stored);
@@ -446,7 +446,7 @@ fn a_damaged_view_stays_where_the_journal_cannot_replace_it() {
     let run = engine.shared.view.state().runs[0].path().to_path_buf();
     flip(&run, fs::metadata(&run).unwrap().len() / 2);
     assert!(!engine.check().unwrap().is_empty());
-    maintain::tend(&engine.shared);
+    maintain(&engine);
     let get = |n: u32| engine.get(&[&[0x80], &n.to_be_bytes()[..]].concat());
     let readable = (0..1000).filter(|n| matches!(get(*n), Ok(Some(_)))).count();
     assert!(readable > 900, "{readable} rows");
@@ -466,7 +466,7 @@ fn what_is_lost_while_working_stays_in_its_segment() {
     flip(&journal_files(dir.path(), "snapshot")[0], 5000);
     flip(&run, 5000);
     assert!(!engine.check().unwrap().is_empty());
-    maintain::tend(&engine.shared);
+    maintain(&engine);
     let lost: Vec<_> = (0u64..).zip(&ids).filter(|(_, id)| engine.body_len(**id).is_err()).collect();
     assert!((1..1000).contains(&lost.len()), "{} lost", lost.len());
     engine.compact(true).unwrap();
@@ -490,8 +490,7 @@ fn an_old_segment_out_of_reach_hinders_nothing_else() {
     let (old, aside) = (journal_files(dir.path(), "log").remove(0), dir.path().join("aside"));
     for round in 0..4u8 {
         put(&engine, &[0x90, round], b"row").unwrap();
-        let _upkeep = engine.shared.upkeep();
-        maintain::flush_all(&engine.shared).unwrap();
+        engine.shared.maintenance.flush_all().unwrap();
     }
     engine.shared.view.freeze();
     // Of the old segment one body is left: it is to be relocated.
@@ -503,8 +502,8 @@ fn an_old_segment_out_of_reach_hinders_nothing_else() {
     }
     fs::rename(&old, &aside).unwrap();
     std::os::unix::fs::symlink(dir.path().join("nowhere"), &old).unwrap();
-    assert!(!maintain::tend(&engine.shared), "it is to be tried again");
-    assert!(!engine.shared.tending.view_is_damaged.load(std::sync::atomic::Ordering::Relaxed));
+    assert!(!maintain(&engine), "it is to be tried again");
+    assert!(!engine.shared.view_is_damaged.load(std::sync::atomic::Ordering::Relaxed));
     assert!(engine.shared.view.state().runs.len() < 4, "runs are merged all the same");
     fs::rename(&aside, &old).unwrap();
     sound(&engine);

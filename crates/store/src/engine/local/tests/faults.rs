@@ -2,6 +2,17 @@
 
 use super::*;
 
+/// A store with one message, on a disk that has no room for another: as much as a removal needs, and less than a message
+/// does.
+fn filled_up(dir: &Path, disk: &Disk) -> (Arc<Local>, BodyId) {
+    let engine = open_on(dir, disk);
+    let id = put_body(&engine, b"mail", &noise(1, 5000)).unwrap();
+    limit(disk, Some(1000));
+    assert_eq!(put_body(&engine, b"more", &noise(2, 5000)), Err(CommitError::Full));
+    assert!(!engine.shared.reserve.hold());
+    (engine, id)
+}
+
 fn limit(disk: &Disk, room: Option<u64>) {
     disk.faults.limit_room(room);
 }
@@ -65,15 +76,11 @@ fn answers_when_the_view_cannot_be_written() {
     // A folder without room for a run: its place is taken.
     let taken = dir.path().join("view").join("0000000000.run");
     fs::create_dir(&taken).unwrap();
-    let upkeep = engine.shared.upkeep();
-    assert!(maintain::flush_all(&engine.shared).is_err());
-    drop(upkeep);
+    assert!(engine.shared.maintenance.flush_all().is_err());
     assert_eq!(engine.get(b"a").unwrap().as_deref(), Some(&b"1"[..]));
     put(&engine, b"b", b"2").unwrap();
     fs::remove_dir(&taken).unwrap();
-    let upkeep = engine.shared.upkeep();
-    maintain::flush_all(&engine.shared).unwrap();
-    drop(upkeep);
+    engine.shared.maintenance.flush_all().unwrap();
     engine.close();
     assert_eq!(rows(&*open(dir.path())).len(), 2);
 }
@@ -82,12 +89,7 @@ fn answers_when_the_view_cannot_be_written() {
 fn removes_mail_and_opens_on_a_full_disk() {
     let dir = folder();
     let disk = Disk::default();
-    let engine = open_on(dir.path(), &disk);
-    let id = put_body(&engine, b"mail", &noise(1, 5000)).unwrap();
-    // As much as a removal needs, and less than a message does.
-    limit(&disk, Some(1000));
-    assert_eq!(put_body(&engine, b"more", &noise(2, 5000)), Err(CommitError::Full));
-    assert!(!engine.shared.reserve.hold());
+    let (engine, id) = filled_up(dir.path(), &disk);
     let mut writer = engine.body_writer();
     writer.write(&noise(3, 300_000)).wait().unwrap();
     assert_eq!(placed(writer.finish()).unwrap_err().kind(), crate::ErrorKind::Full);
@@ -157,11 +159,11 @@ fn removed_mail_makes_room_on_a_full_disk() {
         (0..6u8).map(|n| (n, put_body(&engine, &[0x80, n], &noise(n.into(), 8000)).unwrap())).collect();
     limit(&disk, Some(60_000));
     assert_eq!(put_body(&engine, b"more", &noise(9, 100_000)), Err(CommitError::Full));
-    assert!(!maintain::tend(&engine.shared) && !engine.shared.reserve.hold());
+    assert!(!maintain(&engine) && !engine.shared.reserve.hold());
     for n in [4, 2, 0] {
         remove_body(&engine, &[0x80, n], stored.remove(n.into()).1);
     }
-    assert!(maintain::tend(&engine.shared), "there is room again");
+    assert!(maintain(&engine), "there is room again");
     put_body(&engine, b"more", &noise(9, 5000)).unwrap();
     for (n, id) in stored {
         assert_eq!(read_body(&engine, id).unwrap(), noise(n.into(), 8000));
@@ -187,8 +189,8 @@ fn mail_that_was_removed_before_the_disk_was_full_makes_room() {
             remove_body(&engine, &[0x80, n], id);
         }
     }
-    assert!(maintain::tend(&engine.shared), "there is room, and nothing that pays to be done");
-    let kept = engine.shared.tending.keep.read().unwrap();
+    assert!(maintain(&engine), "there is room, and nothing that pays to be done");
+    let kept = engine.shared.maintenance.pin().unwrap();
     limit(&disk, Some(1000));
     assert_eq!(put_body(&engine, b"more", &noise(9, 100_000)), Err(CommitError::Full));
     // What the reserve has given free makes no room for mail.
@@ -196,7 +198,7 @@ fn mail_that_was_removed_before_the_disk_was_full_makes_room() {
     disk.faults.give_back(given);
     assert_eq!(put_body(&engine, b"more", b"small"), Err(CommitError::Full));
     drop(kept);
-    assert!(maintain::tend(&engine.shared), "there is room again");
+    assert!(maintain(&engine), "there is room again");
     let room = disk.faults.room().unwrap();
     assert!(room > 1000 + given + 8000, "there are holes: {room}");
     put_body(&engine, b"more", &noise(9, 5000)).unwrap();
@@ -246,12 +248,12 @@ fn ended_segments_make_room_where_there_is_none_at_all() {
     large.retain(|(n, _)| n % 3 == 0);
     let segments = || journal_files(dir.path(), "log").len();
     let before = segments();
-    let kept = engine.shared.tending.keep.read().unwrap();
+    let kept = engine.shared.maintenance.pin().unwrap();
     small.iter().chain(&large).for_each(|(n, id)| remove_body(&engine, &[0x80, *n], *id));
     limit(&disk, Some(0));
     assert_eq!(put_body(&engine, b"more", &noise(9, 100_000)), Err(CommitError::Full));
     drop(kept);
-    maintain::tend(&engine.shared);
+    maintain(&engine);
     assert!(segments() < before, "{} of {before} segments are left", segments());
     assert!(disk.faults.room().unwrap() > 0, "there are holes");
     limit(&disk, None);
@@ -262,12 +264,7 @@ fn ended_segments_make_room_where_there_is_none_at_all() {
 #[test]
 fn starts_on_a_disk_that_was_full_before() {
     let dir = folder();
-    let disk = Disk::default();
-    let engine = open_on(dir.path(), &disk);
-    let id = put_body(&engine, b"mail", &noise(1, 5000)).unwrap();
-    limit(&disk, Some(1000));
-    assert_eq!(put_body(&engine, b"more", &noise(2, 5000)), Err(CommitError::Full));
-    assert!(!engine.shared.reserve.hold());
+    let (engine, id) = filled_up(dir.path(), &Disk::default());
     let killed = crashed(&engine);
     let disk = Disk::default();
     limit(&disk, Some(0));

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Local, Options, disk::Disk, journal, maintain, reclaim};
+use super::{Local, Options, disk::Disk, journal, maintenance::reclaim};
 use crate::{
     Store,
     check::Finding,
@@ -157,9 +157,16 @@ fn disk_use(dir: &Path) -> u64 {
 
 /// The directory of an open engine as it is at this moment: what a crash would leave.
 fn crashed(engine: &Local) -> tempfile::TempDir {
-    let _upkeep = engine.shared.upkeep();
-    let _gate = engine.shared.gate();
-    copied(&engine.shared.settings.dir)
+    let dir = engine.shared.settings.dir.clone();
+    engine.shared.maintenance.run(move |maintainer| {
+        let _paused = maintainer.pause_writer().unwrap();
+        copied(&dir)
+    })
+}
+
+/// Has the maintenance thread do what there is to do; `false` if some of it has to be tried again.
+fn maintain(engine: &Local) -> bool {
+    engine.shared.maintenance.run(|maintainer| maintainer.maintain())
 }
 
 fn copied(dir: &Path) -> tempfile::TempDir {

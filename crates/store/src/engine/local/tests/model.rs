@@ -119,8 +119,7 @@ fn run(steps: &[Step]) {
             Step::Unbody(k) => model.unbody(&engine, k),
             Step::PutNew(k) => model.put_new(&engine, k),
             Step::Flush => {
-                let _upkeep = engine.shared.upkeep();
-                maintain::flush_all(&engine.shared).unwrap();
+                engine.shared.maintenance.flush_all().unwrap();
             }
             Step::Compact(thorough) => engine.compact(thorough).unwrap(),
             Step::Restart => {

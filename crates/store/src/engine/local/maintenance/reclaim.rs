@@ -5,31 +5,34 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
-    sync::atomic::Ordering,
+    sync::Arc,
 };
 
 use tracing::{error, info};
 
-use super::{
-    Shared,
-    apply::body_places,
-    bodyrow::{self, BodyRow},
-    journal::{self, Position, Segment, frame},
-    maintain::{Upkeep, send},
-    queue::{RelocatedBody, Work},
-    view::Near,
+use super::Maintainer;
+use crate::{
+    engine::local::{
+        Shared,
+        apply::body_places,
+        bodyrow::{self, BodyRow},
+        journal::{self, Position, Segment, frame},
+        read_inline,
+        view::Near,
+        work::{RelocatedBody, Work},
+    },
+    error::{Error, Result},
 };
-use crate::error::{Error, Result};
 
 /// A segment of which less than this is live (in hundredths) is relocated: its bodies are written again, further on.
-pub(super) const SPARSE: u64 = 60;
+pub(in crate::engine::local) const SPARSE: u64 = 60;
 /// Relocates every segment: more than everything can never be live.
-pub(super) const ALL: u64 = 101;
+pub(in crate::engine::local) const ALL: u64 = 101;
 /// An ended segment with less than this share of a full one is small. Each opening of the store leaves one.
 const SMALL: u64 = 8;
 /// Small segments are joined once there are this many (our own limit: bounds how many files the journal has, and how
 /// often a body is written again for that).
-pub(super) const JOIN: usize = 32;
+pub(in crate::engine::local) const JOIN: usize = 32;
 /// Bytes that are relocated in one frame.
 const CHUNK: usize = 1024 * 1024;
 /// Dead bodies below this size are not punched out of a segment: no whole block of the file system would be freed.
@@ -37,7 +40,7 @@ const HOLE_MIN: u64 = 4096;
 /// On a full disk the current segment is ended, to be cleared up, once it has this share of a full one.
 const ROTATE_MIN: u64 = 16;
 
-/// The ended segments, as the thread that tends the files knows them: none of them ever grows.
+/// The segments that have ended: none of them ever grows.
 #[derive(Default)]
 pub(super) struct Segments {
     /// Bytes of each.
@@ -115,71 +118,73 @@ fn is_small(size: u64, segment_size: u64) -> bool {
     size < segment_size / SMALL
 }
 
-/// Removes the segments in which nothing is live. This needs no room.
-pub(super) fn remove_dead_segments(shared: &Shared, upkeep: &mut Upkeep) -> Result<()> {
-    // What the snapshot does not reflect is needed to make the view anew.
-    let Some(until) = upkeep.snapshot_position().map(|position| position.segment) else { return Ok(()) };
-    let segments = &mut upkeep.segments;
-    segments.refresh(shared)?;
-    let live = shared.view.state().live();
-    let is_dead = |number: &u64| !live.contains_key(number) || live.get(number) == Some(&0);
-    let dead: Vec<u64> = segments.sizes.range(..until).map(|(number, _)| *number).filter(is_dead).collect();
-    remove_dead(shared, segments, dead)
-}
-
-/// Removes segments in which nothing is live, and relocates what is live in those that are sparse (of which less than
-/// `sparse` hundredths are live), and in small ones where there are many.
-pub(super) fn reclaim(shared: &Shared, upkeep: &mut Upkeep, sparse: u64) -> Result<()> {
-    // These make room, which relocating needs.
-    remove_dead_segments(shared, upkeep)?;
-    let Some(until) = upkeep.snapshot_position().map(|position| position.segment) else { return Ok(()) };
-    let segments = &mut upkeep.segments;
-    let live = shared.view.state().live();
-    let mut relocation = Relocation { shared, rows: shared.view.near(), waiting: Vec::new(), bytes: 0 };
-    let mut emptied = Vec::new();
-    for number in segments.chosen(until, &live, sparse, shared.settings.segment_size) {
-        if !relocation.take(number)? {
-            segments.damaged.insert(number);
-        }
-        emptied.push(number);
-        if relocation.waiting.is_empty() {
-            remove_dead(shared, segments, std::mem::take(&mut emptied))?;
-        }
+/// Segments as a whole.
+impl Maintainer {
+    /// Removes the segments in which nothing is live. This needs no room.
+    pub(super) fn remove_dead_segments(&mut self) -> Result<()> {
+        // What the snapshot does not reflect is needed to rebuild the view.
+        let Some(until) = self.snapshot_position().map(|position| position.segment) else { return Ok(()) };
+        self.segments.refresh(&self.shared)?;
+        let live = self.shared.view.state().live();
+        let is_dead = |number: &u64| live.get(number).is_none_or(|live| *live == 0);
+        let ended = self.segments.sizes.range(..until).map(|(number, _)| *number);
+        let dead = ended.filter(is_dead).collect();
+        self.remove_dead(dead)
     }
-    relocation.send()?;
-    remove_dead(shared, segments, emptied)
-}
 
-/// Removes those of the segments in which nothing is live by now.
-fn remove_dead(shared: &Shared, segments: &mut Segments, numbers: Vec<u64>) -> Result<()> {
-    // Where rows were lost, what nothing names may be all that is left of a message.
-    if shared.tending.is_bereft.load(Ordering::Acquire) {
-        return Ok(());
+    /// Removes those of the segments in which nothing is live by now.
+    fn remove_dead(&mut self, numbers: Vec<u64>) -> Result<()> {
+        if self.has_lost_rows {
+            return Ok(());
+        }
+        let state = self.shared.view.state();
+        let mut dead = numbers.into_iter().filter(|number| state.live_in(*number) == 0);
+        dead.try_for_each(|number| self.segments.remove(&self.shared, number))
     }
-    let state = shared.view.state();
-    let mut dead = numbers.into_iter().filter(|number| state.live_in(*number) == 0);
-    dead.try_for_each(|number| segments.remove(shared, number))
+
+    /// Removes segments in which nothing is live, and relocates what is live in those that are sparse (of which less than
+    /// `sparse` hundredths are live), and in small ones where there are many.
+    pub(super) fn reclaim(&mut self, sparse: u64) -> Result<()> {
+        // These make room, which relocating needs.
+        self.remove_dead_segments()?;
+        let Some(until) = self.snapshot_position().map(|position| position.segment) else { return Ok(()) };
+        let shared = Arc::clone(&self.shared);
+        let live = shared.view.state().live();
+        let mut relocation = Relocation { rows: shared.view.near(), waiting: Vec::new(), bytes: 0 };
+        let mut emptied = Vec::new();
+        for number in self.segments.chosen(until, &live, sparse, shared.settings.segment_size) {
+            if !relocation.take(self, number)? {
+                self.segments.damaged.insert(number);
+            }
+            emptied.push(number);
+            if relocation.waiting.is_empty() {
+                self.remove_dead(std::mem::take(&mut emptied))?;
+            }
+        }
+        relocation.send(self)?;
+        self.remove_dead(emptied)
+    }
 }
 
 /// Bodies on their way to the current segment. Those of several small segments share a frame.
 struct Relocation<'a> {
-    shared: &'a Shared,
     rows: Near<'a>,
     waiting: Vec<RelocatedBody>,
     bytes: usize,
 }
 
 impl Relocation<'_> {
-    /// Takes all live bodies of a segment. `false` when some could not be read.
-    fn take(&mut self, number: u64) -> Result<bool> {
-        let (segment, _) = Segment::read_header(&self.shared.disk, &self.shared.settings.journal, number)?;
-        let opened = self.shared.disk.open(&segment.path);
+    /// Takes all live bodies of a segment; `false` if some could not be read.
+    fn take(&mut self, maintainer: &mut Maintainer, number: u64) -> Result<bool> {
+        let shared = Arc::clone(&maintainer.shared);
+        let (segment, _) = Segment::read_header(&shared.disk, &shared.settings.journal, number)?;
+        let opened = shared.disk.open(&segment.path);
         let file = opened.map_err(|e| Error::io(segment.path.display().to_string(), e))?;
         let mut is_whole = true;
         let damage = each_body(&segment, &mut |entry, place| {
             let row = self.rows.get(&bodyrow::key(entry.id))?.and_then(|raw| BodyRow::decode(&raw));
             let Some(row) = row.filter(|row| row.place == Some(place)) else { return Ok(()) };
-            match super::read_inline(&file, &segment.path, &row, place) {
+            match read_inline(&file, &segment.path, &row, place) {
                 Ok(bytes) => {
                     self.bytes += bytes.len();
                     self.waiting.push(RelocatedBody { id: entry.id, from: place, crc: row.crc, bytes });
@@ -189,22 +194,22 @@ impl Relocation<'_> {
                     is_whole = false;
                 }
             }
-            if self.bytes >= CHUNK { self.send() } else { Ok(()) }
+            if self.bytes >= CHUNK { self.send(maintainer) } else { Ok(()) }
         })?;
         Ok(is_whole && !damage)
     }
 
     /// Has the writer write what waits.
-    fn send(&mut self) -> Result<()> {
+    fn send(&mut self, maintainer: &mut Maintainer) -> Result<()> {
         self.bytes = 0;
         match std::mem::take(&mut self.waiting) {
             waiting if waiting.is_empty() => Ok(()),
-            waiting => send(self.shared, |reply| Work::Relocate(waiting, reply)),
+            waiting => maintainer.ask_writer(|answer| Work::Relocate(waiting, answer)),
         }
     }
 }
 
-/// Calls `each` with every body that stands in an ended segment, and its place. Tells whether the segment is damaged.
+/// Calls `each` with every body that stands in an ended segment, and its place. Returns whether the segment is damaged.
 fn each_body(
     segment: &Segment,
     each: &mut dyn FnMut(&frame::TableEntry, Position) -> Result<()>,
@@ -218,31 +223,35 @@ fn each_body(
     Ok(!walked.damage.is_empty())
 }
 
-/// On a full disk: ends the current segment, and gives the blocks of dead bodies in ended segments back to the file
-/// system. Unlike everything else here this needs hardly any room.
-pub(super) fn punch(shared: &Shared, segments: &mut Segments) -> Result<()> {
-    if shared.tending.is_bereft.load(Ordering::Acquire) {
-        return Ok(());
-    }
-    let is_worth_it = shared.position().offset >= shared.settings.segment_size / ROTATE_MIN;
-    // Where there is no room for the next segment, those that have ended come first, and make some.
-    let ended = if is_worth_it { send(shared, Work::Rotate) } else { Ok(()) };
-    segments.refresh(shared)?;
-    let live = shared.view.state().live();
-    let live = |number: &u64| live.get(number).copied().unwrap_or(0);
-    let changed = |number: &u64| segments.punched.get(number) != Some(&live(number));
-    let numbers: Vec<u64> = segments.sizes.keys().copied().filter(changed).collect();
-    for number in numbers {
-        let freed = punch_segment(shared, number)?;
-        segments.punched.insert(number, live(&number));
-        if freed > 0 {
-            info!(segment = number, bytes = freed, "gave back the room of removed mail within a segment");
+/// Parts of segments.
+impl Maintainer {
+    /// On a full disk: ends the current segment, and gives the blocks of dead bodies in ended segments back to the file
+    /// system. Unlike everything else here this needs hardly any room.
+    pub(super) fn punch(&mut self) -> Result<()> {
+        if self.has_lost_rows {
+            return Ok(());
         }
+        let shared = Arc::clone(&self.shared);
+        let is_worth_it = shared.position().offset >= shared.settings.segment_size / ROTATE_MIN;
+        // Where there is no room for the next segment, those that have ended come first, and make some.
+        let ended = if is_worth_it { self.ask_writer(Work::Rotate) } else { Ok(()) };
+        self.segments.refresh(&shared)?;
+        let live = shared.view.state().live();
+        let live = |number: &u64| live.get(number).copied().unwrap_or(0);
+        let changed = |number: &u64| self.segments.punched.get(number) != Some(&live(number));
+        let numbers: Vec<u64> = self.segments.sizes.keys().copied().filter(changed).collect();
+        for number in numbers {
+            let freed = punch_segment(&shared, number)?;
+            self.segments.punched.insert(number, live(&number));
+            if freed > 0 {
+                info!(segment = number, bytes = freed, "gave back the room of removed mail within a segment");
+            }
+        }
+        ended
     }
-    ended
 }
 
-/// Punches dead bodies out of a segment; gives their bytes.
+/// Punches dead bodies out of a segment; returns how many bytes that gave back.
 fn punch_segment(shared: &Shared, number: u64) -> Result<u64> {
     let (segment, _) = Segment::read_header(&shared.disk, &shared.settings.journal, number)?;
     let io = |e| Error::io(segment.path.display().to_string(), e);
