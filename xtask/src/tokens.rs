@@ -1,4 +1,5 @@
-//! Finds tokens, such as `store.finding.body`: stable names for errors and reasons. A token starts with the name of its crate.
+//! Finds tokens: stable names for errors and reasons. Most start with the name of their crate, such as `store.finding.body`;
+//! a function called `token` may return shorter ones, such as `null-mx`.
 
 use crate::rust::{RustFile, doc};
 use proc_macro2::{TokenStream, TokenTree};
@@ -15,7 +16,7 @@ const NOT_TOKENS: [&str; 1] = [
 /// A string literal that is a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {
-    /// The crate that the token begins with, and belongs to.
+    /// The crate that the token belongs to: the one that it begins with, or else the one whose function returns it.
     pub crate_name: String,
     /// The text of the literal.
     pub token: String,
@@ -38,6 +39,7 @@ pub fn tokens(files: &[RustFile]) -> Vec<Token> {
             variants: variants(file),
             of_type: None,
             meaning: Vec::new(),
+            is_in_token_function: false,
             found: &mut found,
         };
         finder.visit_file(&file.syntax);
@@ -84,17 +86,20 @@ struct Finder<'a> {
     of_type: Option<String>,
     /// The doc comments that the constant and the match arms around stand for, from the outside in.
     meaning: Vec<String>,
+    /// Is the function around called `token`?
+    is_in_token_function: bool,
     found: &'a mut Vec<Token>,
 }
 
 impl Finder<'_> {
     fn literal(&mut self, literal: &LitStr, meaning: &str) {
         let (token, line) = (literal.value(), literal.span().start().line);
-        if let Some(crate_name) = crate_of(&token, self.crates).map(str::to_owned)
+        let returned = || self.is_in_token_function.then(|| self.file.crate_name());
+        if let Some(crate_name) = crate_of(&token, self.crates).or_else(returned)
             && !self.file.is_test(line)
         {
-            let (path, meaning) = (self.file.path.clone(), meaning.to_owned());
-            self.found.push(Token { crate_name, token, path, line, meaning });
+            let (crate_name, path) = (crate_name.to_owned(), self.file.path.clone());
+            self.found.push(Token { crate_name, token, path, line, meaning: meaning.to_owned() });
         }
     }
 
@@ -192,6 +197,12 @@ impl<'ast> Visit<'ast> for Finder<'_> {
         self.within(meaning, |finder| visit::visit_impl_item_const(finder, node));
     }
 
+    fn visit_impl_item_fn(&mut self, node: &'ast syn::ImplItemFn) {
+        self.is_in_token_function = node.sig.ident == "token";
+        visit::visit_impl_item_fn(self, node);
+        self.is_in_token_function = false;
+    }
+
     fn visit_item_impl(&mut self, node: &'ast syn::ItemImpl) {
         let before = self.of_type.take();
         if let syn::Type::Path(path) = &*node.self_ty {
@@ -219,7 +230,7 @@ mod tests {
     #[test]
     fn finds_tokens_of_match_arms() {
         let text = "enum Kind {\n    /// One\n    /// thing.\n    A,\n    /// Other.\n    B(u8),\n    C { x: u8 },\n}\n\
-            impl Kind {\n    fn token(self) -> &'static str {\n        match self {\n            Self::A => \"x.a\",\n\
+            impl Kind {\n    fn name(self) -> &'static str {\n        match self {\n            Self::A => \"x.a\",\n\
             Kind::B(_) => { f(); \"x.b.b-1\" }\n            Self::C { .. } => \"x.c\",\n            _ => \"y.d\",\n        }\n    }\n}\n";
         check(text, &[("x.a", "One thing."), ("x.b.b-1", "Other."), ("x.c", "")]);
     }
@@ -230,6 +241,13 @@ mod tests {
         check(table, &[("x.c", "Third one."), ("x.d", "Next.")]);
         check("/// Broken.\nconst A: &str = \"x.a\";\n", &[("x.a", "Broken.")]);
         check("fn f() {\n    log(\"x.a\");\n    warn!(\"x.b\");\n}\n", &[("x.a", ""), ("x.b", "")]);
+    }
+
+    #[test]
+    fn finds_short_tokens_of_a_token_function() {
+        let text = "enum Kind {\n    /// One.\n    A,\n}\nimpl Kind {\n    fn token(self) -> &'static str {\n\
+            match self {\n            Self::A => \"a-b\",\n        }\n    }\n    fn name(self) -> &'static str {\n        \"c-d\"\n    }\n}\n";
+        check(text, &[("a-b", "One.")]);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The rules of tokens: each has a meaning, is written in one file only, and is listed in docs/errors.md.
+//! The rules of tokens: each has a meaning and is listed in docs/errors.md. One that starts with the name of a crate is written in
+//! one file only.
 
 use super::Finding;
 use crate::tokens::Token;
@@ -13,10 +14,11 @@ pub(super) fn check(tokens: &[Token], list: &str) -> Vec<Finding> {
     // The file of a token is one of its own crate, if there is one.
     let mut files: BTreeMap<&str, &str> = BTreeMap::new();
     let (own, foreign): (Vec<&Token>, Vec<&Token>) = tokens.iter().partition(|token| is_own(token));
-    for Token { token, path, line, meaning, .. } in own.into_iter().chain(foreign) {
+    for Token { crate_name, token, path, line, meaning } in own.into_iter().chain(foreign) {
         let mut found = |text: String| findings.push(Finding::new(path, *line, text));
         let first = *files.entry(token).or_insert(path);
-        if first != path {
+        let is_unique = token.strip_prefix(crate_name.as_str()).is_some_and(|rest| rest.starts_with('.'));
+        if is_unique && first != path {
             found(format!("the token `{token}` is written in {first} already; use that one"));
         }
         if meaning.is_empty() {
