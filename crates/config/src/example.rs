@@ -18,12 +18,12 @@ pub fn example_domains() -> String {
     print(&domains::SECTION)
 }
 
-/// A short `moxd.toml` to begin with, which works as it stands together with [`short_domains`].
+/// A short `moxd.toml` to start with. Together with [`short_domains`] it works unchanged.
 pub fn short_server() -> &'static str {
     include_str!("../testdata/good/short-example/moxd.toml")
 }
 
-/// A short `domains.toml` to begin with.
+/// A short `domains.toml` to start with.
 pub fn short_domains() -> &'static str {
     include_str!("../testdata/good/short-example/domains.toml")
 }
@@ -43,7 +43,7 @@ fn comment(out: &mut String, lines: &[&str]) {
     }
 }
 
-/// `mark` is `#` in a section that few need.
+/// Prints settings. `mark` is `#` in a section that is commented out.
 fn keys(out: &mut String, mark: &str, keys: &[Key]) {
     for Key { name, sample, doc } in keys {
         out.push('\n');
@@ -57,7 +57,7 @@ fn keys(out: &mut String, mark: &str, keys: &[Key]) {
     }
 }
 
-/// One setting; a list too wide for a line has one element a line.
+/// Prints one setting; a list that is too wide for a line gets a line for each element.
 fn assign(out: &mut String, mark: &str, name: &str, value: &str) {
     let line = format!("{mark}{name} = {value}");
     if line.len() <= WIDTH {
@@ -83,10 +83,10 @@ fn children(out: &mut String, mark: &str, path: &str, children: &[Child]) {
                 .collect(),
         };
         for (i, (header, path)) in headers.iter().enumerate() {
-            // A second name shows another form of it.
+            // A second name only shows another form of the name.
             let mark = if *is_optional || i > 0 { "#" } else { mark };
             out.push('\n');
-            // What is said once about a kind of section is not repeated for its second example.
+            // The documentation is not repeated for the second example of a section.
             comment(out, if i == 0 { section.doc } else { &[] });
             let _ = writeln!(out, "{mark}{header}");
             if i == 0 {
@@ -101,7 +101,7 @@ fn children_of(out: &mut String, mark: &str, path: &str, section: &Section) {
     children(out, mark, path, section.children);
 }
 
-/// A name as TOML wants it.
+/// A name as a TOML key, in quotes where needed.
 fn quoted(name: &str) -> String {
     let bare = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     if bare { name.to_owned() } else { format!("\"{name}\"") }
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
     use crate::{Config, parse};
 
-    /// The example with every setting that may be left out written out.
+    /// Uncomments every setting of an example.
     fn all_written(example: &str) -> String {
         let uncomment = |line: &str| match line.strip_prefix('#') {
             Some(setting) if !setting.starts_with('#') => format!("{setting}\n"),

@@ -3,10 +3,10 @@
 
 use crate::{Problem, parse_domains, parse_server};
 
-/// Any text is a configuration or has problems that say where, and reading it twice gives the same.
+/// Checks that any text is either a configuration or has problems with a place, and that reading it twice gives the same.
 ///
 /// # Panics
-/// Where that is not so.
+/// When the property does not hold.
 pub fn config(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     check(&text, parse_server(&text, "moxd.toml").err(), parse_server(&text, "moxd.toml").err());

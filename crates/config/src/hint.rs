@@ -1,4 +1,4 @@
-//! The name that someone probably meant.
+//! Suggests the name that the operator probably meant.
 
 /// The nearest of `names`, if it is near at all: as many changed, missing or added letters as a slip of the hand makes.
 pub(crate) fn nearest(wrong: &str, names: impl Iterator<Item = &'static str>) -> Option<&'static str> {

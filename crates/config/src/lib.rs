@@ -1,11 +1,11 @@
-//! Configuration text to typed settings, with everything that is wrong found at once: which file, which line, which
-//! setting, and what to do about it. House crate of moxd.
+//! Reads configuration text into typed settings, and reports all problems at once: file, line, setting, and how to mend
+//! each. House crate of moxd.
 //!
 //! What it does not know:
-//! - files: text comes in, and a path comes out as a path, not as what is in the file;
+//! - files: the caller passes text; a path in a setting stays a path, and is not opened;
 //! - the environment, the command line, the clock;
 //! - the other crates' settings: the binary converts, and no other library depends on this one;
-//! - who may receive or send what: it says whose an address is, `intake` acts on it.
+//! - who may receive or send what: it tells which account an address belongs to, and `intake` acts on that.
 //!
 //! There are two files. `moxd.toml` ([`Server`]) is read at the start, `domains.toml` ([`Domains`]) again on reload. One
 //! table of settings gives the reader its defaults and the annotated examples their text.
@@ -69,7 +69,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// What can be used as it stands and is probably not what was meant.
+    /// Returns settings that are valid but probably a mistake.
     pub fn questions(&self) -> Vec<Problem> {
         let Self { server, domains } = self;
         let ask = |place: &problem::Place, what: &str, mend: String| {
@@ -79,12 +79,12 @@ impl Config {
         let host = server.hostname.as_str();
         if !host.contains('.') && host != "localhost" {
             let mend = format!("give the full name, such as \"{host}.example.org\"");
-            questions.push(ask(&server.hostname_place, "is a name that other hosts cannot look up", mend));
+            questions.push(ask(&server.places.hostname, "is a name that other hosts cannot look up", mend));
         }
         if let Some(metrics) = server.metrics.filter(|metrics| metrics.ip().is_unspecified()) {
             let mend = format!("write \"127.0.0.1:{}\", unless a firewall protects it", metrics.port());
             questions.push(ask(
-                &server.metrics_place,
+                &server.places.metrics,
                 "shows the metrics to everyone who reaches this host",
                 mend,
             ));
@@ -102,10 +102,10 @@ impl Config {
     }
 }
 
-/// Reads both files, each given as its text and its path, and checks that they agree.
+/// Reads both files, each given as text and path, and checks that they agree.
 ///
 /// # Errors
-/// All problems of both, by file and line.
+/// All problems in both files, by file and line.
 pub fn parse(server: (&str, &str), domains: (&str, &str)) -> Result<Config, Vec<Problem>> {
     match (parse_server(server.0, server.1), parse_domains(domains.0, domains.1)) {
         (Ok(server), Ok(domains)) => match disagreements(&server, &domains) {
@@ -116,7 +116,7 @@ pub fn parse(server: (&str, &str), domains: (&str, &str)) -> Result<Config, Vec<
     }
 }
 
-/// Reads `moxd.toml`. `origin` is its path: relative paths in it start at its folder.
+/// Reads `moxd.toml`. `origin` is its path; relative paths in the file start at its folder.
 ///
 /// # Errors
 /// All problems in it, by line.
@@ -124,7 +124,7 @@ pub fn parse_server(text: &str, origin: &str) -> Result<Server, Vec<Problem>> {
     read::Report::of(text, origin, &server::SECTION, server::read)
 }
 
-/// Reads of `moxd.toml` only where the data is, so that mistakes elsewhere in it do not matter.
+/// Reads only the place of the data from `moxd.toml`, so that mistakes elsewhere in the file do not matter.
 ///
 /// # Errors
 /// The file is not TOML, or one of these settings is wrong.
@@ -132,7 +132,7 @@ pub fn parse_data_place(text: &str, origin: &str) -> Result<DataPlace, Vec<Probl
     read::Report::of_part(text, origin, &server::SECTION, server::read_data_place)
 }
 
-/// Reads `domains.toml`. `origin` is its path: relative paths in it start at its folder.
+/// Reads `domains.toml`. `origin` is its path; relative paths in the file start at its folder.
 ///
 /// # Errors
 /// All problems in it, by line.
@@ -140,7 +140,7 @@ pub fn parse_domains(text: &str, origin: &str) -> Result<Domains, Vec<Problem>> 
     read::Report::of(text, origin, &domains::SECTION, domains::read)
 }
 
-/// What is wrong only when both files are seen together; after a reload of one of them, too.
+/// Returns the problems that only both files together show. To be called again after a reload of one of them.
 pub fn disagreements(server: &Server, domains: &Domains) -> Vec<Problem> {
     let mut problems: Vec<_> = missing_postmaster(server, domains).into_iter().collect();
     if server.pedantic {

@@ -1,8 +1,8 @@
-//! What is wrong with a configuration, and what to do about it.
+//! [`Problem`]: a mistake in a configuration, and how to mend it.
 
 use std::fmt;
 
-/// One thing that is wrong, where it is, and what to do about it.
+/// A mistake, its place in the file, and how to mend it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     kind: ProblemKind,
@@ -29,12 +29,12 @@ impl Problem {
         Self { kind, place, what: what.into(), mend: mend.into() }
     }
 
-    /// What kind of problem it is.
+    /// The kind, for callers that treat some problems differently; its token ends the line.
     pub fn kind(&self) -> ProblemKind {
         self.kind
     }
 
-    /// The file, as it was named to the parser.
+    /// The path of the file, as the caller gave it.
     pub fn origin(&self) -> &str {
         &self.place.origin
     }
@@ -44,17 +44,17 @@ impl Problem {
         self.place.line
     }
 
-    /// The setting, such as `listeners.public.smtp.port`; empty where it is the whole file.
+    /// The setting, such as `listeners.public.smtp.port`; empty for the file as such.
     pub fn key(&self) -> &str {
         &self.place.key
     }
 
-    /// What is wrong.
+    /// The mistake, as a clause that follows the name of the setting.
     pub fn what(&self) -> &str {
         &self.what
     }
 
-    /// What to do about it.
+    /// How to mend it, in the imperative.
     pub fn mend(&self) -> &str {
         &self.mend
     }
@@ -74,8 +74,8 @@ impl fmt::Display for Problem {
 
 impl std::error::Error for Problem {}
 
-/// Text as TOML has it between quotes, so that it can be found in the file and copied into it: what cannot be seen is
-/// escaped, letters of every script stay.
+/// Quotes text as TOML does, so that it can be found in the file and copied into it. Escapes control characters; letters of
+/// every script stay.
 pub(crate) fn in_quotes(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
@@ -99,24 +99,24 @@ pub enum ProblemKind {
     TooLarge,
     /// No such setting exists.
     UnknownKey,
-    /// A setting that has no default is not there.
+    /// A setting without a default is missing.
     MissingKey,
-    /// A setting has a value of another type, such as a number where there should be text.
+    /// A value has the wrong type, such as a number instead of text.
     WrongType,
-    /// A setting has a value that it cannot have.
+    /// A value is out of range, or cannot be read.
     BadValue,
-    /// Something is named that is defined nowhere.
+    /// A name is used that is defined nowhere.
     UnknownName,
-    /// Two want what only one can have: an address, a port.
+    /// Two settings claim what only one can have: an address, a port.
     Duplicate,
     /// Two settings contradict each other.
     Conflict,
-    /// It can be used, and is probably not what was meant.
+    /// The setting is valid, and probably a mistake.
     Questionable,
 }
 
 impl ProblemKind {
-    /// Every kind, for documents and tests.
+    /// All kinds, for documents and tests.
     pub const ALL: [ProblemKind; 10] = [
         Self::Syntax,
         Self::TooLarge,

@@ -11,13 +11,13 @@ use crate::problem::{Place, Problem, ProblemKind, in_quotes};
 use crate::schema::{Sample, Section};
 use crate::values;
 
-/// Most octets of a configuration file: some hundred thousand accounts.
+/// Largest configuration file, in bytes: some hundred thousand accounts.
 pub const MAX_FILE: usize = 64 << 20;
 
-/// Most characters of a line that a problem shows.
+/// Characters of a line that a problem shows at most.
 const MAX_EXCERPT: usize = 80;
 
-/// One file and what was found wrong with it.
+/// One file, and the problems found in it so far.
 pub(crate) struct Report<'a> {
     origin: &'a str,
     root: &'static Section,
@@ -26,7 +26,7 @@ pub(crate) struct Report<'a> {
     empty: DeTable<'static>,
 }
 
-/// Why a value is not what it should be.
+/// A mistake in a value, not yet tied to a place.
 #[derive(Debug)]
 pub(crate) struct Wrong {
     pub(crate) kind: ProblemKind,
@@ -50,7 +50,7 @@ fn article(noun: &str) -> &'static str {
 }
 
 impl<'a> Report<'a> {
-    /// Parses `text` and reads it with `read`. The value, or all that is wrong, by line.
+    /// Parses `text` and reads it with `read`. Returns the value, or all problems by line.
     pub(crate) fn of<T>(
         text: &str,
         origin: &'a str,
@@ -63,7 +63,8 @@ impl<'a> Report<'a> {
         })
     }
 
-    /// The same, with only that wrong which `read` looks at: for a few settings of a file that may have mistakes.
+    /// As [`Report::of`], but reports only problems in settings that `read` looks at. For a few settings of a file that may
+    /// have mistakes elsewhere.
     pub(crate) fn of_part<T>(
         text: &str,
         origin: &'a str,
@@ -99,7 +100,7 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// What the TOML reader says about an offset, with the line that it means.
+    /// Makes a problem of what the TOML parser says about an offset, and shows the line.
     fn syntax(&self, text: &str, at: usize, message: &str) -> Problem {
         let number = self.line(at);
         let place = Place { origin: self.origin.to_owned(), line: number, key: String::new() };
@@ -118,7 +119,7 @@ impl<'a> Report<'a> {
         new(what, "check the quotes, brackets and commas there")
     }
 
-    /// The line of an offset; the first is 1.
+    /// The line of a byte offset; the first is 1.
     fn line(&self, at: usize) -> usize {
         self.line_starts.partition_point(|&start| start <= at)
     }
@@ -129,8 +130,8 @@ impl<'a> Report<'a> {
     }
 }
 
-/// The name that stands in line `second` for the second time, and the line of the first, if it is written alike there. A
-/// key is looked for in its own section alone.
+/// The name that line `second` repeats, and the line where it occurs first, if it is written alike there. A key is searched
+/// only in its own section.
 fn first_of_two(text: &str, second: usize) -> (&str, Option<usize>) {
     let lines: Vec<&str> = text.lines().take(second).collect();
     let Some((last, before)) = lines.split_last() else { return ("it", None) };
@@ -141,7 +142,7 @@ fn first_of_two(text: &str, second: usize) -> (&str, Option<usize>) {
     (name, first.map(|(index, _)| index + 1))
 }
 
-/// The key or the header of a line.
+/// The key or the section header of a line.
 fn name_in(line: &str) -> &str {
     let line = line.trim();
     let end = match line.starts_with('[') {
@@ -151,14 +152,14 @@ fn name_in(line: &str) -> &str {
     line.get(..end.unwrap_or(line.len())).unwrap_or(line).trim_end()
 }
 
-/// A table in the file, and what may stand in it.
+/// A table in the file, and its part of the schema.
 pub(crate) struct Table<'a> {
     report: &'a Report<'a>,
     section: &'static Section,
     table: &'a DeTable<'a>,
     path: String,
     at: usize,
-    /// Where the operator has named it: the path of what holds it, and the name.
+    /// For a table that the operator named: the path of the table that holds it, and the name.
     given: Option<(String, &'a str)>,
 }
 
@@ -168,12 +169,12 @@ impl<'a> Table<'a> {
         self.report.origin
     }
 
-    /// Does it stand in the file, right or wrong?
+    /// Is the setting in the file, valid or not?
     pub(crate) fn has(&self, name: &str) -> bool {
         self.table.contains_key(name)
     }
 
-    /// The value of a setting, or its default. `None`: an optional one that is not there, or a problem was noted.
+    /// The value of a setting, or its default. `None` if an optional setting is missing, or after a problem was reported.
     pub(crate) fn get<T>(&self, name: &str, read: impl Fn(&DeValue<'_>) -> Result<T, Wrong>) -> Option<T> {
         let Some(value) = self.table.get(name) else { return self.default(name, &read) };
         read(value.get_ref())
@@ -181,7 +182,7 @@ impl<'a> Table<'a> {
             .ok()
     }
 
-    /// As [`Table::get`] for a list, in which every element that is wrong is a problem of its own.
+    /// As [`Table::get`] for a list; every wrong element is a problem of its own.
     pub(crate) fn list<T>(
         &self,
         name: &str,
@@ -206,13 +207,13 @@ impl<'a> Table<'a> {
         (values.len() == elements.len()).then_some(values)
     }
 
-    /// A file or folder. What is not absolute is meant from the folder of the configuration file.
+    /// A path. Relative ones start at the folder of the configuration file.
     pub(crate) fn file(&self, name: &str) -> Option<PathBuf> {
         let given = self.get(name, values::line)?;
         let mut path = Path::new(self.report.origin).parent().map(Path::to_owned).unwrap_or_default();
         for component in Path::new(&given).components() {
             match component {
-                // By name and not by the file system: `../data` is the neighbour of the folder as it was called.
+                // Resolved by name and not by the file system, so `..` does not follow symbolic links.
                 Component::ParentDir
                     if matches!(path.components().next_back(), Some(Component::Normal(_))) =>
                 {
@@ -225,14 +226,14 @@ impl<'a> Table<'a> {
         Some(path)
     }
 
-    /// A table within this one; `None` where it is not there.
+    /// A table within this one; `None` if it is missing.
     pub(crate) fn child(&self, name: &str) -> Option<Table<'a>> {
         let section = self.section.child(name)?.section;
         let (key, value) = self.table.get_key_value(name)?;
         self.enter(section, self.path_of(name), key.span().start, value, None)
     }
 
-    /// A table within this one; an empty one where it is not there, so that all settings in it have their defaults.
+    /// A table within this one; if it is missing an empty one, in which all settings have their defaults.
     pub(crate) fn child_or_defaults(&self, name: &str) -> Option<Table<'a>> {
         let section = self.section.child(name)?.section;
         match self.has(name) {
@@ -248,7 +249,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// The tables under names that the operator has given, as they stand in the file.
+    /// The tables that the operator named, in the order of the file.
     pub(crate) fn named(&self, name: &str) -> Vec<(&'a str, Table<'a>)> {
         let Some(section) = self.section.child(name).map(|child| child.section) else { return Vec::new() };
         let Some(value) = self.table.get(name) else { return Vec::new() };
@@ -284,7 +285,7 @@ impl<'a> Table<'a> {
         elements.iter().enumerate().filter_map(enter).collect()
     }
 
-    /// Notes a problem with a setting, or with the whole table where it is not there.
+    /// Reports a problem with a setting, or with the table if the setting is missing.
     pub(crate) fn problem(
         &self,
         kind: ProblemKind,
@@ -297,7 +298,7 @@ impl<'a> Table<'a> {
         self.report.push(at, key, Wrong { kind, what: what.into(), mend: mend.into() });
     }
 
-    /// Where this table begins, for problems that are found only when another file is known.
+    /// The place of a setting, or of the table if the setting is missing. For problems that only both files together show.
     pub(crate) fn place(&self, name: &str) -> Place {
         let at = self.table.get(name).map_or(self.at, |value| value.span().start);
         let key = if name.is_empty() { self.path.clone() } else { self.path_of(name) };
@@ -350,7 +351,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// What to do about a name that is not known here.
+    /// Suggests how to mend an unknown name.
     fn meant(&self, name: &str, value: &DeValue<'_>) -> String {
         if !self.path.is_empty() && self.report.root.key(name).is_some() {
             return format!("{name} belongs above the first [section]");
@@ -365,7 +366,7 @@ impl<'a> Table<'a> {
         format!("known here: {}", self.section.names().collect::<Vec<_>>().join(", "))
     }
 
-    /// A name that the operator wrote without quotes, so that TOML has cut it at its dots: `[domains.example.org]`.
+    /// Joins a name that TOML has split at its dots, because the operator wrote it without quotes: `[domains.example.org]`.
     fn undivided(&self, mut name: String, mut inner: &DeTable<'_>) -> String {
         while let Some((key, value)) = inner.iter().next().filter(|_| inner.len() == 1) {
             let key = key.get_ref().as_ref();
@@ -385,7 +386,7 @@ impl<'a> Table<'a> {
     }
 }
 
-/// A dotted path, with quotes where TOML wants them.
+/// Appends a name to a dotted path, in quotes where TOML needs them.
 fn join(path: &str, name: &str) -> String {
     let bare = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     let name = if bare { name.to_owned() } else { in_quotes(name) };

@@ -1,12 +1,12 @@
-//! The table that everything is made from: which settings exist, what they are when left out, and what they mean.
+//! The table of all settings: names, defaults and documentation.
 //!
-//! The reader takes its defaults from here, an unknown key is one that is not here, and the annotated examples are
-//! printed from here: so a document cannot disagree with the program.
+//! The reader takes its defaults from this table and reports keys that are not in it as unknown. The annotated examples are
+//! printed from it, so they cannot disagree with the program.
 
 /// A table of settings.
 #[derive(Debug)]
 pub(crate) struct Section {
-    /// What the section is about, for the example. One element is one line.
+    /// Documentation for the example; one element is one line.
     pub(crate) doc: &'static [&'static str],
     pub(crate) keys: &'static [Key],
     pub(crate) children: &'static [Child],
@@ -20,18 +20,18 @@ pub(crate) struct Key {
     pub(crate) doc: &'static [&'static str],
 }
 
-/// The value of a setting as TOML text.
+/// The default of a setting, or an example of its value, as TOML text.
 #[derive(Debug)]
 pub(crate) enum Sample {
-    /// It has to be given; this is an example.
+    /// Must be given; this is an example.
     Required(&'static str),
-    /// It is this when it is left out.
+    /// May be left out; this is the default.
     Default(&'static str),
-    /// It is the first when it is left out; the example needs the second.
+    /// May be left out; the first is the default, and the example sets the second.
     Instead(&'static str, &'static str),
-    /// It is absent when it is left out; this is an example.
+    /// May be left out, and has no default; this is an example.
     Optional(&'static str),
-    /// The same, and the example has it, since it needs one of several.
+    /// As `Optional`, but the example sets it, because the section needs at least one of several settings.
     Chosen(&'static str),
 }
 
@@ -40,7 +40,7 @@ pub(crate) enum Sample {
 pub(crate) struct Child {
     pub(crate) name: &'static str,
     pub(crate) shape: Shape,
-    /// Few need it, so the example has it behind `#`.
+    /// The example has it commented out, because few need it.
     pub(crate) is_optional: bool,
     pub(crate) section: &'static Section,
 }
@@ -48,11 +48,11 @@ pub(crate) struct Child {
 /// How often a table occurs.
 #[derive(Debug)]
 pub(crate) enum Shape {
-    /// Once, or not at all.
+    /// At most once.
     One,
-    /// Under names that the operator gives; these are names for the example.
+    /// Any number, each under a name that the operator chooses; these names are for the example.
     Named(&'static [&'static str]),
-    /// Several without names, in order.
+    /// Any number without names, in order.
     List,
 }
 
@@ -65,7 +65,7 @@ impl Section {
         self.children.iter().find(|child| child.name == name)
     }
 
-    /// Everything that may stand in this section.
+    /// The names of all settings and tables that this section may have.
     pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
         self.keys.iter().map(|key| key.name).chain(self.children.iter().map(|child| child.name))
     }

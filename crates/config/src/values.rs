@@ -1,4 +1,4 @@
-//! Values of settings: what is text in the file and more than text in the program.
+//! Reads the values of settings: times, sizes, addresses, names and patterns.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -31,7 +31,7 @@ fn integer(value: &DeValue<'_>, wanted: &str) -> Read<i128> {
         .map_err(|_| Wrong::value("is a number that no setting has", format!("give {wanted}")))
 }
 
-/// A number of at least `least`.
+/// A whole number from `least` on.
 pub(crate) fn number(least: u32) -> impl Fn(&DeValue<'_>) -> Read<u32> {
     move |value| {
         let number = integer(value, "a whole number")?;
@@ -44,7 +44,7 @@ pub(crate) fn number(least: u32) -> impl Fn(&DeValue<'_>) -> Read<u32> {
     }
 }
 
-/// A TCP port.
+/// A TCP port from 1 to 65535.
 pub(crate) fn port(value: &DeValue<'_>) -> Read<u16> {
     let number = integer(value, "a port number")?;
     u16::try_from(number)
@@ -53,7 +53,7 @@ pub(crate) fn port(value: &DeValue<'_>) -> Read<u16> {
         .ok_or_else(|| Wrong::value(format!("{number} is not a port"), "give a number from 1 to 65535"))
 }
 
-/// One of a few words.
+/// One of the given words.
 pub(crate) fn choice<T: Copy>(words: &'static [(&'static str, T)]) -> impl Fn(&DeValue<'_>) -> Read<T> {
     move |value| {
         let list = || words.iter().map(|(word, _)| format!("\"{word}\"")).collect::<Vec<_>>().join(", ");
@@ -74,7 +74,7 @@ pub(crate) fn ip(value: &DeValue<'_>) -> Read<IpAddr> {
     given.parse().map_err(wrong)
 }
 
-/// An IP address with a port. `usual` is the port of the example.
+/// An IP address with a port. `usual` is the port that error messages suggest.
 pub(crate) fn socket(usual: u16) -> impl Fn(&DeValue<'_>) -> Read<SocketAddr> {
     move |value| {
         let given = string(value, "an address with port in quotes")?;
@@ -100,7 +100,7 @@ pub(crate) fn domain(value: &DeValue<'_>) -> Read<Domain> {
     })
 }
 
-/// The name of a host of ours. Certificates and peers want one that RFC 1123 §2.1 allows.
+/// The name of one of our hosts: peers and certificate authorities accept only names that RFC 1123 §2.1 allows.
 pub(crate) fn hostname(value: &DeValue<'_>) -> Read<Domain> {
     let domain = domain(value)?;
     if domain.is_hostname() {
@@ -112,15 +112,17 @@ pub(crate) fn hostname(value: &DeValue<'_>) -> Read<Domain> {
     ))
 }
 
-/// The domain of this name, or why there is none.
+/// Parses a domain name, or says why it is none.
 pub(crate) fn domain_name(text: &str) -> Result<Domain, String> {
     let domain: Domain = text.parse().map_err(|error: NameError| error.to_string())?;
-    // RFC 1123 §2.1: a name never has the form of an address, since its last label is not a number.
+    // RFC 1123 §2.1: the last label of a name is not a number, so that no name looks like an address.
     let last = domain.as_str().rsplit('.').next().unwrap_or_default();
     if last.bytes().all(|b| b.is_ascii_digit()) { Err("it ends in a number".to_owned()) } else { Ok(domain) }
 }
 
-/// An address and the number of bits that count, such as `192.0.2.0/24`.
+/// A network as an address and its prefix length, such as `192.0.2.0/24`. An IPv4-mapped one (`::ffff:192.0.2.0/120`) is the
+/// IPv4 network that it stands for. One that is wider than all IPv4 addresses (`::ffff:0:0/80`) is refused: it has no IPv4
+/// form.
 pub(crate) fn network(value: &DeValue<'_>) -> Read<(IpAddr, u8)> {
     const WANTED: &str = "an address or network such as \"192.0.2.0/24\"";
     let given = string(value, WANTED)?;
@@ -128,16 +130,23 @@ pub(crate) fn network(value: &DeValue<'_>) -> Read<(IpAddr, u8)> {
         given.split_once('/').map_or((given, None), |(address, length)| (address, Some(length)));
     let read = || {
         let address: IpAddr = address.parse().ok()?;
-        let bits = if address.is_ipv4() { 32 } else { 128 };
-        let length = length.map_or(Some(bits), |length| length.parse().ok())?;
-        (length <= bits).then_some((address, length))
+        let bits: u8 = if address.is_ipv4() { 32 } else { 128 };
+        let length =
+            length.map_or(Some(bits), |length| length.parse().ok()).filter(|length| *length <= bits)?;
+        match address.to_canonical() {
+            mapped @ IpAddr::V4(_) if address.is_ipv6() => Some((mapped, length.checked_sub(MAPPED_BITS)?)),
+            _ => Some((address, length)),
+        }
     };
     read().ok_or_else(|| {
         Wrong::value(format!("{} is not an address or network", in_quotes(given)), format!("give {WANTED}"))
     })
 }
 
-/// A span of time such as `30s`, `5m`, `72h`, `7d`.
+/// Bits in front of the IPv4 address in an IPv4-mapped IPv6 address (RFC 4291 §2.5.5.2).
+const MAPPED_BITS: u8 = 96;
+
+/// A duration such as `30s`, `5m`, `72h`, `7d`.
 pub(crate) fn duration(value: &DeValue<'_>) -> Read<Duration> {
     const WANTED: &str = "a time such as \"30s\", \"5m\", \"2h\" or \"7d\"";
     const UNITS: [(char, u64); 4] = [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400)];
@@ -155,7 +164,7 @@ pub(crate) fn duration(value: &DeValue<'_>) -> Read<Duration> {
         .ok_or_else(|| Wrong::value(format!("{} is not a time", in_quotes(given)), format!("give {WANTED}")))
 }
 
-/// A number of octets: a number, or such as `100 MiB`. At least 1.
+/// A size in bytes: a number, or text such as `100 MiB`. At least 1.
 pub(crate) fn size(value: &DeValue<'_>) -> Read<u64> {
     const WANTED: &str = "a size such as 65536 or \"100 MiB\"";
     const UNITS: [(&str, u64); 4] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("", 1)];
@@ -166,7 +175,7 @@ pub(crate) fn size(value: &DeValue<'_>) -> Read<u64> {
         }
         _ => {
             let given = string(value, WANTED)?;
-            let found = UNITS.iter().find_map(|(unit, octets)| Some((given.strip_suffix(*unit)?, *octets)));
+            let found = UNITS.iter().find_map(|(unit, bytes)| Some((given.strip_suffix(*unit)?, *bytes)));
             let (digits, unit) = found.unwrap_or((given, 1));
             let digits = digits.trim_end();
             let count = digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok()).flatten();
@@ -175,11 +184,11 @@ pub(crate) fn size(value: &DeValue<'_>) -> Read<u64> {
     };
     count
         .and_then(|count| count.checked_mul(unit))
-        .filter(|octets| *octets > 0 && *octets < i64::MAX as u64)
+        .filter(|bytes| *bytes > 0 && *bytes < i64::MAX as u64)
         .ok_or_else(|| Wrong::value(format!("{shown} is not a size"), format!("give {WANTED}")))
 }
 
-/// Text with composed letters (NFC): the form in which names and addresses are compared and kept.
+/// Composes letters (NFC): the form in which names and addresses are compared and stored.
 pub(crate) fn composed(text: &str) -> String {
     text.nfc().collect()
 }
@@ -202,12 +211,12 @@ pub(crate) fn pattern(value: &DeValue<'_>) -> Read<String> {
     }
 }
 
-/// A regular expression for what is compared in lower case.
+/// A regular expression for text that is lower-cased before the comparison.
 pub(crate) fn lower_pattern(value: &DeValue<'_>) -> Read<String> {
     let given = pattern(value)?;
     let mut is_escaped = false;
     let is_capital = |c: char| {
-        // `\D` and the like are classes.
+        // `\D` and its like are classes, not letters.
         let capital = c.is_uppercase() && !is_escaped;
         is_escaped = c == '\\' && !is_escaped;
         capital
@@ -218,7 +227,7 @@ pub(crate) fn lower_pattern(value: &DeValue<'_>) -> Read<String> {
     Ok(given)
 }
 
-/// Text without control characters and not empty.
+/// One line of text: not empty, without control characters.
 pub(crate) fn line(value: &DeValue<'_>) -> Read<String> {
     let given = string(value, "text in quotes")?;
     if given.is_empty() || given.chars().any(char::is_control) {
@@ -227,8 +236,9 @@ pub(crate) fn line(value: &DeValue<'_>) -> Read<String> {
     Ok(given.to_owned())
 }
 
-/// Most octets of the name of a mailbox, and most levels of it: what the store takes.
+/// Longest name of a mailbox in bytes: the limit of the store.
 const MAX_MAILBOX: usize = 400;
+/// Deepest mailbox, in levels: the limit of the store.
 const MAX_LEVELS: usize = 32;
 
 /// The name of a mailbox, with `/` between levels.
@@ -241,7 +251,7 @@ pub(crate) fn mailbox(value: &DeValue<'_>) -> Read<String> {
         return bad("is no name for a mailbox", mend);
     }
     if name.len() > MAX_MAILBOX || name.split('/').count() > MAX_LEVELS {
-        return bad("is too long a name for a mailbox", "give at most 400 octets and 32 levels");
+        return bad("is too long a name for a mailbox", "give at most 400 bytes and 32 levels");
     }
     if name.eq_ignore_ascii_case("inbox") && name != "Inbox" {
         return bad("is the inbox, which is written differently", "write \"Inbox\"");
@@ -292,7 +302,7 @@ mod tests {
 
     #[test]
     fn sizes() {
-        for (text, octets) in [
+        for (text, bytes) in [
             ("1", 1),
             ("0x10", 16),
             ("\"65536\"", 65_536),
@@ -300,7 +310,7 @@ mod tests {
             ("\"100MiB\"", 100 << 20),
             ("\"2 GiB\"", 2 << 30),
         ] {
-            check(size, text, Some(octets));
+            check(size, text, Some(bytes));
         }
         for bad in
             ["0", "-1", "1.5", "\"\"", "\"MiB\"", "\"1 MB\"", "\"-1 KiB\"", "\"99999999999999 GiB\"", "true"]
@@ -331,7 +341,7 @@ mod tests {
             check(mailbox, bad, None);
         }
         check(mailbox, "\"Entwu\u{308}rfe\"", Some("Entw\u{fc}rfe".to_owned()));
-        // What the store cannot make would be refused with every message.
+        // The store could not create such a mailbox, and would refuse every message for it.
         for bad in ["x".repeat(401), "x/".repeat(32) + "x", "a\u{2028}b".to_owned(), "a\u{2029}b".to_owned()]
         {
             check(mailbox, &format!("\"{bad}\""), None);
@@ -345,8 +355,14 @@ mod tests {
     fn networks() {
         check(network, "\"192.0.2.0/24\"", Some(("192.0.2.0".parse().unwrap(), 24)));
         check(network, "\"::1\"", Some(("::1".parse().unwrap(), 128)));
-        for bad in ["\"192.0.2.0/33\"", "\"192.0.2.0/\"", "\"/24\"", "\"host\"", "24"] {
-            check(network, bad, None);
+        check(network, "\"::ffff:192.0.2.0/120\"", Some(("192.0.2.0".parse().unwrap(), 24)));
+        check(network, "\"::ffff:192.0.2.1\"", Some(("192.0.2.1".parse().unwrap(), 32)));
+        check(network, "\"::ffff:0.0.0.0/96\"", Some(("0.0.0.0".parse().unwrap(), 0)));
+        for bad in
+            ["192.0.2.0/33", "192.0.2.0/", "/24", "host", "::ffff:192.0.2.0/95", "::ffff:192.0.2.0/129"]
+        {
+            check(network, &format!("\"{bad}\""), None);
         }
+        check(network, "24", None);
     }
 }

@@ -1,5 +1,5 @@
-//! The octets of a message on their way from the session to the store: the header is kept in memory until it is whole,
-//! relieved of fields that must not stay, and written on; the body passes through.
+//! The bytes of a message on their way from the session to the store. The header stays in memory until it is complete, loses
+//! the fields that must not stay, and is written; the body passes through.
 
 use message::{HeaderScan, MAX_HEADER_SIZE, Scanned};
 use smtpserver::{Refusal, replies};
@@ -7,13 +7,13 @@ use std::sync::Arc;
 use store::{Body, BodyWriter, Pending};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Octets that every message may have of its header in memory. Hardly one has more.
+/// Bytes of its header that every message may have in memory. Few headers are larger.
 const SMALL_HEADER: usize = 32 * 1024;
-/// Octets of headers beyond that, of all messages that arrive at a time. Many clients with large headers are refused for
-/// now, rather than all memory used up.
+/// Bytes of headers beyond [`SMALL_HEADER`], for all messages that arrive at the same time. When they are used up, further
+/// large headers are refused temporarily.
 const LARGE_HEADERS: usize = 32 * 1024 * 1024;
 
-/// The memory for what is beyond small in headers, shared by all messages.
+/// The memory for large headers, shared by all messages.
 #[derive(Debug, Clone)]
 pub(crate) struct HeaderRoom(Arc<Semaphore>);
 
@@ -29,18 +29,18 @@ pub(crate) struct Arriving {
     scan: HeaderScan,
     header: Vec<u8>,
     room: HeaderRoom,
-    /// What the header takes of the shared room.
+    /// The part of the shared room that this header uses.
     taken: Option<OwnedSemaphorePermit>,
     complete: bool,
     writer: BodyWriter,
 }
 
-/// What a piece of the message led to.
+/// What happened to a piece of the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Piece {
-    /// The header goes on, or the whole piece is body.
+    /// The piece was all header or all body.
     Passed,
-    /// The header ended in this piece; so many octets at its end are body.
+    /// The header ended in this piece; this many bytes at its end are body.
     HeaderEnds(usize),
 }
 
@@ -56,7 +56,7 @@ impl Arriving {
         }
     }
 
-    /// Takes the next octets. When the header ends in them, the caller has [`Arriving::write_header`] to call, and then
+    /// Takes the next bytes. When the header ends in them, the caller must call [`Arriving::write_header`], and then
     /// [`Arriving::write_body`] with the rest.
     pub(crate) async fn push(&mut self, piece: &[u8]) -> Result<Piece, Refusal> {
         if self.complete {
@@ -81,12 +81,12 @@ impl Arriving {
         }
     }
 
-    /// Appends to the header, as long as there is room.
+    /// Appends to the header, if there is room.
     fn grow(&mut self, piece: &[u8]) -> Result<(), Refusal> {
         let has = SMALL_HEADER + self.taken.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
         let lacks = (self.header.len() + piece.len()).saturating_sub(has);
         if lacks > 0 {
-            // A header is never so large that its size would not fit.
+            // Headers are bounded by MAX_HEADER_SIZE, so the conversion never fails.
             let lacks = u32::try_from(lacks).unwrap_or(u32::MAX);
             let Ok(more) = Arc::clone(&self.room.0).try_acquire_many_owned(lacks) else {
                 (self.header, self.taken) = (Vec::new(), None);
@@ -106,8 +106,8 @@ impl Arriving {
         &self.header
     }
 
-    /// Writes the header, but for the fields that `goes` says. From here on [`Arriving::header`] is without them too.
-    /// The answer comes when there may be more.
+    /// Writes the header without the fields for which `goes` returns true. [`Arriving::header`] then lacks them too. The
+    /// result is ready when the writer can take more.
     pub(crate) fn write_header(
         &mut self,
         goes: impl FnMut(&[u8], &[u8]) -> bool,
@@ -120,35 +120,35 @@ impl Arriving {
         self.writer.write(&self.header)
     }
 
-    /// Writes bytes of the body. Where the disk is slow this waits, so that the client does.
+    /// Writes bytes of the body. Waits for a slow disk, and so slows the client down.
     pub(crate) async fn write_body(&mut self, piece: &[u8]) -> Result<(), Refusal> {
         self.writer.write(piece).await.map_err(|e| not_kept(&e))
     }
 
-    /// The message is whole: its header as it was written, and all of it for the store.
+    /// Ends the message. Returns its header as it was written, and the whole message for the store.
     pub(crate) fn finish(self) -> (Vec<u8>, Body) {
         (self.header, self.writer.finish())
     }
 
-    /// Did the header end? If not, the message has no body.
+    /// Has the header ended? If not at the end of the message, it has no body.
     pub(crate) fn is_complete(&self) -> bool {
         self.complete
     }
 }
 
-/// What the client is told when the store cannot keep a message, or part of one. The log says why.
+/// The reply when the store cannot keep a message or part of one. Logs the reason.
 pub(crate) fn not_kept(error: &store::Error) -> Refusal {
     tracing::error!(%error, "cannot keep a message");
     clients_concern(error).unwrap_or_else(|| Refusal::new(replies::NOT_DELIVERED))
 }
 
-/// The reply for a reason that the client can do something about, if only wait.
+/// The reply for a reason that the client can react to, if only by waiting.
 pub(crate) fn clients_concern(error: &store::Error) -> Option<Refusal> {
     use store::ErrorKind;
     match error.kind() {
         ErrorKind::Full => Some(Refusal::new(replies::SYSTEM_FULL)),
         ErrorKind::OverQuota => Some(Refusal::new(replies::QUOTA)),
-        // So many recipients with so much to remember of each; sent again it would be no less.
+        // Too many recipients with large records. Another attempt would be as large.
         ErrorKind::TooLarge => Some(Refusal::new(replies::MESSAGE_TOO_LARGE)),
         _ => None,
     }
@@ -165,8 +165,8 @@ mod tests {
     struct Memory(Arc<Mutex<Vec<u8>>>);
 
     impl Write for Memory {
-        fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(octets)
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
         }
 
         fn flush(&mut self) -> std::io::Result<()> {

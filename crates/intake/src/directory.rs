@@ -11,38 +11,38 @@ use unicode_normalization::UnicodeNormalization as _;
 /// Where mail for an address goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Destination {
-    /// Name of the account.
+    /// The account's name, as in the store.
     pub account: Arc<str>,
-    /// Mailbox for what is accepted and fits no ruleset.
+    /// The mailbox for mail that matches no ruleset.
     pub mailbox: Arc<str>,
-    /// Mail that goes elsewhere; the first that fits decides.
+    /// Mail that goes elsewhere; the first ruleset that matches decides.
     pub rulesets: Arc<[Ruleset]>,
 }
 
 impl Destination {
-    /// A mailbox for all that is accepted.
+    /// A destination without rulesets.
     pub fn new(account: &str, mailbox: &str) -> Self {
         Self { account: account.into(), mailbox: mailbox.into(), rulesets: Arc::default() }
     }
 }
 
-/// How the local parts of one domain are read.
+/// How local parts of one domain are compared.
 #[derive(Debug, Clone, Default)]
 pub struct LocalDomain {
-    /// Separators; what follows the first one found is ignored (`user+shop` is `user`).
+    /// Separators. The local part ends at the first one; the rest is ignored (`user+shop` is `user`).
     pub separators: Vec<char>,
-    /// Are `User` and `user` different people?
+    /// Are `User` and `user` different addresses?
     pub case_sensitive: bool,
 }
 
-/// What an account may do.
+/// The limits and options of an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountRules {
-    /// Recipients of submitted messages in 24 hours.
+    /// Recipients of submitted messages in any 24 hours.
     pub messages_per_day: u32,
-    /// Recipients never written to before, in 24 hours.
+    /// Recipients never written to before, in any 24 hours.
     pub first_time_recipients_per_day: u32,
-    /// Which mailboxes tell what is junk; nothing is marked without.
+    /// Marks messages by the mailbox they go to; without it none is marked.
     pub junk_flags: Option<JunkFlags>,
 }
 
@@ -52,12 +52,12 @@ impl Default for AccountRules {
     }
 }
 
-/// Why an address is nobody's.
+/// Why an address has no account here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotHere {
-    /// Mail for the domain is not ours.
+    /// This server does not accept mail for the domain.
     Domain,
-    /// The domain is ours, the address is nobody's.
+    /// The domain is ours, but no account has the address.
     Address,
 }
 
@@ -68,7 +68,7 @@ pub struct Directory {
     accounts: HashMap<Arc<str>, AccountRules>,
     addresses: HashMap<Domain, HashMap<String, Destination>>,
     catch_alls: HashMap<Domain, Destination>,
-    /// Host names at which `postmaster` is answered for.
+    /// Host names whose `postmaster` has a reader.
     hosts: Vec<Domain>,
     postmaster: Option<Destination>,
     everything: Option<Destination>,
@@ -80,34 +80,34 @@ impl Directory {
         Self::default()
     }
 
-    /// Adds a domain that mail is taken for.
+    /// Adds a domain whose mail this server accepts.
     pub fn add_domain(&mut self, domain: Domain, rules: LocalDomain) {
         self.domains.insert(domain, rules);
     }
 
-    /// Adds an account.
+    /// Makes an account known with its limits; its addresses are added one by one.
     pub fn add_account(&mut self, name: &str, rules: AccountRules) {
         self.accounts.insert(Arc::from(name), rules);
     }
 
-    /// Gives an address to an account. The local part is the canonical one of its domain.
+    /// Gives an address to an account. The local part is made canonical by the rules of its domain.
     pub fn add_address(&mut self, localpart: &str, domain: Domain, to: Destination) {
         let canonical = self.canonical(localpart, &domain).unwrap_or_else(|| localpart.to_owned());
         self.addresses.entry(domain).or_default().insert(canonical, to);
     }
 
-    /// Sends what is nobody's in a domain to an account.
+    /// Sends mail for unassigned addresses of a domain to an account.
     pub fn add_catch_all(&mut self, domain: Domain, to: Destination) {
         self.catch_alls.insert(domain, to);
     }
 
-    /// Says who reads mail for `postmaster`, and at which host names.
+    /// Sets who reads mail for `postmaster`, and at which host names.
     pub fn set_postmaster(&mut self, hosts: Vec<Domain>, to: Destination) {
         self.hosts = hosts;
         self.postmaster = Some(to);
     }
 
-    /// Developer mode: every address of every domain is this account's.
+    /// Developer mode: sends mail for every other address of any domain to this account.
     pub fn set_everything(&mut self, to: Destination) {
         self.everything = Some(to);
     }
@@ -127,13 +127,13 @@ impl Directory {
         self.accounts.keys().map(AsRef::as_ref)
     }
 
-    /// Is mail for the domain ours?
+    /// Does this server accept mail for the domain?
     pub fn is_local(&self, domain: &Domain) -> bool {
         self.domains.contains_key(domain)
     }
 
-    /// The local part as it is compared: without what follows a separator, lower-case where the domain says so, its
-    /// letters composed (NFC). None if nothing is left.
+    /// The local part in the form in which it is compared: cut at a separator, in lower case unless the domain tells case
+    /// apart, its letters composed (NFC). None if nothing is left.
     pub fn canonical(&self, localpart: &str, domain: &Domain) -> Option<String> {
         let rules = self.domains.get(domain);
         let separators = rules.map_or(&[][..], |rules| &rules.separators);
@@ -141,15 +141,15 @@ impl Directory {
         let base = localpart.get(..end).filter(|base| !base.is_empty())?;
         let case_sensitive = rules.is_some_and(|rules| rules.case_sensitive);
         let folded = if case_sensitive { base.to_owned() } else { base.to_lowercase() };
-        // RFC 6532 §3.1: what looks the same is the same, whether an accent is a character of its own or not.
+        // RFC 6532 §3.1: text that looks the same is equal, whether an accent is a character of its own or not.
         Some(folded.nfc().collect())
     }
 
-    /// Whose mail this is. `domain` is none for the bare `<postmaster>` of RFC 5321 §4.5.1; whether `postmaster` of a
-    /// host name counts is the caller's to say (it does for recipients, not for who may log in).
+    /// Finds the destination of an address. `domain` is none for the bare `<postmaster>` of RFC 5321 §4.5.1. `postmaster`
+    /// says whether `postmaster` of a host name counts: it does for recipients, but not for logins.
     ///
     /// # Errors
-    /// The address is nobody's here.
+    /// The address has no account here.
     pub fn resolve(
         &self,
         localpart: &str,
@@ -163,10 +163,10 @@ impl Directory {
         }
     }
 
-    /// As [`Directory::resolve`], but developer mode's promise to take everything does not count: whose address it is.
+    /// As [`Directory::resolve`], but without [`Directory::set_everything`]: finds the owner of an address.
     ///
     /// # Errors
-    /// The address is nobody's here.
+    /// The address has no account here.
     pub fn find(
         &self,
         localpart: &str,
@@ -181,11 +181,11 @@ impl Directory {
             let missing = if is_host { NotHere::Address } else { NotHere::Domain };
             return keeper.filter(|_| is_host).cloned().ok_or(missing);
         }
-        // Nothing is left of it: not even the rest of the domain is anybody's under this name.
+        // Nothing is left of the local part, so the catch-all does not take it either.
         let Some(canonical) = self.canonical(localpart, domain) else { return Err(NotHere::Address) };
         let exact = self.addresses.get(domain).and_then(|addresses| addresses.get(&canonical));
-        // RFC 5321 §4.5.1: mail for the postmaster of this very host goes to whoever runs it, so a catch-all of a domain
-        // with the host's name does not take it.
+        // RFC 5321 §4.5.1: mail for the postmaster of this host goes to its operator, so a catch-all of a domain with the
+        // host's name does not take it.
         let rest = self.catch_alls.get(domain).filter(|_| !is_host);
         exact.or(rest).or(keeper).cloned().ok_or(NotHere::Address)
     }
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn postmaster_is_always_read_by_somebody() {
+    fn postmaster_always_has_a_reader() {
         check("PostMaster", true, Ok("root"));
         check("postmaster", false, Err(NotHere::Address));
         check("postmaster@mail.example", true, Ok("root"));
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn postmaster_of_the_host_is_not_the_catch_alls() {
+    fn a_catch_all_does_not_take_the_postmaster_of_the_host() {
         let mut d = directory();
         d.add_domain(domain("mail.example"), LocalDomain::default());
         d.add_catch_all(domain("mail.example"), to("all"));

@@ -1,18 +1,18 @@
-//! What became of a message, in the log: one event a recipient, `delivery` for mail from elsewhere and `submission` for
-//! mail from users. Refused ones are told like accepted ones, so that the log answers "did that mail come?".
+//! Log events about messages: one for each recipient, `delivery` for mail from other servers and `submission` for mail from
+//! users. Refused messages are logged like accepted ones, so that the log answers "did that mail come?".
 
 use crate::offered::Offer;
 use smtp_parser::Path;
 use smtpserver::Refusal;
 use std::borrow::Cow;
 
-/// Most characters of one field: strangers choose them, and a log line is to be read.
+/// Characters of one field at most. Strangers choose them, and a log line must stay readable.
 const MAX_FIELD: usize = 320;
 
 /// The reply code of success (RFC 5321 §4.2.2).
 const ACCEPTED: u16 = 250;
 
-/// A message as the log tells of it.
+/// The fields of a message's log events.
 pub(crate) struct Story {
     submission: bool,
     from: String,
@@ -21,7 +21,7 @@ pub(crate) struct Story {
     recipients: Vec<Recipient>,
 }
 
-/// One recipient, and where its copy went; empty where it is nobody's, or not decided.
+/// One recipient, and the account and mailbox of its copy; empty if there is none, or none yet.
 struct Recipient {
     address: String,
     account: String,
@@ -46,7 +46,7 @@ impl Story {
         }
     }
 
-    /// A transaction that has come no further than this recipient; none where it is about the sender.
+    /// A transaction that ends, so far, with this recipient; none if the sender was refused.
     pub(crate) fn begun(submission: bool, sender: &Path, recipient: Option<&Path>) -> Self {
         let address_of = recipient.map(address).unwrap_or_default();
         let recipient = Recipient { address: address_of, account: String::new(), mailbox: String::new() };
@@ -54,24 +54,24 @@ impl Story {
         Self { submission, from: address(sender), message_id, size, recipients: vec![recipient] }
     }
 
-    /// The message has this Message-ID, as it is written.
+    /// Sets the Message-ID, as it is written.
     pub(crate) fn has_id(&mut self, id: &str) {
         id.clone_into(&mut self.message_id);
     }
 
-    /// The copy for a recipient, by its place, goes into this mailbox.
+    /// Sets the mailbox of the copy for the recipient at `place`.
     pub(crate) fn goes_to(&mut self, place: usize, mailbox: &str) {
         if let Some(recipient) = self.recipients.get_mut(place) {
             mailbox.clone_into(&mut recipient.mailbox);
         }
     }
 
-    /// It was taken.
+    /// Logs that the message was accepted.
     pub(crate) fn accepted(&self, reason: &str) {
         self.tell("accept", reason, ACCEPTED);
     }
 
-    /// It was refused.
+    /// Logs that the message, its sender or a recipient was refused.
     pub(crate) fn refused(&self, refusal: &Refusal) {
         self.tell("reject", refusal.text(), refusal.code().get());
     }
@@ -81,7 +81,7 @@ impl Story {
         let (from, message_id, reason) = (&*from, &*message_id, &*shown(reason));
         for Recipient { address, account, mailbox } in &self.recipients {
             let (to, mailbox) = (&*shown(address), &*shown(mailbox));
-            // The fields are a promise to scripts.
+            // Scripts rely on these fields.
             if self.submission {
                 tracing::info!(
                     account,
@@ -112,8 +112,8 @@ fn address(path: &Path) -> String {
     }
 }
 
-/// A field on one line, cut at its bound. What acts on a terminal, or turns other text around, is escaped: in JSON it
-/// would go out as it is.
+/// A field on one line, cut at [`MAX_FIELD`]. Escapes characters that control a terminal or change the direction of text, which
+/// JSON would leave as they are.
 fn shown(text: &str) -> Cow<'_, str> {
     let harmful = |c: char| {
         let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');

@@ -1,14 +1,14 @@
-//! What is found out about a message while it arrives. Every question goes out as soon as there is a reason for it: reverse
-//! DNS at connect, SPF at the first recipient that is taken, DKIM keys and the DMARC record when the header ends. At the
-//! final dot the answers are usually there.
+//! Evidence about a message, gathered while it arrives. Each query starts as soon as there is a reason for it: reverse DNS at
+//! connect, SPF at the first accepted recipient, DKIM keys and the DMARC record at the end of the header. At the final dot the
+//! answers are usually there.
 //!
-//! Without DNS nothing is asked, and what would need an answer stays empty.
+//! Without DNS no query starts, and the parts of the evidence that need an answer stay empty.
 
 use crate::asked::{Asked, Clock, JUDGE_TIMEOUT, Timed};
 use crate::metrics;
 use crate::questions::{Allowance, Allowed, Networks};
 use dkim::{KeyLookups, Keys, Policy, Verifier};
-use dmarc::{Discovery, Memo, Method, Organizations, Proven, Rules};
+use dmarc::{Discovery, Memo, Method, Organizations, Proven, Rules as DmarcRules};
 use dns::{Domain, Host, Resolver};
 use ratelimit::Addresses;
 use smtp_parser::Mailbox;
@@ -17,11 +17,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Bytes of the SPF records that are kept with what was read from them: those that many senders include, and regular
-/// senders' own. Some 4,000 ordinary ones.
+/// Bytes of the cache of parsed SPF records: those that many senders include, and those of regular senders. Some 4,000
+/// ordinary records.
 const SPF_CACHE_BYTES: usize = 4 << 20;
 
-/// What the judges of all messages share.
+/// The judges of all messages: their resolvers, caches and limits.
 #[derive(Clone)]
 pub struct Judges {
     iprev: Arc<dyn Resolver>,
@@ -33,7 +33,7 @@ pub struct Judges {
     clock: Clock,
 }
 
-/// The judges of the messages of one connection, with what they may ask.
+/// The judges of the messages of one connection, with the number of queries left.
 pub(crate) struct ConnectionJudges {
     pub(crate) judges: Judges,
     pub(crate) allowance: Arc<Allowance>,
@@ -60,14 +60,14 @@ impl Judges {
         }
     }
 
-    /// The same judges, who ask about a network no more than so many messages a minute need, per address, site and
-    /// provider.
+    /// The same judges, limited to the queries that `messages` messages a minute need, per host, site and provider that the
+    /// client is in.
     #[must_use]
     pub fn limited(self, messages: [u32; 3], addresses: Addresses) -> Self {
         Self { networks: Arc::new(Networks::limited(messages, addresses, self.clock)), ..self }
     }
 
-    /// The same judges for a connection from `ip`: they ask no more than it may cause.
+    /// The same judges for a connection from `ip`, limited to the queries that it may cause.
     pub(crate) fn for_connection(&self, ip: IpAddr) -> ConnectionJudges {
         let allowance = Arc::new(Allowance::new(Arc::clone(&self.networks), ip));
         let allowed = |dns: &Arc<dyn Resolver>| -> Arc<dyn Resolver> {
@@ -95,7 +95,7 @@ impl fmt::Debug for Judges {
 pub struct SessionOrigin {
     /// The client's address.
     pub ip: IpAddr,
-    /// What it called itself.
+    /// The name that it gave in HELO or EHLO.
     pub helo: Option<Host>,
     /// The reverse path, unless it is null or has an address literal.
     pub mail_from: Option<Mailbox>,
@@ -104,7 +104,7 @@ pub struct SessionOrigin {
 }
 
 impl SessionOrigin {
-    /// The same as a question for SPF.
+    /// The same as a query for SPF.
     pub fn query(&self) -> spf::Query<'_> {
         let mut query = spf::Query::new(self.ip).receiver(&self.receiver);
         if let Some(mailbox) = &self.mail_from {
@@ -116,7 +116,7 @@ impl SessionOrigin {
         query
     }
 
-    /// The name that SPF is about, known before it is checked.
+    /// The domain that SPF will check.
     fn spf_domain(&self) -> Option<&Domain> {
         let mail_from = self.mail_from.as_ref().map(|mailbox| &mailbox.domain);
         mail_from.or_else(|| self.helo.as_ref().and_then(Host::domain))
@@ -131,7 +131,7 @@ pub(crate) struct Reverse {
 }
 
 impl Reverse {
-    /// Asks.
+    /// Starts the query.
     pub(crate) fn start(judges: Option<&Judges>, ip: IpAddr) -> Self {
         let asked = judges.map(|judges| {
             let dns = judges.iprev.clone();
@@ -140,7 +140,7 @@ impl Reverse {
         Self { asked, known: None }
     }
 
-    /// What came of it; none where DNS is not asked.
+    /// Waits for the result; none without DNS.
     pub(crate) async fn answer(&mut self) -> Option<&iprev::Evaluation> {
         if let Some(answer) = Asked::maybe(self.asked.take()).await {
             metrics::iprev_looked_up(&answer);
@@ -150,12 +150,13 @@ impl Reverse {
     }
 }
 
-/// Whom the judges of one message ask.
+/// The resolvers for the judges of one message.
 struct Dns {
     spf: Arc<dyn Resolver>,
     spf_records: Arc<spf::Cache>,
     dkim: Arc<dyn Resolver>,
-    /// DMARC asks twice: for the author's domain with the header, and for what SPF and DKIM have proven at the end.
+    /// DMARC queries twice: about the author's domain after the header, and about the domains that SPF and DKIM have proven
+    /// at the end.
     dmarc: Arc<Memo<'static>>,
     clock: Clock,
 }
@@ -166,7 +167,7 @@ impl fmt::Debug for Dns {
     }
 }
 
-/// What is found out about one message, on its way.
+/// Gathers the evidence about one message.
 #[derive(Debug)]
 pub struct Gathering {
     dns: Option<Dns>,
@@ -178,29 +179,29 @@ pub struct Gathering {
     dmarc: Option<Asked<(Discovery, Organizations)>>,
 }
 
-/// What was found out about one message.
+/// The evidence about one message.
 #[derive(Debug, Clone)]
 pub struct Evidence {
     /// Who sent it, by what the session said.
     pub origin: SessionOrigin,
-    /// Does the client's address resolve to a name that resolves back? None where DNS is not asked.
+    /// Does the client's address resolve to a name that resolves back? None without DNS.
     pub iprev: Option<iprev::Evaluation>,
-    /// May the client send for the sender? None where DNS is not asked.
+    /// May the client send for the sender? None without DNS.
     pub spf: Option<spf::Evaluation>,
-    /// Who vouches for the message? None where DNS is not asked, or the header cannot be read.
+    /// Which domains have signed the message? None without DNS, or if the header cannot be read.
     pub dkim: Option<dkim::Evaluation>,
     /// The domain of the author; of all authors, where there are several.
     pub from: Option<Domain>,
-    /// Which policy applies to the author's domain. None without author, or where DNS is not asked.
+    /// The policy of the author's domain. None without an author, or without DNS.
     pub discovery: Option<Discovery>,
-    /// Does the author agree with what was proven?
+    /// Does the author's domain agree with a proven domain?
     pub dmarc: Option<dmarc::Evaluation>,
     /// The organizational domains of the identifiers.
     pub organizations: Organizations,
 }
 
 impl Gathering {
-    /// Begins at MAIL. Nothing is asked: a sender costs its client nothing, and may have no recipient.
+    /// Begins at MAIL. Starts no query: a client can give a sender at no cost, and it may never have a recipient.
     pub fn new(judges: Option<&Judges>, origin: SessionOrigin) -> Self {
         let dns = judges.map(|judges| Dns {
             spf: judges.spf.clone(),
@@ -212,7 +213,7 @@ impl Gathering {
         Self { dns, origin, spf: None, verifier: None, keys: None, from: None, dmarc: None }
     }
 
-    /// A recipient was taken: SPF is asked, once.
+    /// Starts the SPF check at the first recipient.
     pub fn recipient(&mut self) {
         let Some(dns) = self.dns.as_ref().filter(|_| self.spf.is_none()) else { return };
         let (origin, records) = (self.origin.clone(), Arc::clone(&dns.spf_records));
@@ -222,11 +223,11 @@ impl Gathering {
         }));
     }
 
-    /// The header has ended: DKIM keys and the DMARC record are asked for. `now` is in Unix seconds.
+    /// Starts the queries for DKIM keys and the DMARC record at the end of the header. `now` is in Unix seconds.
     pub fn header(&mut self, block: &[u8], now: u64) {
         self.from = message::from_domain(&message::headers(block)).ok();
         let Some(dns) = &self.dns else { return };
-        // Nothing here rests on an Authenticated Received Chain, so its keys are not asked for.
+        // No decision uses an Authenticated Received Chain, so its keys are not queried.
         let mut policy = Policy::default();
         policy.validates_chain = false;
         let verifier = Verifier::new(block, &policy, now);
@@ -244,22 +245,22 @@ impl Gathering {
                     identifiers.filter(|d| dmarc::worth_walking(&from, d)).into_iter().collect();
                 let mut organizations = Organizations::default();
                 let discovery = tokio::join!(
-                    dmarc::discover(&*dns, &from, Rules::Rfc9989),
-                    organizations.gather(&*dns, &walks, Rules::Rfc9989),
+                    dmarc::discover(&*dns, &from, DmarcRules::Rfc9989),
+                    organizations.gather(&*dns, &walks, DmarcRules::Rfc9989),
                 );
                 (discovery.0, organizations)
             }));
         }
     }
 
-    /// The next octets of the body.
+    /// Takes the next bytes of the body.
     pub fn body(&mut self, piece: &[u8]) {
         if let Some(verifier) = &mut self.verifier {
             verifier.body(piece);
         }
     }
 
-    /// The message is complete: waits for what is still open.
+    /// Waits for the queries that are still open, at the end of the message.
     pub async fn finish(self, iprev: Option<iprev::Evaluation>) -> Evidence {
         let Self { dns, origin, spf, verifier, keys, from, dmarc } = self;
         let (spf, keys, found) = tokio::join!(Asked::maybe(spf), Asked::maybe(keys), Asked::maybe(dmarc));
@@ -275,8 +276,8 @@ impl Gathering {
             organizations = walked;
             let proven = proven(spf.as_ref(), dkim.as_ref());
             let missing = dmarc::needed(&found, &proven, &organizations);
-            let walks = organizations.gather(&*dns.dmarc, &missing, Rules::Rfc9989);
-            // Without an answer in time the organizations are missing, which evaluates to a temporary error.
+            let walks = organizations.gather(&*dns.dmarc, &missing, DmarcRules::Rfc9989);
+            // If the answers are late, organizations are missing, which evaluates to a temporary error.
             let _ = tokio::time::timeout(JUDGE_TIMEOUT, walks).await;
             let value = dmarc::evaluate(&found, &proven, &organizations, None);
             let verdict = Timed { value, took: took + (dns.clock)().saturating_duration_since(begin) };
@@ -290,8 +291,8 @@ impl Gathering {
     }
 }
 
-/// The end of the body: the signatures are checked with the keys that were found. Its time is that of the keys and of the
-/// checking; how long the client took to send the body is not in it.
+/// Checks the signatures with the keys that were found, at the end of the body. The time is that of the queries and of the
+/// check, without the time in which the client sent the body.
 fn verified(verifier: Verifier, keys: Option<Timed<Keys>>, clock: Clock) -> dkim::Evaluation {
     let begin = clock();
     let (keys, waited) = keys.map(|keys| (keys.value, keys.took)).unwrap_or_default();
@@ -302,7 +303,7 @@ fn verified(verifier: Verifier, keys: Option<Timed<Keys>>, clock: Clock) -> dkim
 }
 
 impl Evidence {
-    /// For those who look for the reason of a verdict.
+    /// Logs the results, to explain a verdict.
     fn log(&self) {
         let spf = self.spf.as_ref().map_or("none", |spf| spf.result.as_str());
         let dkim: Vec<_> = self.dkim.iter().flat_map(|d| &d.signatures).map(|s| s.status.as_str()).collect();
@@ -312,7 +313,7 @@ impl Evidence {
     }
 }
 
-/// What SPF and DKIM say, as DMARC wants to hear it.
+/// The results of SPF and DKIM as input for DMARC.
 fn proven(spf: Option<&spf::Evaluation>, dkim: Option<&dkim::Evaluation>) -> Vec<Proven> {
     let mut proven = Vec::new();
     if let Some((spf, domain)) = spf.and_then(|spf| Some((spf, spf.domain.clone()?))) {

@@ -1,4 +1,4 @@
-//! Who is served next where there is more to do than can be done at a time.
+//! A queue for a limited number of slots that is fair to networks.
 
 use parking_lot::{Mutex, MutexGuard};
 use ratelimit::Network;
@@ -8,15 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// Most that wait from networks where their accounts have logged in of late.
+/// Waiting entries at most from networks where their accounts have logged in recently.
 pub const MAX_WAITING_KNOWN: usize = 100;
-/// Most that wait from any other network (a provider's).
+/// Waiting entries at most from any other network (a provider's).
 pub const MAX_WAITING_OF_NETWORK: usize = 32;
-/// The longest anyone waits. Clients give up after a while.
+/// The longest wait for a slot. Clients give up after a while.
 pub const MAX_WAIT: Duration = Duration::from_secs(30);
 
-/// A number of slots. Those who wait for one come from networks: the ones from where an account has logged in of late are
-/// first, then every network has its turn, with one of its own, however many others it sends.
+/// A number of slots, and the queue for them. Entries from networks where the account has logged in recently come first. Then
+/// the other networks take turns with one entry each, however many entries a network has.
 #[derive(Clone, Debug)]
 pub(crate) struct FairQueue(Arc<Mutex<State>>);
 
@@ -25,7 +25,7 @@ struct State {
     free: usize,
     known: Line,
     others: HashMap<Network, Line>,
-    /// The networks in `others`, the next first.
+    /// The networks in `others`, in the order of their turns.
     turns: VecDeque<Network>,
 }
 
@@ -41,7 +41,7 @@ impl FairQueue {
         Self(Arc::new(Mutex::new(state)))
     }
 
-    /// Waits for a slot. None where too many of the same standing wait already, or it takes too long.
+    /// Waits for a slot. None if too many of the same standing wait already, or after [`MAX_WAIT`].
     pub(crate) async fn enter(&self, standing: Standing) -> Option<Slot> {
         let slot = {
             let mut state = self.state();
@@ -54,13 +54,13 @@ impl FairQueue {
         tokio::time::timeout(MAX_WAIT, slot).await.ok()?.ok()
     }
 
-    /// Gives a slot to the next.
+    /// Gives a free slot to the next entry.
     fn pass_on(&self) {
         let mut state = self.state();
         while let Some(next) = state.next() {
             match next.send(Slot(Some(self.clone()))) {
                 Ok(()) => return,
-                // That one has gone. Its slot is not dropped as one, which would come here again.
+                // That entry gave up. Its slot is taken apart, because dropping it would call this function again.
                 Err(mut slot) => drop(slot.0.take()),
             }
         }
@@ -78,7 +78,7 @@ impl State {
             true => (&mut self.known, MAX_WAITING_KNOWN),
             false => (self.others.entry(standing.network).or_default(), MAX_WAITING_OF_NETWORK),
         };
-        // A network has a turn as long as its line is there, also if all who stood in it have gone.
+        // A network keeps its turn while it has a line, even if all entries in it have given up.
         let has_turn = standing.known || !line.is_empty();
         if line.len() >= most {
             line.retain(|waiting| !waiting.is_closed());
@@ -126,7 +126,7 @@ mod tests {
         Standing { known, network: Network::new([10, third, 0, 0].into(), 21) }
     }
 
-    /// Lets these wait in this order, and says in which order they are served.
+    /// Queues entries in this order, and returns the order in which they get slots.
     async fn served(queue: &FairQueue, waiting: &[(&'static str, Standing)]) -> Vec<&'static str> {
         let busy = queue.enter(from(0, false)).await.unwrap();
         let order = Arc::new(Mutex::new(Vec::new()));
@@ -161,7 +161,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn no_flood_keeps_newcomers_or_known_ones_out() {
         let queue = FairQueue::new(1);
-        // More than ever waited at a time, from thirty networks.
+        // More entries than a line may have, from thirty networks.
         let mut waiting = Vec::new();
         for third in 1..=30 {
             waiting.extend(vec![("flood", from(third, false)); 2 * MAX_WAITING_OF_NETWORK]);
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn those_who_have_gone_keep_nobody_behind_them_waiting() {
+    async fn entries_that_gave_up_do_not_hold_up_those_behind_them() {
         let queue = FairQueue::new(1);
         let busy = queue.enter(from(1, false)).await.unwrap();
         for _ in 0..=MAX_WAITING_OF_NETWORK {
@@ -193,14 +193,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_gives_up_takes_no_slot() {
+    async fn an_entry_that_gives_up_takes_no_slot() {
         let queue = FairQueue::new(1);
         let busy = queue.enter(from(1, false)).await.unwrap();
-        // Nobody waits for ever.
+        // No entry waits for ever.
         assert!(queue.enter(from(1, false)).await.is_none());
         for _ in 0..2 * MAX_WAITING_OF_NETWORK {
             let gone = tokio::time::timeout(Duration::from_secs(1), queue.enter(from(1, false))).await;
-            assert!(gone.is_err(), "those who have gone make room");
+            assert!(gone.is_err(), "entries that gave up make room");
         }
         drop(busy);
         assert!(queue.enter(from(1, false)).await.is_some());

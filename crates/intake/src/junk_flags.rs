@@ -1,21 +1,21 @@
-//! [`JunkFlags`]: mail is junk, or is not, by the mailbox it goes to.
+//! [`JunkFlags`]: marks mail as junk or not by the mailbox it goes to.
 
 use store::Flags;
 
-/// Which mailboxes tell what is junk. Each is a list of beginnings in lower case; the first list with one that the
-/// mailbox begins with decides, in the order junk, neutral, not junk.
+/// Prefixes of mailbox names, in lower case. The first list with a prefix of the mailbox decides, in the order junk, neutral,
+/// not junk.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct JunkFlags {
-    /// Junk.
+    /// Prefixes of mailboxes whose mail is marked as junk.
     pub junk: Vec<String>,
-    /// Neither.
+    /// Prefixes of mailboxes whose mail is not marked.
     pub neutral: Vec<String>,
-    /// Not junk.
+    /// Prefixes of mailboxes whose mail is marked as not junk.
     pub not_junk: Vec<String>,
 }
 
 impl JunkFlags {
-    /// The flag of what is delivered to this mailbox.
+    /// The flag for mail that is delivered to this mailbox.
     pub fn of(&self, mailbox: &str) -> Flags {
         let mailbox = mailbox.to_lowercase();
         let lists =
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_list_that_fits_decides() {
+    fn the_first_list_that_matches_decides() {
         let list = |starts: &[&str]| starts.iter().map(ToString::to_string).collect();
         let usual = JunkFlags {
             junk: list(&["junk", "spam"]),

@@ -1,11 +1,11 @@
-//! What becomes of a message that is offered to moxd (house crate of moxd): who may log in and send, who receives,
-//! what is found out about a message while it arrives, and the one transaction that makes it ours.
+//! Decides what happens to a message that is offered to moxd (house crate of moxd): who may log in and send, who receives
+//! it, which evidence is gathered while it arrives, and the one transaction that stores it.
 //!
-//! [`Intake`] implements [`smtpserver::Backend`] with a handful of handles. What belongs to one message lives in the
-//! transaction that the SMTP driver holds for it.
+//! [`Intake`] implements [`smtpserver::Backend`] with a handful of handles. The state of one message lives in the
+//! [`Offer`] that the SMTP driver holds for it.
 //!
-//! It does not know the wire (texts come from `smtpserver::replies`), nor how the store keeps what it is given, nor
-//! where its settings come from.
+//! It does not know the wire (texts come from `smtpserver::replies`), how the store keeps messages, or where its settings
+//! come from.
 
 mod asked;
 mod backend;

@@ -1,6 +1,6 @@
-//! Who may log in: the secrets behind an exchange, and the account behind a name.
+//! Logins: the secrets for an exchange, and the account behind a name.
 //!
-//! Unknown users get decoys and take as long as known ones, so that nobody can find out who exists.
+//! Unknown users get decoys and take as long as known ones, so that clients cannot find out which users exist.
 
 use crate::backend::Intake;
 use crate::password::{Checked, hash};
@@ -14,9 +14,10 @@ use std::str::FromStr;
 use store::Credentials;
 use zeroize::Zeroizing;
 
-/// The derived secrets of a new password, for all mechanisms; the password itself is in none of them.
+/// Derives the secrets of a new password for all mechanisms. The password itself is in none of them.
 ///
-/// `random` gives octets of a cryptographic generator. Takes some tens of milliseconds, on purpose.
+/// `random` fills a buffer with bytes of a cryptographic generator. Takes some tens of milliseconds, because the slow hash
+/// must.
 pub fn credentials(password: &Password, random: fn(&mut [u8])) -> Credentials {
     let mut salt = [0; crate::password::SALT_OCTETS];
     random(&mut salt);
@@ -34,11 +35,11 @@ pub fn credentials(password: &Password, random: fn(&mut [u8])) -> Credentials {
     }
 }
 
-/// What is known of a login name.
+/// A login name that was looked up.
 struct Known {
     /// The address in the form in which all its spellings are one.
     canonical: String,
-    /// The account and what it keeps of its password, where there is one.
+    /// The account with its stored secrets, if both exist.
     account: Option<(Destination, Credentials)>,
 }
 
@@ -49,15 +50,15 @@ fn account_of(settings: &IntakeSettings, username: &str) -> Option<(Mailbox, Des
     Some((address, to))
 }
 
-/// The address in the form in which all its spellings are one; none where it is no address of anybody.
+/// The address in the form in which all its spellings are one; none if the name is not an address.
 fn canonical(settings: &IntakeSettings, username: &str) -> Option<String> {
     let address: Mailbox = username.parse().ok()?;
     let localpart = settings.directory.canonical(address.localpart.as_str(), &address.domain)?;
     Some(format!("{localpart}@{}", address.domain))
 }
 
-/// What failed logins are counted under: all addresses of an account are one, and so are all spellings of an address
-/// that is nobody's, or the count would tell which is which.
+/// The key that failed logins are counted under. All addresses of an account share one, and so do all spellings of an address
+/// without an account: otherwise the counts would tell them apart.
 pub(crate) fn key(settings: &IntakeSettings, names: &RandomState, username: &str) -> LoginKey {
     match account_of(settings, username) {
         Some((_, to)) => LoginKey::Account(to.account),
@@ -78,7 +79,7 @@ impl Intake {
         Ok(Known { canonical, account })
     }
 
-    /// What the store keeps of an account's password; none where there is no account or no password yet.
+    /// The stored secrets of an account; none without an account, or before it has a password.
     fn stored(&self, account: &str) -> Result<Option<Credentials>, Refusal> {
         let read = || match self.store.account(account)? {
             Some(id) => self.store.credentials(id),
@@ -90,7 +91,7 @@ impl Intake {
         })
     }
 
-    /// The answer to what an exchange asks.
+    /// Answers what an exchange needs to know.
     pub(crate) async fn verifier(&self, standing: Standing, need: Need) -> Result<Verifier, Refusal> {
         let settings = self.settings();
         match need {
@@ -122,12 +123,12 @@ impl Intake {
                 let secret = self.secret(&known, "CRAM-MD5", |c| c.cram_md5.clone());
                 Ok(Verifier::CramMd5(secret.unwrap_or_else(|decoy| decoy.cram_md5())))
             }
-            // No account has registered a key yet, so no certificate stands for anybody.
+            // Accounts cannot register keys yet, so no certificate belongs to one.
             Need::Certificate { .. } => Ok(Verifier::Certificate(None)),
         }
     }
 
-    /// The stored secret of a known user, or what makes a decoy.
+    /// The stored secret of a known user, or a decoy's maker.
     fn secret<'a, T: FromStr>(
         &'a self,
         known: &'a Known,
@@ -148,7 +149,7 @@ impl Intake {
         })
     }
 
-    /// The account of who has just proved an identity.
+    /// The account of an identity that was just proved.
     pub(crate) fn account(&self, identity: &Identity) -> Result<Login, Refusal> {
         let (address, to) = account_of(&self.settings(), &identity.username)
             .ok_or_else(|| Refusal::new(replies::BAD_CREDENTIALS))?;

@@ -1,4 +1,4 @@
-//! What is counted. Names and label values are those of the original system.
+//! Metrics of intake. Names and label values are those of the original system.
 
 use crate::asked::Timed;
 use dkim::Algorithm;
@@ -43,7 +43,7 @@ pub(crate) fn describe() {
     {
         counter!(SUBMISSION, "result" => result).absolute(0);
     }
-    // An alert on mail that does not come has to see the time before the first message too.
+    // An alert on missing mail needs the series before the first message too.
     for result in ["delivered", "unknownuser", "delivererror", "accounterror"] {
         counter!(DELIVERY, "result" => result, "reason" => "").absolute(0);
     }
@@ -65,7 +65,7 @@ pub(crate) fn signed(key: &'static str) {
     counter!(DKIM_SIGN, "key" => key).increment(1);
 }
 
-/// A judge that broke; the message goes on without it.
+/// A judge that panicked; the message goes on without it.
 pub(crate) fn panicked(judge: &'static str) {
     counter!("mox_panic_total", "pkg" => judge).increment(1);
 }
@@ -96,7 +96,7 @@ pub(crate) fn spf_verified(check: &Timed<spf::Evaluation>) {
     histogram!(SPF, "status" => check.value.result.as_str()).record(check.took);
 }
 
-/// The signatures of a message, checked. An algorithm that we do not know has no name here: senders make names up.
+/// The DKIM checks of a message. Unknown algorithms have an empty label, because senders can make up names.
 pub(crate) fn dkim_verified(check: &Timed<dkim::Evaluation>) {
     for verification in &check.value.signatures {
         let algorithm = verification.claims().algorithm.and_then(|name| name.parse().ok());

@@ -7,12 +7,12 @@ use smtpserver::Client;
 use std::net::IpAddr;
 use std::time::SystemTime;
 
-/// Bytes of the header fields before one copy of a message. Each recipient gets them, so what a stranger can make of
-/// them is bounded.
+/// Bytes of the header fields before one copy of a message. Every recipient's copy has them, so the part that a stranger can
+/// influence is bounded.
 pub const MAX_PREFIX: usize = 32 * 1024;
-/// Bytes of the DKIM results in the prefix of a message from elsewhere. Its other parts need less than the rest.
+/// Bytes of the DKIM results in the prefix of a message from another server. The other parts need less than the rest.
 pub const MAX_RESULTS: usize = 16 * 1024;
-/// Bytes of what is added to a submission: its signatures name every field of its header.
+/// Bytes that are added to a submission: its signatures name every field of its header.
 pub(crate) const MAX_ADDED: usize = 24 * 1024;
 /// Bytes of the DKIM results in all copies of a message together.
 const MAX_RESULTS_OF_ALL: usize = 2 * 1024 * 1024;
@@ -22,7 +22,7 @@ pub(crate) fn results_room(recipients: usize) -> usize {
     (MAX_RESULTS_OF_ALL / recipients.max(1)).min(MAX_RESULTS)
 }
 
-/// What every Received field of a message says, whoever the recipient is.
+/// The parts of the Received field that are the same for all recipients.
 #[derive(Debug)]
 pub(crate) struct Trace<'a> {
     pub(crate) hostname: &'a dns::Domain,
@@ -40,7 +40,7 @@ impl Trace<'_> {
         let client = self.client;
         let submission = client.kind.is_submission();
         let from = match &client.hello {
-            // The names and addresses inside a user's network are nobody's business.
+            // The names and addresses inside a user's network stay private.
             _ if submission => Host::Domain(self.hostname.clone()),
             Some(hello) => hello.name.clone(),
             None => Host::Ip(client.ip()),
@@ -74,7 +74,7 @@ pub(crate) fn return_path(path: &Path) -> String {
     format!("Return-Path: {path}\r\n")
 }
 
-/// To which recipient this copy was delivered.
+/// The Delivered-To field, which names the recipient of this copy.
 pub(crate) fn delivered_to(address: &str) -> String {
     format!("Delivered-To: {address}\r\n")
 }

@@ -1,6 +1,6 @@
-//! How many questions to DNS a client may cause. What a stranger writes decides which names are asked for, of whom, and how
-//! often; so the questions of a connection are counted, and those of the network it comes from. Who has used up what there is
-//! gets no answer from DNS for a while: what needs one comes out as a temporary error.
+//! Limits on the DNS queries that a client may cause. A client's text decides which names are queried, of which servers, and
+//! how often. So the queries of a connection are counted, and those of its network. Beyond the limits DNS is not queried for a
+//! while, and checks that need it end in a temporary error.
 
 use crate::asked::Clock;
 use dns::{Lookup, LookupError, LookupErrorKind, Question, Resolver};
@@ -12,17 +12,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::Semaphore;
 
-/// Questions of one connection until a message of it is taken. An ordinary message needs a dozen, the worst some 200.
+/// Queries of one connection until one of its messages is accepted. An ordinary message needs a dozen, the worst some 200.
 const CONNECTION_QUESTIONS: usize = 500;
-/// Questions of an address, a site or a provider for each message that it may begin: an ordinary one needs no more. What
-/// the resolver has in its cache is not counted.
+/// Queries of a host, a site or a provider for each message that it may begin: an ordinary message needs no more. Answers from
+/// the resolver's cache are not counted.
 const QUESTIONS_PER_MESSAGE: u32 = 12;
-/// Questions of one connection, and so of one message, that are open at one time. The others wait for their turn, so that a
-/// message with many names does not take the places of all others. Ordinary ones have none that wait: ten terms of SPF, a few
-/// keys, two walks for DMARC.
+/// Queries of one connection, and so of one message, that may be open at the same time. Further ones wait, so that a message
+/// with many names does not take the places of all others. Ordinary messages never wait: ten terms of SPF, a few keys, two
+/// walks for DMARC.
 const OPEN_QUESTIONS: usize = 32;
 
-/// The questions of all networks.
+/// Counts the queries of all networks.
 pub(crate) struct Networks {
     /// None: networks have no limit.
     limiter: Option<Mutex<Limiter>>,
@@ -37,7 +37,7 @@ impl Networks {
         Self { limiter: None, clock, since: clock() }
     }
 
-    /// With what so many messages a minute need.
+    /// With the queries that `messages` messages a minute need, per host, site and provider.
     pub(crate) fn limited(messages: [u32; 3], addresses: Addresses, clock: Clock) -> Self {
         let limits = messages.map(|messages| messages.saturating_mul(QUESTIONS_PER_MESSAGE));
         let window = Window { name: "DNS questions", length: Duration::from_secs(60), limits };
@@ -52,7 +52,7 @@ impl Networks {
     }
 }
 
-/// What one connection may ask.
+/// The queries that one connection may cause.
 pub(crate) struct Allowance {
     networks: Arc<Networks>,
     ip: IpAddr,
@@ -70,12 +70,12 @@ impl Allowance {
         }
     }
 
-    /// A message was taken: its questions were not asked for nothing.
+    /// Starts again after an accepted message, whose queries were worthwhile.
     pub(crate) fn renew(&self) {
         self.left.store(CONNECTION_QUESTIONS, Ordering::Relaxed);
     }
 
-    /// Takes one question; false if there is none left.
+    /// Takes one query; false if none is left.
     fn take(&self) -> bool {
         let one_less = |left: usize| left.checked_sub(1);
         match self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less) {
@@ -85,7 +85,7 @@ impl Allowance {
     }
 }
 
-/// A resolver for the questions of one connection.
+/// A resolver for the queries of one connection.
 pub(crate) struct Allowed {
     pub(crate) dns: Arc<dyn Resolver>,
     pub(crate) allowance: Arc<Allowance>,
@@ -119,7 +119,7 @@ mod tests {
     use std::future::{pending, poll_fn};
     use std::task::Poll;
 
-    /// Knows some answers at once, takes a moment for others, and never answers about `silent.test`.
+    /// Answers at once about names that begin with `known`, later about others, and never about `silent.test`.
     struct Dns {
         zone: Zone,
         asked: AtomicUsize,
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_has_so_many_questions_until_a_message_is_taken() {
+    async fn a_connection_has_a_number_of_queries_until_a_message_is_accepted() {
         let (dns, networks) = (dns(), Arc::new(Networks::new(clock)));
         let connection = connection(&dns, &networks, "192.0.2.1");
         for _ in 0..2 {
@@ -169,14 +169,18 @@ mod tests {
                 assert_eq!(ask(&connection, &format!("n{n}.test")).await, Ok(()));
             }
             assert_eq!(ask(&connection, "more.test").await, Err(LookupErrorKind::Temporary));
-            assert_eq!(ask(&connection, "known.test").await, Ok(()), "what is known costs nothing");
+            assert_eq!(
+                ask(&connection, "known.test").await,
+                Ok(()),
+                "an answer from the cache costs nothing"
+            );
             connection.allowance.renew();
         }
         assert_eq!(dns.asked.load(Ordering::Relaxed), 2 * CONNECTION_QUESTIONS);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_address_has_the_questions_of_the_messages_it_may_begin_unless_it_is_exempt() {
+    async fn an_address_has_the_queries_of_the_messages_it_may_begin_unless_it_is_exempt() {
         let allowed = vec!["203.0.113.0/24".parse().unwrap()];
         let addresses = Addresses { allowed, ..Addresses::default() };
         let (dns, networks) = (dns(), Arc::new(Networks::limited([100, 300, 900], addresses, clock)));
@@ -198,7 +202,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_questions_of_one_message_wait_for_their_turns() {
+    async fn the_queries_of_one_message_wait_for_their_turns() {
         let (dns, networks) = (dns(), Arc::new(Networks::new(clock)));
         let one = connection(&dns, &networks, "192.0.2.1");
         let names: Vec<Name> =

@@ -1,17 +1,17 @@
-//! MAIL and RCPT: who may send from which address, and whose mail we take.
+//! MAIL and RCPT: which senders a client may use, and which recipients this server accepts.
 
 use crate::offered::Envelope;
 use crate::{Destination, IntakeSettings, NotHere};
 use smtp_parser::Path;
 use smtpserver::{Login, Refusal, replies};
 
-/// A recipient that was taken.
+/// A recipient that was accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Recipient {
     /// As the client gave it.
     pub(crate) path: Path,
-    /// Whose it is; none for an address of ours that nobody has, which is only told after DATA, so that addresses
-    /// cannot be tried out for free.
+    /// The owner; none for an address of our domains without an account. The client learns that only after DATA, so that
+    /// probing for addresses costs it a message each.
     pub(crate) to: Option<Destination>,
 }
 
@@ -41,7 +41,7 @@ pub(crate) fn check_sender(
 
 fn may_send_as(settings: &IntakeSettings, login: &Login, path: &Path) -> Result<(), Refusal> {
     let mailbox = match path {
-        // RFC 5321 §4.5.5: a user's program may send notifications, which must not be answered.
+        // RFC 5321 §4.5.5: a user's program may send notifications, which have a null reverse path.
         Path::Null => return Ok(()),
         Path::Mailbox(mailbox) => mailbox,
         Path::Postmaster | Path::Literal(..) => return Err(Refusal::new(replies::SENDER_NOT_YOURS)),
@@ -82,11 +82,12 @@ pub(crate) fn recipient(
         Err(NotHere::Address) if is_submission => return Err(Refusal::new(replies::NO_SUCH_USER)),
         Err(NotHere::Address) => None,
     };
-    // An address that nobody has is refused after DATA, for the whole message; so it has to come alone, and the
-    // client tries the others again with a message of their own.
+    // An address without an account is refused after DATA, for the whole message. So it must be the only recipient, and the
+    // client sends the others in a message of their own.
     if !taken.is_empty() && (to.is_none() || taken.iter().any(|r| r.to.is_none())) {
         let refusal = Refusal::with(replies::RECIPIENT_ALONE, taken.len());
-        // One that exists has done nothing, whatever stands before it: a list with one stale name is no search for names.
+        // A recipient that exists is not counted as a probe, whatever came before it: a list with one stale name is no search
+        // for names.
         return Err(if to.is_none() { refusal.about_unknown_recipient() } else { refusal });
     }
     Ok(Recipient { path: path.clone(), to })

@@ -1,4 +1,4 @@
-//! What the record of a message says of it.
+//! Fills the record of a message from its header and its envelope.
 
 use dns::{Domain, suffix};
 use message::{
@@ -13,12 +13,12 @@ use store::{Facts, NewMessage, Origin, Recipient, Sent};
 
 /// Characters of a subject, and of its base, that are kept in the record.
 const MAX_SUBJECT: usize = 400;
-/// Characters of a From field without one author that are kept: as many as an address has at the most (RFC 5321 §4.5.3.1).
+/// Characters that are kept of a From field without a single author: the length of the longest address (RFC 5321 §4.5.3.1).
 const MAX_SHOWN: usize = 320;
-/// The most octets of a Message-ID or a local part, since a line has no more (RFC 5322 §2.1.1). A longer one is nobody's, and
-/// is not kept: a record has its bounds.
+/// Bytes of a Message-ID or a local part at most: a line has no more (RFC 5322 §2.1.1). Longer ones are not kept, because a
+/// record has its bounds.
 const MAX_KEPT: usize = 998;
-/// The most octets of recipients of one sent message that are remembered: some hundreds of them.
+/// Bytes of the recipients of a sent message that are kept at most: some hundreds of recipients.
 const MAX_SENT_TO: usize = 32 * 1024;
 
 /// The record of a message, filled from its header: author, subject, and the messages that it answers. Nothing in a header
@@ -35,7 +35,7 @@ pub fn facts_from_header(headers: &Headers<'_>, received: SystemTime) -> NewMess
         facts.origin.from_localpart =
             Some(author.localpart).filter(|l| l.len() <= MAX_KEPT).unwrap_or_default();
     } else {
-        // Without a domain this counts for no reputation; it is for people who read a list.
+        // Without a domain this does not count for reputation. It is shown in lists of messages.
         let shown = shown_author(headers).unwrap_or_default();
         facts.origin.from_localpart = shown.chars().take(MAX_SHOWN).collect();
     }
@@ -63,11 +63,11 @@ pub(crate) fn written_id(headers: &Headers<'_>) -> Option<String> {
 pub fn recipients_from_header(headers: &Headers<'_>, received: SystemTime) -> Sent {
     let date = headers.first("Date").map(|field| String::from_utf8_lossy(&field.unfolded()).parse::<Date>());
     let date = date.and_then(Result::ok).and_then(|date| u64::try_from(date.unix()).ok());
-    // A time to come would make them known for longer than they are.
+    // A date in the future would make the recipients count as known for longer than they should.
     let time = date.map_or(received, |seconds| UNIX_EPOCH + Duration::from_secs(seconds)).min(received);
-    let (mut recipients, mut octets) = (BTreeSet::new(), 0);
+    let (mut recipients, mut bytes) = (BTreeSet::new(), 0);
     let fields = headers.iter().filter(|field| ["To", "Cc", "Bcc"].iter().any(|name| field.is(name)));
-    // One field after the other: all addresses of a large header would be many times its size.
+    // One field at a time: all addresses of a large header together would be many times its size.
     for address in fields.flat_map(|field| addresses(&field.unfolded()).into_mailboxes()) {
         let Some(domain) = address.domain().filter(|_| !address.localpart.is_empty()) else { continue };
         let recipient = Recipient {
@@ -75,8 +75,8 @@ pub fn recipients_from_header(headers: &Headers<'_>, received: SystemTime) -> Se
             domain: domain.unicode(),
             localpart: address.localpart,
         };
-        octets += recipient.localpart.len() + recipient.domain.len() + recipient.org_domain.len();
-        if octets > MAX_SENT_TO {
+        bytes += recipient.localpart.len() + recipient.domain.len() + recipient.org_domain.len();
+        if bytes > MAX_SENT_TO {
             break;
         }
         recipients.insert(recipient);
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tells_to_whom_a_message_was_sent() {
+    fn finds_the_recipients_of_a_sent_message() {
         #[track_caller]
         fn check(header: &str, time: u64, expected: &[&str]) {
             let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
@@ -149,8 +149,8 @@ mod tests {
         let many: String = (0..5000).map(|n| format!("Cc: {n}@{}.example\r\n", "x".repeat(60))).collect();
         for header in [to + &many, many.clone()] {
             let sent = recipients_from_header(&message::headers(header.as_bytes()), UNIX_EPOCH);
-            let octets: usize = sent.recipients.iter().map(|r| r.localpart.len() + r.domain.len()).sum();
-            assert!(octets <= MAX_SENT_TO && !sent.recipients.is_empty(), "{octets}");
+            let bytes: usize = sent.recipients.iter().map(|r| r.localpart.len() + r.domain.len()).sum();
+            assert!(bytes <= MAX_SENT_TO && !sent.recipients.is_empty(), "{bytes}");
         }
     }
 }

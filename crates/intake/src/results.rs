@@ -1,4 +1,4 @@
-//! Evidence as header fields and as the record's validations.
+//! Writes evidence as header fields and as the validations of a record.
 
 use crate::evidence::Evidence;
 use dns::Domain;
@@ -6,10 +6,10 @@ use message::{AuthResults, MethodResult};
 use std::collections::BTreeSet;
 use store::{Validation, Validations};
 
-/// The most characters of a reason that stand in the field.
+/// Characters of a reason in the field at most.
 const MAX_REASON: usize = 120;
-/// DKIM results in one Authentication-Results field. A stranger may write a thousand signatures, and each recipient
-/// gets the field; one more result tells how many were left out.
+/// DKIM results in one Authentication-Results field at most. A stranger may write a thousand signatures, and every recipient's
+/// copy has the field. One more result says how many were left out.
 pub const MAX_DKIM_RESULTS: usize = 16;
 
 impl Evidence {
@@ -42,7 +42,7 @@ impl Evidence {
         if dkim.signatures.is_empty() {
             return none("no dkim signatures");
         }
-        // Results that prove something come first when not all have room, so that junk signatures cannot hide them.
+        // Results that prove something come first if there is no room for all, so that junk signatures cannot hide them.
         let mut order: Vec<_> = dkim.signatures.iter().enumerate().collect();
         order.sort_by_key(|(_, verification)| verification.status != dkim::Status::Pass);
         let mut listed = Vec::new();
@@ -90,7 +90,7 @@ impl Evidence {
         result.domain("header", "from", from, utf8)
     }
 
-    /// Which of the names a message goes by are proven (strict, relaxed or by DMARC).
+    /// How far EHLO, MAIL FROM and From domain are validated.
     pub fn validations(&self) -> Validations {
         let mut validations = Validations::default();
         if let Some(spf) = &self.spf {
@@ -123,7 +123,7 @@ impl Evidence {
         if passed { Validation::Dmarc } else { Validation::Relaxed }
     }
 
-    /// The domains that SPF or DKIM passed for.
+    /// The domains for which SPF or DKIM passed.
     pub(crate) fn vouching(&self) -> BTreeSet<Domain> {
         let spf = self.spf.as_ref().filter(|spf| spf.result == spf::Outcome::Pass);
         let mut domains: BTreeSet<Domain> = spf.and_then(|spf| spf.domain.clone()).into_iter().collect();
@@ -160,7 +160,7 @@ fn dkim_result(verification: &dkim::Verification, utf8: bool) -> MethodResult {
     if let Some(prefix) = claims.signature_prefix {
         result = result.property("header", "b", prefix);
     }
-    // RFC 6532 §3.2: what is not ASCII stands in no field of a message that did not come as UTF-8.
+    // RFC 6532 §3.2: a message that came without SMTPUTF8 gets no field with UTF-8.
     if let Some(identity) = claims.identity.map(|i| i.to_string()).filter(|i| utf8 || i.is_ascii()) {
         result = result.property("header", "i", identity);
     }

@@ -1,4 +1,4 @@
-//! [`Ruleset`]: mail for an address that goes to another mailbox than the rest of it.
+//! [`Ruleset`]: sends some mail for an address to another mailbox.
 
 use dns::Domain;
 use message::{Header, Headers};
@@ -7,19 +7,19 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
-/// Octets of a header that rulesets look at; fields behind them are passed over. Patterns cost time for each octet, and a
-/// stranger chooses how many there are.
+/// Bytes of a header that rulesets look at; later fields are ignored. Patterns take time for each byte, and a stranger chooses
+/// the size of the header.
 const MAX_MATCHED: usize = 64 * 1024;
 
-/// A regular expression; it fits where it is found.
+/// A regular expression that matches anywhere in a text.
 #[derive(Clone)]
 pub struct Pattern(Regex);
 
 impl Pattern {
-    /// Reads the expression.
+    /// Compiles the expression.
     ///
     /// # Errors
-    /// Says why it is none.
+    /// The text is not a regular expression; the error says why.
     pub fn new(text: &str) -> Result<Self, String> {
         Regex::new(text).map(Self).map_err(|error| error.to_string())
     }
@@ -43,26 +43,27 @@ impl fmt::Debug for Pattern {
     }
 }
 
-/// Which mail goes to a mailbox of its own: what all conditions that are given fit.
+/// Mail that goes to a mailbox of its own: mail that matches all conditions that are given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ruleset {
-    /// Fits MAIL FROM, which is empty for the null path.
+    /// Matches MAIL FROM, which is empty for the null path.
     pub mail_from: Option<Pattern>,
-    /// SPF or DKIM has passed for this domain, or for one below it.
+    /// SPF or DKIM has passed for this domain or a subdomain.
     pub verified_domain: Option<Domain>,
-    /// Each pair fits name and value of some field, in lower case and without white space around the value.
+    /// Each pair matches name and value of a field, in lower case and without white space around the value.
     pub headers: Vec<(Pattern, Pattern)>,
-    /// The mailbox.
+    /// For mail that matches.
     pub mailbox: Arc<str>,
 }
 
-/// What rulesets look at: one message, whoever its recipients are.
+/// One message as rulesets see it; the same for all recipients.
 #[derive(Debug)]
 pub(crate) struct Candidate<'a> {
     mail_from: &'a str,
     proven: &'a BTreeSet<Domain>,
     received: Fields,
-    /// Which pairs of patterns fit what was received. It is the same for each of a thousand recipients, and takes time.
+    /// Results of pairs of patterns on the received header. Matching takes time, and the result is the same for every
+    /// recipient.
     known: HashMap<(&'a str, &'a str), bool>,
 }
 
@@ -70,8 +71,8 @@ pub(crate) struct Candidate<'a> {
 type Fields = Vec<(String, String)>;
 
 impl<'a> Candidate<'a> {
-    /// `added` are the fields that we put before the message. A field of the message by one of their names was not added by
-    /// us, so it does not count. None where the header of the message cannot be read.
+    /// `added` are the fields that we put before the message. Received fields of the same names are ignored, because we did not
+    /// write them. None if the header of the message cannot be read.
     pub(crate) fn new(
         mail_from: &'a str,
         proven: &'a BTreeSet<Domain>,
@@ -81,16 +82,16 @@ impl<'a> Candidate<'a> {
         if received.malformed().is_some() {
             return None;
         }
-        let mut octets = 0;
+        let mut bytes = 0;
         let theirs = received.iter().filter(|field| added.first(&field.name.to_string()).is_none());
         let theirs = theirs.take_while(|field| {
-            octets += field.raw.len();
-            octets <= MAX_MATCHED
+            bytes += field.raw.len();
+            bytes <= MAX_MATCHED
         });
         Some(Self { mail_from, proven, received: theirs.map(compared).collect(), known: HashMap::new() })
     }
 
-    /// The first ruleset that a copy of the message fits, before which we put `added`.
+    /// The first ruleset that matches a copy of the message with the fields `added` before it.
     pub(crate) fn first(&mut self, rulesets: &'a [Ruleset], added: &Headers<'_>) -> Option<&'a Ruleset> {
         let added: Fields = added.iter().map(compared).collect();
         rulesets.iter().find(|ruleset| self.fits(ruleset, &added))
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn all_conditions_have_to_fit() {
+    fn all_conditions_must_match() {
         check("@lists\\.example$", "", &[], true);
         check("^bounces", "", &[], false);
         check("", "lists.example", &[], true);
@@ -165,13 +166,13 @@ mod tests {
         check("", "", &[("list-id", "rust"), ("subject", "")], false);
         check("bounces", "lists.example", &[("list-id", "rust")], true);
         check("bounces", "work.example", &[("list-id", "rust")], false);
-        // What looks like a field of ours and is not.
+        // A received field that looks like one of ours.
         check("", "", &[("return-path", "lists\\.example")], true);
         check("", "", &[("return-path", "work\\.example")], false);
     }
 
     #[test]
-    fn the_first_that_fits_decides_and_nothing_is_proven_without_dns() {
+    fn the_first_match_decides_and_nothing_is_proven_without_dns() {
         let to = |verified: Option<&str>, mailbox: &str| Ruleset {
             mail_from: pattern("^$"),
             verified_domain: verified.map(|domain| domain.parse().unwrap()),
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_that_cannot_be_read_fit_nothing_and_long_ones_are_not_read_to_their_end() {
+    fn unreadable_headers_match_nothing_and_long_ones_are_not_read_to_their_end() {
         let none = message::headers(b"");
         let broken = message::headers(b"no field\r\n");
         let proven = proven();
@@ -202,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_that_is_none_says_why() {
+    fn a_bad_pattern_says_why() {
         assert!(Pattern::new("(").unwrap_err().contains("group"));
         assert_eq!(Pattern::new("a+").unwrap(), Pattern::new("a+").unwrap());
     }

@@ -5,27 +5,27 @@ use dkim::{BodyHasher, BodyHashes, Identity, KeyType, SignOptions, SigningKey, s
 use dns::Domain;
 use std::sync::Arc;
 
-/// A selector that signs.
+/// A DKIM selector with its key, for signing.
 #[derive(Debug, Clone)]
 pub struct Signer {
-    /// How.
+    /// Domain, selector, canonicalization and fields to sign.
     pub signing: SignOptions,
-    /// With which key.
+    /// The private key, shared by all settings that name it.
     pub key: Arc<SigningKey>,
 }
 
-/// A message that is to be signed, while its body arrives.
+/// Hashes the body of a message for its signatures while it arrives.
 #[derive(Debug)]
 pub(crate) struct Hashing {
     signers: Arc<[Signer]>,
     bodies: BodyHasher,
-    /// The header as it goes out, without what is added to it later.
+    /// The header as it was written, without the fields that are added later.
     header: Vec<u8>,
     identity: Option<Identity>,
 }
 
 impl Hashing {
-    /// Begins at the end of the header. `localpart` is the author's in its canonical form.
+    /// Begins at the end of the header. `localpart` is the author's, in its canonical form.
     pub(crate) fn new(
         signers: Arc<[Signer]>,
         header: Vec<u8>,
@@ -36,13 +36,13 @@ impl Hashing {
         Self { signers, bodies, header, identity: Identity::new(localpart, domain.clone()).ok() }
     }
 
-    /// The next octets of the body.
+    /// Takes the next bytes of the body.
     pub(crate) fn body(&mut self, piece: &[u8]) {
         self.bodies.update(piece);
     }
 
-    /// The signatures, one field each, over `added` fields and the header. One that cannot be made is counted, and the
-    /// message goes out without it.
+    /// Makes the signatures, a field each, over the `added` fields and the header. A signature that cannot be made is counted,
+    /// and the message goes out without it.
     pub(crate) fn finish(self, added: &str, now: u64) -> String {
         let header = [added.as_bytes(), &self.header].concat();
         let bodies: BodyHashes = self.bodies.finish();

@@ -127,7 +127,7 @@ impl Intake {
     }
 }
 
-/// Which header fields of a submission do not stay.
+/// Finds the header fields of a submission that do not stay.
 #[derive(Debug)]
 pub(crate) struct Unwanted {
     pedantic: bool,
@@ -140,10 +140,10 @@ impl Unwanted {
         Self { pedantic, has_date: false, has_message_id: false }
     }
 
-    /// Does this field go? To be asked of one after the other.
+    /// Is this field dropped? To be called for all fields in their order.
     pub(crate) fn goes(&mut self, name: &[u8], value: &[u8]) -> bool {
         let is = |wanted: &str| name.eq_ignore_ascii_case(wanted.as_bytes());
-        // RFC 6409 §8.2, §8.3: a Date or Message-ID that breaks the syntax is replaced, as one that is missing is added.
+        // RFC 6409 §8.2, §8.3: a Date or Message-ID with bad syntax is replaced, just as a missing one is added.
         if is("Date") {
             let readable = String::from_utf8_lossy(value).parse::<Date>().is_ok();
             return !first(&mut self.has_date, readable);
@@ -154,19 +154,19 @@ impl Unwanted {
         }
         // RFC 5322 §3.6.3, §3.6.6: blind copies stay blind.
         is("Bcc") || is("Resent-Bcc")
-            // RFC 5321 §4.4: added at final delivery; a client that sends one resends what it received.
+            // RFC 5321 §4.4: final delivery adds it. A client that sends one resends a message that it received.
             || (!self.pedantic && is("Return-Path"))
     }
 }
 
-/// Is it the first that is readable? RFC 5322 §3.6: these fields occur once.
+/// Is this the first readable field of its name? RFC 5322 §3.6: these fields occur once.
 fn first(had: &mut bool, readable: bool) -> bool {
     let first = readable && !*had;
     *had |= first;
     first
 }
 
-/// Fields that a submission has not and gets.
+/// Fields that a submission lacks and gets.
 #[derive(Debug, Default)]
 struct Missing {
     fields: String,
@@ -203,7 +203,7 @@ fn check(
     if parsed.first("Return-Path").is_some() {
         return bad("badheader", Refusal::new(replies::HAS_RETURN_PATH));
     }
-    // RFC 6532 §3: a header in UTF-8 is for those who were asked whether they take one.
+    // RFC 6532 §3: a header in UTF-8 needs SMTPUTF8.
     if !envelope.utf8 && !header.is_ascii() {
         return bad("badheader", Refusal::new(replies::NEEDS_SMTPUTF8));
     }

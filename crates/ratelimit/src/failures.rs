@@ -1,4 +1,4 @@
-//! Failed logins: whom to stop, whom to delay, and whom to forgive.
+//! Limits on failed logins: which attempts are refused, which wait, and which failures are forgiven.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -19,34 +19,34 @@ pub const TURN: Duration = Duration::from_secs(2);
 /// The longest an attempt waits for its turn; beyond this it is refused. Clients give up after a while.
 pub const MAX_WAIT: Duration = Duration::from_secs(30);
 
-/// How many failures are borne in one window.
+/// A limit on failures in a span of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FailureWindow {
     /// The name of this limit.
     pub name: &'static str,
-    /// How long the window is.
+    /// The span of time.
     pub length: Duration,
     /// Failures per network, for each of [`Class::ALL`]. Attempts from networks over it are refused.
     pub networks: [u32; 3],
-    /// Failures per account, from wherever they come. Attempts at accounts over it wait for their turn.
+    /// Failures per account, from all addresses together. Attempts at accounts over it wait for their turn.
     pub account: u32,
 }
 
 /// Counts failed logins per network, per account, and per account and address.
 ///
-/// Nobody can keep an account from logging in where it has logged in of late: there the account's failures elsewhere do
-/// not count, and those of neighbours neither, but only the account's own from that address. Elsewhere an account that
-/// has failed too often is slowed down and not refused.
+/// Attackers cannot keep an account from logging in where it has logged in recently: there only its own failures from the
+/// same address count, not those elsewhere or of neighbours. Elsewhere an account over its limit is slowed down, not
+/// refused.
 ///
-/// A success forgives the failures of its own account from its own address, and no others: whoever has one account
-/// cannot use it to wipe out his attempts at the rest.
+/// A success forgives only the failures of its own account from its own address, so an attacker who has one account cannot
+/// use it to clear attempts at others.
 ///
 /// Memory: five tables of at most [`DEFAULT_CAPACITY`] rows of some 200 bytes, and two that only logins fill.
 #[derive(Clone, Debug)]
 pub struct Failures {
     networks: Limiter,
     accounts: KeyLimiter<LoginKey>,
-    /// The failures of one account from one host: what a success forgives, and the limit at a known network.
+    /// Failures of one account from one host. A success forgives these; at a known network these alone are limited.
     pairs: KeyLimiter<(LoginKey, Network)>,
     /// When the next attempt at an account over its limit may begin.
     turns: Table<LoginKey, Option<SystemTime>>,
@@ -58,59 +58,59 @@ pub struct Failures {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Start {
-    /// Yes. It counts as under way until [`Failures::finish`].
+    /// It may. It counts as under way until [`Failures::finish`].
     Now(Grant),
-    /// Attempts under way may use up what is left: ask again when one of them has finished. The refusal is for those who
-    /// do not want to wait longer.
+    /// Attempts under way may use up the rest of the limit: call [`Failures::begin`] again when one of them has finished. The
+    /// refusal is for callers that do not wait longer.
     AfterOthers(Refusal),
-    /// No.
+    /// It may not.
     Refused(Refusal),
 }
 
-/// What goes with an attempt that may begin.
+/// The terms of an attempt that may begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grant {
-    /// Let so much time pass first: it is not the account's turn yet.
+    /// How long to wait first, because it is not the account's turn yet.
     pub wait: Duration,
-    /// Failures of this account from this address within the longest window: what a delay can grow with.
+    /// Failures of this account from this address within the longest window; a caller's delay can grow with it.
     pub failures: u64,
-    /// Has the account logged in from this network of late?
+    /// Has the account logged in from this network recently?
     pub known: bool,
 }
 
-/// What an attempt came to.
+/// The outcome of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It succeeded.
+    /// The login succeeded.
     Succeeded,
-    /// It failed, or was given up.
+    /// The login failed, or the client gave up.
     Failed,
-    /// It failed by nothing the user can do, so it is not counted against the account.
+    /// The login failed for a reason beyond the user's control, so it does not count against the account.
     FailedUnarmed,
-    /// We could not tell: nothing is counted.
+    /// The check itself failed: nothing is counted.
     Undecided,
 }
 
 /// A network or an account that is held back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blocked {
-    /// Who is held back.
+    /// The network or account.
     pub who: Blockee,
-    /// Until when, if nothing more fails.
+    /// The end of the block, if no further login fails.
     pub until: SystemTime,
 }
 
-/// Who is held back.
+/// The subject of a block.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Blockee {
     /// Logins from this network are refused.
     Network(Network),
-    /// Logins to this account wait for their turn, but for those from networks that it has logged in from of late.
+    /// Logins to this account wait for their turn, except from networks where it has logged in recently.
     Account(Arc<str>),
 }
 
 impl Failures {
-    /// All `windows` hold at once. Without any, nothing is refused or delayed.
+    /// All `windows` apply at once. Without any, nothing is refused or delayed.
     pub fn new(windows: &[FailureWindow], addresses: Addresses) -> Self {
         let networks: Vec<_> =
             windows.iter().map(|w| Window { name: w.name, length: w.length, limits: w.networks }).collect();
@@ -131,13 +131,13 @@ impl Failures {
         }
     }
 
-    /// Has anyone logged in of late from the network that `ip` is in?
+    /// Has any account logged in recently from the network of `ip`?
     pub fn knows(&self, ip: IpAddr, now: SystemTime) -> bool {
         self.known.any(self.networks.network(Class::Site, ip), now)
     }
 
-    /// May `ip` connect to log in? From a network over its limits only if someone has logged in from there of late: who
-    /// may try is up to [`Failures::begin`] then.
+    /// May `ip` connect to log in? From a network over its limits only if an account has logged in from there recently;
+    /// [`Failures::begin`] then decides about each attempt.
     pub fn may_connect(&mut self, ip: IpAddr, now: SystemTime) -> Decision {
         self.networks.follow(ip, now);
         match self.networks.peek(ip, now, 1) {
@@ -146,12 +146,12 @@ impl Failures {
         }
     }
 
-    /// Begins an attempt of `ip` to log in to `key`, if it may. Attempts under way count as failures until they have
-    /// finished, so that no number of them at a time gets past a limit.
+    /// Begins an attempt of `ip` to log in to `key`, if it may. Attempts under way count as failures until they finish, so
+    /// that concurrent attempts cannot get past a limit.
     pub fn begin(&mut self, ip: IpAddr, key: &LoginKey, now: SystemTime) -> Start {
         let pair = (key.clone(), self.networks.network(Class::Host, ip));
-        // What is refused is touched as well, so that it follows a clock that was set back: or the refusal could last
-        // for ever.
+        // Refused attempts refresh their rows too, so that these follow a clock that was set back. Otherwise a refusal could
+        // last for ever.
         self.networks.follow(ip, now);
         self.accounts.follow(key, now);
         self.pairs.follow(&pair, now);
@@ -172,7 +172,7 @@ impl Failures {
         Start::Now(Grant { wait, failures, known })
     }
 
-    /// An attempt that [`Failures::begin`] has let begin is over.
+    /// Ends an attempt that [`Failures::begin`] allowed.
     pub fn finish(&mut self, ip: IpAddr, key: &LoginKey, outcome: Outcome, now: SystemTime) {
         self.under_way.end(self.subjects(ip, key));
         match outcome {
@@ -186,7 +186,7 @@ impl Failures {
         }
     }
 
-    /// A login failed that has not begun by [`Failures::begin`]. Without a key it failed before there was a name.
+    /// Counts a failed login that was not begun by [`Failures::begin`]. Without a key it failed before the client gave a name.
     pub fn failed(&mut self, ip: IpAddr, key: Option<&LoginKey>, now: SystemTime) {
         self.networks.add(ip, now, 1);
         if let Some(key) = key {
@@ -195,7 +195,7 @@ impl Failures {
         }
     }
 
-    /// Who is held back, accounts last. Names that are nobody's are left out: they may be passwords.
+    /// Networks and accounts that are held back, accounts last. Names without an account are left out: they may be passwords.
     pub fn blocked(&self, now: SystemTime) -> Vec<Blocked> {
         let until =
             |exceeded: Exceeded| exceeded.retry_after.and_then(|after| now.checked_add(after)).unwrap_or(now);
@@ -213,8 +213,8 @@ impl Failures {
         blocked
     }
 
-    /// Forgets failures: of one account; of all networks that are within one, or that it is within; or all of them.
-    /// Returns who was held back and is no more.
+    /// Forgets the failures of one account, of a network with all that it contains or is contained in, or all failures.
+    /// Returns the blocks that this lifts.
     pub fn lift(&mut self, which: Option<&Blockee>, now: SystemTime) -> Vec<Blocked> {
         let fits = |who: &Blockee| match (which, who) {
             (None, _) => true,
@@ -233,12 +233,12 @@ impl Failures {
         lifted
     }
 
-    /// The network of `class` around `ip`, as these limits have it.
+    /// The network of `class` around `ip`, by the prefixes of these limits.
     pub fn network(&self, class: Class, ip: IpAddr) -> Network {
         self.networks.network(class, ip)
     }
 
-    /// Why an attempt may not begin, if `more` failures are added to what is counted of each subject.
+    /// The limit that refuses an attempt, if `more` failures are added to the count of each subject.
     fn objection(
         &self,
         ip: IpAddr,
@@ -252,7 +252,7 @@ impl Failures {
         if !known {
             return Some(refusal);
         }
-        // Who has logged in from here does not answer for neighbours, but has what one address may fail for himself.
+        // An account that has logged in from here does not answer for its neighbours. It has the limit of one host alone.
         let (key, host) = pair;
         let under_way = more(Subject::Pair(key.clone(), *host));
         let exceeded = self.pairs.peek(pair, now, under_way.saturating_add(1))?;
@@ -260,7 +260,7 @@ impl Failures {
         Some(Refusal { limit: exceeded.limit, scope, retry_after: exceeded.retry_after })
     }
 
-    /// How long an attempt has to wait for its turn.
+    /// How long an attempt must wait for its turn.
     fn turn(&mut self, pair: &(LoginKey, Network), known: bool, now: SystemTime) -> Result<Duration, Start> {
         let (key, host) = pair;
         let under_way = self.under_way.count(&Subject::Account(key.clone()));
@@ -271,7 +271,7 @@ impl Failures {
         let ahead = last.and_then(|last| last.duration_since(now).ok()).filter(|ahead| *ahead <= MAX_WAIT);
         let wait = ahead.unwrap_or_default() + TURN;
         let refusal = Refusal { limit: exceeded.limit, scope: Scope::Account, retry_after: Some(wait) };
-        // One turn at a time for each address, so that a few of them cannot take all.
+        // An address has one turn at a time, so that a few addresses cannot take all turns.
         if self.under_way.count(&Subject::Pair(key.clone(), *host)) > 0 {
             return Err(Start::AfterOthers(refusal));
         }
@@ -282,7 +282,7 @@ impl Failures {
         Ok(wait)
     }
 
-    /// A login succeeded that has not begun by [`Failures::begin`].
+    /// Notes a successful login that was not begun by [`Failures::begin`].
     pub fn succeeded(&mut self, ip: IpAddr, key: &LoginKey, now: SystemTime) {
         let pair = (key.clone(), self.networks.network(Class::Host, ip));
         let forgiven = self.pairs.remove(&pair, now);
@@ -291,7 +291,7 @@ impl Failures {
         self.known.note(key, self.networks.network(Class::Site, ip), now);
     }
 
-    /// What an attempt is counted by while it is under way.
+    /// The subjects that an attempt counts for while it is under way.
     fn subjects(&self, ip: IpAddr, key: &LoginKey) -> impl Iterator<Item = Subject> + use<> {
         let networks = Class::ALL.map(|class| Subject::Network(class, self.networks.network(class, ip)));
         let host = self.networks.network(Class::Host, ip);

@@ -1,4 +1,4 @@
-//! Limits on how many there are at once, such as open connections.
+//! Limits on things that exist at the same time, such as open connections.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -6,10 +6,10 @@ use std::net::IpAddr;
 use crate::limiter::{Addresses, Decision, Refusal, Scope};
 use crate::network::Network;
 
-/// Limits how many are held at once per address, per site and per provider. Time plays no part: what was taken counts
-/// until it is given back.
+/// Limits how many things are held at once per host, site and provider. Time plays no part: a thing counts until it is given
+/// back.
 ///
-/// Memory is bounded by what is held: a network with nothing held is forgotten.
+/// Memory is bounded by the number of things held: a network that holds none is forgotten.
 #[derive(Clone, Debug)]
 pub struct Held {
     name: &'static str,
@@ -24,7 +24,7 @@ impl Held {
         Self { name, limits, addresses, counts: HashMap::new() }
     }
 
-    /// Takes `n` for `ip`, if no limit is exceeded by it.
+    /// Takes `n` things for `ip`, unless they would exceed a limit.
     pub fn take(&mut self, ip: IpAddr, n: u64) -> Decision {
         let decision = self.peek(ip, n);
         if decision.is_allowed() {
@@ -36,7 +36,7 @@ impl Held {
         decision
     }
 
-    /// What [`Held::take`] would say. Of several limits the narrowest is named.
+    /// Returns what [`Held::take`] would, without taking. If several limits refuse, returns the narrowest.
     pub fn peek(&self, ip: IpAddr, n: u64) -> Decision {
         let networks = self.addresses.networks(ip).into_iter().flatten();
         let exceeded = networks.zip(self.limits).find(|((_, network), limit)| {
@@ -52,7 +52,7 @@ impl Held {
         }
     }
 
-    /// Gives back `n` of what was taken for `ip`.
+    /// Gives back `n` things taken for `ip`.
     pub fn give_back(&mut self, ip: IpAddr, n: u64) {
         for (_, network) in self.addresses.networks(ip).into_iter().flatten() {
             let left = self.counts.get(&network).map_or(0, |held| held.saturating_sub(n));
@@ -64,7 +64,7 @@ impl Held {
         }
     }
 
-    /// Networks with something held.
+    /// The number of networks that hold something.
     pub fn len(&self) -> usize {
         self.counts.len()
     }

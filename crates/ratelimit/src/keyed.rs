@@ -1,4 +1,4 @@
-//! Limits per key, whatever a key is.
+//! Limits per key of any type.
 
 use std::hash::Hash;
 use std::time::{Duration, SystemTime};
@@ -6,17 +6,17 @@ use std::time::{Duration, SystemTime};
 use crate::slots::{Clock, Slots};
 use crate::table::Table;
 
-/// Most keys kept by default. With two windows a key costs about 200 octets, so this is 3 MiB.
+/// Keys kept in memory by default. With two windows a key costs about 200 bytes, so all take 3 MiB.
 pub const DEFAULT_CAPACITY: usize = 16_384;
 
-/// At most so many in so long.
+/// A limit on events in a span of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyWindow {
-    /// The name of this limit, for whoever reads about a refusal.
+    /// The name of this limit, shown with refusals.
     pub name: &'static str,
-    /// How long the window is.
+    /// The span of time.
     pub length: Duration,
-    /// How many fit in it.
+    /// Events allowed in it.
     pub limit: u32,
 }
 
@@ -25,14 +25,14 @@ pub struct KeyWindow {
 pub struct Exceeded {
     /// The name of the limit.
     pub limit: &'static str,
-    /// When to try again; `None`: it will never fit.
+    /// How long to wait before another attempt. `None` if there are more events than the limit ever allows.
     pub retry_after: Option<Duration>,
 }
 
-/// Counts per key in one or several windows at once, with a bounded number of keys.
+/// Counts events per key in one or more windows, with a bounded number of keys.
 ///
-/// Windows slide: no span of time as long as the window, wherever it begins, holds more than the limit. A key that was
-/// not touched for long is forgotten when there are too many.
+/// Windows slide: no span as long as the window, wherever it begins, has more events than the limit. When there are too many
+/// keys, those not used for longest are forgotten.
 #[derive(Clone, Debug)]
 pub struct KeyLimiter<K> {
     windows: Vec<(KeyWindow, Clock)>,
@@ -40,13 +40,13 @@ pub struct KeyLimiter<K> {
 }
 
 impl<K: Hash + Eq + Clone> KeyLimiter<K> {
-    /// All `windows` hold at once. Without any, nothing is ever refused.
+    /// All `windows` apply at once. Without any, nothing is refused.
     pub fn new(windows: &[KeyWindow], capacity: usize) -> Self {
         let windows = windows.iter().map(|window| (*window, Clock::new(window.length))).collect();
         Self { windows, table: Table::new(capacity) }
     }
 
-    /// Would `n` more be within all limits? If not, which is the one to wait for longest?
+    /// Returns the limit that `n` more events would exceed; of several, the one with the longest wait.
     pub fn peek(&self, key: &K, now: SystemTime, n: u64) -> Option<Exceeded> {
         self.at(key, now)
             .zip(&self.windows)
@@ -58,26 +58,26 @@ impl<K: Hash + Eq + Clone> KeyLimiter<K> {
             .max_by_key(|exceeded| exceeded.retry_after.unwrap_or(Duration::MAX))
     }
 
-    /// Counts `n` more, whatever the limits say.
+    /// Counts `n` more events, regardless of the limits.
     pub fn add(&mut self, key: &K, now: SystemTime, n: u64) {
         for slots in self.touch(key, now) {
             slots.add(n);
         }
     }
 
-    /// Counts `n` more if they are within all limits; otherwise counts nothing and says why.
+    /// Counts `n` more events, unless they would exceed a limit, which is returned.
     pub fn take(&mut self, key: &K, now: SystemTime, n: u64) -> Option<Exceeded> {
         let exceeded = self.peek(key, now, n);
         match exceeded {
             None => self.add(key, now, n),
-            // What is refused stays in memory, and follows a clock that was set back. But it makes no new row: a flood of
-            // keys that are refused must not push out what is counted of others.
+            // The row of a refused key is refreshed, so that it follows a clock that was set back. No new row is made: a flood
+            // of refused keys must not push out the rows of others.
             Some(_) => self.follow(key, now),
         }
         exceeded
     }
 
-    /// Undoes the counting of `n`, the newest first.
+    /// Takes back `n` events, the newest first.
     pub fn give_back(&mut self, key: &K, now: SystemTime, n: u64) {
         if self.table.get(key).is_some() {
             for slots in self.touch(key, now) {
@@ -86,27 +86,27 @@ impl<K: Hash + Eq + Clone> KeyLimiter<K> {
         }
     }
 
-    /// Brings what is counted of a key up to `now`, also where that is earlier than before: a clock was set back.
+    /// Moves the counts of a key to `now`, even if the clock was set back.
     pub(crate) fn follow(&mut self, key: &K, now: SystemTime) {
         self.give_back(key, now, 0);
     }
 
-    /// The keys for which one more would exceed a limit.
+    /// The keys for which one more event would exceed a limit.
     pub(crate) fn exceeded(&self, now: SystemTime) -> impl Iterator<Item = (&K, Exceeded)> {
         self.table.keys().filter_map(move |key| Some((key, self.peek(key, now, 1)?)))
     }
 
-    /// Forgets the keys that `goes` says yes to.
+    /// Forgets the keys for which `goes` returns true.
     pub(crate) fn forget(&mut self, goes: impl Fn(&K) -> bool) {
         self.table.retain(|key| !goes(key));
     }
 
-    /// How many are counted in the longest window.
+    /// Events in the longest window.
     pub fn count(&self, key: &K, now: SystemTime) -> u64 {
         self.at(key, now).map(|slots| slots.total()).max().unwrap_or(0)
     }
 
-    /// Keys in memory.
+    /// The number of keys in memory.
     pub fn len(&self) -> usize {
         self.table.len()
     }
@@ -116,14 +116,14 @@ impl<K: Hash + Eq + Clone> KeyLimiter<K> {
         self.len() == 0
     }
 
-    /// Forgets a key, and gives what it had counted.
+    /// Forgets a key, and returns its counts.
     pub(crate) fn remove(&mut self, key: &K, now: SystemTime) -> Vec<Slots> {
         let counted = self.at(key, now).collect();
         self.table.remove(key);
         counted
     }
 
-    /// Takes out what another limiter, with windows of the same lengths, had counted.
+    /// Subtracts the counts of another limiter, whose windows have the same lengths.
     pub(crate) fn subtract(&mut self, key: &K, now: SystemTime, counted: &[Slots]) {
         if self.table.get(key).is_some() {
             for (slots, less) in self.touch(key, now).zip(counted) {
@@ -132,7 +132,7 @@ impl<K: Hash + Eq + Clone> KeyLimiter<K> {
         }
     }
 
-    /// The counts of a key as they are now.
+    /// The counts of a key, moved to `now`.
     fn at(&self, key: &K, now: SystemTime) -> impl Iterator<Item = Slots> {
         let known = self.table.get(key).map(Vec::as_slice).unwrap_or_default();
         self.windows.iter().enumerate().map(move |(i, (_, clock))| {

@@ -1,4 +1,4 @@
-//! Networks from which accounts have logged in of late.
+//! Networks from which accounts have logged in recently.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,19 +7,19 @@ use crate::login_key::LoginKey;
 use crate::network::Network;
 use crate::table::Table;
 
-/// How long a login makes the network it came from a known one.
+/// How long a network stays known after a login from it.
 pub const KNOWN_FOR: Duration = Duration::from_hours(30 * 24);
 
-/// Most known networks of one account. A new one takes the place of the one not used for longest, so that one account
-/// cannot use up the room of others.
+/// Known networks of one account at most. A new one replaces the one not used for longest, so that an account cannot push
+/// out the networks of others.
 pub const MAX_KNOWN: usize = 16;
 
-/// Remembers who has logged in from where. Only successful logins add to it, so strangers cannot crowd anyone out.
+/// Remembers from which networks accounts logged in. Only successful logins add to it, so strangers cannot push entries out.
 #[derive(Clone, Debug)]
 pub(crate) struct KnownNetworks {
     /// For each account its networks and the last login from each, the latest login last.
     accounts: Table<LoginKey, Vec<(Network, SystemTime)>>,
-    /// The last login from each network, by whomever.
+    /// The last login from each network, of any account.
     networks: Table<Network, Option<SystemTime>>,
 }
 
@@ -28,7 +28,7 @@ impl KnownNetworks {
         Self { accounts: Table::new(DEFAULT_CAPACITY), networks: Table::new(DEFAULT_CAPACITY) }
     }
 
-    /// `key` has logged in from `network`.
+    /// Notes a login of `key` from `network`.
     pub(crate) fn note(&mut self, key: &LoginKey, network: Network, now: SystemTime) {
         let known = self.accounts.touch(key);
         known.retain(|(other, _)| *other != network);
@@ -39,19 +39,19 @@ impl KnownNetworks {
         *self.networks.touch(&network) = Some(now);
     }
 
-    /// Has `key` logged in from `network` of late?
+    /// Has `key` logged in from `network` within [`KNOWN_FOR`]?
     pub(crate) fn contains(&self, key: &LoginKey, network: Network, now: SystemTime) -> bool {
         let known = self.accounts.get(key).map(Vec::as_slice).unwrap_or_default();
         known.iter().any(|(other, last)| *other == network && is_recent(*last, now))
     }
 
-    /// Has anyone logged in from `network` of late?
+    /// Has any account logged in from `network` within [`KNOWN_FOR`]?
     pub(crate) fn any(&self, network: Network, now: SystemTime) -> bool {
         self.networks.get(&network).copied().flatten().is_some_and(|last| is_recent(last, now))
     }
 }
 
-/// A login that seems to lie in the future was before the clock was set back.
+/// Is a login recent? One in the future counts too: it happened before the clock was set back.
 fn is_recent(last: SystemTime, now: SystemTime) -> bool {
     now.duration_since(last).is_ok_and(|age| age < KNOWN_FOR) || last > now
 }

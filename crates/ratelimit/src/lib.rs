@@ -1,15 +1,16 @@
-//! Limits on how often or how many at once, per address and the networks around it, and per key. Windows slide: in no
-//! span as long as the window, wherever it begins, is more let through than the limit says. Memory is bounded.
+//! Limits on events per span of time and on things held at once: per address with the networks around it, and per key.
+//! Windows slide: no span as long as the window, wherever it begins, has more events than the limit. Memory is bounded.
 //!
 //! What it does not know:
-//! - the time: every call is given it, and a clock that goes backwards neither opens nor closes the gate for good;
+//! - the time: it is an argument of every call, and a clock that is set back neither lifts a limit nor makes it last for
+//!   ever;
 //! - what is counted: connections, failed logins, messages;
-//! - what happens to who is refused: a [`Refusal`] names the limit, whom it is about, and when to come back;
-//! - locks, threads, other machines: methods take `&mut self`, and the counts are gone with the process;
-//! - logging and metrics. To say something once a minute, a [`KeyLimiter`] of one a minute decides.
+//! - what happens to refused clients: a [`Refusal`] names the limit, the network or account, and the time to wait;
+//! - locks, threads, other machines: methods take `&mut self`, and the counts end with the process;
+//! - logging and metrics. A [`KeyLimiter`] of one event a minute can decide what to log once a minute.
 //!
-//! [`Limiter`] counts events in windows, [`Held`] what is held at a time, [`Failures`] failed logins; [`KeyLimiter`] is
-//! for everything that is not an address.
+//! [`Limiter`] counts events in windows, [`Held`] counts things held at once, [`Failures`] counts failed logins, and
+//! [`KeyLimiter`] counts events of keys that are not addresses.
 //!
 //! ```
 //! use moxd_ratelimit::{Addresses, Decision, Limiter, Window};

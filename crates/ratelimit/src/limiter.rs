@@ -7,18 +7,18 @@ use crate::keyed::{DEFAULT_CAPACITY, Exceeded, KeyLimiter, KeyWindow};
 use crate::network::{Class, Network, Prefixes};
 use crate::slots::Slots;
 
-/// At most so many in so long, for each class of addresses.
+/// A limit on events in a span of time, for each class of networks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// The name of this limit, for whoever reads about a refusal.
+    /// The name of this limit, shown with refusals.
     pub name: &'static str,
-    /// How long the window is.
+    /// The span of time.
     pub length: Duration,
-    /// How many fit in it, for each of [`Class::ALL`].
+    /// Events allowed in it, for each of [`Class::ALL`].
     pub limits: [u32; 3],
 }
 
-/// Whom a limit is about.
+/// The subject of a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// An address or a network around it.
@@ -27,40 +27,40 @@ pub enum Scope {
     Account,
 }
 
-/// Why no more is allowed.
+/// The limit that an event would exceed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The name of the limit.
     pub limit: &'static str,
-    /// Whom it is about.
+    /// The network or account that is over it.
     pub scope: Scope,
-    /// When to try again. `None`: not a matter of time.
+    /// How long to wait before another attempt. `None` if waiting does not help.
     pub retry_after: Option<Duration>,
 }
 
-/// May it go on?
+/// The answer of a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Decision {
-    /// Yes.
+    /// The event is within all limits.
     Allowed,
-    /// No, and nothing was counted.
+    /// The event would exceed a limit, and was not counted.
     Refused(Refusal),
 }
 
 impl Decision {
-    /// May it go on?
+    /// Is the event within all limits?
     pub fn is_allowed(&self) -> bool {
         matches!(self, Self::Allowed)
     }
 }
 
-/// Which addresses are counted together, and which are not counted at all.
+/// The networks that are counted together, and those that are not counted at all.
 #[derive(Clone, Debug, Default)]
 pub struct Addresses {
-    /// The networks that are counted together.
+    /// The widths of host, site and provider.
     pub prefixes: Prefixes,
-    /// Networks that no limit applies to, such as monitoring or a relay of one's own.
+    /// Networks without limits, such as those of monitoring or of the operator's own relays.
     pub allowed: Vec<Network>,
 }
 
@@ -72,9 +72,9 @@ impl Addresses {
     }
 }
 
-/// Limits how often something happens per address, per site and per provider, in one or several sliding windows.
+/// Limits how often something happens per host, site and provider, in one or more sliding windows.
 ///
-/// Either all limits allow it and all count it, or nothing is counted.
+/// An event is counted by all limits or, if one of them refuses it, by none.
 #[derive(Clone, Debug)]
 pub struct Limiter {
     addresses: Addresses,
@@ -82,7 +82,7 @@ pub struct Limiter {
 }
 
 impl Limiter {
-    /// All `windows` hold at once, with [`DEFAULT_CAPACITY`] networks per class. Without windows nothing is refused.
+    /// All `windows` apply at once, with [`DEFAULT_CAPACITY`] networks per class. Without windows nothing is refused.
     pub fn new(windows: &[Window], addresses: Addresses) -> Self {
         Self::with_capacity(windows, addresses, DEFAULT_CAPACITY)
     }
@@ -101,24 +101,24 @@ impl Limiter {
         Self { addresses, classes }
     }
 
-    /// Counts `n` for `ip`, if no limit is exceeded by it.
+    /// Counts `n` events for `ip`, unless they would exceed a limit.
     pub fn take(&mut self, ip: IpAddr, now: SystemTime, n: u64) -> Decision {
         let decision = self.peek(ip, now, n);
         match decision {
             Decision::Allowed => self.add(ip, now, n),
-            // What is refused stays in memory, and follows a clock that was set back. But it makes no new rows: a flood
-            // from a network over its limit must not push out what is counted of others.
+            // Rows of a refused network are refreshed, so that they follow a clock that was set back. No new rows are made: a
+            // flood from a network over its limit must not push out the rows of others.
             Decision::Refused(_) => self.follow(ip, now),
         }
         decision
     }
 
-    /// What [`Limiter::take`] would say. Of several limits the one to wait for longest is named.
+    /// Returns what [`Limiter::take`] would, without counting. If several limits refuse, returns the one with the longest wait.
     pub fn peek(&self, ip: IpAddr, now: SystemTime, n: u64) -> Decision {
         self.peek_each(ip, now, |_, _| n)
     }
 
-    /// As [`Limiter::peek`], with a number for each network around `ip`.
+    /// As [`Limiter::peek`], with a number of events for each network around `ip`.
     pub(crate) fn peek_each(
         &self,
         ip: IpAddr,
@@ -135,17 +135,17 @@ impl Limiter {
         longest.map_or(Decision::Allowed, Decision::Refused)
     }
 
-    /// Undoes the counting of `n` for `ip`, the newest first.
+    /// Takes back `n` events of `ip`, the newest first.
     pub fn give_back(&mut self, ip: IpAddr, now: SystemTime, n: u64) {
         self.each(ip, |limiter, network| limiter.give_back(network, now, n));
     }
 
-    /// Counts `n` for `ip`, whatever the limits say: for what has happened already.
+    /// Counts `n` events for `ip` regardless of the limits, because they have happened already.
     pub fn add(&mut self, ip: IpAddr, now: SystemTime, n: u64) {
         self.each(ip, |limiter, network| limiter.add(network, now, n));
     }
 
-    /// How many are counted in the longest window, for each of [`Class::ALL`]; none of what is on the allow-list.
+    /// Events in the longest window, for each of [`Class::ALL`]; 0 for addresses on the allow-list.
     pub fn counts(&self, ip: IpAddr, now: SystemTime) -> [u64; 3] {
         let [host, site, provider] = &self.classes;
         self.addresses.networks(ip).map_or([0; 3], |[(_, a), (_, b), (_, c)]| {
@@ -163,17 +163,17 @@ impl Limiter {
         self.addresses.networks(ip).is_none()
     }
 
-    /// Brings what is counted for `ip` up to `now`, also where a clock was set back.
+    /// Moves the counts of `ip` to `now`, even if the clock was set back.
     pub(crate) fn follow(&mut self, ip: IpAddr, now: SystemTime) {
         self.give_back(ip, now, 0);
     }
 
-    /// The networks for which one more would exceed a limit.
+    /// The networks for which one more event would exceed a limit.
     pub(crate) fn exceeded(&self, now: SystemTime) -> impl Iterator<Item = (Network, Exceeded)> {
         self.classes.iter().flat_map(move |limiter| limiter.exceeded(now)).map(|(network, e)| (*network, e))
     }
 
-    /// Forgets the networks that `goes` says yes to.
+    /// Forgets the networks for which `goes` returns true.
     pub(crate) fn forget(&mut self, goes: impl Fn(&Network) -> bool) {
         self.classes.iter_mut().for_each(|limiter| limiter.forget(&goes));
     }

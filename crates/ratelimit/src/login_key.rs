@@ -1,14 +1,14 @@
-//! What failed logins to one name are counted under.
+//! [`LoginKey`]: the key that failed logins to one name are counted under.
 
 use std::sync::Arc;
 
-/// Stands for everything that a client may write to reach one account, or one name that is nobody's.
+/// Stands for all spellings by which a client can name one account, or one name that belongs to none.
 ///
-/// It is small whatever a stranger types, and holds nothing that a stranger has typed: that may be a password.
+/// It has a fixed size, and contains nothing that a client wrote: that may be a password.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum LoginKey {
     /// An account that exists, by its name.
     Account(Arc<str>),
-    /// A keyed hash of a name that is nobody's. The key must be unknown to clients, or they can make names collide.
+    /// A keyed hash of a name without an account. Clients must not know the key, or they could make names collide.
     Nobody(u64),
 }

@@ -1,17 +1,17 @@
-//! Addresses taken together: one host, the site around it, its provider.
+//! Networks: one host, the site around it, its provider's block.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-/// How wide a circle around an address is counted together.
+/// The width of the network around an address whose events are counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Class {
     /// One customer: an IPv4 address, an IPv6 network of the size a household gets at least.
     Host,
-    /// A few neighbours, as one company has them.
+    /// A few neighbours, such as one company.
     Site,
-    /// A whole block, as one provider has it.
+    /// A large block, such as that of one provider.
     Provider,
 }
 
@@ -37,7 +37,7 @@ pub struct Prefixes {
 }
 
 impl Prefixes {
-    /// Lengths for [`Class::ALL`], in this order. More bits than an address has count as all of them.
+    /// Prefix lengths for [`Class::ALL`], in this order. A length beyond the address's is cut to it.
     pub fn new(ipv4: [u8; 3], ipv6: [u8; 3]) -> Self {
         Self { ipv4, ipv6 }
     }
@@ -61,7 +61,10 @@ impl Default for Prefixes {
     }
 }
 
-/// An address and the number of its leading bits that count. The others are zero, and IPv4-mapped IPv6 is IPv4.
+/// Bits in front of the IPv4 address in an IPv4-mapped IPv6 address (RFC 4291 §2.5.5.2).
+const MAPPED_BITS: u8 = 96;
+
+/// An address and a prefix length. Bits behind the prefix are zero, and IPv4-mapped IPv6 is stored as IPv4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Network {
     address: IpAddr,
@@ -69,10 +72,9 @@ pub struct Network {
 }
 
 impl Network {
-    /// The network of `length` bits around `ip`; more bits than an address has count as all of them.
+    /// The network with prefix `length` around `ip`. A length beyond the address's is cut to it.
     ///
-    /// The length is that of the address as given to the caller: for IPv4-mapped IPv6 (`::ffff:0:0/96`) it is counted
-    /// in the IPv4 address.
+    /// For an IPv4-mapped `ip` the length counts in its IPv4 address: 24 for `::ffff:192.0.2.0/120`.
     pub fn new(ip: IpAddr, length: u8) -> Self {
         match ip.to_canonical() {
             IpAddr::V4(v4) => {
@@ -88,7 +90,7 @@ impl Network {
         }
     }
 
-    /// Is one of the two within the other?
+    /// Does one of the two networks contain the other?
     pub fn overlaps(&self, other: &Network) -> bool {
         self.contains(other.address) && self.length <= other.length
             || other.contains(self.address) && other.length <= self.length
@@ -117,7 +119,7 @@ impl fmt::Display for Network {
     }
 }
 
-/// Not an address, nor a network in the form `192.0.2.0/24`.
+/// The text is neither an address nor a network such as `192.0.2.0/24`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NetworkSyntax;
 
@@ -132,7 +134,9 @@ impl std::error::Error for NetworkSyntax {}
 impl FromStr for Network {
     type Err = NetworkSyntax;
 
-    /// Reads `address/length`, or an address alone. Bits beyond the length are set to zero.
+    /// Reads `address/length`, or an address alone. Bits behind the prefix are set to zero. An IPv4-mapped network
+    /// (`::ffff:192.0.2.0/120`) is the IPv4 network that it stands for. One that is wider than all IPv4 addresses is refused:
+    /// it has no IPv4 form.
     fn from_str(text: &str) -> Result<Self, NetworkSyntax> {
         let (address, length) = match text.split_once('/') {
             Some((address, length)) => (address, Some(length.parse::<u8>().map_err(|_| NetworkSyntax)?)),
@@ -144,9 +148,9 @@ impl FromStr for Network {
         if length > bits {
             return Err(NetworkSyntax);
         }
-        // `::ffff:192.0.2.0/120` is 192.0.2.0/24.
-        let mapped = address.is_ipv6() && address.to_canonical().is_ipv4();
-        Ok(Self::new(address, if mapped { length.saturating_sub(96) } else { length }))
+        let is_mapped = address.is_ipv6() && address.to_canonical().is_ipv4();
+        let length = if is_mapped { length.checked_sub(MAPPED_BITS).ok_or(NetworkSyntax)? } else { length };
+        Ok(Self::new(address, length))
     }
 }
 
@@ -175,6 +179,7 @@ mod tests {
         assert_eq!("192.0.2.7/24".parse::<Network>().unwrap().to_string(), "192.0.2.0/24");
         assert_eq!("192.0.2.7".parse::<Network>().unwrap().to_string(), "192.0.2.7/32");
         assert_eq!("::ffff:192.0.2.7/120".parse::<Network>().unwrap().to_string(), "192.0.2.0/24");
+        assert_eq!("::ffff:192.0.2.7/96".parse::<Network>().unwrap().to_string(), "0.0.0.0/0");
         for bad in [
             "",
             "192.0.2",
@@ -184,6 +189,7 @@ mod tests {
             "192.0.2.0/-1",
             "host/24",
             "192.0.2.0/256",
+            "::ffff:192.0.2.0/95",
         ] {
             assert_eq!(bad.parse::<Network>(), Err(NetworkSyntax), "{bad}");
         }

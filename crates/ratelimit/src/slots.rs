@@ -1,18 +1,18 @@
-//! How often something happened within a window that ends now.
+//! Counts events within a window that ends now.
 //!
-//! The window is cut into [`SLOTS`] parts. What is counted are the part we are in and as many whole parts before it:
-//! more than the window and never less, so that no window, wherever it starts, holds more than the limit. The price
-//! is that an event is forgotten up to a part later than it could be.
+//! The window is cut into [`SLOTS`] parts. The counts cover the current part and [`SLOTS`] whole parts before it: at least the
+//! window, so that no window, wherever it starts, has more events than the limit. The price is that an event is forgotten up
+//! to a part later than necessary.
 
 use std::time::{Duration, SystemTime};
 
-/// Parts of a window: an event counts for up to a twelfth of the window longer.
+/// Parts of a window. An event counts for up to one part longer than the window.
 pub(crate) const SLOTS: usize = 12;
 
-/// Parts that are counted.
+/// Parts that have a count.
 const KEPT: usize = SLOTS + 1;
 
-/// The clock of one window: which part is it now?
+/// Tells the current part of one window.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     slot_nanos: u128,
@@ -44,14 +44,14 @@ fn nanos(now: SystemTime) -> u128 {
 /// The counts of one key in one window.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Slots {
-    /// The newest part that was counted in.
+    /// The number of the newest part with a count.
     newest: u64,
     /// Counts of the newest part, the one before it, and so on.
     counts: [u32; KEPT],
 }
 
 impl Slots {
-    /// Moves on to part `now`, forgetting what is too old.
+    /// Moves to part `now`, and forgets the parts that are too old.
     pub(crate) fn advance(&mut self, now: u64) {
         if now >= self.newest {
             let by = usize::try_from(now - self.newest).unwrap_or(KEPT).min(KEPT);
@@ -59,8 +59,8 @@ impl Slots {
             self.counts.iter_mut().take(by).for_each(|count| *count = 0);
             self.newest = now;
         } else if self.newest - now > SLOTS as u64 {
-            // The clock was set back by more than the window. Waiting until it is there again could take for ever, so
-            // everything counts as having happened now.
+            // The clock was set back by more than the window. Until it is there again could take for ever, so all events count
+            // as happening now.
             let total = self.total();
             *self = Self { newest: now, counts: [0; KEPT] };
             self.add(total);
@@ -68,19 +68,19 @@ impl Slots {
         // Otherwise the clock is behind by a little, and the newest part it reached stays the current one.
     }
 
-    /// All that is counted.
+    /// All events.
     pub(crate) fn total(&self) -> u64 {
         self.counts.iter().map(|&count| u64::from(count)).sum()
     }
 
-    /// Counts `n` more, now.
+    /// Adds `n` events to the newest part.
     pub(crate) fn add(&mut self, n: u64) {
         if let Some(count) = self.counts.first_mut() {
             *count = count.saturating_add(u32::try_from(n).unwrap_or(u32::MAX));
         }
     }
 
-    /// Counts `n` less, the newest first.
+    /// Removes `n` events, the newest first.
     pub(crate) fn give_back(&mut self, mut n: u64) {
         for count in &mut self.counts {
             let less = u64::from(*count).min(n);
@@ -89,7 +89,7 @@ impl Slots {
         }
     }
 
-    /// Takes out exactly what `other` has, part by part. Both have advanced to the same part.
+    /// Subtracts `other` part by part. Both must have advanced to the same part.
     pub(crate) fn subtract(&mut self, other: &Slots) {
         self.counts
             .iter_mut()
@@ -97,7 +97,7 @@ impl Slots {
             .for_each(|(count, less)| *count = count.saturating_sub(*less));
     }
 
-    /// How long until `n` more fit under `limit`? `None`: never.
+    /// How long until `n` more events are within `limit`; `None` if never.
     pub(crate) fn wait(&self, n: u64, limit: u64, clock: Clock, now: SystemTime) -> Option<Duration> {
         let mut excess = self.total().checked_add(n)?.saturating_sub(limit);
         if n > limit {

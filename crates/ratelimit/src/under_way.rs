@@ -1,11 +1,11 @@
-//! Attempts to log in whose outcome is open.
+//! Login attempts that have not finished.
 
 use std::collections::HashMap;
 
 use crate::login_key::LoginKey;
 use crate::network::{Class, Network};
 
-/// What attempts under way are counted by.
+/// A subject that attempts under way are counted for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Subject {
     Network(Class, Network),
@@ -13,7 +13,7 @@ pub(crate) enum Subject {
     Pair(LoginKey, Network),
 }
 
-/// Counts attempts under way. As many entries as there are attempts, times five.
+/// Counts attempts under way. Has up to five entries for each attempt.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct UnderWay(HashMap<Subject, u64>);
 

@@ -11,45 +11,45 @@ use crate::read::{Table, Wrong};
 use crate::schema::{Child, Key, Sample, Section, Shape};
 use crate::values;
 
-/// Most octets of an account name. It becomes part of keys in the store.
+/// Longest account name in bytes. The name is part of keys in the store.
 pub const MAX_ACCOUNT_NAME: usize = 64;
 
-/// Somebody's mail.
+/// An account: a mail store with its addresses and limits.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
     /// The name of the person.
     pub full_name: Option<String>,
-    /// For people.
+    /// A note for operators; nothing depends on it.
     pub description: Option<String>,
-    /// Recipients of submitted messages in 24 hours.
+    /// Recipients of submitted messages in any 24 hours; 1000 by default.
     pub max_messages_per_day: u32,
-    /// Recipients never written to before, in 24 hours.
+    /// Recipients never written to before, in any 24 hours; 200 by default.
     pub max_first_time_recipients_per_day: u32,
-    /// Where refused mail is kept for a while; nowhere if nothing is said.
+    /// The mailbox that keeps refused mail for two weeks; none by default.
     pub rejects_mailbox: Option<String>,
-    /// Keep refused mail for good?
+    /// Keep refused mail for longer than two weeks?
     pub keep_rejects: bool,
-    /// Which mailboxes tell what is junk.
+    /// Marks mail by the mailbox that it is in; none marks nothing.
     pub junk_flags: Option<JunkFlags>,
-    /// The addresses, in order.
+    /// The addresses, in the order of the file.
     pub destinations: Vec<Destination>,
     pub(crate) place: Place,
 }
 
-/// Where mail for one address goes.
+/// The mailbox of an address.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Destination {
-    /// The address.
+    /// One address, or a catch-all.
     pub address: Address,
-    /// The mailbox.
+    /// For mail that matches no ruleset; created when the first message arrives.
     pub mailbox: String,
-    /// Mail that goes elsewhere; the first that fits decides.
+    /// Mail that goes elsewhere; the first ruleset that matches decides.
     pub rulesets: Vec<Ruleset>,
 }
 
-/// Which mail goes to a mailbox of its own: what all conditions that are given fit. At least one is.
+/// Mail that goes to a mailbox of its own: mail that matches all conditions. At least one is given.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ruleset {
@@ -59,22 +59,22 @@ pub struct Ruleset {
     pub verified_domain: Option<Domain>,
     /// Regular expressions that are found in the name and the value of a header field, both in lower case.
     pub headers: Vec<(String, String)>,
-    /// The mailbox.
+    /// For mail that matches; created when the first message arrives.
     pub mailbox: String,
 }
 
-/// Which mailboxes tell what is junk: what is delivered or moved into one is marked accordingly.
+/// Marks mail as junk or not by the mailbox that it is delivered or moved to.
 ///
-/// Each is a list of beginnings, lower-case. The first list with one that the mailbox begins with decides, in the order
-/// junk, neutral, not junk; of a mailbox in none of them nothing is said. An empty text is the beginning of every name.
+/// Each list has prefixes of mailbox names in lower case. The first list with a matching prefix decides, in the order junk,
+/// neutral, not junk; a mailbox that matches none is not marked. The empty prefix matches every mailbox.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JunkFlags {
-    /// Junk.
+    /// Prefixes of mailboxes whose mail is marked as junk.
     pub junk: Vec<String>,
-    /// Neither.
+    /// Prefixes of mailboxes whose mail is not marked.
     pub neutral: Vec<String>,
-    /// Not junk.
+    /// Prefixes of mailboxes whose mail is marked as not junk.
     pub not_junk: Vec<String>,
 }
 
@@ -89,22 +89,22 @@ pub(crate) static SECTION: Section = Section {
         Key {
             name: "description",
             sample: Sample::Optional("\"The one who runs this server\""),
-            doc: &["For people. Nothing depends on it."],
+            doc: &["A note for operators. Nothing depends on it."],
         },
         Key {
             name: "max_messages_per_day",
             sample: Sample::Default("1000"),
-            doc: &["Recipients that may be written to in any 24 hours: a stolen password does less harm."],
+            doc: &["Recipients of submitted messages in any 24 hours. Bounds the harm of a stolen password."],
         },
         Key {
             name: "max_first_time_recipients_per_day",
             sample: Sample::Default("200"),
-            doc: &["Recipients never written to before that may be written to in any 24 hours."],
+            doc: &["Recipients never written to before, in any 24 hours."],
         },
         Key {
             name: "rejects_mailbox",
             sample: Sample::Optional("\"Rejects\""),
-            doc: &["Keep refused mail here for two weeks, to look at what was refused."],
+            doc: &["Keep refused mail in this mailbox for two weeks."],
         },
         Key {
             name: "keep_rejects",
@@ -125,64 +125,64 @@ pub(crate) static SECTION: Section = Section {
 
 static JUNK_FLAGS: Section = Section {
     doc: &[
-        "Mark mail as junk or not junk when it is delivered or moved to a mailbox that begins with one of these, in lower",
-        "case. The first list that fits decides; \"\" fits every mailbox. Without this section nothing is marked.",
+        "Mark mail as junk or not when it is delivered or moved to a mailbox whose name begins with one of these prefixes, in",
+        "lower case. The first list that matches decides; \"\" matches every mailbox. Without this section nothing is marked.",
     ],
     keys: &[
-        Key { name: "junk", sample: Sample::Default("[\"junk\", \"spam\"]"), doc: &["Junk."] },
+        Key { name: "junk", sample: Sample::Default("[\"junk\", \"spam\"]"), doc: &["Marked as junk."] },
         Key {
             name: "neutral",
             sample: Sample::Default(
                 "[\"inbox\", \"neutral\", \"postmaster\", \"dmarc\", \"tlsrpt\", \"rejects\"]",
             ),
-            doc: &["Neither: nothing is marked."],
+            doc: &["Not marked."],
         },
-        Key { name: "not_junk", sample: Sample::Default("[\"\"]"), doc: &["Not junk."] },
+        Key { name: "not_junk", sample: Sample::Default("[\"\"]"), doc: &["Marked as not junk."] },
     ],
     children: &[],
 };
 
 static DESTINATION: Section = Section {
     doc: &[
-        "An address of the account, or \"@example.org\": all mail to that domain that no other address takes (a catch-all).",
-        "Each can be used to log in and to write from.",
+        "An address of the account, or \"@example.org\" (a catch-all): mail to that domain that no other address takes.",
+        "Users can log in with each address and send from it.",
     ],
     keys: &[Key {
         name: "mailbox",
         sample: Sample::Default("\"Inbox\""),
-        doc: &["The mailbox, made when the first message comes."],
+        doc: &["The mailbox, created when the first message arrives."],
     }],
     children: &[Child { name: "rulesets", shape: Shape::List, is_optional: true, section: &RULESET }],
 };
 
 static RULESET: Section = Section {
     doc: &[
-        "Mail that goes to a mailbox of its own: what fits all conditions given here. The first ruleset that fits decides.",
-        "Patterns are regular expressions; one fits where it is found, so ^ and $ say that it is all there is.",
+        "Mail that goes to a mailbox of its own: mail that matches all conditions given here. The first ruleset that matches",
+        "decides. Patterns are regular expressions that match anywhere; ^ and $ tie them to the start and the end.",
     ],
     keys: &[
         Key {
             name: "mail_from",
             sample: Sample::Optional(r"'@lists\.example\.net$'"),
-            doc: &["Fits the address in MAIL FROM, which is empty for bounces."],
+            doc: &["Matches the address in MAIL FROM, which is empty for bounces."],
         },
         Key {
             name: "verified_domain",
             sample: Sample::Chosen("\"lists.example.net\""),
-            doc: &["SPF or DKIM has passed for this domain or one below it: nobody else can pose as it."],
+            doc: &["SPF or DKIM has passed for this domain or a subdomain, so the sender cannot be forged."],
         },
         Key {
             name: "headers",
             sample: Sample::Default("[]"),
             doc: &[
-                "Pairs of patterns for name and value of a header field, in lower case, such as ['^list-id$', '<cooking\\.']:",
-                "each pair fits some field.",
+                "Pairs of patterns for name and value of a header field, in lower case, such as ['^list-id$', '<cooking\\.'].",
+                "Each pair must match a field.",
             ],
         },
         Key {
             name: "mailbox",
             sample: Sample::Required("\"Lists/Cooking\""),
-            doc: &["The mailbox, made when the first message comes."],
+            doc: &["The mailbox, created when the first message arrives."],
         },
     ],
     children: &[],
@@ -206,7 +206,7 @@ pub(crate) fn read_all(
     (accounts.len() == count).then_some(accounts)
 }
 
-/// The name is part of commands, logs and keys of the store.
+/// Reports a name that would not work in commands, logs and keys of the store.
 fn check_name(name: &str, table: &Table<'_>) {
     let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
     if name.is_empty() || name.len() > MAX_ACCOUNT_NAME || name.starts_with(['.', '-']) || !plain {
@@ -251,7 +251,7 @@ fn read_junk_flags(table: &Table<'_>) -> Option<JunkFlags> {
     Some(JunkFlags { junk: junk?, neutral: neutral?, not_junk: not_junk? })
 }
 
-/// The beginning of mailbox names, compared with the name in lower case.
+/// A prefix of mailbox names, which are compared in lower case.
 fn beginning(value: &DeValue<'_>) -> Result<String, Wrong> {
     let given = values::composed(&values::text(value)?);
     let lower = given.to_lowercase();
@@ -274,7 +274,7 @@ fn read_destinations(
     for (text, table) in tables {
         let mailbox = table.get("mailbox", values::mailbox);
         let rulesets = read_rulesets(&table);
-        // With a domain that cannot be read, its addresses would all be reported as unknown, which helps nobody.
+        // If a domain cannot be read, all its addresses would be reported as unknown, which hides the real problem.
         let Some(domains) = domains else { continue };
         match Address::parse(text, |domain| domains.get(domain)) {
             Err(no) => table.problem(no.kind, "", no.what, no.mend),

@@ -1,4 +1,4 @@
-//! Addresses that an account has.
+//! Addresses of accounts.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use smtp_parser::Localpart;
 use crate::domains::LocalDomain;
 use crate::problem::ProblemKind;
 
-/// An address of an account, or all addresses of a domain that nobody else has.
+/// An address of an account, or a catch-all for a domain.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Address {
     /// One address. The local part is canonical: lower-case unless the domain says that case counts.
@@ -18,11 +18,11 @@ pub enum Address {
         /// After it.
         domain: Domain,
     },
-    /// `@domain`: what is left over.
+    /// `@domain`: all addresses of the domain that belong to no account by name.
     CatchAll(Domain),
 }
 
-/// Why an address cannot be an account's: what is wrong with it, and what to do.
+/// A mistake in an address, and how to mend it.
 pub(crate) struct NoAddress {
     pub(crate) kind: ProblemKind,
     pub(crate) what: &'static str,
@@ -36,7 +36,7 @@ impl NoAddress {
 }
 
 impl Address {
-    /// Reads `localpart@domain` or `@domain`; `rules` are those of the domain, if it is ours.
+    /// Reads `localpart@domain` or `@domain`. `rules` returns the settings of a domain in the file.
     pub(crate) fn parse<'d>(
         text: &str,
         rules: impl FnOnce(&Domain) -> Option<&'d LocalDomain>,

@@ -12,22 +12,22 @@ use crate::schema::{Child, Key, Sample, Section, Shape};
 use crate::values;
 use toml::de::DeValue;
 
-/// A domain that mail is taken for.
+/// A domain whose mail this server accepts.
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct LocalDomain {
-    /// For people.
+    /// A note for operators; nothing depends on it.
     pub description: Option<String>,
-    /// What follows the first of these in a local part does not count.
+    /// The local part ends at the first of these; the rest is ignored.
     pub catchall_separators: Vec<char>,
-    /// Are `User` and `user` different people?
+    /// Are `User` and `user` different addresses?
     pub case_sensitive: bool,
-    /// Signatures under mail from this domain.
+    /// DKIM signatures for mail from this domain.
     pub dkim: Dkim,
 }
 
 impl LocalDomain {
-    /// A local part in the case and the form in which it is compared.
+    /// A local part in the form in which it is compared: composed, and in lower case unless case counts.
     pub(crate) fn fold(&self, localpart: &str) -> String {
         if self.case_sensitive {
             values::composed(localpart)
@@ -37,15 +37,15 @@ impl LocalDomain {
     }
 }
 
-/// Signatures under mail from a domain.
+/// DKIM signatures for mail from a domain.
 #[non_exhaustive]
 #[derive(Clone, Debug, Default)]
 pub struct Dkim {
     /// The selectors to sign with, in this order. Each is in [`Dkim::selectors`].
     pub sign: Vec<String>,
-    /// The keys.
+    /// All selectors with their keys, by name.
     pub selectors: BTreeMap<String, Selector>,
-    /// Where selectors with an underscore stand, which pedantic mode refuses.
+    /// The places of selectors with an underscore, which pedantic mode refuses.
     pub(crate) with_underscore: Vec<Place>,
 }
 
@@ -55,17 +55,17 @@ pub struct Dkim {
 pub struct Selector {
     /// PEM file with the private key (PKCS#8).
     pub key: PathBuf,
-    /// What the key must be for; any if nothing is said.
+    /// The algorithm that the key must have; any by default.
     pub algorithm: Option<Algorithm>,
     /// The header fields to sign.
     pub headers: Vec<String>,
-    /// Also sign that there are no more of these fields?
+    /// Oversign: do signatures also cover that there are no more of these fields?
     pub seal: bool,
-    /// How the header is made comparable.
+    /// Canonicalization of the header (RFC 6376 §3.4).
     pub header_canonicalization: Canonicalization,
-    /// How the body is made comparable.
+    /// Canonicalization of the body (RFC 6376 §3.4).
     pub body_canonicalization: Canonicalization,
-    /// How long a signature holds.
+    /// How long a signature is valid (RFC 6376 §3.5, x=).
     pub expiration: Duration,
 }
 
@@ -78,22 +78,22 @@ pub enum Algorithm {
     RsaSha256,
 }
 
-/// How much may change under way (RFC 6376 §3.4).
+/// The changes in transit that a signature tolerates (RFC 6376 §3.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Canonicalization {
-    /// Next to nothing.
+    /// Almost none.
     Simple,
-    /// White space and the case of field names.
+    /// Changes of white space and of the case of field names.
     Relaxed,
 }
 
 pub(crate) static SECTION: Section = Section {
-    doc: &["A domain that mail is taken for. International names may be written as they are."],
+    doc: &["A domain whose mail this server accepts. International names may be written as they are."],
     keys: &[
         Key {
             name: "description",
             sample: Sample::Optional("\"The family\""),
-            doc: &["For people. Nothing depends on it."],
+            doc: &["A note for operators. Nothing depends on it."],
         },
         Key {
             name: "catchall_separators",
@@ -103,18 +103,18 @@ pub(crate) static SECTION: Section = Section {
         Key {
             name: "case_sensitive",
             sample: Sample::Default("false"),
-            doc: &["true: Alice@ and alice@ are different people."],
+            doc: &["true: Alice@ and alice@ are different addresses."],
         },
     ],
     children: &[Child { name: "dkim", shape: Shape::One, is_optional: false, section: &DKIM }],
 };
 
 static DKIM: Section = Section {
-    doc: &["Signatures under mail from this domain."],
+    doc: &["DKIM signatures for mail from this domain."],
     keys: &[Key {
         name: "sign",
         sample: Sample::Default("[]"),
-        doc: &["The selectors to sign with, such as [\"2026a\", \"2026b\"]. Others are kept ready."],
+        doc: &["The selectors to sign with, such as [\"2026a\", \"2026b\"]. Others are not used yet."],
     }],
     children: &[Child {
         name: "selectors",
@@ -135,28 +135,32 @@ static SELECTOR: Section = Section {
         Key {
             name: "algorithm",
             sample: Sample::Optional("\"ed25519-sha256\""),
-            doc: &["Refuse a key that is for another: \"ed25519-sha256\" or \"rsa-sha256\"."],
+            doc: &["Refuse a key of another algorithm: \"ed25519-sha256\" or \"rsa-sha256\"."],
         },
         Key {
             name: "headers",
             sample: Sample::Default(
                 "[\"From\", \"To\", \"Cc\", \"Bcc\", \"Reply-To\", \"References\", \"In-Reply-To\", \"Subject\", \"Date\", \"Message-Id\", \"Content-Type\"]",
             ),
-            doc: &["The header fields to sign. From has to be among them."],
+            doc: &["The header fields to sign. From must be among them."],
         },
         Key {
             name: "seal",
             sample: Sample::Default("true"),
-            doc: &["Also sign that there are no more of these fields, so that none can be added."],
+            doc: &["Also sign that there are no more of these fields, so that nobody can add one."],
         },
         Key {
             name: "canonicalization",
             sample: Sample::Default("\"relaxed/relaxed\""),
             doc: &[
-                "What may change under way, in header/body: \"simple\" (nothing) or \"relaxed\" (white space).",
+                "Changes in transit that header/body tolerate: \"simple\" (none) or \"relaxed\" (white space).",
             ],
         },
-        Key { name: "expiration", sample: Sample::Default("\"72h\""), doc: &["How long a signature holds."] },
+        Key {
+            name: "expiration",
+            sample: Sample::Default("\"72h\""),
+            doc: &["How long a signature is valid."],
+        },
     ],
     children: &[],
 };
@@ -195,7 +199,7 @@ fn read(table: &Table<'_>) -> Option<LocalDomain> {
     })
 }
 
-/// One character that may stand within a local part and is no letter, digit or dot.
+/// A separator: one character that a local part may have, but no letter, digit or dot.
 fn separator(value: &DeValue<'_>) -> Result<char, Wrong> {
     let given = values::text(value)?;
     let mut characters = given.chars();
@@ -217,7 +221,7 @@ fn read_dkim(table: &Table<'_>) -> Option<Dkim> {
     let mut with_underscore = Vec::new();
     check_sign(table, sign.as_deref().unwrap_or_default(), &named);
     for (name, table) in named {
-        // RFC 6376 §3.1: selector = sub-domain *( "." sub-domain ). Real ones have underscores, and DNS does not mind.
+        // RFC 6376 §3.1: selector = sub-domain *( "." sub-domain ). Real selectors have underscores, and DNS allows them.
         match name.parse::<Domain>() {
             Ok(domain) if !name.ends_with('.') => {
                 with_underscore.extend((!domain.is_hostname()).then(|| table.place("")));
@@ -233,7 +237,7 @@ fn read_dkim(table: &Table<'_>) -> Option<Dkim> {
     (selectors.len() == count).then_some(Dkim { sign: sign?, selectors, with_underscore })
 }
 
-/// Every selector that signs is there, right or wrong, and signs once.
+/// Reports selectors that are missing or listed twice.
 fn check_sign(table: &Table<'_>, sign: &[String], named: &[(&str, Table<'_>)]) {
     let mut seen = BTreeSet::new();
     for selector in sign {
@@ -287,7 +291,7 @@ fn read_selector(table: &Table<'_>) -> Option<Selector> {
     })
 }
 
-/// The name of a header field.
+/// The name of a header field, as DKIM's h= tag can carry it.
 fn field_name(value: &DeValue<'_>) -> Result<String, Wrong> {
     let name = values::text(value)?;
     // RFC 5322 §3.6.8: ftext is printable ASCII but ":"; RFC 6376 §3.5 separates names in h= by ":" and ends it at ";".

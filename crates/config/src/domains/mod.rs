@@ -19,14 +19,14 @@ use crate::schema::{Child, Section, Shape};
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct Domains {
-    /// The domains that mail is taken for.
+    /// The domains whose mail this server accepts.
     pub domains: BTreeMap<Domain, LocalDomain>,
-    /// The accounts, by name.
+    /// The accounts, by their names in the file.
     pub accounts: BTreeMap<String, Account>,
 }
 
 impl Domains {
-    /// An address of one of these domains in its canonical form, whoever has it.
+    /// Parses an address of one of these domains into its canonical form; it may belong to no account.
     pub fn address(&self, text: &str) -> Option<Address> {
         Address::parse(text, |domain| self.domains.get(domain)).ok()
     }
@@ -35,7 +35,7 @@ impl Domains {
 pub(crate) static SECTION: Section = Section {
     doc: &[
         "domains.toml: domains and accounts. A running server reads it again on SIGHUP or `moxd ctl reload`; if",
-        "something in it is wrong, everything stays as it was.",
+        "something in it is wrong, the server keeps the old settings.",
     ],
     keys: &[],
     children: &[

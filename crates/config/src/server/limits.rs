@@ -7,31 +7,32 @@ use crate::read::Table;
 use crate::schema::{Key, Sample, Section};
 use crate::values;
 
-/// How much is taken from one address, from the site around it, and from its provider: each is a list of these three.
+/// Limits for one address (host), the network around it (site), and its provider's network: lists have these three, in this
+/// order.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Do these limits hold at all? ([`Limits::recipients`] does in any event.)
+    /// Do the limits by address apply? ([`Limits::recipients`] always does.)
     pub enabled: bool,
-    /// Connections in a minute.
+    /// New connections in any 60 seconds.
     pub connections_per_minute: [u32; 3],
-    /// Connections open at a time.
+    /// Connections open at the same time.
     pub open_connections: [u32; 3],
-    /// Messages that other servers begin in a minute.
+    /// Messages that other servers begin in any 60 seconds.
     pub messages_per_minute: [u32; 3],
-    /// Failed logins in a minute.
+    /// Failed logins in any 60 seconds; more are refused.
     pub failed_logins_per_minute: [u32; 3],
-    /// Failed logins in a day.
+    /// Failed logins in any 24 hours; more are refused.
     pub failed_logins_per_day: [u32; 3],
-    /// Failed logins to one account in a day, from wherever.
+    /// Failed logins to one account in any 24 hours, from all addresses together.
     pub failed_logins_per_account_per_day: u32,
-    /// Networks that are free of these limits: an address and how many bits of it count.
+    /// Networks without these limits: address and prefix length. IPv4-mapped ones are given as IPv4.
     pub exempt: Vec<(IpAddr, u8)>,
-    /// How many bits of an IPv4 address make host, site and provider.
+    /// Prefix lengths of host, site and provider for IPv4.
     pub ipv4_prefixes: [u8; 3],
-    /// How many bits of an IPv6 address make host, site and provider.
+    /// Prefix lengths of host, site and provider for IPv6.
     pub ipv6_prefixes: [u8; 3],
-    /// Recipients of one message.
+    /// Recipients of one message; at least 100.
     pub recipients: u32,
 }
 
@@ -54,24 +55,24 @@ pub(crate) static SECTION: Section = Section {
             name: "open_connections",
             sample: Sample::Default("[30, 90, 270]"),
             doc: &[
-                "Connections open at a time. In all there may be 20,000, or half as many as the files that the process may",
-                "have open (ulimit -Hn, LimitNOFILE= of systemd).",
+                "Connections open at the same time. The limit for all clients together is 20,000, or half of the limit on open",
+                "files (ulimit -Hn, LimitNOFILE= of systemd).",
             ],
         },
         Key {
             name: "messages_per_minute",
             sample: Sample::Default("[500, 1500, 4500]"),
             doc: &[
-                "Messages that other servers begin in any minute, for all accounts together, and twelve questions to DNS for",
-                "each. Users have limits of their own.",
+                "Messages that other servers begin in any minute, for all accounts together, with twelve DNS queries for each.",
+                "Users have limits of their own.",
             ],
         },
         Key {
             name: "failed_logins_per_minute",
             sample: Sample::Default("[10, 30, 90]"),
             doc: &[
-                "Failed logins in any minute; more are refused, except to accounts that have logged in from there of late. A",
-                "success forgives the failures of its own account alone. `moxd ctl blocked` shows who is held back.",
+                "Failed logins in any minute; more are refused, except to accounts that recently logged in from there. A login",
+                "forgives only the failures of its own account. `moxd ctl blocked` shows who is held back.",
             ],
         },
         Key {
@@ -83,31 +84,29 @@ pub(crate) static SECTION: Section = Section {
             name: "failed_logins_per_account_per_day",
             sample: Sample::Default("200"),
             doc: &[
-                "Failed logins to one account in any 24 hours, from wherever they come. Beyond it logins to the account take",
-                "turns, one in two seconds, except from networks that it has logged in from in the last 30 days.",
+                "Failed logins to one account in any 24 hours, from all addresses together. Beyond the limit, logins to the",
+                "account are let through one every two seconds, except from networks where it logged in during the last 30 days.",
             ],
         },
         Key {
             name: "exempt",
             sample: Sample::Default("[]"),
-            doc: &["Networks free of all these limits, such as monitoring: [\"192.0.2.0/24\"]."],
+            doc: &["Networks without these limits, such as those of monitoring: [\"192.0.2.0/24\"]."],
         },
         Key {
             name: "ipv4_prefixes",
             sample: Sample::Default("[32, 26, 21]"),
-            doc: &["How many bits of an IPv4 address make host, site and provider."],
+            doc: &["Prefix lengths of host, site and provider for IPv4."],
         },
         Key {
             name: "ipv6_prefixes",
             sample: Sample::Default("[64, 48, 32]"),
-            doc: &["How many bits of an IPv6 address make host, site and provider."],
+            doc: &["Prefix lengths of host, site and provider for IPv6."],
         },
         Key {
             name: "recipients",
             sample: Sample::Default("1000"),
-            doc: &[
-                "Recipients of one message, as announced to clients. RFC 5321 §4.5.3.1.8 demands at least 100.",
-            ],
+            doc: &["Recipients of one message, announced to clients. At least 100 (RFC 5321 §4.5.3.1.8)."],
         },
     ],
     children: &[],
@@ -153,7 +152,7 @@ fn three(table: &Table<'_>, name: &str) -> Option<[u32; 3]> {
     three
 }
 
-/// Limits of ever wider networks.
+/// Reads limits for host, site and provider, which must not shrink.
 fn widening(table: &Table<'_>, name: &str) -> Option<[u32; 3]> {
     let limits = three(table, name)?;
     if !limits.is_sorted() {
@@ -163,7 +162,7 @@ fn widening(table: &Table<'_>, name: &str) -> Option<[u32; 3]> {
     Some(limits)
 }
 
-/// Prefixes of ever wider networks.
+/// Reads prefix lengths of host, site and provider, which must not grow.
 fn prefixes(table: &Table<'_>, name: &str, bits: u8) -> Option<[u8; 3]> {
     let lengths = three(table, name)?;
     let narrow = lengths.map(|length| u8::try_from(length).ok().filter(|length| *length <= bits));

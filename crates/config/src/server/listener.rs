@@ -17,13 +17,13 @@ use crate::values;
 pub struct Listener {
     /// Its name in the file.
     pub name: String,
-    /// The addresses to listen on.
+    /// Addresses to listen on; `0.0.0.0` and `::` are all addresses of their family.
     pub ips: Vec<IpAddr>,
-    /// The name in greetings, where it is not that of the server.
+    /// The name in greetings, if it differs from the server's.
     pub hostname: Option<Domain>,
-    /// Largest message in octets, where it is not that of the server.
+    /// Largest message in bytes, if it differs from the server's.
     pub max_message_size: Option<u64>,
-    /// Certificates. The one whose names fit what the client asks for is used, else the first.
+    /// Certificates. The client gets the first one that has the name it asks for, else the first one.
     pub tls: Vec<TlsFiles>,
     /// Mail from other servers.
     pub smtp: Option<Smtp>,
@@ -37,9 +37,9 @@ pub struct Listener {
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// PEM: the certificate, then those that lead to a root.
+    /// PEM file: the certificate, then the intermediate certificates.
     pub certificate: PathBuf,
-    /// PEM: the private key.
+    /// PEM file with the private key.
     pub key: PathBuf,
 }
 
@@ -47,7 +47,7 @@ pub struct TlsFiles {
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Smtp {
-    /// The port.
+    /// TCP port; 25 by default.
     pub port: u16,
     /// Offer STARTTLS?
     pub starttls: bool,
@@ -59,7 +59,7 @@ pub struct Smtp {
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Submission {
-    /// The port.
+    /// TCP port; 587 by default (RFC 6409 §3.1).
     pub port: u16,
     /// Refuse logins and mail without TLS?
     pub require_starttls: bool,
@@ -69,12 +69,14 @@ pub struct Submission {
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Submissions {
-    /// The port.
+    /// TCP port; 465 by default (RFC 8314 §3.3).
     pub port: u16,
 }
 
 pub(crate) static SECTION: Section = Section {
-    doc: &["Addresses, and the services on them. The name is free, and there may be several."],
+    doc: &[
+        "Addresses, and the services on them. There may be several listeners, each with a name of your choice.",
+    ],
     keys: &[
         Key {
             name: "ips",
@@ -84,12 +86,12 @@ pub(crate) static SECTION: Section = Section {
         Key {
             name: "hostname",
             sample: Sample::Optional("\"mx1.example.org\""),
-            doc: &["The name in greetings, if it is not that of the server."],
+            doc: &["The name in greetings, if it differs from the server's."],
         },
         Key {
             name: "max_message_size",
             sample: Sample::Optional("\"50 MiB\""),
-            doc: &["The largest message taken here, if it is not that of the server."],
+            doc: &["The largest message accepted here, if it differs from the server's."],
         },
     ],
     children: &[
@@ -102,14 +104,14 @@ pub(crate) static SECTION: Section = Section {
 
 static TLS: Section = Section {
     doc: &[
-        "A certificate, read again on SIGHUP. There may be several: the one that has the name the client asks for is",
-        "used, else the first.",
+        "A certificate, read again on SIGHUP. There may be several: a client gets the one with the name it asks for, else",
+        "the first.",
     ],
     keys: &[
         Key {
             name: "certificate",
             sample: Sample::Required("\"mail.example.org.crt\""),
-            doc: &["PEM file with the certificate, followed by those between it and its root."],
+            doc: &["PEM file with the certificate, followed by the intermediate certificates."],
         },
         Key {
             name: "key",
@@ -120,27 +122,27 @@ static TLS: Section = Section {
     children: &[],
 };
 
-/// Every service has it: a way to switch it off without losing what is set.
+/// Every service has this key: it switches the service off without losing its settings.
 const ENABLED: Key =
-    Key { name: "enabled", sample: Sample::Default("true"), doc: &["false turns the service off."] };
+    Key { name: "enabled", sample: Sample::Default("true"), doc: &["false: turn the service off."] };
 
 static SMTP: Section = Section {
     doc: &["Mail from other servers."],
     keys: &[
         ENABLED,
-        Key { name: "port", sample: Sample::Default("25"), doc: &["The port."] },
+        Key { name: "port", sample: Sample::Default("25"), doc: &["The TCP port."] },
         Key {
             name: "starttls",
             sample: Sample::Instead("true", "false"),
             doc: &[
-                "true: offer TLS, which needs a certificate. Leave this line out once the section above has one, since",
-                "true is what it is without.",
+                "true: offer TLS, which needs a certificate. Remove this line once the section above has one: true is the",
+                "default.",
             ],
         },
         Key {
             name: "require_starttls",
             sample: Sample::Default("false"),
-            doc: &["true: take no mail without TLS. Many servers still send without."],
+            doc: &["true: refuse mail without TLS. Many servers still send without."],
         },
     ],
     children: &[],
@@ -150,19 +152,19 @@ static SUBMISSION: Section = Section {
     doc: &["Mail from users, who have to log in; TLS by STARTTLS."],
     keys: &[
         ENABLED,
-        Key { name: "port", sample: Sample::Default("587"), doc: &["The port."] },
+        Key { name: "port", sample: Sample::Default("587"), doc: &["The TCP port."] },
         Key {
             name: "require_starttls",
             sample: Sample::Default("true"),
-            doc: &["false: take passwords and mail without TLS too. For tests and closed networks."],
+            doc: &["false: accept passwords and mail without TLS too. For tests and closed networks."],
         },
     ],
     children: &[],
 };
 
 static SUBMISSIONS: Section = Section {
-    doc: &["Mail from users, who have to log in; TLS from the first octet."],
-    keys: &[ENABLED, Key { name: "port", sample: Sample::Default("465"), doc: &["The port."] }],
+    doc: &["Mail from users, who have to log in; TLS from the first byte."],
+    keys: &[ENABLED, Key { name: "port", sample: Sample::Default("465"), doc: &["The TCP port."] }],
     children: &[],
 };
 
@@ -182,7 +184,7 @@ pub(crate) fn read_all(root: &Table<'_>) -> Option<Vec<Listener>> {
         Some(listener)
     };
     let mut listeners: Vec<_> = tables.into_iter().filter_map(read).collect();
-    // They are opened in this order, which must not depend on where in the file they stand.
+    // Listeners are opened in this order, which must not depend on their order in the file.
     listeners.sort_by(|a, b| a.name.cmp(&b.name));
     (listeners.len() == count).then_some(listeners)
 }
@@ -219,12 +221,12 @@ fn read_tls(listener: &Table<'_>) -> Option<Vec<TlsFiles>> {
         let (certificate, key) = (table.file("certificate"), table.file("key"));
         Some(TlsFiles { certificate: certificate?, key: key? })
     };
-    // All are read before it is asked whether all are right, so that every problem is found.
+    // Reads all before checking whether all are valid, so that every problem is reported.
     let files: Vec<_> = tables.iter().filter_map(read).collect();
     (files.len() == tables.len()).then_some(files)
 }
 
-/// A service that is there and not switched off.
+/// Reads a service that is in the file and not switched off.
 fn service<T>(table: &Table<'_>, name: &str, read: impl Fn(&Table<'_>, u16) -> Option<T>) -> Option<T> {
     let service = table.child(name)?;
     let enabled = service.get("enabled", values::boolean);
@@ -233,7 +235,7 @@ fn service<T>(table: &Table<'_>, name: &str, read: impl Fn(&Table<'_>, u16) -> O
     read.filter(|_| enabled == Some(true))
 }
 
-/// Without a certificate only what asks for none can be served.
+/// Reports services that need a certificate where there is none.
 fn check_tls(listener: &Listener, table: &Table<'_>) {
     let conflict = |name, what, mend: String| table.problem(ProblemKind::Conflict, name, what, mend);
     let certificate = !listener.tls.is_empty();
@@ -256,7 +258,7 @@ fn check_tls(listener: &Listener, table: &Table<'_>) {
     }
 }
 
-/// A listener that listens for nothing is a mistake.
+/// Reports a listener without addresses or without services.
 fn check_purpose(listener: &Listener, table: &Table<'_>) {
     if listener.ips.is_empty() {
         table.problem(ProblemKind::BadValue, "ips", "listens on no address", "give at least one address");
@@ -267,7 +269,7 @@ fn check_purpose(listener: &Listener, table: &Table<'_>) {
     }
 }
 
-/// Every address and port has one owner.
+/// Reports an address and port that two services claim.
 fn check_sockets(listener: &Listener, table: &Table<'_>, taken: &mut BTreeMap<SocketAddr, String>) {
     let services = [
         ("smtp", listener.smtp.as_ref().map(|smtp| smtp.port)),

@@ -11,17 +11,17 @@ use crate::read::{Table, Wrong};
 use crate::schema::{Key, Sample, Section};
 use crate::values;
 
-/// What is logged, and how.
+/// Level and format of the log.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
-    /// A level, or filters such as `info,smtpserver=trace`.
+    /// A level, or a list of filters such as `info,smtpserver=trace`.
     pub level: String,
-    /// The form of a line.
+    /// The format of a line; [`LogFormat::Text`] by default.
     pub format: LogFormat,
 }
 
-/// The form of a log line.
+/// The format of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people.
@@ -31,15 +31,15 @@ pub enum LogFormat {
 }
 
 pub(crate) static SECTION: Section = Section {
-    doc: &["What is logged to standard error."],
+    doc: &["The log, on standard error."],
     keys: &[
         Key {
             name: "level",
             sample: Sample::Default("\"info\""),
             doc: &[
                 "error, warn, info, debug or trace, for all or for a part: \"info,smtpserver=debug\".",
-                "trace shows what is said in a session without passwords and messages, traceauth with passwords,",
-                "tracedata all of it.",
+                "trace shows the lines of a session without passwords and messages, traceauth with passwords, tracedata",
+                "with both.",
             ],
         },
         Key { name: "format", sample: Sample::Default("\"text\""), doc: &["\"text\" or \"json\"."] },
@@ -53,7 +53,7 @@ pub(crate) fn read(table: &Table<'_>) -> Option<Log> {
     Some(Log { level: level?, format: format? })
 }
 
-/// A filter as it was written, if it is one.
+/// Checks a filter and returns it as it was written.
 fn filter(value: &DeValue<'_>) -> Result<String, Wrong> {
     let given = values::line(value)?;
     match given.parse::<LogFilter>() {
@@ -62,28 +62,28 @@ fn filter(value: &DeValue<'_>) -> Result<String, Wrong> {
     }
 }
 
-/// What is logged: a level for each part, in the order written. The empty part is everything else.
+/// A level for each part of moxd, in the order written. The empty part stands for all others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogFilter(pub Vec<(String, LogLevel)>);
 
-/// The levels, each with those before it.
+/// Log levels; each includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogLevel {
     /// Nothing.
     Off,
-    /// What keeps the server from its work.
+    /// The server cannot do its work.
     Error,
-    /// What an operator should look into.
+    /// An operator should look into it.
     Warn,
-    /// What became of connections and messages.
+    /// What happened to connections and messages.
     Info,
     /// Every command.
     Debug,
     /// Every line of a session, without secrets.
     Trace,
-    /// The same with passwords and proofs.
+    /// As `Trace`, with passwords and proofs.
     TraceAuth,
-    /// The same with messages.
+    /// As `TraceAuth`, with messages.
     TraceData,
 }
 
@@ -102,10 +102,10 @@ impl LogLevel {
 
 /// The parts of moxd that log, by the short names of their crates.
 const PARTS: [&str; 5] = ["dns-hickory", "intake", "moxd", "smtpserver", "store"];
-/// Libraries whose lines come with those of moxd.
+/// Libraries whose log lines appear with those of moxd.
 const LIBRARIES: [&str; 5] = ["hickory_net", "hickory_proto", "hickory_resolver", "hyper", "rustls"];
 
-/// Why a text is no filter, and what to do about it.
+/// A mistake in a filter, and how to mend it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadFilter {
     what: String,
@@ -143,7 +143,7 @@ fn directive(text: &str) -> Result<(String, LogLevel), BadFilter> {
     Ok((part, level))
 }
 
-/// The target of a part: the crates of moxd have a prefix in theirs, which may be left out.
+/// The log target of a part. Targets of moxd's crates have the prefix `moxd_`, which may be left out.
 fn full_name(part: &str) -> Result<String, BadFilter> {
     let first = part.split("::").next().unwrap_or_default();
     let within = part.strip_prefix(first).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! `moxd.toml`: what is read once, at the start.
+//! `moxd.toml`: settings that are read once, at the start.
 
 mod limits;
 mod listener;
@@ -24,44 +24,50 @@ use crate::values;
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct Server {
-    /// The name of this host, in greetings and in the fields that are added to messages.
+    /// The name of this host, in greetings and in the header fields that moxd adds to messages.
     pub hostname: Domain,
-    /// Where all mail and state is.
+    /// The folder of all mail and state.
     pub data_dir: PathBuf,
-    /// The user to become once all sockets are open.
+    /// The user that the server becomes once all sockets are open.
     pub user: Option<String>,
     /// Refuse what is merely bad style.
     pub pedantic: bool,
-    /// Largest message in octets, where a listener says nothing else.
+    /// Largest message in bytes, for listeners without a limit of their own.
     pub max_message_size: u64,
     /// Offer CRAM-MD5?
     pub cram_md5: bool,
     /// Offer SCRAM bound to the TLS connection?
     pub scram_plus: bool,
-    /// Where `/metrics` is served; not at all without it.
+    /// The address that serves `/metrics`, if any.
     pub metrics: Option<SocketAddr>,
-    /// DNS servers to ask; those of the system if there are none.
+    /// DNS servers to query; the system's if the list is empty.
     pub dns_servers: Vec<SocketAddr>,
-    /// What is logged, and how.
+    /// `[log]`.
     pub log: Log,
-    /// Who reads mail for `postmaster`.
+    /// The recipient of mail for `postmaster`.
     pub postmaster: Postmaster,
-    /// How much is taken from one address.
+    /// Limits for each client address and its networks.
     pub limits: Limits,
-    /// How long is waited for what.
+    /// Timeouts of sessions and of the shutdown.
     pub timeouts: Timeouts,
-    /// What is listened on, by name.
+    /// Addresses and services, sorted by name.
     pub listeners: Vec<Listener>,
-    pub(crate) hostname_place: Place,
-    pub(crate) metrics_place: Place,
+    pub(crate) places: Places,
 }
 
-/// Where mail at rest is, and whose it is: all that a verb about it has to know of `moxd.toml`.
+/// Where settings stand that [`crate::Config::questions`] asks about.
+#[derive(Clone, Debug)]
+pub(crate) struct Places {
+    pub(crate) hostname: Place,
+    pub(crate) metrics: Place,
+}
+
+/// The data folder and its owner: all that verbs on mail at rest need of `moxd.toml`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DataPlace {
     /// The folder of all mail and state.
     pub data_dir: PathBuf,
-    /// The user that the server becomes.
+    /// The user that the server becomes, who owns the folder.
     pub user: Option<String>,
 }
 
@@ -72,7 +78,7 @@ impl From<&Server> for DataPlace {
 }
 
 impl Server {
-    /// The settings in which another version of the file differs: names of single ones, or of sections.
+    /// The names of the settings or sections in which another version of the file differs.
     pub fn differences(&self, other: &Server) -> Vec<String> {
         let Server {
             hostname,
@@ -89,8 +95,7 @@ impl Server {
             limits,
             timeouts,
             listeners,
-            hostname_place: _,
-            metrics_place: _,
+            places: _,
         } = self;
         let postmaster_differs = (&postmaster.account, &postmaster.mailbox)
             != (&other.postmaster.account, &other.postmaster.mailbox);
@@ -123,13 +128,13 @@ impl Server {
     }
 }
 
-/// Who reads mail for `postmaster` at the names of this host.
+/// The recipient of mail for `postmaster` at the names of this host.
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct Postmaster {
-    /// The account.
+    /// An account of `domains.toml`.
     pub account: String,
-    /// Its mailbox.
+    /// Created when the first message arrives.
     pub mailbox: String,
     pub(crate) place: Place,
 }
@@ -138,15 +143,17 @@ pub(crate) static SECTION: Section = Section {
     doc: &[
         "moxd.toml: the server. It is read at the start; a change needs a restart.",
         "",
-        "Lines with ## explain. A line with one # is a setting that may be left out: with the value it has then, or with",
-        "an example where it has none. Relative paths start at the folder of this file. Domains and accounts are in",
+        "Lines with ## explain. A line with one # is a setting that may be left out; it shows the default, or an example",
+        "if there is no default. Relative paths start at the folder of this file. Domains and accounts are in",
         "domains.toml beside it. `moxd config test` checks both.",
     ],
     keys: &[
         Key {
             name: "hostname",
             sample: Sample::Required("\"mail.example.org\""),
-            doc: &["The name of this host in DNS: for greetings, and in the fields added to messages."],
+            doc: &[
+                "The name of this host in DNS, for greetings and for the header fields that moxd adds to messages.",
+            ],
         },
         Key {
             name: "data_dir",
@@ -157,25 +164,27 @@ pub(crate) static SECTION: Section = Section {
             name: "user",
             sample: Sample::Optional("\"moxd\""),
             doc: &[
-                "The user to become once all ports are open, if started as root. It should be able to read the keys",
-                "of certificates and of DKIM, or a reload can take no new ones.",
+                "The user that the server becomes once all ports are open, if root starts it. The user should be able to read",
+                "the keys of certificates and of DKIM; otherwise a reload cannot load new ones.",
             ],
         },
         Key {
             name: "max_message_size",
             sample: Sample::Default("\"100 MiB\""),
-            doc: &["The largest message taken: octets, or with KiB, MiB or GiB."],
+            doc: &["The largest message accepted: a number of bytes, or with KiB, MiB or GiB."],
         },
         Key {
             name: "pedantic",
             sample: Sample::Default("false"),
-            doc: &["Refuse what breaks a rule but does no harm. For testing other programs."],
+            doc: &[
+                "true: refuse messages and commands that break a rule harmlessly. For testing other programs.",
+            ],
         },
         Key {
             name: "cram_md5",
             sample: Sample::Default("false"),
             doc: &[
-                "Offer the login mechanism CRAM-MD5, for old clients. What is stored for it is as good as the password.",
+                "true: offer the login mechanism CRAM-MD5, for old clients. The secret stored for it is as good as the password.",
             ],
         },
         Key {
@@ -183,7 +192,7 @@ pub(crate) static SECTION: Section = Section {
             sample: Sample::Default("true"),
             doc: &[
                 "false: do not offer SCRAM-SHA-256-PLUS and SCRAM-SHA-1-PLUS, for clients that choose them and then cannot",
-                "bind to TLS 1.3, such as mutt with gsasl. SCRAM without PLUS is offered all the same.",
+                "bind to TLS 1.3, such as mutt with gsasl. SCRAM without PLUS is still offered.",
             ],
         },
         Key {
@@ -194,7 +203,7 @@ pub(crate) static SECTION: Section = Section {
         Key {
             name: "dns_servers",
             sample: Sample::Default("[]"),
-            doc: &["Ask these DNS servers (address:port) instead of those of the system."],
+            doc: &["Query these DNS servers (address:port) instead of the system's."],
         },
     ],
     children: &[
@@ -212,15 +221,13 @@ pub(crate) static SECTION: Section = Section {
 };
 
 static POSTMASTER: Section = Section {
-    doc: &[
-        "Who reads mail for postmaster at the names of this host (RFC 5321 §4.5.1 demands that somebody does).",
-    ],
+    doc: &["The recipient of mail for postmaster at the names of this host (required by RFC 5321 §4.5.1)."],
     keys: &[
         Key { name: "account", sample: Sample::Required("\"alice\""), doc: &["An account of domains.toml."] },
         Key {
             name: "mailbox",
             sample: Sample::Default("\"Postmaster\""),
-            doc: &["The mailbox in it, made when the first message comes."],
+            doc: &["The mailbox, created when the first message arrives."],
         },
     ],
     children: &[],
@@ -256,12 +263,11 @@ pub(crate) fn read(root: &Table<'_>) -> Option<Server> {
         limits: limits?,
         timeouts: timeouts?,
         listeners: listeners?,
-        hostname_place: root.place("hostname"),
-        metrics_place: root.place("metrics"),
+        places: Places { hostname: root.place("hostname"), metrics: root.place("metrics") },
     })
 }
 
-/// The configuration file of a whole system, whose data is not kept below /etc.
+/// The configuration file of a system-wide installation, whose data is not kept below /etc.
 const SYSTEM_FILE: &str = "/etc/moxd/moxd.toml";
 const SYSTEM_DATA: &str = "/var/lib/moxd";
 

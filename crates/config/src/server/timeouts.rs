@@ -7,62 +7,58 @@ use crate::read::Table;
 use crate::schema::{Key, Sample, Section};
 use crate::values;
 
-/// How long is waited for what. Each bounds one state of a session.
+/// Timeouts. Each bounds one state of a session.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// A TLS handshake in all.
+    /// For a whole TLS handshake.
     pub handshake: Duration,
-    /// The first command of a stranger.
+    /// For the first command of a client.
     pub first_command: Duration,
-    /// A later command.
+    /// For every later command.
     pub command: Duration,
-    /// Anything at all while a message is sent.
+    /// For the next bytes of a message.
     pub data_block: Duration,
-    /// A whole message.
+    /// For a whole message.
     pub message: Duration,
-    /// Until a client has taken a reply.
+    /// For a client to read a reply.
     pub write: Duration,
-    /// A connection on which no message is taken.
+    /// For a connection on which no message is accepted.
     pub unproductive: Duration,
-    /// Running transactions after a stop was asked for.
+    /// For transactions to end after the server is told to stop.
     pub stop: Duration,
 }
 
 pub(crate) static SECTION: Section = Section {
     doc: &["Timeouts (units s, m, h, d)."],
     keys: &[
-        Key { name: "handshake", sample: Sample::Default("\"30s\""), doc: &["A TLS handshake in all."] },
+        Key { name: "handshake", sample: Sample::Default("\"30s\""), doc: &["For a whole TLS handshake."] },
         Key {
             name: "first_command",
             sample: Sample::Default("\"30s\""),
-            doc: &["The first command of a client."],
+            doc: &["For the first command of a client."],
         },
         Key {
             name: "command",
             sample: Sample::Default("\"5m\""),
-            doc: &["Every later command. RFC 5321 §4.5.3.2.7 asks for five minutes."],
+            doc: &["For every later command. RFC 5321 §4.5.3.2.7 asks for five minutes."],
         },
         Key {
             name: "data_block",
             sample: Sample::Default("\"3m\""),
-            doc: &["The next octets of a message. RFC 5321 §4.5.3.2.5 asks for three minutes."],
+            doc: &["For the next bytes of a message. RFC 5321 §4.5.3.2.5 asks for three minutes."],
         },
-        Key { name: "message", sample: Sample::Default("\"30m\""), doc: &["A whole message."] },
-        Key {
-            name: "write",
-            sample: Sample::Default("\"30s\""),
-            doc: &["Until a client has taken a reply."],
-        },
+        Key { name: "message", sample: Sample::Default("\"30m\""), doc: &["For a whole message."] },
+        Key { name: "write", sample: Sample::Default("\"30s\""), doc: &["For a client to read a reply."] },
         Key {
             name: "unproductive",
             sample: Sample::Default("\"2h\""),
-            doc: &["A connection on which no message is taken."],
+            doc: &["For a connection on which no message is accepted."],
         },
         Key {
             name: "stop",
             sample: Sample::Default("\"3s\""),
-            doc: &["Running transactions after a stop was asked for."],
+            doc: &["For transactions to end after the server is told to stop."],
         },
     ],
     children: &[],
