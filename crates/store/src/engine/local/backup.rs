@@ -1,8 +1,8 @@
-//! A consistent copy while mail comes in: files never change once they are written, so copying them up to a position of
-//! the journal is enough. The copy has no view; the first opening makes it.
+//! A consistent copy while mail comes in. Files never change once they are written, so it is enough to copy them up to a
+//! position of the journal. The copy has no view; the first opening builds it.
 //!
 //! A journal that lost its end looks like one that was never longer. So a copy has a list of its files, with the size and
-//! the SHA-256 of each: that is what tells a whole copy from a part of one.
+//! the SHA-256 of each, that tells a whole copy from a part of one.
 
 use std::{
     collections::BTreeMap,
@@ -23,7 +23,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
 };
 
-/// The list of a backup's files. It goes when the copy is opened, and is a backup no more.
+/// The list of a backup's files. Opening the copy removes it: from then on it is a store, and no backup.
 pub(super) const LIST: &str = "backup.list";
 /// The list's first line. Lines of SHA-256, size and path follow; the last one has the SHA-256 of all before.
 const HEADING: &str = "moxd backup, version 1\n";
@@ -32,8 +32,8 @@ const END: &str = "end ";
 /// Bytes that are copied at a time.
 const PIECE: usize = 256 * 1024;
 
-/// Copies the store to the new directory `to`, which has its name once the copy is whole: a part of one would pass for
-/// a store with less mail in it.
+/// Copies the store to the new directory `to`. It gets its name once the copy is whole: a part of one would pass for a store
+/// with less mail in it.
 pub(super) fn backup(shared: &Shared, to: &Path) -> Result<Copied> {
     let partial = to.with_added_extension("partial");
     for (path, what) in
@@ -48,7 +48,7 @@ pub(super) fn backup(shared: &Shared, to: &Path) -> Result<Copied> {
         Ok(copied)
     });
     let copied = copied.inspect_err(|_| {
-        // It may be that nothing was made; what cannot be removed is found by the next backup.
+        // If this fails, the next backup says what is left.
         let _ = shared.disk.remove_dir(&partial);
     })?;
     let above = to.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
@@ -73,10 +73,10 @@ fn copy_to(shared: &Shared, to: &Path) -> Result<Copied> {
         let len = if number == end.segment { end.offset } else { u64::MAX };
         copy.file(&Segment::path(&shared.settings.journal, number), journal::FOLDER, len)?;
     }
-    // Those that came after the position are in nobody's way; the copy's first opening removes them.
+    // Some came after the position: the copy's first opening removes them.
     for path in shared.disk.list(&shared.settings.dir.join(bodies::FOLDER))? {
         match copy.file(&path, bodies::FOLDER, u64::MAX) {
-            // Of a message that has been refused meanwhile: those that rows name are kept.
+            // The body of a message that was refused meanwhile: the pin keeps those that rows name.
             Err(_) if matches!(shared.disk.exists(&path), Ok(false)) => {
                 let target = path.file_name().map(|name| to.join(bodies::FOLDER).join(name));
                 target.map_or(Ok(()), |target| shared.disk.remove(&target))?;
@@ -96,7 +96,7 @@ struct Copy<'a> {
 }
 
 impl Copy<'_> {
-    /// Copies at most `len` bytes of a file into `folder`, and lists it.
+    /// Copies up to `len` bytes of a file into `folder`, and lists it.
     fn file(&mut self, from: &Path, folder: &str, len: u64) -> Result<()> {
         let Some(name) = from.file_name().and_then(|name| name.to_str()) else { return Ok(()) };
         let target = self.to.join(folder).join(name);
@@ -152,7 +152,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A list's files: path, size, SHA-256. `None` when it is not whole.
+/// Returns a list's files: path, size, SHA-256. `None` if it is not whole.
 fn parse(list: &str) -> Option<BTreeMap<&str, (u64, &str)>> {
     let (body, end) = list.strip_suffix('\n')?.rsplit_once('\n')?;
     let body = list.get(..=body.len())?;
@@ -173,7 +173,7 @@ fn parse(list: &str) -> Option<BTreeMap<&str, (u64, &str)>> {
         .collect()
 }
 
-/// Compares the files of a backup with its list; of a folder without one there is nothing to be said.
+/// Compares the files of a backup with its list; a folder without a list is no backup, and passes.
 pub(super) fn check_list(disk: &Disk, dir: &Path, findings: &mut Vec<Finding>) -> Result<()> {
     let mut found = |place: &str, text: String| {
         findings.push(Finding::new(FindingKind::Backup, place, text));

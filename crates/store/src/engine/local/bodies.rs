@@ -1,10 +1,10 @@
 //! Bodies that are too large for the journal: files, made durable while they arrive.
 //!
-//! A file is the body's octets, then a CRC-32C of each 64 KiB of them. It is written in `tmp`, and gets its name in
+//! A file has the body's bytes, then a CRC-32C of each 64 KiB of them. It is written in `tmp`, and gets its name in
 //! `bodies` before any frame names it.
 //!
-//! A disk may hang. Whoever receives a message only copies its bytes; threads here touch the files. A body has at most
-//! two pieces on their way to them as long as its receiver waits when told to, so memory stays bounded too.
+//! A disk may hang, so a task that receives a message only copies its bytes; threads here write the files. Up to two pieces of
+//! a body are on their way to a thread as long as the receiver waits for the answers, so memory stays bounded.
 
 use std::{
     io,
@@ -43,28 +43,28 @@ const UNLINKED: &str = "unlinked";
 /// Bodies up to this size may stay in memory and go into the journal; larger ones become files (our own choice,
 /// measured: a file costs several syncs of its own, which small mail must not pay).
 pub(super) const INLINE_MAX: usize = 256 * 1024;
-/// Octets under one checksum.
+/// Bytes under one checksum.
 const BLOCK: usize = 64 * 1024;
-/// Octets given out at once: a few blocks.
+/// Bytes that one read returns: a few blocks.
 const PIECE: u64 = 4 * BLOCK as u64;
 /// Bytes of a body that go to its file together.
 const CHUNK: usize = 64 * 1024;
-/// After so many octets the disk is asked to begin, so that little is left to sync at the end.
+/// A file is synced after this many bytes, so that little is left to sync at the end.
 const SYNC_EVERY: u64 = 4 * 1024 * 1024;
 /// Threads that write bodies. A body always goes to the same one, so that its pieces stay in order.
 const WRITERS: u64 = 2;
 
-/// Files of arriving bodies that stay open between their pieces. Beyond that each is synced and closed after a piece, so that
-/// many who send large messages slowly leave descriptors to the store and to others (our own limit).
+/// How many files of arriving bodies stay open between their pieces. Beyond that each is synced and closed after a piece, so
+/// that many slow senders of large messages leave descriptors to the rest of the server (our own limit).
 const MAX_OPEN: usize = 32;
 
-/// Every body may have this many bytes in memory, whatever others have: most mail is smaller, and never becomes a file
-/// because others hold on to memory. Of the order of a connection's buffer.
+/// Every body may have this many bytes in memory, however much other bodies have: most mail is smaller, and never becomes a
+/// file because of others. About the size of a connection's buffer.
 const SMALL: usize = 16 * 1024;
-/// Bytes of bodies in memory beyond that, all together.
+/// Bytes beyond [`SMALL`] that all bodies together may have in memory.
 const MEMORY: usize = 32 * 1024 * 1024;
-/// A body may have this share of what is left of [`MEMORY`]; beyond that it becomes a file. So many that hold on to much
-/// make the share smaller, and cannot take all of it.
+/// A body may have this share of what is left of [`MEMORY`]; beyond that it becomes a file. Senders that hold on to much
+/// memory make the share smaller, and cannot take all of it.
 const SHARE: usize = 64;
 
 /// Where large bodies are kept.
@@ -89,25 +89,25 @@ struct Running {
 /// Work for a thread that writes.
 #[derive(Debug)]
 enum Job {
-    /// Append a piece, and answer; sometimes have the disk begin with what there is.
+    /// Append a piece, and answer; if the flag is set, have the file synced in the background.
     Write(Arc<Target>, Vec<u8>, bool, oneshot::Sender<Result<()>>),
-    /// The body is complete but for this end: make it durable and give it its name.
+    /// Append the end of a complete body, make it durable and give it its name.
     Finish(Arc<Spilled>, Vec<u8>),
-    /// Nobody wants the body.
+    /// Remove the files of a body that no batch has stored.
     Remove([PathBuf; 2]),
 }
 
 /// Work for the thread that syncs.
 #[derive(Debug)]
 enum Sync {
-    /// Write to the disk what the file has so far.
+    /// Sync what the file has so far.
     Begin(Arc<Target>),
     /// Make it durable and give it its name.
     Place(Arc<Spilled>),
 }
 
 impl BodyFiles {
-    /// Opens the folders of the data directory `dir`; unfinished bodies in it are removed.
+    /// Opens the folders of the data directory `dir`, and removes unfinished bodies.
     pub(super) fn open(dir: &Path, disk: Disk, reserve: Arc<Reserve>) -> Result<Arc<BodyFiles>> {
         let (folder, tmp) = (dir.join(FOLDER), dir.join(TMP));
         remove_marked(&disk, &folder, &tmp)?;
@@ -138,7 +138,7 @@ impl BodyFiles {
         }))
     }
 
-    /// The bodies of a data directory that is read alone.
+    /// The bodies of a data directory that is only read.
     pub(super) fn reading(dir: &Path, disk: Disk) -> Arc<BodyFiles> {
         Arc::new(BodyFiles {
             disk,
@@ -156,7 +156,7 @@ impl BodyFiles {
         threads.into_iter().for_each(Thread::join);
     }
 
-    /// Has a thread do something for body `id`; gives it back when the store is closed.
+    /// Has a thread do something for body `id`; returns the job if the store is closed.
     fn send(&self, id: BodyId, job: Job) -> std::result::Result<(), Job> {
         let running = self.running.lock();
         let writer = running.as_ref().and_then(|running| running.jobs.get((id.get() % WRITERS) as usize));
@@ -170,8 +170,8 @@ impl BodyFiles {
         self.folder.join(format!("{:016x}", id.get()))
     }
 
-    /// Takes account of a body in memory that has `len` bytes now; `false` when that is too much, and it has to become a
-    /// file.
+    /// Accounts for a body in memory that has `len` bytes now; returns `false` if that is too much, and the body has to become
+    /// a file.
     pub(crate) fn admits(self: &Arc<BodyFiles>, reserved: &mut Reserved, len: usize) -> bool {
         if len > INLINE_MAX {
             return false;
@@ -214,7 +214,7 @@ impl BodyFiles {
         }
     }
 
-    /// Octets of a file from `offset` on, checked.
+    /// Reads bytes of a file from `offset` on, and checks them.
     pub(super) fn read(&self, id: BodyId, row: &BodyRow, offset: u64) -> Result<Bytes> {
         let path = self.path(id);
         let io = |e| Error::reading(path.display().to_string(), e);
@@ -281,13 +281,13 @@ impl Writer {
             Job::Write(target, bytes, begins, reply) => {
                 let written = self.write(&target, &bytes);
                 if begins && written.is_ok() {
-                    // Should that thread be gone, the body fails when it is to be placed.
+                    // If that thread has ended, placing the body will fail.
                     let _ = self.syncs.send(Sync::Begin(target));
                 }
                 // The message may have been refused meanwhile.
                 let _ = reply.send(written);
             }
-            // Nobody else has it: the message was refused meanwhile.
+            // No other handle is left: the message was refused meanwhile.
             Job::Finish(spilled, _) if Arc::strong_count(&spilled) == 1 => {}
             Job::Finish(spilled, bytes) => match self.write(&spilled.target, &bytes) {
                 Ok(()) => {
@@ -312,7 +312,7 @@ impl Writer {
             };
             opened.file.write_all(bytes)?;
             if self.open.load(Ordering::Relaxed) > MAX_OPEN {
-                // Synced first: a disk that fails later tells who has the file open then.
+                // Synced first: if the disk fails later, only a descriptor that is open then learns of it.
                 opened.file.sync_data()?;
                 target.state.lock().file = None;
             }
@@ -320,7 +320,7 @@ impl Writer {
         };
         write().map_err(|e| {
             if is_full(&e) {
-                // Small mail and the removal of mail go on with it, and what tends the files sees that room is needed.
+                // Small mail and the removal of mail go on with it, and maintenance looks for room.
                 self.reserve.release();
             }
             target.fail(e)
@@ -334,7 +334,7 @@ impl Writer {
         } else if self.reserve.hold() {
             self.disk.create_new(&target.path)?
         } else {
-            // Without trying: there is no room for new mail.
+            // There is no room for new mail.
             return Err(io::ErrorKind::StorageFull.into());
         };
         state.is_begun = true;
@@ -370,7 +370,7 @@ fn sync(job: Sync) {
 fn remove(disk: &Disk, paths: &[PathBuf]) {
     for path in paths {
         if let Err(e) = disk.remove(path) {
-            error!(error = %e, "cannot remove a body that nobody wants");
+            error!(error = %e, "cannot remove a body that no batch has stored");
         }
     }
 }
@@ -380,7 +380,7 @@ fn remove(disk: &Disk, paths: &[PathBuf]) {
 struct Target {
     path: PathBuf,
     state: Mutex<TargetState>,
-    /// What went wrong first. A later sync that succeeds would not mean anything.
+    /// The first failure. A sync that succeeds after it would not mean anything.
     failure: OnceLock<io::ErrorKind>,
 }
 
@@ -432,7 +432,7 @@ impl Drop for Opened {
     }
 }
 
-/// Octets in memory that are accounted for; given back when dropped.
+/// Bytes in memory that are accounted for until this is dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Reserved(Option<(Arc<AtomicUsize>, usize)>);
 
@@ -447,7 +447,7 @@ impl Drop for Reserved {
 /// Writes a body to its file as it arrives.
 pub(crate) struct SpillWriter {
     spilled: Spilled,
-    /// What waits to be written together.
+    /// Bytes that wait to be written together.
     chunk: Vec<u8>,
     /// The piece before, until it is written.
     under_way: Option<oneshot::Receiver<Result<()>>>,
@@ -475,7 +475,7 @@ impl SpillWriter {
         if self.chunk.len() < CHUNK { Pending::ready(Ok(())) } else { self.send_chunk() }
     }
 
-    /// Hands over what waits. The answer comes when the piece before it is written: a body has two on their way at most.
+    /// Hands over the bytes that wait. The answer comes when the piece before them is written: up to two are on their way.
     fn send_chunk(&mut self) -> Pending<Result<()>> {
         let chunk = std::mem::take(&mut self.chunk);
         self.unsynced += chunk.len() as u64;
@@ -552,7 +552,7 @@ impl Spilled {
         let target = &self.target;
         target.sync().map_err(|e| target.fail(e))?;
         target.check()?;
-        // Whoever keeps the body needs the file no more.
+        // A handle that keeps the body needs the open file no more.
         target.state.lock().file = None;
         self.home.disk.rename(&target.path, &self.path).map_err(|e| target.fail(e))?;
         self.home.disk.sync_dir(&self.home.folder)
@@ -581,18 +581,18 @@ impl Spilled {
         })
     }
 
-    /// A row names it now: it stays.
+    /// Lets the file stay: a row names it now.
     pub(crate) fn keep(&self) {
         self.kept.store(true, Ordering::Release);
     }
 }
 
 impl Drop for Spilled {
-    /// Nobody has it any more: its file goes too, unless a row names it.
+    /// The last handle is gone: removes the file, unless a row names it.
     fn drop(&mut self) {
         if !self.kept.load(Ordering::Acquire) {
             let paths = [self.target.path.clone(), self.path.clone()];
-            // Behind what may still be on its way to the file.
+            // By the thread that writes it, behind pieces that are still on their way.
             if let Err(Job::Remove(paths)) = self.home.send(self.id, Job::Remove(paths)) {
                 remove(&self.home.disk, &paths);
             }

@@ -19,13 +19,13 @@ const VERSION: u8 = 1;
 pub(super) struct BodyRow {
     pub(super) links: u32,
     pub(super) len: u64,
-    /// CRC-32C: of the octets, or of a file's table of checksums.
+    /// CRC-32C of the bytes, or of a file's table of checksums.
     pub(super) crc: u32,
-    /// Where the octets stand in the journal; `None` when they are a file.
+    /// Where the bytes stand in the journal; `None` if they are in a file.
     pub(super) place: Option<Position>,
 }
 
-/// The key of a body's row.
+/// Returns the key of a body's row.
 pub(super) fn key(id: BodyId) -> [u8; 9] {
     let mut key = [TABLE; 9];
     if let Some(number) = key.last_chunk_mut() {
@@ -34,7 +34,7 @@ pub(super) fn key(id: BodyId) -> [u8; 9] {
     key
 }
 
-/// The body of a row's key.
+/// Returns the body that a row's key names; `None` if it is the key of another table.
 pub(super) fn id(key: &[u8]) -> Option<BodyId> {
     let (table, number) = key.split_first()?;
     (*table == TABLE).then_some(BodyId::from_u64(u64::from_be_bytes(number.try_into().ok()?)))

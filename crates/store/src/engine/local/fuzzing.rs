@@ -12,7 +12,7 @@ use super::{
     view,
 };
 
-/// Takes the octets for frames, wherever one might begin.
+/// Takes the bytes for frames, wherever one might begin.
 pub(crate) fn journal(data: &[u8]) {
     for at in (0..data.len()).step_by(frame::ALIGN as usize) {
         let Some(bytes) = data.get(at..).and_then(|rest| rest.first_chunk::<{ frame::HEADER }>()) else {
@@ -24,7 +24,7 @@ pub(crate) fn journal(data: &[u8]) {
             assert!(header.frame_len().is_multiple_of(frame::ALIGN));
         }
     }
-    // With a right checksum, so that what is behind it is reached.
+    // With a right checksum, so that the code behind that check is reached.
     let [table_len, bodies_len] = [0, 1].map(|i| data.get(i).copied().map_or(0, u32::from));
     let table_len = table_len.min(data.len() as u32);
     let header = Header {
@@ -44,7 +44,7 @@ pub(crate) fn journal(data: &[u8]) {
     }
 }
 
-/// Takes the octets for the rows of a block.
+/// Takes the bytes for the rows of a block.
 pub(crate) fn block(data: &[u8]) {
     view::fuzz_block(&Bytes::copy_from_slice(data));
 }

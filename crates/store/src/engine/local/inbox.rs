@@ -66,8 +66,8 @@ impl<T> Inbox<T> {
         self.filled.notify_one();
     }
 
-    /// Closes the inbox of an owner that has ended, and drops the messages that it will never take: whoever sent one learns
-    /// that from the end of the channel for the answer.
+    /// Closes the inbox of an owner that has ended, and drops the messages that it will never take. Their senders learn that
+    /// from the end of the channel for the answer.
     pub(super) fn abandon(&self) {
         let mut state = self.state.lock();
         state.is_closed = true;
@@ -118,7 +118,7 @@ mod tests {
             });
             for n in 0..100 {
                 inbox.push(n).unwrap();
-                // No wait here is so long.
+                // No wait here takes nearly as long.
                 assert_eq!(heard.take_within(Duration::from_secs(1_000_000)), Some(vec![n]));
             }
             inbox.close();

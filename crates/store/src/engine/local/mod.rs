@@ -5,8 +5,8 @@
 //!
 //! | thread | owns | hears through |
 //! | --- | --- | --- |
-//! | `store-writer` | the open end of the journal ([`JournalWriter`]); decides batches | [`Inbox`] of [`Work`] |
-//! | `store-files` | all files behind it: runs, snapshots, ended segments, unlinked bodies ([`Maintainer`]) | [`Requests`] |
+//! | `store-writer` | the open end of the journal ([`journal::JournalWriter`]); decides batches ([`writer`]) | [`Inbox`] of [`Work`] |
+//! | `store-files` | all files behind it: runs, snapshots, ended segments, unlinked bodies ([`maintenance`]) | [`Requests`] |
 //! | `store-bodies` (2) | the files of arriving large bodies ([`BodyFiles`]) | a channel each |
 //! | `store-syncs` | their syncs and names | a channel |
 //!
@@ -53,17 +53,15 @@ use self::{
     bodyrow::BodyRow,
     disk::{Disk, File},
     inbox::Inbox,
-    journal::{JournalReader, JournalWriter, Position, Segment, Start},
-    maintenance::{Maintainer, Requests},
+    journal::{Position, Segment},
+    maintenance::Requests,
     metrics::Metrics,
-    rebuild::{Replayed, Sources},
     reserve::Reserve,
     sink::LocalSink,
     snapshot::Snapshot,
     threads::Thread,
     view::View,
     work::{Commit, Work},
-    writer::Writer,
 };
 use super::{
     Batch, BodyId, BodyWriter, CommitError, Copied, Direction, Engine, KeyRange, Maintenance, Page, ReadRows,
@@ -85,6 +83,7 @@ mod inbox;
 mod journal;
 mod maintenance;
 mod metrics;
+mod open;
 mod readonly;
 mod rebuild;
 mod reserve;
@@ -98,13 +97,13 @@ mod writer;
 
 /// How a data directory is opened.
 pub struct Options {
-    /// Told how far reading the journal at start has come.
+    /// Called with how far the start has come in reading the journal.
     pub progress: Option<Box<dyn Fn(Progress)>>,
-    /// A segment of the journal has about this many octets, or less on a small disk. The room that removed mail takes is counted in these.
+    /// Bytes of a segment of the journal, about; less on a small disk. Space is reclaimed in units of this size.
     pub segment_size: u64,
-    /// A snapshot is not taken before this many octets of operations were journaled since the last one.
+    /// Bytes of operations that must have been journaled since the last snapshot before the next is taken for them.
     pub snapshot_min: u64,
-    /// Octets of room that are kept back for clearing up a full disk; new mail is refused when there is less.
+    /// Bytes of disk space that are held in reserve for clearing up a full disk; new mail is refused when there is less.
     pub reserve: u64,
 }
 
@@ -128,16 +127,16 @@ impl fmt::Debug for Options {
 /// How far reading the journal has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// Octets done so far.
+    /// Bytes done so far.
     pub done: u64,
-    /// Octets in all.
+    /// Bytes in all.
     pub total: u64,
 }
 
 /// The local engine.
 pub struct Local {
     shared: Arc<Shared>,
-    /// What is there until the engine is closed.
+    /// Emptied when the engine is closed.
     running: Mutex<Running>,
 }
 
@@ -179,7 +178,7 @@ struct Shared {
 struct LocalSettings {
     dir: PathBuf,
     journal: PathBuf,
-    /// Where a view can be made beside, to compare.
+    /// A folder where a check can build a view, to compare.
     scratch: PathBuf,
     is_read_only: bool,
     segment_size: u64,
@@ -189,163 +188,21 @@ struct LocalSettings {
 }
 
 impl Local {
-    /// Opens the data directory `dir`, which is made if it is not there.
+    /// Opens the data directory `dir`; creates it if it does not exist.
     ///
     /// # Errors
     /// As for [`Store::open`](crate::Store::open).
     pub fn open(dir: &Path, options: Options) -> Result<Arc<Local>> {
-        Local::open_on(dir, options, Disk::default())
+        open::open(dir, &options, &Disk::default())
     }
 
-    /// Opens a data directory or a backup without changing anything in it. Its view is made in `scratch`, an empty folder
-    /// elsewhere; what would write fails.
+    /// Opens a data directory or a backup without changing anything in it. The view is built in `scratch`, an empty folder
+    /// elsewhere. Commits and compaction fail.
     ///
     /// # Errors
     /// `Locked` when a process has it open for writing, else as for [`Local::open`].
     pub fn open_read_only(dir: &Path, scratch: &Path) -> Result<Arc<Local>> {
         readonly::open(dir, scratch)
-    }
-
-    fn open_on(dir: &Path, options: Options, disk: Disk) -> Result<Arc<Local>> {
-        disk.create_dir(dir)?;
-        disk.make_private(dir)?;
-        let lock = lock(&disk, dir)?;
-        let maintenance = Arc::new(Requests::default());
-        let reserve = Reserve::new(dir, options.reserve, disk.clone(), Arc::clone(&maintenance));
-        let reserve = Arc::new(reserve);
-        reserve.hold();
-        let local = match Local::start(dir, &options, &disk, &reserve, &maintenance) {
-            // Mail can be read, and removed, on a full disk too.
-            Err(e) if e.kind() == ErrorKind::Full && reserve.release_all() => {
-                Local::start(dir, &options, &disk, &reserve, &maintenance)?
-            }
-            started => started?,
-        };
-        local.running.lock().lock = Some(lock);
-        Ok(local)
-    }
-
-    fn start(
-        dir: &Path,
-        options: &Options,
-        disk: &Disk,
-        reserve: &Arc<Reserve>,
-        maintenance: &Arc<Requests>,
-    ) -> Result<Arc<Local>> {
-        let folder = dir.join(journal::FOLDER);
-        disk.create_dir(&folder)?;
-        // A backup that is opened becomes a store of its own, which differs from then on.
-        disk.remove(&dir.join(backup::LIST))?;
-        remove_unfinished(disk, &folder)?;
-        // What never became mail gives its room back before any is needed.
-        let bodies = BodyFiles::open(dir, disk.clone(), Arc::clone(reserve))?;
-        let sources = Sources::open(disk, &folder)?;
-        let report = |progress| options.progress.iter().for_each(|report| report(progress));
-        let (view, replayed) = rebuild::open_view(disk, dir, &sources, &report)?;
-        let start = next_start(&sources.journal, &replayed);
-        trim(disk, &sources.journal, &replayed);
-        let segment_size = segment_size(disk, dir, options.segment_size);
-        let writer_journal = JournalWriter::begin(&folder, disk.clone(), start, segment_size)?;
-        let shared = Arc::new(Shared {
-            settings: LocalSettings {
-                dir: dir.to_path_buf(),
-                journal: folder,
-                scratch: dir.join(bodies::TMP),
-                is_read_only: false,
-                segment_size,
-                snapshot_min: options.snapshot_min,
-                generation: start.generation,
-            },
-            view,
-            bodies,
-            disk: disk.clone(),
-            stamps: Stamps::new(start.generation),
-            metrics: Metrics::new(),
-            work: Inbox::default(),
-            maintenance: Arc::clone(maintenance),
-            position: Mutex::new(writer_journal.position()),
-            reserve: Arc::clone(reserve),
-            checking: Mutex::default(),
-            view_is_damaged: AtomicBool::new(false),
-            flush_failed: AtomicBool::new(false),
-        });
-        // The names of the folders that were made.
-        disk.sync_dir(dir)?;
-        let writer = Writer { shared: Arc::clone(&shared), journal: writer_journal };
-        let has_lost_rows = !replayed.end.damage.is_empty();
-        let maintainer =
-            Maintainer::new(Arc::clone(&shared), sources.snapshot, replayed.unlinked, has_lost_rows);
-        let running = Running {
-            writer: Some(threads::spawn("store-writer", move || writer.run())?),
-            maintainer: Some(threads::spawn("store-files", move || maintainer.run())?),
-            lock: None,
-        };
-        Ok(Arc::new(Local { shared, running: Mutex::new(running) }))
-    }
-}
-
-/// A segment's size: as asked for, but on a small disk a small share of it, so that what is live in one can be relocated
-/// when the disk is nearly full.
-fn segment_size(disk: &Disk, dir: &Path, asked: u64) -> u64 {
-    /// Share of the file system that one segment may have.
-    const SHARE: u64 = 128;
-    /// Below this the number of segments would matter more.
-    const MIN: u64 = 1024 * 1024;
-    disk.capacity(dir).map_or(asked, |capacity| asked.min((capacity / SHARE).max(MIN)))
-}
-
-/// Takes the data directory for this process alone.
-fn lock(disk: &Disk, dir: &Path) -> Result<File> {
-    let path = dir.join("lock");
-    let io = |e| Error::io(path.display().to_string(), e);
-    let file = disk.open_or_create(&path).map_err(io)?;
-    match file.try_lock() {
-        Ok(true) => Ok(file),
-        Ok(false) => Err(locked(dir)),
-        Err(e) => Err(io(e)),
-    }
-}
-
-fn locked(dir: &Path) -> Error {
-    Error::new(ErrorKind::Locked, format!("{}: another process has this data directory open", dir.display()))
-}
-
-/// Removes files that never got their names.
-fn remove_unfinished(disk: &Disk, folder: &Path) -> Result<()> {
-    let is_new = |path: &PathBuf| path.extension().is_some_and(|e| e == "new");
-    disk.list(folder)?.iter().filter(|path| is_new(path)).try_for_each(|path| disk.remove(path))
-}
-
-/// How the segment begins that this opening writes. One in which nothing was ever written is replaced.
-fn next_start(journal: &JournalReader, replayed: &Replayed) -> Start {
-    let newest = journal.segments.last();
-    // Numbers of bodies that are alive must never be given out again, whatever became of the segments.
-    let known = journal.segments.iter().map(|s| s.generation).max().unwrap_or(0);
-    let generation = known.max(replayed.generation) + 1;
-    let (sequence, end) = (replayed.end.next_sequence, replayed.end.position);
-    match newest {
-        Some(newest) if replayed.end.newest_is_empty && end.segment == newest.number => {
-            Start { number: newest.number, previous: newest.previous, generation, sequence }
-        }
-        // Behind what the view has seen, should the newest segments be missing.
-        _ => {
-            let number = newest.map_or(0, |s| s.number).max(end.segment) + 1;
-            Start { number, previous: end, generation, sequence }
-        }
-    }
-}
-
-/// Gives back room that the newest segment set aside, and what of it was never finished. Failing is harmless.
-fn trim(disk: &Disk, journal: &JournalReader, replayed: &Replayed) {
-    let end = replayed.end.position;
-    let Some(newest) = journal.segments.last().filter(|s| s.number == end.segment) else { return };
-    let is_longer = newest.len().is_ok_and(|len| len > end.offset);
-    let trim = || disk.open_for_writing(&newest.path)?.set_len(end.offset);
-    if is_longer
-        && !replayed.end.newest_is_empty
-        && let Err(e) = trim()
-    {
-        error!(error = %e, "cannot give back room");
     }
 }
 
@@ -377,21 +234,21 @@ impl Shared {
         read_inline(&segment, &path, row, place)
     }
 
-    /// Octets of a body from `offset` on.
+    /// Returns bytes of a body from `offset` on.
     fn read_body(&self, id: BodyId, offset: u64) -> Result<Bytes> {
-        // A body may be carried to another segment between the two steps; twice in a row would be a wonder.
+        // A body may be relocated between the two steps. That it happens twice in a row is next to impossible.
         let mut last = Error::no_body(id);
         for _ in 0..3 {
             let row = self.find(id)?;
             let read = match row.place {
-                Some(place) => self.inline(&row, place).map(|octets| {
-                    let offset = usize::try_from(offset).unwrap_or(usize::MAX).min(octets.len());
-                    octets.slice(offset..)
+                Some(place) => self.inline(&row, place).map(|bytes| {
+                    let offset = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+                    bytes.slice(offset..)
                 }),
                 None => self.bodies.read(id, &row, offset),
             };
             match read {
-                Ok(octets) => return Ok(octets),
+                Ok(bytes) => return Ok(bytes),
                 Err(e) => last = e,
             }
         }
@@ -399,7 +256,7 @@ impl Shared {
     }
 }
 
-/// The row of a body among the rows that `get` reads.
+/// Returns the row of a body from the rows that `get` reads.
 fn find(id: BodyId, get: impl FnOnce(&[u8]) -> Result<Option<Bytes>>) -> Result<BodyRow> {
     bodyrow::find(id, get)?.ok_or_else(|| Error::no_body(id))
 }
@@ -407,12 +264,12 @@ fn find(id: BodyId, get: impl FnOnce(&[u8]) -> Result<Option<Bytes>>) -> Result<
 /// Reads a body from its place in a segment, and checks it.
 fn read_inline(segment: &File, path: &Path, row: &BodyRow, place: Position) -> Result<Bytes> {
     let at = || format!("{} at {}", path.display(), place.offset);
-    let octets = segment.read_at(place.offset, row.len).map_err(|e| match e.kind() {
+    let bytes = segment.read_at(place.offset, row.len).map_err(|e| match e.kind() {
         std::io::ErrorKind::UnexpectedEof => Error::new(ErrorKind::Damaged, at()),
         _ => Error::io(at(), e),
     })?;
-    if crc32c::crc32c(&octets) == row.crc {
-        Ok(Bytes::from(octets))
+    if crc32c::crc32c(&bytes) == row.crc {
+        Ok(Bytes::from(bytes))
     } else {
         Err(Error::new(ErrorKind::Damaged, format!("{}: wrong checksum", at())))
     }
@@ -440,7 +297,7 @@ impl Engine for Local {
             Err(e) => return Pending::ready(Err(e)),
         };
         match self.shared.work.push(Work::Commit(commit, sender)) {
-            // The thread answers everything that it takes; if it is gone without, nobody knows.
+            // The thread answers everything that it takes. If it ended without an answer, the fate of the batch is not known.
             Ok(()) => Pending::new(async { answer.await.unwrap_or(Err(CommitError::Unknown)) }),
             Err(_) => Pending::ready(Err(CommitError::Failed)),
         }

@@ -1,6 +1,6 @@
-//! Opening a data directory, or a backup, without changing anything in it: to check it, wherever it lies.
+//! Opening a data directory, or a backup, without changing anything in it: to check it, also on read-only media.
 //!
-//! The view is made in another folder. There is no writer; whatever would write fails.
+//! The view is built in another folder. There is no writer and no maintenance; what needs one of them fails.
 
 use std::{
     path::Path,
@@ -14,9 +14,10 @@ use super::{
     bodies::BodyFiles,
     disk::{Disk, File},
     inbox::Inbox,
-    journal, locked,
+    journal,
     maintenance::Requests,
     metrics::Metrics,
+    open::locked,
     rebuild::{self, Replayed, Sources},
     reserve::Reserve,
     view::View,
@@ -26,7 +27,7 @@ use crate::{
     error::{Error, Result},
 };
 
-/// Opens `dir` for reading; its view is made in `scratch`, a folder of the caller's.
+/// Opens `dir` for reading; builds its view in `scratch`, a folder of the caller's.
 pub(super) fn open(dir: &Path, scratch: &Path) -> Result<Arc<Local>> {
     let disk = Disk::default();
     let lock = lock(&disk, dir)?;
@@ -65,7 +66,7 @@ pub(super) fn open(dir: &Path, scratch: &Path) -> Result<Arc<Local>> {
     Ok(Arc::new(Local { shared: Arc::new(shared), running: Mutex::new(running) }))
 }
 
-/// Makes sure that nobody writes to the directory meanwhile. Where no lock is, none ever did.
+/// Keeps other processes from writing to the directory. If it has no lock file, none ever did.
 fn lock(disk: &Disk, dir: &Path) -> Result<Option<File>> {
     let path = dir.join("lock");
     let file = match disk.open(&path) {

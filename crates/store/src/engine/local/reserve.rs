@@ -1,5 +1,5 @@
-//! Room that is kept back, so that a full disk can be cleared up: removing mail writes to the journal too, and so does
-//! opening the store. New mail is refused while there is no such room.
+//! Disk space held in reserve so that a full disk can be cleared up: removing mail writes to the journal too, and so does
+//! opening the store. New mail is refused while the reserve cannot be held.
 
 use std::{
     io,
@@ -12,43 +12,45 @@ use tracing::warn;
 
 use super::{disk::Disk, maintenance::Requests};
 
-/// This share stays when the rest is given free. A server that is killed on a full disk needs it to start again, or nothing
-/// could be removed (our own choice: 1 MiB, of which a start writes a segment's header and seldom more).
+/// This share of the reserve stays when the rest is released. A server that is killed on a full disk needs it to start
+/// again; without a start no mail could be removed (our own choice: 1 MiB, of which a start writes a segment's header and
+/// seldom more).
 const FOR_START: u64 = 16;
-/// There has to be this share of the reserve besides it before it is set aside (our own choice: 2 MiB, more than tidying writes at a
-/// time). What a full disk has is what was just given free: to set that aside again would be to call the disk roomy.
+/// This share of the reserve has to be free besides it before it is held again (our own choice: 2 MiB, more than maintenance
+/// writes at a time). What is free on a full disk is what was just released: holding that again would take the disk for
+/// one with room.
 const SPARE: u64 = 8;
 
-/// A file that takes up room until that is needed.
+/// A file that takes up space until the space is needed.
 pub(super) struct Reserve {
     path: PathBuf,
     len: u64,
     disk: Disk,
-    /// Locked while the file is made or removed: the two must agree.
+    /// Locked while the file changes, so that the two agree.
     held: Mutex<bool>,
     maintenance: Arc<Requests>,
 }
 
 impl Reserve {
-    /// A reserve of `len` bytes in `dir`; of none if that is zero.
+    /// A reserve of `len` bytes in `dir`. One of zero bytes is always held.
     pub(super) fn new(dir: &Path, len: u64, disk: Disk, maintenance: Arc<Requests>) -> Reserve {
         Reserve { path: dir.join("reserve"), len, disk, held: Mutex::new(false), maintenance }
     }
 
-    /// Makes sure that there is room, if that can be done. New mail is taken only while this holds.
+    /// Holds the reserve if there is room for it, and returns whether it is held. New mail is accepted only then.
     pub(super) fn hold(&self) -> bool {
         let mut held = self.held.lock();
         if !*held {
             *held = self.len == 0 || (self.has_spare_room() && self.allocate(self.len).is_ok());
             if !*held {
-                // What could be had of it is needed elsewhere.
+                // A part of it would only take space from others.
                 self.shrink();
             }
         }
         *held
     }
 
-    /// Gives the room free, but for what a start needs; `false` when there is none to give.
+    /// Releases the reserve but for what a start needs, and wakes maintenance; `false` if there is nothing to release.
     pub(super) fn release(&self) -> bool {
         let mut held = self.held.lock();
         let has_room = std::mem::take(&mut *held) && self.len > 0;
@@ -60,7 +62,7 @@ impl Reserve {
         has_room
     }
 
-    /// Gives all of it free, for a start that has no room otherwise; `false` when there is none to give.
+    /// Releases all of it, for a start that has no room otherwise; `false` if there is nothing to release.
     pub(super) fn release_all(&self) -> bool {
         let mut held = self.held.lock();
         *held = false;
@@ -77,7 +79,7 @@ impl Reserve {
     fn has_spare_room(&self) -> bool {
         let has = self.disk.len(&self.path).unwrap_or(0);
         let wants = self.len.saturating_sub(has) + self.len / SPARE;
-        // Where the file system does not tell, setting it aside does.
+        // If the file system does not tell, the attempt to allocate will.
         self.path.parent().and_then(|dir| self.disk.available(dir)).is_none_or(|available| available >= wants)
     }
 
@@ -85,7 +87,7 @@ impl Reserve {
         self.disk.open_or_create(&self.path)?.allocate(0, len)
     }
 
-    /// Keeps what a start needs, or nothing where not even that can be had.
+    /// Keeps what a start needs, or nothing if there is no room for that.
     fn shrink(&self) {
         let len = self.len / FOR_START;
         let shrink = || self.disk.open_for_writing(&self.path)?.set_len(len);
@@ -96,7 +98,7 @@ impl Reserve {
 
     fn remove(&self) {
         if let Err(e) = self.disk.remove(&self.path) {
-            warn!(error = %e, "cannot give reserved room free");
+            warn!(error = %e, "cannot release the reserve");
         }
     }
 }

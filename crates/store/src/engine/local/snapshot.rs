@@ -1,5 +1,5 @@
-//! Rows as of one moment, while commits go on: runs never change once they are written, and neither do rows that were set
-//! aside to become one.
+//! Rows as of one moment, while commits go on. Runs never change once they are written, nor do rows that were set aside to
+//! become one.
 
 use bytes::Bytes;
 

@@ -1,4 +1,4 @@
-//! What is wrong with the files: everything is read.
+//! Finds what is wrong with the files by reading all of them.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::{
     tables::row_name,
 };
 
-/// Rows that differ are named one by one up to this number, and counted beyond: of a lost segment every row is missing.
+/// How many rows that differ are named one by one; the rest is counted. Of a lost segment every row differs.
 const MAX_NAMED: usize = 10;
 
 /// Checks journal, snapshot, bodies and view.
@@ -36,7 +36,7 @@ pub(super) fn check(shared: &Shared) -> Result<Vec<Finding>> {
     check_journal(shared, &mut findings)?;
     let mut runs = settled_runs(shared)?;
     if !are_whole(shared, &runs, &mut findings) {
-        // What it has instead is to be checked.
+        // The rest of the check is about the view that replaces it.
         if let Err(e) = shared.maintenance.rebuild_view() {
             findings.push(Finding::new(FindingKind::View, "view", e.to_string()));
             return Ok(findings);
@@ -48,7 +48,7 @@ pub(super) fn check(shared: &Shared) -> Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// The runs of the view when all rows up to a moment are in them.
+/// Returns the runs of the view once they have all rows of this moment.
 fn settled_runs(shared: &Shared) -> Result<Vec<Arc<Run>>> {
     shared.maintenance.flush_all()?;
     Ok(shared.view.state().runs.clone())
@@ -84,7 +84,7 @@ fn check_journal(shared: &Shared, findings: &mut Vec<Finding>) -> Result<()> {
     Ok(())
 }
 
-/// Checks the view that a data directory has, which is not the one that was made of the journal to check it.
+/// Checks the view that a data directory has. The engine itself uses another, which it built from the journal.
 fn check_kept_view(shared: &Shared, findings: &mut Vec<Finding>) -> Result<()> {
     let (position, runs) = match View::kept(&shared.disk, &shared.settings.dir) {
         Ok(None) => return Ok(()),
@@ -123,19 +123,19 @@ fn are_whole(shared: &Shared, runs: &[Arc<Run>], findings: &mut Vec<Finding>) ->
     !damaged
 }
 
-/// Makes the view anew in another place and compares.
+/// Rebuilds the view in another place and compares.
 fn check_view(shared: &Shared, runs: &[Arc<Run>], findings: &mut Vec<Finding>) -> Result<()> {
     let Some(newest) = runs.first() else { return Ok(()) };
     let beside = shared.settings.scratch.join("check");
-    let mut made_anew = || {
+    let mut compare_rebuilt = || {
         shared.disk.create_dir(&beside)?;
         let fresh = View::create(&shared.disk, &beside)?;
         let sources = Sources::open(&shared.disk, &shared.settings.journal)?;
         sources.rebuild(&fresh, Some(newest.position()), rebuild::TABLE_WHILE_SERVING, &|_| {})?;
         compare(runs, &fresh.state().runs, findings)
     };
-    let result = made_anew();
-    // However that ended: it takes room.
+    let result = compare_rebuilt();
+    // Also after a failure: it takes room.
     let removed = shared.disk.remove_dir(&beside);
     result.and(removed)
 }
@@ -205,8 +205,8 @@ fn check_bodies(shared: &Shared, runs: &[Arc<Run>], findings: &mut Vec<Finding>)
     Ok(())
 }
 
-/// Whether a body is whole in the place in the journal that its row says. Most are, and neighbours among them are
-/// mostly neighbours there.
+/// Returns whether a body is whole in the place in the journal that its row names. Keeps the segment open in `open`: bodies
+/// with neighbouring numbers are mostly in the same one.
 fn is_whole(shared: &Shared, raw: &[u8], open: &mut Option<(u64, File)>) -> bool {
     let Some(row) = BodyRow::decode(raw) else { return false };
     let Some(place) = row.place else { return false };
@@ -217,7 +217,7 @@ fn is_whole(shared: &Shared, raw: &[u8], open: &mut Option<(u64, File)>) -> bool
     open.as_ref().is_some_and(|(_, file)| super::read_inline(file, &path, &row, place).is_ok())
 }
 
-/// Reads a body as it is kept now: it may have been carried to another segment, or removed.
+/// Reads a body as it is stored now: it may have been relocated or removed.
 fn read_body(shared: &Shared, id: BodyId) -> Result<()> {
     let len = match shared.find(id) {
         Err(e) if e.kind() == ErrorKind::NoBody => return Ok(()),

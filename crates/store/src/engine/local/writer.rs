@@ -1,4 +1,4 @@
-//! The writer thread: takes all that waits, decides it in order, writes it with one write and one sync.
+//! The writer thread: takes all work that waits, decides it in order, and writes it with one write and one sync.
 
 use std::{
     collections::HashMap,
@@ -26,9 +26,9 @@ use crate::{
     error::{Result, is_full},
 };
 
-/// Octets that are written with one sync at most (our own limit: bounds how long the first of a group waits).
+/// Most bytes that are written with one sync (our own limit: bounds how long the first of a group waits).
 const GROUP: u64 = 8 * 1024 * 1024;
-/// The newest rows are set aside to be written as a run when they take this much memory.
+/// Bytes of memory from which the newest rows are set aside to be written as a run.
 const TABLE_SIZE: usize = 8 * 1024 * 1024;
 /// Beyond this, commits wait until the run is written.
 const TABLE_MAX: usize = 2 * TABLE_SIZE;
@@ -45,9 +45,9 @@ struct Group {
     frames: Vec<Frame>,
     /// Effects of each frame, and where it ends.
     effects: Vec<(Effects, u64)>,
-    /// Rows as they will be, for the batches behind.
+    /// Rows as they will be, for the batches that follow.
     overlay: HashMap<Bytes, Option<Bytes>>,
-    /// Bodies that get stored.
+    /// Bodies that the group stores.
     bodies: HashMap<BodyId, Body>,
     end: u64,
     accepted: Vec<Reply>,
@@ -55,7 +55,7 @@ struct Group {
 }
 
 impl Writer {
-    /// Works until the queue is closed and empty; then leaves the journal trimmed.
+    /// Works until the inbox is closed and empty, then trims the journal.
     pub(super) fn run(mut self) {
         while let Some(waiting) = self.shared.work.take() {
             let mut waiting = waiting.into_iter().peekable();
@@ -123,7 +123,7 @@ impl Writer {
                 std::mem::take(&mut group.accepted).into_iter().for_each(|reply| reply.send(Err(error)));
             }
         }
-        // After the view has what went before, so that another attempt sees why.
+        // After the view was changed, so that another attempt sees why this one was refused.
         std::mem::take(&mut group.answered).into_iter().for_each(|(reply, error)| reply.send(Err(error)));
         if !rotate.is_empty() {
             let rotated = self.journal.rotate().map_err(|e| refusal(&e));
@@ -135,7 +135,7 @@ impl Writer {
         }
     }
 
-    /// Makes ready for writing; what cannot be done for want of room is refused, new mail first.
+    /// Prepares the journal for the work. Without room for all of it, refuses new mail first, then the rest.
     fn prepare(&mut self, mut works: Vec<Work>, size: u64) -> Option<(Vec<Work>, Position)> {
         let full = || std::io::Error::from(std::io::ErrorKind::StorageFull);
         let mut prepared = if self.shared.reserve.hold() { self.journal.prepare(size) } else { Err(full()) };
@@ -195,7 +195,7 @@ impl Writer {
         }
     }
 
-    /// The frame of a batch and what it does, if its preconditions hold.
+    /// Returns the frame of a batch and what it does, if its preconditions hold.
     fn frame(
         &self,
         group: &Group,
@@ -219,14 +219,14 @@ impl Writer {
         }
         let bodies = new_bodies(group, batch.bodies)?;
         let mut table = Vec::with_capacity(bodies.len());
-        let mut octets = Vec::with_capacity(bodies.len());
+        let mut contents = Vec::with_capacity(bodies.len());
         for body in &bodies {
             table.push(entry(body).ok_or(CommitError::Failed)?);
             if let BodyContent::Memory { bytes, .. } = body.content() {
-                octets.push(bytes.clone());
+                contents.push(bytes.clone());
             }
         }
-        let frame = Frame::new(Kind::Batch, &table, Bytes::from(batch.ops.into_bytes()), octets);
+        let frame = Frame::new(Kind::Batch, &table, Bytes::from(batch.ops.into_bytes()), contents);
         let placed = places(&table, Position { offset: group.end, ..start }, &frame);
         let effects =
             Effects::of(Kind::Batch, &placed, frame.ops(), |key| self.get(group, key)).map_err(failed)?;
@@ -242,10 +242,10 @@ impl Writer {
     ) {
         let mut table = Vec::new();
         let mut contents = Vec::new();
-        let mut near = self.shared.view.near();
+        let mut rows = self.shared.view.near();
         let mut get = |key: &[u8]| match group.overlay.get(key) {
             Some(value) => Ok(value.clone()),
-            None => near.get(key).inspect_err(|e| self.shared.note_damage(e)),
+            None => rows.get(key).inspect_err(|e| self.shared.note_damage(e)),
         };
         for body in bodies {
             let row = get(&bodyrow::key(body.id)).ok().flatten();
@@ -282,7 +282,7 @@ impl Writer {
         let result = self.journal.append(&mut group.frames);
         self.shared.metrics.synced(begin.elapsed());
         if result.is_err() && self.journal.is_broken() {
-            // Should a refused frame come back after all, its bodies are there; else the next start removes them.
+            // If a refused frame comes back after all, its bodies are there; otherwise the next start removes them.
             group.bodies.values().for_each(sink::keep);
         }
         result
@@ -295,7 +295,7 @@ impl Writer {
         *position.lock() = self.journal.position();
         view.apply(|table| {
             for (mut effects, end) in group.effects.drain(..) {
-                // Told while these rows cannot be set aside: before a run of them is written, maintenance knows of the files.
+                // Sent while these rows cannot be set aside, so that maintenance knows of the files before it writes a run.
                 maintenance.remove_files(std::mem::take(&mut effects.unlinked));
                 effects.apply(table, Position { offset: end, ..start });
             }
@@ -333,7 +333,7 @@ fn refusal(e: &std::io::Error) -> CommitError {
     if is_full(e) { CommitError::Full } else { CommitError::Failed }
 }
 
-/// The bodies that this batch is the first to store.
+/// Returns the bodies that this batch is the first to store.
 fn new_bodies(group: &Group, mut bodies: Vec<Body>) -> std::result::Result<Vec<Body>, CommitError> {
     bodies.retain(|body| !body.is_stored() && !group.bodies.contains_key(&body.id()));
     if bodies.iter().all(Body::is_ready) { Ok(bodies) } else { Err(CommitError::Failed) }
@@ -348,7 +348,7 @@ fn entry(body: &Body) -> Option<TableEntry> {
     Some(TableEntry { id: body.id(), len: body.len(), crc, inline })
 }
 
-/// Where the bodies of a frame that begins at `start` stand.
+/// Returns where the bodies of a frame stand that begins at `start`.
 fn places(table: &[TableEntry], start: Position, frame: &Frame) -> Vec<(TableEntry, Position)> {
     body_places(table, Position { offset: start.offset + frame.bodies_start(), ..start })
 }

@@ -1,19 +1,19 @@
-//! Frames: what the journal consists of. Pure: octets to values and back.
+//! The format of frames, of which the journal consists. Pure: bytes to values and back.
 //!
-//! A frame is a header, a table of the bodies in it, operations, and those bodies, filled up to a multiple of eight
-//! octets. The header starts with the segment's salt, which nobody outside knows: octets of a message cannot pose as a
-//! frame when a damaged place has to be passed over.
+//! A frame is a header, a table of the bodies in it, operations, and those bodies, padded to a multiple of eight bytes. The
+//! header starts with the segment's salt, which is secret: a reader that searches for the next frame behind damage does not
+//! take bytes of a message for one.
 
 use crate::{
     codec::{Reader, VARINT_MAX, put_varint},
     engine::{BodyId, OpsIter},
 };
 
-/// Octets of a header.
+/// Bytes of a header.
 pub(in crate::engine::local) const HEADER: usize = 56;
 /// Frames begin at multiples of this.
 pub(in crate::engine::local) const ALIGN: u64 = 8;
-/// Bytes that the table needs for a body at most: where it is, number and length as varints, checksum.
+/// Most bytes that the table needs for one body: where it is, number and length as varints, checksum.
 pub(in crate::engine::local) const MAX_ENTRY: u64 = 1 + 2 * VARINT_MAX as u64 + 4;
 /// Version of the frame's format.
 const VERSION: u8 = 1;
@@ -27,15 +27,14 @@ pub(in crate::engine::local) struct Header {
     pub(in crate::engine::local) sequence: u64,
     /// Up to this offset of the segment everything was durable when the frame was written.
     pub(in crate::engine::local) durable: u64,
-    /// Octets of the table and the operations together.
+    /// Bytes of the table and the operations together.
     pub(in crate::engine::local) meta_len: u32,
-    /// Octets of the table.
+    /// Bytes of the table.
     pub(in crate::engine::local) table_len: u32,
-    /// Octets of the bodies.
+    /// Bytes of the bodies.
     pub(in crate::engine::local) bodies_len: u32,
     /// CRC-32C of the table and the operations.
     pub(in crate::engine::local) meta_crc: u32,
-    /// What it is for.
     pub(in crate::engine::local) kind: Kind,
 }
 
@@ -49,7 +48,7 @@ pub(in crate::engine::local) enum Kind {
 }
 
 impl Header {
-    /// Octets of the whole frame.
+    /// Returns the size of the whole frame in bytes.
     pub(in crate::engine::local) fn frame_len(&self) -> u64 {
         let len = HEADER as u64 + u64::from(self.meta_len) + u64::from(self.bodies_len);
         len.next_multiple_of(ALIGN)
@@ -76,7 +75,7 @@ impl Header {
         header
     }
 
-    /// Reads a header; `None` when it is not one of this segment.
+    /// Reads a header; `None` if it is not one of this segment.
     pub(in crate::engine::local) fn decode(bytes: &[u8; HEADER], salt: u64) -> Option<Header> {
         let (fields, crc) = bytes.split_last_chunk::<4>()?;
         if crc32c::crc32c(fields) != u32::from_le_bytes(*crc) {
@@ -104,9 +103,9 @@ impl Header {
 pub(in crate::engine::local) struct TableEntry {
     pub(in crate::engine::local) id: BodyId,
     pub(in crate::engine::local) len: u64,
-    /// CRC-32C: of the body's octets, or of a file's table of checksums.
+    /// CRC-32C of the body's bytes, or of a file's table of checksums.
     pub(in crate::engine::local) crc: u32,
-    /// Whether the octets stand in the frame; else they are a file.
+    /// Whether the bytes stand in the frame; otherwise they are in a file.
     pub(in crate::engine::local) inline: bool,
 }
 
@@ -127,7 +126,7 @@ pub(in crate::engine::local) struct Meta<'a> {
     pub(in crate::engine::local) ops: &'a [u8],
 }
 
-/// Reads table and operations; `None` when the checksum is wrong or they make no sense.
+/// Reads table and operations; `None` if the checksum is wrong or they cannot be decoded.
 pub(in crate::engine::local) fn decode_meta<'a>(header: &Header, bytes: &'a [u8]) -> Option<Meta<'a>> {
     if bytes.len() != header.meta_len as usize || crc32c::crc32c(bytes) != header.meta_crc {
         return None;
@@ -176,7 +175,7 @@ mod tests {
         for i in 0..HEADER {
             let mut flipped = bytes;
             flipped[i] ^= 4;
-            assert_eq!(Header::decode(&flipped, 7), None, "octet {i}");
+            assert_eq!(Header::decode(&flipped, 7), None, "byte {i}");
         }
     }
 

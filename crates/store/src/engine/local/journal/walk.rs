@@ -17,7 +17,7 @@ const WINDOW: usize = 4096;
 /// Bytes read at once while searching for the next frame behind damage.
 const SEARCH: usize = 1024 * 1024;
 
-/// What a walk through a segment found besides frames.
+/// What a walk through one segment found besides frames.
 #[derive(Debug)]
 pub(in crate::engine::local) struct Walked {
     /// Where the last whole frame ends.
@@ -25,7 +25,7 @@ pub(in crate::engine::local) struct Walked {
     /// The number of the frame that would come next.
     pub(in crate::engine::local) next_sequence: u64,
     pub(in crate::engine::local) damage: Vec<Damage>,
-    /// Octets behind `end` that look like an unfinished frame.
+    /// Whether bytes behind `end` look like an unfinished frame.
     pub(in crate::engine::local) torn: bool,
 }
 
@@ -40,15 +40,15 @@ impl<'a> SegmentReader<'a> {
         SegmentReader { segment, file }
     }
 
-    /// The file's size.
+    /// Returns the file's size in bytes.
     pub(in crate::engine::local) fn len(&self) -> Result<u64> {
         self.file.len().map_err(|e| self.segment.error(e))
     }
 
     /// Calls `each` with every whole frame from offset `from` on: its offset, header, table and operations.
     ///
-    /// `end` is where the segment ends when a later one says so. Without it the segment is the newest: there, what
-    /// nobody was told to be durable and is not whole is the torn tail of an unfinished write, and ends the walk.
+    /// `end` is where the segment ends if a later one says so. Without it the segment is the newest: there, bytes behind what
+    /// is known to be durable that are not a whole frame are the torn tail of an unfinished write, and end the walk.
     pub(in crate::engine::local) fn walk(
         &self,
         from: u64,
@@ -77,7 +77,7 @@ impl<'a> SegmentReader<'a> {
                 walked.torn = !window.is_zero(offset, frame::HEADER);
                 break;
             }
-            // What was durable once is never dropped in silence.
+            // Bytes that were durable once are never dropped silently.
             let next = self.search(&mut window, offset + frame::ALIGN, expected)?.unwrap_or(durable);
             walked.damage.push(Damage::Bytes { segment: self.segment.number, from: offset, to: next });
             expected = None;
@@ -87,7 +87,7 @@ impl<'a> SegmentReader<'a> {
         Ok(walked)
     }
 
-    /// Hands over the frame at `offset` if it is whole; gives its header and where the next one begins.
+    /// Hands over the frame at `offset` if it is whole; returns its header and where the next one begins.
     fn frame_at(
         &self,
         window: &mut Window<'_>,
@@ -104,7 +104,7 @@ impl<'a> SegmentReader<'a> {
         let meta_at = offset + frame::HEADER as u64;
         let Some(bytes) = window.get(meta_at, header.meta_len as usize)? else { return Ok(None) };
         let Some(meta) = frame::decode_meta(&header, bytes) else { return Ok(None) };
-        // Behind what is known to be durable, bodies may be torn though operations are whole.
+        // Behind what is known to be durable, bodies may be torn although operations are whole.
         if next > durable && !self.bodies_are_whole(&meta, meta_at + u64::from(header.meta_len)) {
             return Ok(None);
         }
@@ -127,12 +127,12 @@ impl<'a> SegmentReader<'a> {
         })
     }
 
-    /// Reads octets of the segment.
+    /// Reads bytes of the segment.
     pub(in crate::engine::local) fn read(&self, offset: u64, len: u64) -> io::Result<Vec<u8>> {
         self.file.read_at(offset, len)
     }
 
-    /// The greatest offset that a frame says to be durable.
+    /// Returns the greatest offset up to which a frame says that everything is durable.
     fn known_durable(&self, from: u64) -> Result<u64> {
         let limit = self.len()?;
         let mut window = Window::new(&self.file, limit);
@@ -154,7 +154,7 @@ impl<'a> SegmentReader<'a> {
         Ok(durable)
     }
 
-    /// The next offset at which a frame of this segment begins, whose number is at least `expected`.
+    /// Returns the next offset where a frame of this segment begins whose number is at least `expected`.
     fn search(&self, window: &mut Window<'_>, from: u64, expected: Option<u64>) -> Result<Option<u64>> {
         let salt = self.segment.salt.to_le_bytes();
         let mut at = from.next_multiple_of(frame::ALIGN);
@@ -185,7 +185,7 @@ fn read_some(file: &File, buffer: &mut [u8], offset: u64, limit: u64) -> io::Res
     file.read_some(buffer.get_mut(..want).unwrap_or_default(), offset)
 }
 
-/// A part of a file that is in memory: headers and operations are read, bodies passed over.
+/// A part of a file in memory: a walk reads headers and operations through it, and passes over bodies.
 struct Window<'a> {
     file: &'a File,
     limit: u64,
@@ -198,7 +198,7 @@ impl<'a> Window<'a> {
         Window { file, limit, start: 0, bytes: Vec::new() }
     }
 
-    /// `len` octets at `offset`; `None` where the file ends before that.
+    /// Returns `len` bytes at `offset`; `None` if the file ends before that.
     fn get(&mut self, offset: u64, len: usize) -> Result<Option<&[u8]>> {
         if offset.checked_add(len as u64).is_none_or(|end| end > self.limit) {
             return Ok(None);
@@ -217,7 +217,7 @@ impl<'a> Window<'a> {
         Ok(have(self).and_then(|from| self.bytes.get(from..from + len)))
     }
 
-    /// Whether there is nothing but zeros: room that was set aside and never written.
+    /// Returns whether there are only zeros: room that was set aside and never written.
     fn is_zero(&mut self, offset: u64, len: usize) -> bool {
         let len = len.min(usize::try_from(self.limit.saturating_sub(offset)).unwrap_or(len));
         matches!(self.get(offset, len), Ok(Some(bytes)) if bytes.iter().all(|b| *b == 0))

@@ -1,4 +1,4 @@
-//! The journal's end: where frames are appended and made durable.
+//! The writing end: appends frames and makes them durable.
 
 use std::{
     io::{self, IoSlice},
@@ -17,11 +17,11 @@ use crate::{
     error::{Error, ErrorKind, Result, is_full},
 };
 
-/// So many octets are filled with zeros ahead of the frames. A sync that only replaces octets need not wait for the
-/// file system to note where they are: measured, it takes half the time, and three quarters of the processor's.
+/// Bytes of zeros written ahead of the frames. A sync that only replaces bytes need not wait for the file system to note
+/// where they are: as measured, it takes half the time, and three quarters of the processor time.
 const AHEAD: u64 = 1024 * 1024;
 
-/// What is to be appended.
+/// A frame that is to be appended.
 pub(in crate::engine::local) struct Frame {
     kind: Kind,
     /// Room for the header, and the encoded table.
@@ -31,7 +31,7 @@ pub(in crate::engine::local) struct Frame {
 }
 
 impl Frame {
-    /// A frame of operations and bodies; `bodies` has the octets of the inline ones, in the order of `table`.
+    /// A frame of operations and bodies; `bodies` has the bytes of the inline ones, in the order of `table`.
     pub(in crate::engine::local) fn new(
         kind: Kind,
         table: &[TableEntry],
@@ -47,13 +47,13 @@ impl Frame {
         &self.ops
     }
 
-    /// Octets of the whole frame.
+    /// Returns the size of the whole frame in bytes.
     pub(in crate::engine::local) fn len(&self) -> u64 {
         let len = self.bodies_start() + self.bodies.iter().map(|b| b.len() as u64).sum::<u64>();
         len.next_multiple_of(frame::ALIGN)
     }
 
-    /// Where the first body begins, from the frame's beginning.
+    /// Returns where the first body begins, counted from the beginning of the frame.
     pub(in crate::engine::local) fn bodies_start(&self) -> u64 {
         (self.head.len() + self.ops.len()) as u64
     }
@@ -76,7 +76,7 @@ impl Frame {
         }
     }
 
-    /// Its parts, and what fills it up to the alignment.
+    /// Returns its parts, and the padding.
     fn slices(&self) -> impl Iterator<Item = IoSlice<'_>> {
         const PADDING: [u8; frame::ALIGN as usize] = [0; frame::ALIGN as usize];
         let len = self.bodies_start() + self.bodies.iter().map(|b| b.len() as u64).sum::<u64>();
@@ -101,9 +101,9 @@ pub(in crate::engine::local) struct JournalWriter {
     allocated: u64,
     /// The next frame's number.
     sequence: u64,
-    /// When a segment is larger than this, the next one begins.
+    /// Bytes from which a segment ends and the next one begins.
     segment_size: u64,
-    /// The segment's end is not to be trusted: a sync failed, and what the kernel then keeps of it nobody knows.
+    /// The segment's end cannot be trusted: a sync failed, and the kernel may have kept any part of it.
     broken: bool,
 }
 
@@ -129,15 +129,15 @@ impl JournalWriter {
         })
     }
 
-    /// The end of what is durable.
+    /// Returns the end of what is durable.
     pub(in crate::engine::local) fn position(&self) -> Position {
         Position { segment: self.segment.number, offset: self.offset }
     }
 
-    /// Makes ready for appending at most `len` octets, and tells where they will begin.
+    /// Prepares for appending up to `len` bytes, and returns where they will begin.
     ///
-    /// A segment ends once it has its size, whatever comes next: what is asked for may still be refused, and must not end
-    /// one early.
+    /// A segment ends once it has its size, however large the next frame is: work that may still be refused must not end a
+    /// segment early.
     pub(in crate::engine::local) fn prepare(&mut self, len: u64) -> io::Result<Position> {
         if self.broken || self.offset >= self.segment_size {
             self.rotate()?;
@@ -174,7 +174,7 @@ impl JournalWriter {
             sequence: self.sequence,
         };
         let (segment, file) = create_segment(&self.folder, &self.disk, start).map_err(|e| {
-            // The next segment may be there all the same, and says where this one ends: nothing is to come behind that.
+            // The next segment may exist all the same, and says where this one ends: nothing may be written behind that.
             self.broken |= !matches!(self.disk.exists(&Segment::path(&self.folder, start.number)), Ok(false));
             io::Error::new(io_kind(&e), e)
         })?;
@@ -186,8 +186,8 @@ impl JournalWriter {
         Ok(())
     }
 
-    /// Gives back room that was set aside behind the last frame. Failing is harmless: the room stays used, and the
-    /// next segment's header says where this one ends.
+    /// Gives back room that was set aside behind the last frame. A failure is harmless: the room stays used, and the next
+    /// segment's header says where this one ends.
     pub(in crate::engine::local) fn trim(&mut self) {
         if let Err(e) = self.file.set_len(self.offset) {
             warn!(segment = self.segment.number, error = %e, "cannot give back room");
@@ -200,7 +200,7 @@ impl JournalWriter {
         self.broken
     }
 
-    /// Appends frames with one write and one sync. When this fails, nothing was appended.
+    /// Appends frames with one write and one sync. If this fails, nothing was appended.
     pub(in crate::engine::local) fn append(&mut self, frames: &mut [Frame]) -> io::Result<()> {
         let mut sequence = self.sequence;
         let mut len = 0;
@@ -217,7 +217,7 @@ impl JournalWriter {
         if let Err(e) = self.file.sync_data() {
             error!(segment = self.segment.number, error = %e, "sync failed, going on in a new segment");
             self.broken = true;
-            // What is refused is not to come back, should the process die before the next segment says where this ends.
+            // Refused frames must not come back if the process dies before the next segment says where this one ends.
             self.trim();
             return Err(e);
         }
@@ -226,7 +226,7 @@ impl JournalWriter {
         Ok(())
     }
 
-    /// After a failed write: removes the part that was written.
+    /// Removes what a failed write has written.
     fn take_back(&mut self) {
         self.trim();
         let size_is_right = self.file.len().is_ok_and(|len| len == self.offset);
@@ -255,7 +255,7 @@ pub(in crate::engine::local) struct Start {
     pub(in crate::engine::local) sequence: u64,
 }
 
-/// Creates a segment: durable with its name when this returns.
+/// Creates a segment, which is durable with its name when this returns.
 fn create_segment(folder: &Path, disk: &Disk, start: Start) -> Result<(Segment, File)> {
     let path = Segment::path(folder, start.number);
     let new = path.with_extension("new");

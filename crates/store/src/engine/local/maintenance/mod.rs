@@ -110,6 +110,12 @@ impl Maintainer {
         self.finish();
     }
 
+    /// Whether a request waits until nothing is pinned.
+    #[cfg(test)]
+    pub(super) fn keeps_requests(&self) -> bool {
+        !self.unpinned.is_empty()
+    }
+
     /// Does what there is to do; `false` if some of it has to be tried again.
     pub(super) fn maintain(&mut self) -> bool {
         if let Err(e) = self.rebuild_view()
@@ -163,7 +169,7 @@ impl Maintainer {
 
     fn receive(&mut self, request: Request) {
         match request {
-            // Whoever asked may be gone.
+            // The caller may be gone.
             Request::Flush(reply) => drop(reply.send(self.flush_frozen())),
             Request::FlushAll(reply) => drop(reply.send(self.flush_all())),
             Request::Unpin => {
@@ -280,7 +286,7 @@ impl Maintainer {
     }
 }
 
-/// When the thread ends, even by a panic, nobody waits for it for ever.
+/// Fails all requests when the thread ends, even by a panic, so that callers cannot block for ever.
 struct Ended(Arc<Shared>);
 
 impl Drop for Ended {

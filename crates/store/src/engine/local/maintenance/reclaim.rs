@@ -1,6 +1,7 @@
-//! Gives back the room of what was removed: whole segments where nothing in them is live, and parts of them.
+//! Reclaims the space of removed mail: removes segments in which nothing is live, relocates what is live in others, and on a
+//! full disk makes holes in segments.
 //!
-//! A pass costs one look at each segment in memory. Only segments that were chosen are read.
+//! A pass costs one look at each segment in memory. Only chosen segments are read.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -47,7 +48,7 @@ pub(super) struct Segments {
     sizes: BTreeMap<u64, u64>,
     /// Segments before this one are known.
     next: u64,
-    /// Segments that could not be relocated entirely. They stay, so that it can be told what was lost.
+    /// Segments with bodies that could not be read. They stay, so that a check can name what was lost.
     damaged: BTreeSet<u64>,
     /// Live bytes of each when its dead bodies were last punched out.
     punched: BTreeMap<u64, u64>,
@@ -118,7 +119,7 @@ fn is_small(size: u64, segment_size: u64) -> bool {
     size < segment_size / SMALL
 }
 
-/// Segments as a whole.
+/// Whole segments.
 impl Maintainer {
     /// Removes the segments in which nothing is live. This needs no room.
     pub(super) fn remove_dead_segments(&mut self) -> Result<()> {

@@ -38,7 +38,7 @@ pub(super) enum Request {
     Run(Box<dyn FnOnce(&mut Maintainer) + Send>),
 }
 
-/// The inbox of the maintenance thread, for those who put something in.
+/// The inbox of the maintenance thread, and what can be put into it.
 #[derive(Default)]
 pub(in crate::engine::local) struct Requests(Inbox<Request>);
 
@@ -57,7 +57,7 @@ fn closed() -> Error {
 
 /// Messages that wait for nothing.
 impl Requests {
-    /// Once the store is closed there is nothing to be told.
+    /// Does nothing once the store is closed.
     fn tell(&self, request: Request) {
         let _ = self.0.push(request);
     }

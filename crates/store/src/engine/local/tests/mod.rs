@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Local, Options, disk::Disk, journal, maintenance::reclaim};
+use super::{Local, Options, disk::Disk, journal, maintenance::reclaim, open};
 use crate::{
     Store,
     check::Finding,
@@ -22,6 +22,7 @@ mod compaction;
 mod damage;
 mod faults;
 mod frozen;
+mod maintenance;
 mod model;
 
 /// Small files, so that a short test sees many of them.
@@ -40,7 +41,7 @@ fn open(dir: &Path) -> Arc<Local> {
 }
 
 fn open_on(dir: &Path, disk: &Disk) -> Arc<Local> {
-    Local::open_on(dir, small(), disk.clone()).unwrap()
+    open::open(dir, &small(), disk).unwrap()
 }
 
 fn put(engine: &Local, key: &[u8], value: &[u8]) -> Result<(), CommitError> {
