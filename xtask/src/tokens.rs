@@ -1,7 +1,7 @@
 //! Finds tokens: stable names for errors and reasons. Most start with the name of their crate, such as `store.finding.body`;
 //! a function called `token` may return shorter ones, such as `null-mx`.
 
-use crate::rust::{RustFile, doc};
+use crate::rust::{RustFile, doc, string_value};
 use proc_macro2::{TokenStream, TokenTree};
 use std::collections::{BTreeMap, BTreeSet};
 use syn::visit::{self, Visit};
@@ -104,16 +104,19 @@ impl Finder<'_> {
     }
 
     /// Finds tokens in a macro. In a table, each row begins with its doc comment.
-    fn table(&mut self, tokens: TokenStream, mut row: String) {
-        let mut before = None;
-        let mut in_doc = false;
-        for token in tokens {
-            match &token {
-                TokenTree::Group(group) => match doc_of(before.as_ref(), group) {
-                    Some(text) if in_doc => row = format!("{row} {text}"),
-                    Some(text) => row = text,
-                    None => self.table(group.stream(), row.clone()),
-                },
+    fn table(&mut self, tokens: TokenStream, around: &str) {
+        let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+        let mut rest = tokens.as_slice();
+        let mut row = around.to_owned();
+        while let Some((token, after)) = rest.split_first() {
+            let doc = doc_lines(rest);
+            if !doc.is_empty() {
+                row = doc.join(" ");
+                rest = rest.get(2 * doc.len()..).unwrap_or_default();
+                continue;
+            }
+            match token {
+                TokenTree::Group(group) => self.table(group.stream(), &row),
                 TokenTree::Literal(literal) => {
                     if let Lit::Str(text) = Lit::new(literal.clone()) {
                         self.literal(&text, &row);
@@ -121,13 +124,7 @@ impl Finder<'_> {
                 }
                 TokenTree::Ident(_) | TokenTree::Punct(_) => {}
             }
-            let is_hash =
-                |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == '#');
-            in_doc = match &token {
-                TokenTree::Group(group) => doc_of(before.as_ref(), group).is_some(),
-                token => in_doc && is_hash(token),
-            };
-            before = Some(token);
+            rest = after;
         }
     }
 
@@ -155,18 +152,15 @@ impl Finder<'_> {
     }
 }
 
-/// Returns the text of a doc comment in a macro, where it has the form `#[doc = "text"]`.
-fn doc_of(before: Option<&TokenTree>, group: &proc_macro2::Group) -> Option<String> {
-    let Some(TokenTree::Punct(hash)) = before else { return None };
-    let mut tokens = group.stream().into_iter();
-    let (first, literal) = (tokens.next()?, tokens.nth(1)?);
-    match (first, literal) {
-        (TokenTree::Ident(name), TokenTree::Literal(text)) if hash.as_char() == '#' && name == "doc" => {
-            let Lit::Str(text) = Lit::new(text) else { return None };
-            Some(text.value().trim().to_owned())
+/// Returns the lines of the doc comment that `tokens` begin with. In a macro, each line has the form `#[doc = "text"]`.
+fn doc_lines(tokens: &[TokenTree]) -> Vec<String> {
+    let lines = tokens.chunks(2).map_while(|pair| match pair {
+        [TokenTree::Punct(hash), TokenTree::Group(group)] if hash.as_char() == '#' => {
+            string_value(&syn::parse2(group.stream()).ok()?, "doc").map(|line| line.trim().to_owned())
         }
         _ => None,
-    }
+    });
+    lines.collect()
 }
 
 impl<'ast> Visit<'ast> for Finder<'_> {
@@ -177,7 +171,7 @@ impl<'ast> Visit<'ast> for Finder<'_> {
 
     fn visit_macro(&mut self, node: &'ast syn::Macro) {
         let around = self.meaning.last().cloned().unwrap_or_default();
-        self.table(node.tokens.clone(), around);
+        self.table(node.tokens.clone(), &around);
     }
 
     fn visit_attribute(&mut self, _: &'ast syn::Attribute) {}

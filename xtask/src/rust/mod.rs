@@ -4,7 +4,7 @@ mod docs;
 mod paths;
 mod test_code;
 
-pub use docs::doc;
+pub use docs::{doc, string_value};
 pub use paths::{Path, paths};
 
 use crate::workspace::Source;

@@ -7,7 +7,7 @@ use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{Attribute, Item, Meta, Token};
 
-use super::RustFile;
+use super::{RustFile, string_value};
 
 /// Lines from `first` to `last`, both included, counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,19 +117,10 @@ pub(super) fn modules(file: &RustFile) -> Vec<String> {
             continue;
         }
         found.push(format!("{inside}/{}", module.ident));
-        found.extend(module.attrs.iter().filter_map(path_of).map(|path| format!("{folder}/{path}")));
+        let paths = module.attrs.iter().filter_map(|attribute| string_value(&attribute.meta, "path"));
+        found.extend(paths.map(|path| format!("{folder}/{path}")));
     }
     found
-}
-
-/// Returns the value of `#[path = "name_tests.rs"]`.
-fn path_of(attribute: &Attribute) -> Option<String> {
-    let Meta::NameValue(pair) = &attribute.meta else { return None };
-    let syn::Expr::Lit(value) = &pair.value else { return None };
-    match &value.lit {
-        syn::Lit::Str(text) if pair.path.is_ident("path") => Some(text.value()),
-        _ => None,
-    }
 }
 
 /// Does the file at `path` belong to one of `modules`?

@@ -1,12 +1,13 @@
-//! What the trials share: a server under test in a folder of its own, a plain SMTP client, and reproducible random numbers.
+//! The server under test.
 
+use super::rng::Rng;
+use super::signal;
 use crate::workspace;
 use anyhow::{Context, Result, bail, ensure};
 use parking_lot::Mutex;
-use socket2::{Domain, Socket, Type};
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
@@ -18,37 +19,6 @@ pub const ADDRESS: &str = "mox@victim.test";
 pub const PASSWORD: &str = "moxmoxmox";
 /// Longest time from the start of a server until it logs `ready`.
 const READY_WITHIN: Duration = Duration::from_secs(60);
-/// Longest time that the client waits for a reply.
-const REPLY_WITHIN: Duration = Duration::from_secs(60);
-
-/// Random numbers that repeat for the same seed (splitmix64).
-#[derive(Debug, Clone)]
-pub struct Rng(u64);
-
-impl Rng {
-    /// Starts the sequence of this seed.
-    pub fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// Returns the next number.
-    #[allow(
-        clippy::should_implement_trait,
-        reason = "the numbers never end, so an `Option` would be in the way"
-    )]
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Returns a number in `low..high`.
-    pub fn between(&mut self, low: u64, high: u64) -> u64 {
-        low + self.next() % (high - low).max(1)
-    }
-}
 
 /// A moxd in a folder of its own, in developer mode or with the configuration and limits of a real server. Dropping it kills
 /// the process.
@@ -272,143 +242,4 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-/// Sends a signal to a process, by the signal's name without SIG.
-///
-/// # Errors
-/// There is no such process.
-pub fn signal(pid: u32, name: &str) -> Result<()> {
-    let status = Command::new("kill").args([format!("-{name}"), pid.to_string()]).status()?;
-    ensure!(status.success(), "kill -{name} {pid}: {status}");
-    Ok(())
-}
-
-/// A plain SMTP client. The caller decides what is sent and when a reply is read.
-#[derive(Debug)]
-pub struct Client {
-    stream: BufReader<TcpStream>,
-}
-
-impl Client {
-    /// Connects and reads the greeting.
-    ///
-    /// # Errors
-    /// The connection fails, or the greeting is not 220.
-    pub fn connect(to: SocketAddr) -> Result<Self> {
-        Self::connect_from(Ipv4Addr::LOCALHOST, to)
-    }
-
-    /// As [`connect`](Self::connect), from the given address of 127.0.0.0/8.
-    ///
-    /// # Errors
-    /// The connection fails, or the greeting is not 220.
-    pub fn connect_from(source: Ipv4Addr, to: SocketAddr) -> Result<Self> {
-        let stream = stream_from(source, to, REPLY_WITHIN)?;
-        stream.set_read_timeout(Some(REPLY_WITHIN))?;
-        let mut client = Self { stream: BufReader::new(stream) };
-        client.expect(220)?;
-        Ok(client)
-    }
-
-    /// Reads all lines of one reply.
-    ///
-    /// # Errors
-    /// The connection ends, or a line is no reply.
-    pub fn reply(&mut self) -> Result<(u16, String)> {
-        let mut text = String::new();
-        loop {
-            let start = text.len();
-            ensure!(self.stream.read_line(&mut text)? > 0, "the server closed the connection");
-            let line = text.get(start..).unwrap_or_default();
-            if line.as_bytes().get(3) != Some(&b'-') {
-                let code = line.get(..3).and_then(|c| c.parse().ok()).context("a reply code")?;
-                return Ok((code, text));
-            }
-        }
-    }
-
-    /// Reads a reply that must have this code.
-    ///
-    /// # Errors
-    /// The reply has another code.
-    pub fn expect(&mut self, code: u16) -> Result<()> {
-        let (got, text) = self.reply()?;
-        ensure!(got == code, "expected {code}, got {text}");
-        Ok(())
-    }
-
-    /// Writes `bytes` unchanged.
-    ///
-    /// # Errors
-    /// The connection is gone.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        Ok(self.stream.get_mut().write_all(bytes)?)
-    }
-
-    /// Sends one message in a transaction of its own, with the envelope commands in one packet. `data` is sent unchanged, so it
-    /// ends in the final dot.
-    ///
-    /// # Errors
-    /// The server refuses a command or the message.
-    pub fn send(&mut self, from: &str, to: &str, data: &[u8]) -> Result<()> {
-        self.write(format!("MAIL FROM:<{from}>\r\nRCPT TO:<{to}>\r\nDATA\r\n").as_bytes())?;
-        self.expect(250)?;
-        self.expect(250)?;
-        self.expect(354)?;
-        self.write(data)?;
-        self.expect(250)
-    }
-
-    /// Sends EHLO.
-    ///
-    /// # Errors
-    /// The reply is not 250.
-    pub fn hello(&mut self) -> Result<()> {
-        self.write(b"EHLO client.example\r\n")?;
-        self.expect(250)
-    }
-
-    /// Returns the socket; bytes that were read ahead are lost.
-    pub fn into_stream(self) -> TcpStream {
-        self.stream.into_inner()
-    }
-
-    /// Reads the bytes that have arrived, up to the size of `buffer`.
-    ///
-    /// # Errors
-    /// The connection is gone.
-    pub fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize> {
-        Ok(self.stream.read(buffer)?)
-    }
-}
-
-/// Opens a connection from the given address of 127.0.0.0/8, all of which belong to this host (RFC 1122 §3.2.1.3).
-///
-/// # Errors
-/// The server refuses the connection, or it takes longer than `within`.
-pub fn stream_from(source: Ipv4Addr, to: SocketAddr, within: Duration) -> Result<TcpStream> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-    socket.bind(&SocketAddr::from((source, 0)).into())?;
-    socket.connect_timeout(&to.into(), within)?;
-    let stream = TcpStream::from(socket);
-    stream.set_nodelay(true)?;
-    Ok(stream)
-}
-
-/// Builds moxd in release mode, and returns the path of the program.
-///
-/// # Errors
-/// The build fails.
-pub fn build_release() -> Result<PathBuf> {
-    let cargo = option_env!("CARGO").unwrap_or("cargo");
-    let args = ["build", "--release", "--package", "moxd", "--message-format", "json-render-diagnostics"];
-    let output = Command::new(cargo).args(args).stderr(Stdio::inherit()).output()?;
-    ensure!(output.status.success(), "moxd does not build");
-    let text = String::from_utf8_lossy(&output.stdout);
-    let executable = text.lines().rev().find_map(|line| {
-        let (_, rest) = line.split_once("\"executable\":\"")?;
-        rest.split_once('"').map(|(path, _)| PathBuf::from(path))
-    });
-    executable.context("cargo names no executable")
 }
