@@ -144,9 +144,9 @@ rules! {
 /// A rule that an engine does not keep.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broken {
-    /// The rule.
+    /// [`Rule::name`] of it.
     pub rule: &'static str,
-    /// What the rule's check found.
+    /// What the check found, as an assertion words it.
     pub report: String,
 }
 

@@ -1,4 +1,4 @@
-//! What a commit costs, beside what the disk costs alone: the same octets appended to a file with one sync each, which
+//! What a commit costs, beside what the disk costs alone: the same bytes appended to a file with one sync each, which
 //! is the least that any store can do for one writer.
 #![allow(missing_docs, clippy::unwrap_used, clippy::disallowed_methods, reason = "a measurement")]
 

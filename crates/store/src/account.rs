@@ -20,8 +20,8 @@ impl AccountId {
     }
 }
 
-/// What the account's next message, mailbox and change get. The row guards everything in the account: each batch that
-/// changes a message or a mailbox requires the row that it was planned on, and writes the next one.
+/// The numbers that the account's next message, mailbox and change get. The row guards everything in the account: each
+/// batch that changes a message or a mailbox requires the row that it was planned on, and writes the next one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AccountRow {
     /// The last modification sequence used.
@@ -29,7 +29,7 @@ pub(crate) struct AccountRow {
     pub(crate) next_message: u64,
     pub(crate) next_mailbox: u32,
     pub(crate) next_uid_validity: u32,
-    /// Octets of all messages not expunged, prefixes included: what a quota counts.
+    /// Bytes of all messages that are not expunged, prefixes included: what a quota counts.
     pub(crate) size: u64,
     /// Submissions that earlier versions counted here. No longer used; kept as it is.
     pub(crate) submitted: u64,
@@ -77,7 +77,7 @@ impl AccountRow {
             size: reader.varint()?,
             submitted: reader.varint()?,
         };
-        // Whoever plans on the row keeps its bytes; the stamp by itself says nothing.
+        // A plan compares the row's bytes; the stamp alone is of no use to it.
         if version > 1 {
             reader.varint()?;
         }
@@ -100,9 +100,9 @@ pub(crate) fn decode_next_account(bytes: &[u8]) -> Option<AccountId> {
 /// A mailbox that a new account has from the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InitialMailbox<'a> {
-    /// Its name.
+    /// Full name, levels separated by `/`; missing parents are not created.
     pub name: &'a str,
-    /// Its role, if any.
+    /// What it is for (RFC 6154), if it has a special use.
     pub role: Option<crate::mailbox::Role>,
 }
 

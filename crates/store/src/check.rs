@@ -1,4 +1,4 @@
-//! What is wrong with a store.
+//! Findings of a check: what is wrong with a store.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use crate::{
     message::{MessageId, Uid},
 };
 
-/// One inconsistency: what it is about, and what was found.
+/// One inconsistency: where it is, and what was found there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     kind: FindingKind,
@@ -17,7 +17,7 @@ pub struct Finding {
     body: Option<BodyId>,
 }
 
-/// An account, and what of it is concerned.
+/// What a finding is about: an account, or something in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Concerned {
     pub(crate) account: String,
@@ -63,9 +63,9 @@ pub enum FindingKind {
     Record,
     /// Counts do not agree with what is counted.
     Count,
-    /// A number is used twice, or lies behind its next value.
+    /// A number is used twice, or is not below the next one to be given out.
     Number,
-    /// A file of a backup is not as the backup's list says.
+    /// A file of a backup differs from the backup's list.
     Backup,
 }
 
@@ -104,12 +104,12 @@ impl Finding {
         Finding { body: Some(id), ..Finding::new(FindingKind::Body, place, text) }
     }
 
-    /// The body that cannot be read, if it is about one.
+    /// The body that cannot be read, if the finding is about one.
     pub(crate) fn body(&self) -> Option<BodyId> {
         self.body
     }
 
-    /// What kind of inconsistency it is.
+    /// The kind of inconsistency, for callers that count or filter.
     #[must_use]
     pub fn kind(&self) -> FindingKind {
         self.kind
@@ -127,25 +127,25 @@ impl Finding {
         &self.text
     }
 
-    /// The name of the account concerned, if it is about one.
+    /// The name of the account concerned, if the finding is about one.
     #[must_use]
     pub fn account(&self) -> Option<&str> {
         self.concerned.as_ref().map(|concerned| concerned.account.as_str())
     }
 
-    /// The name of the mailbox concerned, if it is about one.
+    /// The name of the mailbox concerned, if the finding is about one.
     #[must_use]
     pub fn mailbox(&self) -> Option<&str> {
         self.concerned.as_ref()?.mailbox.as_deref()
     }
 
-    /// The UID of the message concerned, if it is known.
+    /// The UID of the message concerned, if known.
     #[must_use]
     pub fn uid(&self) -> Option<Uid> {
         self.concerned.as_ref()?.uid
     }
 
-    /// The number of the message concerned, if it is known.
+    /// The permanent number of the message concerned, if known.
     #[must_use]
     pub fn message(&self) -> Option<MessageId> {
         self.concerned.as_ref()?.message

@@ -1,8 +1,8 @@
-//! The few ways in which the store writes numbers and strings: varints and length-prefixed bytes.
+//! How the store encodes numbers and strings: varints and length-prefixed bytes.
 //!
-//! Reading is total: whatever the bytes are, the answer is a value or `None`.
+//! Reading is total: any bytes give a value or `None`.
 
-/// Octets that a varint of 64 bits takes at most.
+/// The most bytes that a varint of 64 bits takes.
 pub(crate) const VARINT_MAX: usize = 10;
 
 /// Appends `n` in groups of seven bits, least significant first (LEB128).
@@ -14,13 +14,13 @@ pub(crate) fn put_varint(out: &mut Vec<u8>, mut n: u64) {
     out.push(n as u8);
 }
 
-/// Appends `bytes` behind their length.
+/// Appends the length of `bytes`, then `bytes`.
 pub(crate) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_varint(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
 }
 
-/// How many octets [`put_varint`] uses for `n`.
+/// How many bytes [`put_varint`] uses for `n`.
 pub(crate) fn varint_len(n: u64) -> usize {
     (64 - (n | 1).leading_zeros() as usize).div_ceil(7)
 }
@@ -40,7 +40,7 @@ impl<'a> Reader<'a> {
         self.rest.is_empty()
     }
 
-    /// What has not been read yet.
+    /// The bytes that have not been read yet.
     pub(crate) fn rest(&self) -> &'a [u8] {
         self.rest
     }
@@ -61,7 +61,7 @@ impl<'a> Reader<'a> {
 
     #[inline]
     pub(crate) fn varint(&mut self) -> Option<u64> {
-        // Nearly all numbers in rows have one octet, and searching a block is little else than reading them.
+        // Nearly all numbers in rows take one byte, and searching a block consists mostly of reading them.
         match self.rest.split_first() {
             Some((&small, rest)) if small < 0x80 => {
                 self.rest = rest;
@@ -76,7 +76,7 @@ impl<'a> Reader<'a> {
         for i in 0..VARINT_MAX {
             let b = self.u8()?;
             let bits = u64::from(b & 0x7f);
-            // The tenth group has room for one bit only.
+            // Nine groups hold 63 bits, so one bit is left for the tenth.
             if i == VARINT_MAX - 1 && bits > 1 {
                 return None;
             }

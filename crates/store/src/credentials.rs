@@ -1,4 +1,4 @@
-//! What is kept of a password: secrets derived from it, never the password.
+//! Credentials: secrets derived from a password. The password itself is never stored.
 
 use std::fmt;
 
@@ -6,10 +6,10 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::codec::{Reader, put_bytes};
 
-/// The secrets derived from one account's password, each as the text that its mechanism stores. Wiped from memory when
+/// The secrets derived from one account's password, each in the text form of its mechanism. Wiped from memory when
 /// dropped; never printed.
 ///
-/// What the texts say is their mechanism's business. MD5 states are as good as the password for CRAM-MD5.
+/// The store does not look into the texts. For CRAM-MD5, the MD5 states are as good as the password.
 #[derive(Clone, Default, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub struct Credentials {
     /// A slow hash in PHC form (Argon2), for PLAIN and LOGIN.

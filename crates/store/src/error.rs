@@ -1,4 +1,4 @@
-//! What can go wrong in the store, and whose fault it is.
+//! Errors of the store, by kind: each kind asks something else of the caller.
 
 use std::{fmt, io};
 
@@ -20,13 +20,13 @@ pub struct Error {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// No room on the disk. Nothing was changed; SMTP says 452.
+    /// No space on the disk. Nothing was changed; SMTP replies 452.
     Full,
-    /// Others changed the same rows again and again; try later.
+    /// Other transactions changed the same rows too often; try again later.
     Conflict,
-    /// The disk or the view refused; the change did not happen.
+    /// Reading or writing failed; the change did not happen.
     Failed,
-    /// Whether the change happened is not known (the engine went away while it was under way).
+    /// Whether the change happened is not known, because the engine stopped before it answered.
     Unknown,
     /// The store was closed.
     Closed,
@@ -48,7 +48,7 @@ pub enum ErrorKind {
     BadName,
     /// A key, value or record over its limit.
     TooLarge,
-    /// The account's quota would be exceeded; SMTP says 452.
+    /// The account's quota would be exceeded; SMTP replies 452.
     OverQuota,
 }
 
@@ -86,16 +86,16 @@ impl Error {
         Error { kind, subject: subject.into(), source: None }
     }
 
-    /// An I/O error while doing what `subject` says; no room becomes [`ErrorKind::Full`].
+    /// An I/O error while doing what `subject` says; [`ErrorKind::Full`] if there is no space.
     #[must_use]
     pub fn io(subject: impl Into<String>, source: io::Error) -> Error {
         let kind = if is_full(&source) { ErrorKind::Full } else { ErrorKind::Failed };
         Error { kind, subject: subject.into(), source: Some(source) }
     }
 
-    /// An I/O error while reading what must be there. One that tells of content that is lost becomes
-    /// [`ErrorKind::Damaged`]: only such may be made anew. Files that are out of reach for now (no descriptors left, no
-    /// permission) are left as they are.
+    /// An I/O error while reading a file that must be there. An error that means lost content becomes
+    /// [`ErrorKind::Damaged`], and what was lost may be rebuilt. Other errors, such as no descriptors left or no
+    /// permission, may be temporary: nothing is rebuilt for them.
     #[must_use]
     pub fn reading(subject: impl Into<String>, source: io::Error) -> Error {
         let unreadable = [Errno::EIO, Errno::EBADMSG, Errno::EUCLEAN];
@@ -111,14 +111,14 @@ impl Error {
         Error::new(ErrorKind::NoBody, format!("body {} is not stored", id.get()))
     }
 
-    /// What kind of error this is.
+    /// The kind, for callers that react to it.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 }
 
-/// Whether an I/O error says that there is no room: disk, quota or file size limit.
+/// Whether an I/O error means that there is no space: disk full, quota, or file size limit.
 pub(crate) fn is_full(e: &io::Error) -> bool {
     matches!(
         e.kind(),
@@ -136,5 +136,5 @@ impl fmt::Display for Error {
     }
 }
 
-/// The cause stands in the text already, so there is none to be told besides.
+/// `source` returns nothing, because the `Display` text contains the cause already.
 impl std::error::Error for Error {}

@@ -1,10 +1,10 @@
-//! Entries for fuzzing: each asserts a property for whatever octets it is given.
+//! Entry points for fuzzing: each asserts a property for any bytes.
 #![allow(
     clippy::panic,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::missing_panics_doc,
-    reason = "a fuzz target tells of a broken property by panicking"
+    reason = "a fuzz target reports a broken property by panicking"
 )]
 
 use std::{
@@ -26,17 +26,17 @@ use crate::{
     tables,
 };
 
-/// Reading frames from a segment of arbitrary octets ends, and gives only what was checked.
+/// Reading frames from a segment of arbitrary bytes ends, and returns only checked frames.
 pub fn journal(data: &[u8]) {
     local::fuzzing::journal(data);
 }
 
-/// A block of arbitrary rows: searching agrees with reading it from its beginning.
+/// In a block of arbitrary rows, searching agrees with reading from the beginning.
 pub fn block(data: &[u8]) {
     local::fuzzing::block(data);
 }
 
-/// Records of messages, and other rows: what can be read is written and read again as the same.
+/// Message records and other rows: a row that can be decoded is the same after encoding and decoding it again.
 pub fn record(data: &[u8]) {
     let (mailbox, uid) = (MailboxId::from_u32(1), Uid::from_u32(1));
     if let Some(row) = message::decode(mailbox, uid, data) {
@@ -61,7 +61,7 @@ pub fn record(data: &[u8]) {
     assert!(read <= data.len());
 }
 
-/// A history of a store on the disk, told by arbitrary octets: it agrees with a map, also after restarts.
+/// Arbitrary bytes, taken for a history of commits, compactions and restarts: an engine on the disk agrees with a map.
 pub fn store_model(data: &[u8]) {
     let dir = fresh_dir();
     let open = || {
@@ -110,7 +110,7 @@ pub fn store_model(data: &[u8]) {
     fs::remove_dir_all(&dir).expect("the folder is removed");
 }
 
-/// A folder of this call alone.
+/// A folder that no other call uses.
 fn fresh_dir() -> PathBuf {
     static CALLS: AtomicU64 = AtomicU64::new(0);
     let call = CALLS.fetch_add(1, Ordering::Relaxed);
@@ -129,10 +129,10 @@ mod tests {
     use super::*;
     use crate::codec::{put_bytes, put_varint};
 
-    /// The field of a record that says when a message was sent.
+    /// The record field with the time when a message was sent.
     const SENT: u8 = 38;
 
-    /// Content that this field may have (docs/store-format.md numbers them), made of any number and any bytes.
+    /// Valid content for a field (docs/store-format.md numbers them), made of any number and any bytes.
     fn likely(field: u8, number: u64, bytes: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
         let text = String::from_utf8_lossy(bytes);
@@ -159,7 +159,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn holds_for_any_octets(data in vec(any::<u8>(), 0..600)) {
+        fn holds_for_any_bytes(data in vec(any::<u8>(), 0..600)) {
             journal(&data);
             block(&data);
             record(&data);
@@ -176,7 +176,7 @@ mod tests {
             let read = message::decode(MailboxId::from_u32(1), Uid::from_u32(1), &data);
             prop_assert!(matches!(read, Some(Row::Message(_))));
             record(&data);
-            // With one byte that does not belong there it is read or not, and the property holds.
+            // With one bit flipped, the record may be readable or not; the property holds either way.
             if let Some(at) = fields.first().map(|(_, number, _)| *number as usize % data.len()) {
                 data[at] ^= 1 << (at % 8);
                 record(&data);

@@ -1,10 +1,10 @@
 //! Durable accounts, mailboxes and messages of a mail server (house crate of moxd).
 //!
-//! A transaction says what is to be done, a commit does it: all or nothing, on the disk when it says so.
+//! A transaction collects steps, a commit does all of them or none; they are on the disk when it answers.
 //!
-//! What this crate does not know: SMTP, IMAP, DNS, TLS and what any of them answers; how mail is judged; which
-//! addresses an account has (configuration's business); the clock and the environment (times are arguments); what
-//! rows in the tables of others mean; the control socket. It parses no mail: facts about a message are given to it.
+//! What this crate does not know: SMTP, IMAP, DNS, TLS and their replies; how mail is judged; which addresses an account
+//! has (the configuration says); the clock and the environment (times are arguments); what rows in the tables of other
+//! crates mean; the control socket. It parses no mail: its callers give it the facts about a message.
 //!
 //! ```
 //! use std::{io::Read, time::SystemTime};

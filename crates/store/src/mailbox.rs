@@ -1,4 +1,4 @@
-//! Mailboxes: names, roles, counts, and the numbers that IMAP wants.
+//! Mailboxes: names, roles, counts, and the numbers that IMAP needs.
 
 use crate::{
     codec::{Reader, put_bytes, put_varint},
@@ -28,15 +28,15 @@ impl MailboxId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Role {
-    /// Put away, not deleted.
+    /// Mail that is kept, but out of sight.
     Archive,
-    /// Not sent yet.
+    /// Messages that are still being written.
     Drafts,
-    /// Unwanted.
+    /// Unwanted mail.
     Junk,
-    /// Sent by the account.
+    /// Copies of what the account has sent.
     Sent,
-    /// Deleted.
+    /// Mail that is to be deleted.
     Trash,
 }
 
@@ -51,12 +51,12 @@ pub struct Counts {
     pub unseen: u64,
     /// Messages with neither seen nor deleted.
     pub unread: u64,
-    /// Octets of all, deleted ones included.
+    /// Bytes of all messages, deleted ones included.
     pub size: u64,
 }
 
 impl Counts {
-    /// Adds a message of `size` octets.
+    /// Counts a message of `size` bytes.
     pub(crate) fn add(&mut self, flags: Flags, size: u64) {
         for (n, counts) in self.parts(flags) {
             *n += u64::from(counts);
@@ -64,7 +64,7 @@ impl Counts {
         self.size += size;
     }
 
-    /// Takes a message of `size` octets away; never below zero, `check` tells when it should have been.
+    /// Stops counting a message of `size` bytes. No sum goes below zero; `check` reports sums that are wrong.
     pub(crate) fn remove(&mut self, flags: Flags, size: u64) {
         for (n, counts) in self.parts(flags) {
             *n = n.saturating_sub(u64::from(counts));
@@ -84,22 +84,22 @@ impl Counts {
     }
 }
 
-/// A mailbox.
+/// A mailbox with its counts, as its row has them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mailbox {
-    /// Its number.
+    /// Number within the account.
     pub id: MailboxId,
-    /// Its full name, levels separated by `/`.
+    /// Full name, levels separated by `/`.
     pub name: String,
-    /// Its role, if any.
+    /// What it is for (RFC 6154), if it has a special use.
     pub role: Option<Role>,
     /// Whether clients list it as subscribed.
     pub subscribed: bool,
-    /// RFC 9051 §2.3.1.1: together with a UID it names a message for ever.
+    /// UIDVALIDITY (RFC 9051 §2.3.1.1): together with a UID it names a message for ever.
     pub uid_validity: u32,
     /// The UID that the next message gets.
     pub uid_next: Uid,
-    /// Keywords that its messages have had.
+    /// Keywords that any of its messages has had.
     pub keywords: Vec<String>,
     /// Sums over its messages.
     pub counts: Counts,
@@ -171,16 +171,15 @@ impl Role {
     }
 }
 
-/// A mailbox name may have this many octets (our own limit; names stand in rows of bounded size).
+/// The most bytes of a mailbox name (our own limit; names are part of rows of bounded size).
 pub const MAX_NAME: usize = 400;
 
-/// A mailbox name may have this many levels (our own limit; a missing parent is created for each).
+/// The most levels of a mailbox name (our own limit; each missing parent is created).
 const MAX_LEVELS: usize = 32;
 
-/// Checks a mailbox name and gives `Inbox` its one casing.
+/// Checks a mailbox name, and spells `Inbox` in its one casing.
 ///
-/// The caller normalises Unicode (NFC); here the form is checked: not empty, no empty level, no control
-/// characters, none of `% * # &`.
+/// The caller has normalised Unicode (NFC). Refused are empty names and levels, control characters, and `% * # &`.
 ///
 /// # Errors
 /// `BadName`.
@@ -200,7 +199,7 @@ pub fn mailbox_name(name: &str) -> Result<String> {
     Ok(if first.eq_ignore_ascii_case("inbox") { format!("Inbox{rest}") } else { name.to_owned() })
 }
 
-/// The names of all parents of `name`, outermost first.
+/// Returns the names of all parents of `name`, outermost first.
 pub(crate) fn parents(name: &str) -> impl Iterator<Item = &str> {
     name.match_indices('/').filter_map(|(i, _)| name.get(..i))
 }

@@ -1,4 +1,4 @@
-//! A result that comes later, for callers with and without a runtime.
+//! A result that comes later, for callers with and without an async runtime.
 
 use std::{
     future::Future,
@@ -13,9 +13,10 @@ use tokio::{
     task::block_in_place,
 };
 
-/// A result that comes when the disk has it: await it, or [`wait`](Pending::wait) for it on a thread.
+/// A result that comes later, such as when the disk has stored something: await it, or block a thread on it with
+/// [`wait`](Pending::wait).
 ///
-/// Dropping it does not take back what was asked for.
+/// Dropping it does not cancel the operation.
 #[must_use = "nothing is acknowledged before this is done"]
 pub struct Pending<T>(Inner<T>);
 
@@ -25,19 +26,19 @@ enum Inner<T> {
 }
 
 impl<T> Pending<T> {
-    /// One that is done already.
+    /// A result that is there already.
     pub fn ready(value: T) -> Pending<T> {
         Pending(Inner::Ready(Some(value)))
     }
 
-    /// One that is done when `future` is.
+    /// The result of `future`.
     pub fn new(future: impl Future<Output = T> + Send + 'static) -> Pending<T> {
         Pending(Inner::Later(Box::pin(future)))
     }
 }
 
 impl<T: Unpin> Pending<T> {
-    /// Blocks this thread until the result is there. Not for use on a runtime's worker.
+    /// Blocks this thread until the result is there. Must not be called on a runtime's worker thread.
     pub fn wait(self) -> T {
         let mut future = pin!(self);
         let waker = Waker::from(Arc::new(Unpark(thread::current())));
@@ -56,7 +57,7 @@ impl<T: Unpin> Future for Pending<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         match &mut self.0 {
-            // A finished future must not be polled again; waiting for ever is the harmless answer.
+            // A future must not be polled after it has finished. If this one is, it stays pending, and does not panic.
             Inner::Ready(value) => value.take().map_or(Poll::Pending, Poll::Ready),
             Inner::Later(future) => future.as_mut().poll(cx),
         }
@@ -69,8 +70,8 @@ impl<T> std::fmt::Debug for Pending<T> {
     }
 }
 
-/// Does what may take long, or wait for the disk. Where a worker of a runtime calls, its other tasks go on elsewhere
-/// meanwhile.
+/// Runs `work`, which may take long or wait for the disk. On a worker of a multi-threaded runtime, the worker's other
+/// tasks move to another thread first.
 pub(crate) fn off_runtime<T>(work: impl FnOnce() -> T) -> T {
     match Handle::try_current() {
         Ok(runtime) if runtime.runtime_flavor() == RuntimeFlavor::MultiThread => block_in_place(work),

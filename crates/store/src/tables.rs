@@ -1,6 +1,6 @@
-//! Where every row lives: the first octet of a key names its table, numbers follow most significant octet first.
+//! The keys of all rows: the first byte names the table, numbers follow with the most significant byte first.
 //!
-//! Tables 0 and 1 belong to the engines (bodies, tokens); [`Table`]s of others begin at 0x80.
+//! Tables 0 and 1 belong to the engine (bodies, tokens); the [`Table`]s of other crates begin at 0x80.
 
 use std::{
     net::IpAddr,
@@ -24,11 +24,11 @@ pub(crate) const MAILBOXES: u8 = 0x04;
 pub(crate) const MESSAGES: u8 = 0x05;
 /// account, message id → mailbox, uid
 pub(crate) const MESSAGE_IDS: u8 = 0x06;
-/// account, index kind, value, received, message id → what tells apart
+/// account, index kind, value, received, message id → what distinguishes messages that share the value
 pub(crate) const INDEX: u8 = 0x07;
 /// account → credentials
 pub(crate) const CREDENTIALS: u8 = 0x08;
-/// name → secret octets
+/// name → secret bytes
 pub(crate) const SECRETS: u8 = 0x09;
 /// [`Table::RECIPIENTS`]
 const RECIPIENTS: u8 = 0x0a;
@@ -37,9 +37,9 @@ const OUTGOING: u8 = 0x0b;
 /// the row that guards the numbers of accounts: see [`crate::account::encode_next_account`]
 pub(crate) const NEXT_ACCOUNT: &[u8] = &[0x0c];
 
-/// A table of rows that the store keeps for others: queue records, word counts, caches.
+/// A table of rows that the store keeps for other crates: queue records, word counts, caches.
 ///
-/// Its rows take part in transactions; what keys and values mean is the owner's.
+/// Its rows take part in transactions; their owner decides what keys and values mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Table(u8);
 
@@ -108,8 +108,8 @@ pub(crate) fn named(table: u8, name: &str) -> Vec<u8> {
 
 /// A property of messages by which they are found, newest first.
 ///
-/// Related ones share their rows, since every row costs each delivery something: networks are found among the
-/// messages of the wide network, domains among those of the organization.
+/// Related properties share their rows, because each row costs every delivery something: messages from a network are
+/// found among those from the wide network, those of a domain among those of its organization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Index<'a> {
@@ -151,7 +151,7 @@ pub enum Index<'a> {
     SentToOrganization(&'a str),
 }
 
-/// Octets of a text that an index keeps; messages that agree so far are told apart by their records.
+/// Bytes of a text that an index keeps. Messages whose texts agree up to there differ in their records alone.
 const INDEXED_TEXT: usize = 255;
 
 /// The network sizes of the three classes of addresses, for IPv4 and IPv6.
@@ -160,7 +160,7 @@ const NET: (u32, u32) = (26, 48);
 const WIDE_NET: (u32, u32) = (21, 32);
 
 impl Index<'_> {
-    /// The beginning of the keys of all messages that may have the property, up to the time.
+    /// The keys of all messages that may have the property begin with this; the time follows.
     pub(crate) fn prefix(&self, account: AccountId) -> Vec<u8> {
         let mut key = Key::of(INDEX, account).done();
         match self {
@@ -185,7 +185,7 @@ impl Index<'_> {
         key
     }
 
-    /// The value of the row: what tells apart messages that share a prefix.
+    /// The value of the row: what distinguishes messages that share a prefix.
     pub(crate) fn value(&self) -> Vec<u8> {
         match self {
             Index::Ip(ip) | Index::Net(ip) | Index::WideNet(ip) => masked(*ip, IP),
@@ -223,14 +223,14 @@ fn sent_to(value: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     std::iter::from_fn(move || Some((reader.bytes()?, reader.bytes()?)))
 }
 
-/// A text that ends where the time begins: with a zero octet, which the text itself cannot have.
+/// Appends a text with a zero byte behind it, so that no text is the beginning of another; zeros within become `?`.
 fn put_text(key: &mut Vec<u8>, kind: u8, text: &str) {
     key.push(kind);
     key.extend(text.bytes().take(INDEXED_TEXT).map(|b| if b == 0 { b'?' } else { b }));
     key.push(0);
 }
 
-/// The family of an address and its octets, of which only the first `v4` or `v6` bits are kept; mapped IPv4 is IPv4.
+/// The family of an address and its first `v4` or `v6` bits, the rest zero. Mapped IPv4 counts as IPv4.
 fn masked(ip: IpAddr, (v4, v6): (u32, u32)) -> Vec<u8> {
     match ip.to_canonical() {
         IpAddr::V4(ip) => {
@@ -244,16 +244,16 @@ fn masked(ip: IpAddr, (v4, v6): (u32, u32)) -> Vec<u8> {
     }
 }
 
-/// The address of which [`masked`] made these octets.
-fn unmasked(octets: &[u8]) -> Option<IpAddr> {
-    match octets.split_first()? {
+/// The address that [`masked`] has encoded.
+fn unmasked(bytes: &[u8]) -> Option<IpAddr> {
+    match bytes.split_first()? {
         (4, rest) => <[u8; 4]>::try_from(rest).ok().map(IpAddr::from),
         (6, rest) => <[u8; 16]>::try_from(rest).ok().map(IpAddr::from),
         _ => None,
     }
 }
 
-/// What a row is, for people; its key alone is given. Names are made harmless, for they may be a stranger's.
+/// Describes a row by its key, for people. Names are escaped, because strangers may have chosen them.
 pub(crate) fn row_name(key: &[u8]) -> String {
     let Some((table, rest)) = key.split_first() else { return "a row without a key".to_owned() };
     let text = |bytes: &[u8]| format!("{:?}", String::from_utf8_lossy(bytes));
@@ -277,7 +277,7 @@ pub(crate) fn row_name(key: &[u8]) -> String {
     }
 }
 
-/// What a message is found by with a row of this key.
+/// By which property a row of this key finds a message.
 pub(crate) fn found_by(key: &[u8]) -> &'static str {
     match (key.first(), key.get(5)) {
         (Some(&MESSAGE_IDS), _) => "the number",
@@ -293,7 +293,7 @@ pub(crate) fn found_by(key: &[u8]) -> &'static str {
     }
 }
 
-/// Milliseconds since 1970, the form in which all times are stored; earlier times count as 1970.
+/// Milliseconds since 1970, as all times are stored; earlier times become 0.
 pub(crate) fn millis(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
 }

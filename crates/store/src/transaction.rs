@@ -1,4 +1,4 @@
-//! A transaction: what is to be done, told in any number of steps, done at once by [`Store::commit`].
+//! Transactions: any number of steps, which [`Store::commit`] does together.
 //!
 //! [`Store::commit`]: crate::Store::commit
 
@@ -14,7 +14,7 @@ use crate::{
     tables::Table,
 };
 
-/// Things to be done together. Made by [`Store::transaction`](crate::Store::transaction); does nothing by itself.
+/// Steps to be done together. [`Store::transaction`](crate::Store::transaction) makes one; nothing happens before its commit.
 #[derive(Debug)]
 #[must_use = "a transaction does nothing until it is committed"]
 pub struct Transaction {
@@ -31,7 +31,7 @@ pub(crate) enum Action {
     Deliver(Box<Deliver>),
     Change { account: AccountId, message: MessageId, change: Change },
     Remove { account: AccountId, message: MessageId },
-    Quota { account: AccountId, octets: u64 },
+    Quota { account: AccountId, max_bytes: u64 },
     SetCredentials { account: AccountId, credentials: Option<Credentials> },
     Put { key: Vec<u8>, value: Vec<u8> },
     Delete { key: Vec<u8> },
@@ -56,14 +56,14 @@ pub struct Change {
     pub set: Flags,
     /// Flags to clear; what is also in `set` stays set.
     pub clear: Flags,
-    /// All keywords it has afterwards.
+    /// All keywords that the message has afterwards; `None` leaves them as they are.
     pub keywords: Option<Vec<String>>,
-    /// As what it was trained.
+    /// How the junk filter has been trained with the message; `None` leaves it as it is.
     pub training: Option<Training>,
 }
 
 impl Transaction {
-    /// The bodies that it links to.
+    /// The bodies that the transaction links to.
     pub(crate) fn bodies(&self) -> impl Iterator<Item = &Body> {
         self.actions.iter().filter_map(|action| match action {
             Action::Deliver(deliver) => Some(&deliver.body),
@@ -72,7 +72,7 @@ impl Transaction {
         })
     }
 
-    /// The accounts whose rows in memory it is planned on, some of them more than once.
+    /// The accounts on whose rows the transaction is planned; one may come more than once.
     pub(crate) fn accounts(&self) -> impl Iterator<Item = AccountId> {
         self.actions.iter().filter_map(|action| match action {
             Action::Deliver(deliver) => Some(deliver.account),
@@ -89,21 +89,21 @@ impl Transaction {
         self.actions.len()
     }
 
-    /// Adds an account with its first mailboxes; one that is there already stays as it is.
+    /// Adds an account with its first mailboxes. An account that exists stays as it is.
     pub fn create_account(&mut self, name: &str, mailboxes: &[crate::account::InitialMailbox<'_>]) {
         let mailboxes = mailboxes.iter().map(|m| (m.name.to_owned(), m.role)).collect();
         self.actions.push(Action::CreateAccount { name: name.to_owned(), mailboxes });
     }
 
-    /// Adds a mailbox with all its parents, and subscribes to those that were missing.
+    /// Adds a mailbox and its missing parents, all of them subscribed.
     pub fn create_mailbox(&mut self, account: AccountId, name: &str) {
         self.actions.push(Action::CreateMailbox { account, name: name.to_owned() });
     }
 
-    /// Delivers a message; a missing mailbox is created. What it became stands in [`Receipt::delivered`], in the
-    /// order of these calls.
+    /// Delivers a message; a missing mailbox is created. [`Receipt::delivered`] has the message's numbers, in the order
+    /// of these calls.
     ///
-    /// The same body can be delivered any number of times; it is kept once.
+    /// The same body can be delivered any number of times; it is stored once.
     pub fn deliver(&mut self, account: AccountId, mailbox: &str, mut message: NewMessage, body: &Body) {
         let prefix = std::mem::take(&mut message.prefix);
         let prefix = (!prefix.is_empty()).then(|| self.store.body_of(prefix));
@@ -122,17 +122,17 @@ impl Transaction {
         self.actions.push(Action::Change { account, message, change });
     }
 
-    /// Removes a message for good.
+    /// Removes a message permanently.
     pub fn remove(&mut self, account: AccountId, message: MessageId) {
         self.actions.push(Action::Remove { account, message });
     }
 
-    /// Fails the commit with `OverQuota` if the account's messages would then have more octets than this.
-    pub fn quota(&mut self, account: AccountId, octets: u64) {
-        self.actions.push(Action::Quota { account, octets });
+    /// Fails the commit with `OverQuota` if the account's messages would then have more than `max_bytes`.
+    pub fn quota(&mut self, account: AccountId, max_bytes: u64) {
+        self.actions.push(Action::Quota { account, max_bytes });
     }
 
-    /// Replaces the account's credentials; `None` means that nobody can log in.
+    /// Replaces the account's credentials; with `None`, no login succeeds.
     pub fn set_credentials(&mut self, account: AccountId, credentials: Option<Credentials>) {
         self.actions.push(Action::SetCredentials { account, credentials });
     }
@@ -147,9 +147,9 @@ impl Transaction {
         self.actions.push(Action::Delete { key: table.key(key) });
     }
 
-    /// Fails the commit with `Conflict` unless the row has this value, or (`None`) is not there.
+    /// Fails the commit with `Conflict` unless the row has this value or, for `None`, does not exist.
     ///
-    /// A row that guards others needs a value that no other write of it has: see the rules of
+    /// If the row guards others, each write must give it a value that it never had before: see the rules of
     /// [`engine`](crate::engine).
     pub fn require(&mut self, table: Table, key: &[u8], value: Option<&[u8]>) {
         let key = table.key(key);
@@ -159,18 +159,18 @@ impl Transaction {
         }));
     }
 
-    /// Keeps a body for a row that names it (a queue record), until [`Transaction::unlink`].
+    /// Keeps a body for a row that names it, such as a queue record, until [`Transaction::unlink`].
     pub fn link(&mut self, body: &Body) {
         self.actions.push(Action::Link(body.clone()));
     }
 
-    /// Takes back one [`Transaction::link`].
+    /// Undoes one [`Transaction::link`].
     pub fn unlink(&mut self, body: BodyId) {
         self.actions.push(Action::Unlink(body));
     }
 }
 
-/// What a transaction became.
+/// The numbers that a committed transaction has given out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Receipt {
     /// Accounts of [`Transaction::create_account`], in the order of the calls.
@@ -179,17 +179,17 @@ pub struct Receipt {
     pub delivered: Vec<Delivered>,
 }
 
-/// What a delivered message became.
+/// The place and the numbers of a delivered message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delivered {
-    /// The account.
+    /// Whose message it is.
     pub account: AccountId,
-    /// The mailbox.
+    /// Where it was delivered: the caller named it, perhaps before it existed.
     pub mailbox: MailboxId,
-    /// The message's permanent number.
+    /// Permanent number within the account.
     pub id: MessageId,
-    /// Its number in the mailbox.
+    /// UID within the mailbox.
     pub uid: Uid,
-    /// The sequence of its creation.
+    /// Modification sequence of the delivery.
     pub mod_seq: ModSeq,
 }

@@ -1,7 +1,11 @@
-//! A child process delivers mail and is killed at random moments; nothing it was told to be stored may be lost, changed
-//! or doubled. `MOXD_CRASH_ROUNDS` and `MOXD_CRASH_SEED` make it longer or repeat it.
+//! A child process delivers mail and is killed at random moments. No message whose commit was acknowledged may be lost,
+//! changed or doubled. `MOXD_CRASH_ROUNDS` and `MOXD_CRASH_SEED` make it longer or repeat it.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
-#![allow(clippy::disallowed_methods, clippy::print_stdout, reason = "the child is told by its environment")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "environment variables configure the child"
+)]
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -34,7 +38,7 @@ impl Dice {
     }
 }
 
-/// The content of message `n`: its number in the first line, then octets that follow from it.
+/// The content of message `n`: its number in the first line, then bytes that follow from the number.
 fn content(n: u64) -> Vec<u8> {
     let mut dice = Dice(n | 1 << 40);
     // One of sixteen is large enough to become a file.
@@ -201,12 +205,12 @@ fn loses_nothing_when_it_is_killed() {
         kill_once(dir.path(), first, Duration::from_millis(dice.roll() % 700), &mut known);
         first = check(dir.path(), &known);
         let stored = known.values().filter(|state| **state == Known::Stored).count();
-        println!("round {round}: {} told, {stored} stored", known.len());
+        println!("round {round}: {} reported, {stored} stored", known.len());
     }
     assert!(known.values().any(|state| *state == Known::Stored), "the child did no work");
 }
 
-/// A folder of this test, in memory where that can be: syncs cost nothing there, and a killed process leaves the same.
+/// A folder for one test, in memory if possible: syncs cost nothing there, and a killed process leaves the same files.
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }

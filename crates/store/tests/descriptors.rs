@@ -46,7 +46,7 @@ fn nothing_is_acknowledged_behind_the_end_that_the_next_segment_knows() {
     let late = put(&*engine, b"\x80late", b"4");
     assert_eq!(late, Ok(()));
 
-    // Killed: what was acknowledged is made anew from the journal.
+    // As after a kill: the view is rebuilt from the journal.
     let copy = tempfile::tempdir().unwrap();
     let journal = copy.path().join("data/journal");
     fs::create_dir_all(&journal).unwrap();

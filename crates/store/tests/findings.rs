@@ -1,4 +1,4 @@
-//! How a check tells an operator what is wrong.
+//! How a check reports to an operator what is wrong.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 
 use std::{
@@ -60,7 +60,7 @@ fn names_every_message_of_a_lost_segment_once() {
     let lost: Vec<_> = findings.iter().filter(|finding| finding.kind() == FindingKind::Body).collect();
     let named: BTreeSet<_> = lost.iter().map(|f| (f.account().unwrap(), f.message().unwrap())).collect();
     assert_eq!(named.len(), lost.len(), "each message once: {lines:#?}");
-    // What cannot be read is what is named, and both owners of a body are told.
+    // Exactly the messages that cannot be read are named, for both owners of a body.
     for (name, account) in ["ann", "bob"].into_iter().zip(accounts) {
         for id in (1..=40).map(MessageId::from_u64) {
             let message = store.message(account, id).unwrap().unwrap();

@@ -1,10 +1,14 @@
-//! What the store promises while its commits wait, fail, overtake each other, or end in a way that nobody learns.
+//! What the store promises while its commits wait, fail, overtake each other, or end with an outcome that no caller learns.
 //!
 //! The model plays random rounds. `MOXD_INTERLEAVING_ROUNDS` says how many (with `--release` a thousand take about a
 //! minute), and `MOXD_INTERLEAVING_SEED` where to begin: a number, or `random`. A round that fails names its seed, with
 //! which it can be repeated.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
-#![allow(clippy::disallowed_methods, clippy::print_stdout, reason = "the model is told by its environment")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "environment variables configure the model"
+)]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -29,7 +33,7 @@ mod held;
 
 use held::{Fate, Held};
 
-/// More accounts than the store keeps rows of in memory: reading them all makes it forget the others.
+/// More accounts than the store caches: reading them all makes it forget the others.
 const CROWD: usize = 4100;
 
 fn now() -> SystemTime {
@@ -54,7 +58,7 @@ fn crowd(store: &Store) -> Vec<AccountId> {
     store.commit(transaction).wait().unwrap().accounts
 }
 
-/// Reads the rows of the whole crowd, so that all others go from memory. Nothing is written that matters.
+/// Reads the rows of the whole crowd, so that the cache forgets all others.
 fn crowd_out(store: &Store, crowd: &[AccountId]) -> Pending<Result<Receipt>> {
     let mut transaction = store.transaction(now());
     for account in crowd {
@@ -82,8 +86,8 @@ fn sound(store: &Store) {
     assert!(findings.is_empty(), "{findings:#?}");
 }
 
-/// A transaction is planned on what one before it will leave. Then the rows go from memory, and another is planned on what
-/// the engine has. The rows of both are alike, but for the stamp.
+/// A transaction is planned on what one before it will leave. Then the cache forgets the rows, and another transaction is
+/// planned on what the engine has. Both write rows that differ in the stamp alone.
 #[test]
 fn keeps_every_acknowledged_message_when_rows_go_from_memory() {
     let engine = Held::over(Memory::new());
@@ -114,9 +118,9 @@ fn keeps_every_acknowledged_message_when_rows_go_from_memory() {
     sound(&store);
 }
 
-/// A client that goes away leaves a commit that nobody waits for. If it fails, it must not count against the account.
+/// A client that disconnects leaves a commit that no caller waits for. If it fails, it must not count against the account.
 #[test]
-fn forgets_a_failed_commit_that_nobody_waits_for() {
+fn forgets_a_failed_commit_that_no_caller_waits_for() {
     let engine = Held::over(Memory::new());
     let store = Store::on(engine.clone());
     let me = store.open_account("me", INITIAL_MAILBOXES, now()).wait().unwrap();
@@ -136,7 +140,8 @@ fn forgets_a_failed_commit_that_nobody_waits_for() {
     sound(&store);
 }
 
-/// Two stores on one engine, as on two machines. What one remembers may be outdated, and must not refuse what the engine has.
+/// Two stores on one engine, as on two machines. Rows in the cache of one may be outdated, and must not make it refuse what
+/// the engine would accept.
 #[test]
 fn refuses_nothing_for_rows_that_are_outdated() {
     let engine = Held::over(Memory::new());
@@ -165,8 +170,8 @@ fn refuses_nothing_for_rows_that_are_outdated() {
     sound(&one);
 }
 
-/// At each step of a check, a message arrives in the account that is being checked, another is removed, and the check does
-/// not go on before both are acknowledged.
+/// At each step of a check, a message arrives in the account that is being checked, and another is removed. The check goes
+/// on when both are acknowledged.
 #[test]
 fn commits_go_on_while_a_busy_account_is_checked() {
     let dir = folder();
@@ -197,7 +202,8 @@ fn commits_go_on_while_a_busy_account_is_checked() {
     }
 }
 
-/// A message with more references than are looked up, to many recipients: what is read does not grow with the product.
+/// A message to many recipients, with more references than are looked up: the number of reads is bounded, and does not grow
+/// with recipients times references.
 #[test]
 fn looks_up_a_reference_once_for_an_account() {
     let engine = Held::over(Memory::new());
@@ -220,7 +226,7 @@ fn looks_up_a_reference_once_for_an_account() {
     let (ancestors, _) = send(&accounts, &[]);
     let unknown =
         |i: usize| (0..20).map(|n| format!("unknown{n}@x")).chain([format!("{i}-0@x")]).collect::<Vec<_>>();
-    // Copies for one account: ten references at most.
+    // Copies for one account: up to ten references.
     let (_, read) = send(&[accounts[7]; 1000], &unknown(3));
     assert_eq!(read, 10);
     let (_, read) = send(&accounts[..100], &unknown(3));
@@ -233,17 +239,17 @@ fn looks_up_a_reference_once_for_an_account() {
     sound(&store);
 }
 
-/// While a message to many recipients is planned, the only worker of the runtime does what else there is to do.
+/// While a message to many recipients is planned, the only worker of the runtime runs other tasks.
 #[test]
 fn plans_a_message_to_many_recipients_beside_other_tasks() {
     let engine = Held::over(Memory::new());
     let store = Store::on(engine.clone());
     let me = store.open_account("me", INITIAL_MAILBOXES, now()).wait().unwrap();
-    let (go_on, told) = std::sync::mpsc::channel::<()>();
-    let told = Mutex::new(told);
-    // Reading goes on once another task has run; when that has ended, at once.
+    let (go_on, waiting) = std::sync::mpsc::channel::<()>();
+    let waiting = Mutex::new(waiting);
+    // Reads wait until another task has run, and never again after that.
     engine.set_before_range(Arc::new(move || {
-        let _ = told.lock().unwrap().recv();
+        let _ = waiting.lock().unwrap().recv();
     }));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
     runtime.block_on(async {
@@ -275,19 +281,19 @@ impl Dice {
     }
 }
 
-/// What a transaction asks for.
+/// What a transaction should do.
 #[derive(Clone, Debug, Default)]
 struct Wanted {
     /// Account and Message-ID of each delivery, in order.
     delivered: Vec<(AccountId, String)>,
-    /// Names of accounts that are made, in order.
+    /// Names of the accounts that it creates, in order.
     accounts: Vec<String>,
-    /// Messages that are flagged, or removed.
+    /// Messages that it flags or removes.
     flagged: Vec<(AccountId, String)>,
     removed: Vec<(AccountId, String)>,
 }
 
-/// What is known in the end.
+/// What callers have learned from the answers.
 #[derive(Default)]
 struct Known {
     accounts: BTreeMap<String, AccountId>,
@@ -335,7 +341,7 @@ impl Round {
             }
             42..72 => self.settle(),
             72..98 => self.poll(),
-            // The client goes away.
+            // The client disconnects.
             _ => {
                 if !self.under_way.is_empty() {
                     let (_, wanted) = self.under_way.swap_remove(self.dice.roll(self.under_way.len()));
@@ -371,7 +377,7 @@ impl Round {
         self.under_way.push((Box::pin(store.commit(transaction)), wanted));
     }
 
-    /// Flags or removes a message that is known to be there, or was.
+    /// Flags or removes a message that is, or was, there.
     fn change(&mut self, transaction: &mut Transaction, wanted: &mut Wanted) {
         if self.known.delivered.is_empty() {
             return;
@@ -393,7 +399,7 @@ impl Round {
         if waiting == 0 {
             return;
         }
-        // Mostly in order, as the local engine does; else as several committers would.
+        // Mostly in order, as the local engine decides; at times in any order, as several committers would.
         let at = if self.dice.roll(4) == 0 { self.dice.roll(waiting) } else { 0 };
         let fate = match self.dice.roll(20) {
             0 => Fate::Refused(CommitError::Full),
@@ -420,7 +426,7 @@ impl Round {
         match result {
             Ok(receipt) => {
                 for (name, id) in wanted.accounts.into_iter().zip(receipt.accounts) {
-                    // Whoever asks for an account gets the same one.
+                    // All who ask for an account get the same one.
                     assert_eq!(*self.known.accounts.entry(name).or_insert(id), id);
                 }
                 self.known.delivered.extend(wanted.delivered.into_iter().zip(receipt.delivered));
@@ -439,7 +445,7 @@ impl Round {
         self.known.vague.extend(wanted.delivered.into_iter().chain(wanted.removed));
     }
 
-    /// Lets everything come to its end.
+    /// Settles all that waits.
     fn finish(&mut self) {
         while !self.under_way.is_empty() {
             while self.engine.waiting() > 0 {
@@ -452,7 +458,7 @@ impl Round {
                 }
             }
         }
-        // Of those that nobody waited for.
+        // Batches that no caller waited for.
         while self.engine.waiting() > 0 {
             self.engine.settle(0, Fate::Decided);
         }
@@ -503,14 +509,14 @@ impl Round {
     }
 }
 
-/// A folder of this test, in memory where that can be: syncs cost nothing there, and a killed process leaves the same.
+/// A folder for one test, in memory if possible: syncs cost nothing there, and a killed process leaves the same files.
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
 fn play(seed: u64) -> usize {
     let dir = folder();
-    // Every eighth on the disk, where deciding and reading are two threads' work.
+    // Every eighth round runs on the disk, where one thread decides and others read.
     let inner: Arc<dyn Engine> = if seed.is_multiple_of(8) {
         Local::open(dir.path(), Options { reserve: 0, ..Options::default() }).unwrap()
     } else {

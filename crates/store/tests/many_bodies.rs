@@ -1,5 +1,5 @@
-//! More large messages that arrive at a time than a process may have files open. Alone in its file: the limit is the whole
-//! process's.
+//! More large messages arrive at once than the process may have files open. Alone in its file, because the limit applies
+//! to the whole process.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 
 use moxd_store::engine::{
@@ -25,7 +25,7 @@ fn arriving_bodies_leave_descriptors_to_others() {
         for (n, writer) in &mut arriving {
             content(*n)[half.clone()].chunks(50_000).for_each(|piece| writer.write(piece).wait().unwrap());
         }
-        // Others need some meanwhile.
+        // Other work needs descriptors meanwhile.
         engine.compact(true).unwrap();
     }
     let mut bodies = Vec::new();

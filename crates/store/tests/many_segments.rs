@@ -1,4 +1,5 @@
-//! A journal of more segments than a process may have files open. Alone in its file: the limit is the whole process's.
+//! A journal of more segments than the process may have files open. Alone in its file, because the limit applies to the
+//! whole process.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 
 use std::{fs, path::Path, sync::Arc};

@@ -1,5 +1,5 @@
-//! Transactions of any kind, in any order, against a map that says what they should come to. Afterwards the store is whole
-//! by its own check, and says the same when it is opened again.
+//! Random transactions against a map that knows their outcome. Afterwards the store's own check finds nothing, and the
+//! store has the same contents when it is opened again.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 
 use std::{
@@ -16,10 +16,10 @@ use proptest::{collection::vec, prelude::*};
 const ACCOUNTS: usize = 2;
 const MAILBOXES: [&str; 3] = ["Inbox", "Archive", "Lists/rust"];
 
-/// One step of a transaction. Messages go by their place among all that were ever delivered.
+/// One step of a transaction. A number names a message by its place among all that were ever delivered.
 #[derive(Clone, Debug)]
 enum Action {
-    /// One body to each of these accounts and mailboxes.
+    /// Delivers one body to each of these accounts and mailboxes.
     Deliver(Vec<(usize, usize)>, usize),
     Flag(usize, u8),
     Remove(usize),
@@ -60,7 +60,7 @@ fn flags(bits: u8) -> Flags {
     chosen.fold(Flags::default(), |flags, (_, flag)| flags | flag)
 }
 
-/// Does a transaction in both; they agree on whether it is done.
+/// Runs a transaction in the store and in the model; they agree on whether it succeeds.
 fn transact(store: &Store, accounts: &[AccountId], model: &mut Model, actions: &[Action]) {
     let mut next = model.clone();
     let mut transaction = store.transaction(now());
@@ -83,7 +83,7 @@ fn transact(store: &Store, accounts: &[AccountId], model: &mut Model, actions: &
                         .insert(key, Kept { mailbox, flags: Flags::default(), content: content.clone() });
                 }
             }
-            // Only what earlier transactions have left can be named.
+            // Only messages of earlier transactions can be named.
             Action::Flag(message, bits) => {
                 let Some(&(account, id)) = model.delivered.get(*message) else { continue };
                 let change = Change { set: flags(*bits), clear: flags(!bits), ..Change::default() };

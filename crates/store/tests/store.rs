@@ -1,4 +1,4 @@
-//! What the store promises, on the engine in memory.
+//! What the store promises, on the engine in memory and on the local one.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 
 use std::{
@@ -20,7 +20,7 @@ fn mox(store: &Store) -> AccountId {
     store.open_account("mox", INITIAL_MAILBOXES, now()).wait().unwrap()
 }
 
-/// Each promise is kept by every engine; afterwards nothing is wrong with the store.
+/// Checks each promise on every engine, and that the store is consistent afterwards.
 macro_rules! promises {
     ($($name:ident)*) => {
         mod memory {
@@ -102,7 +102,7 @@ fn gives_a_new_account_its_mailboxes(store: &Store) {
     assert!(mailboxes.iter().all(|m| m.subscribed && m.uid_next.get() == 1));
     assert_eq!(mailboxes[0].uid_validity, 850_000_000);
     assert_eq!(mailboxes[5].uid_validity, 850_000_005);
-    // Opening again is not creating again.
+    // Opening an account that exists does not create it again.
     assert_eq!(store.open_account("mox", INITIAL_MAILBOXES, now()).wait().unwrap(), account);
     let other = store.open_account("other", &[], now()).wait().unwrap();
     assert_ne!(other, account);
@@ -224,7 +224,7 @@ fn sees_its_own_changes_within_a_transaction(store: &Store) {
     assert_eq!(changed.facts.flags, Flags::SEEN | Flags::FLAGGED);
     sound(store);
 
-    // Removed twice is an error, and nothing happens.
+    // Removing a message twice is an error, and changes nothing.
     for again in [true, false] {
         let mut t = store.transaction(now());
         t.remove(account, mine);
@@ -312,7 +312,7 @@ fn remembers_whom_the_account_has_sent_to(store: &Store) {
     ] {
         assert_eq!(find(index, sent.time), [], "{index:?}");
     }
-    // Only where sent mail is kept: nobody becomes known by writing to us.
+    // Only mail in a mailbox for sent mail counts: a sender does not become known by writing to us.
     let other = deliver(store, account, "Inbox", new, b"y");
     assert_eq!(other.sent, None);
     assert_eq!(find(Index::SentTo(&ann), sent.time), [message.id]);
@@ -424,7 +424,7 @@ fn numbers_densely_under_parallel_deliveries(store: &Store) {
     assert_eq!(uids, (1..=(WRITERS * EACH) as u32).collect::<Vec<_>>());
 }
 
-/// Rows of the version before have no stamp. They are read, and the next write replaces them.
+/// Rows of version 1 have no stamp. They are read, and the next write replaces them.
 #[test]
 fn rewrites_guards_of_version_1() {
     const ACCOUNT: &[u8] = &[3, 0, 0, 0, 1];
@@ -448,7 +448,7 @@ fn rewrites_guards_of_version_1() {
     sound(&store);
 }
 
-/// A folder of this test, in memory where that can be: syncs cost nothing there, and a killed process leaves the same.
+/// A folder for one test, in memory if possible: syncs cost nothing there, and a killed process leaves the same files.
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }

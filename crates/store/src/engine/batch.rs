@@ -1,17 +1,17 @@
-//! What is handed to an engine: preconditions, operations and bodies that go together.
+//! Batches: preconditions, operations and bodies that an engine decides together.
 
 use super::CommitError;
 use super::body::{Body, BodyId};
 use crate::codec::{Reader, put_bytes, put_varint};
 
-/// A key may have this many octets (our own limit; it leaves room for the view's own prefixes).
+/// The most bytes of a key (our own limit; an engine may put a prefix of its own before it).
 pub const MAX_KEY: usize = 480;
-/// A value may have this many octets (our own limit; message content belongs into bodies).
+/// The most bytes of a value (our own limit; message content belongs in bodies).
 pub const MAX_VALUE: usize = 64 * 1024;
-/// The operations of one batch may take this many octets (our own limit, bounds what one frame needs in memory).
+/// The most bytes of one batch's encoded operations (our own limit; bounds the memory that a batch needs).
 pub const MAX_BATCH: usize = 8 * 1024 * 1024;
 
-/// What must hold for a batch to be applied.
+/// A condition for a batch to be applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Precondition {
     /// The key has no value.
@@ -25,17 +25,18 @@ pub enum Precondition {
 pub enum Op<'a> {
     /// Sets a key.
     Put(&'a [u8], &'a [u8]),
-    /// Removes a key; one that has no value is no error.
+    /// Removes a key. A key without a value is no error.
     Delete(&'a [u8]),
-    /// One record more refers to this body.
+    /// One more record refers to this body. The links of a batch count together: what it removes and adds again, stays.
     Link(BodyId),
-    /// One record less refers to this body; at zero it is removed.
+    /// One record fewer refers to this body; when none is left, the body is removed. A body that is not stored is no error.
     Unlink(BodyId),
 }
 
-/// Operations in the order in which they apply, encoded as they are written to the journal.
+/// Operations in the order in which they apply, encoded.
 ///
-/// Encoding once, here, is what lets a batch go to the disk and into the view without another copy.
+/// They are encoded once, while the batch is built, so that an engine can write them to a disk and index them without
+/// another copy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ops(Vec<u8>);
 
@@ -58,19 +59,19 @@ impl Ops {
         put_bytes(&mut self.0, key);
     }
 
-    /// Counts one reference more to a body.
+    /// Adds a link to a body.
     pub fn link(&mut self, id: BodyId) {
         self.0.push(LINK);
         put_varint(&mut self.0, id.get());
     }
 
-    /// Counts one reference less to a body.
+    /// Removes a link to a body.
     pub fn unlink(&mut self, id: BodyId) {
         self.0.push(UNLINK);
         put_varint(&mut self.0, id.get());
     }
 
-    /// The operations; stops early (see [`OpsIter::is_whole`]) where the bytes make no sense.
+    /// Iterates over the operations. Damaged bytes end it early, see [`OpsIter::is_whole`].
     #[must_use]
     pub fn iter(&self) -> OpsIter<'_> {
         OpsIter::new(&self.0)
@@ -103,7 +104,7 @@ impl<'a> OpsIter<'a> {
         OpsIter { reader: Reader::new(bytes), broken: false }
     }
 
-    /// Whether everything so far made sense.
+    /// Whether all bytes so far could be decoded.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         !self.broken
@@ -133,16 +134,17 @@ impl<'a> Iterator for OpsIter<'a> {
     }
 }
 
-/// A batch: applied as a whole, or not at all.
+/// Changes that an engine makes all together or not at all.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// What must hold.
+    /// Conditions; the batch is refused if one of them does not hold.
     pub preconditions: Vec<Precondition>,
-    /// What is to be done.
+    /// The changes.
     pub ops: Ops,
-    /// Bodies that the operations link to and that may not be stored yet.
+    /// The bodies that the operations link to and that may not be stored yet. One may come more than once.
     pub bodies: Vec<Body>,
-    /// Other than zero: makes handing in the same batch twice harmless, the second time it conflicts.
+    /// If not zero, the engine accepts a batch with this token once: a second one conflicts. A caller that did not learn
+    /// the outcome commits the same batch again to find out.
     pub token: u128,
 }
 
@@ -183,7 +185,7 @@ impl Batch {
 
 /// Keys that begin with this byte are the engine's own: no batch may touch them, and ranges that reach them may show them.
 pub const ENGINE_TABLE: u8 = 0;
-/// The first octet of the keys that keep tokens; the store's own tables begin at 2.
+/// The first byte of the keys that keep tokens; the store's own tables begin at 2.
 const TOKEN_TABLE: u8 = 1;
 
 #[cfg(test)]
@@ -212,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn stops_at_nonsense() {
+    fn stops_at_damaged_bytes() {
         let mut iter = OpsIter::new(&[DELETE, 1, b'a', 99]);
         assert_eq!(iter.next(), Some(Op::Delete(b"a")));
         assert_eq!(iter.next(), None);

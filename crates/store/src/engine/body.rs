@@ -79,7 +79,7 @@ struct Inner {
 /// Where the bytes of a body are before a batch stores it.
 #[derive(Clone)]
 pub enum BodyContent {
-    /// In memory.
+    /// Bytes that the engine copies or keeps when a batch stores them.
     Memory {
         /// All of them.
         bytes: Bytes,

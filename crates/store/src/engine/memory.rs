@@ -1,4 +1,4 @@
-//! An engine that keeps everything in memory: for tests, and to say what the others must do.
+//! An engine that keeps everything in memory: for tests, and as the shortest implementation of the seam.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -17,7 +17,7 @@ use crate::{
     pending::Pending,
 };
 
-/// The engine in memory. Nothing survives it.
+/// The engine in memory. Everything is gone when it is dropped.
 #[derive(Debug)]
 pub struct Memory {
     stamps: Stamps,
@@ -27,21 +27,21 @@ pub struct Memory {
 #[derive(Debug, Default)]
 struct State {
     rows: Rows,
-    bodies: HashMap<BodyId, Stored>,
+    bodies: HashMap<BodyId, StoredBody>,
     closed: bool,
 }
 
 /// Rows by their keys.
 type Rows = BTreeMap<Bytes, Bytes>;
 
-/// The rows, and the lengths of the bodies, of a moment.
+/// The rows and the lengths of the bodies as of one moment.
 struct Snapshot {
     rows: Rows,
     bodies: HashMap<BodyId, u64>,
 }
 
 #[derive(Debug)]
-struct Stored {
+struct StoredBody {
     content: Bytes,
     links: u32,
 }
@@ -113,7 +113,7 @@ impl State {
             body.set_stored();
             // This engine has no sink of its own, so all its bodies are bytes in memory.
             if let BodyContent::Memory { bytes, .. } = body.content() {
-                self.bodies.insert(id, Stored { content: bytes.clone(), links: 0 });
+                self.bodies.insert(id, StoredBody { content: bytes.clone(), links: 0 });
             }
         }
         if let Some(stored) = self.bodies.get_mut(&id) {

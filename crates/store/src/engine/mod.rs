@@ -1,16 +1,17 @@
 //! The seam under the store: an ordered key-value engine with conditional atomic batches and message bodies.
 //!
-//! It is small enough for every engine one might want, and wide enough that several machines can share one
-//! later: a batch is one SQL transaction there, a body one object. Five rules keep it so:
+//! An engine of another crate implements [`Engine`], and holds itself to these rules with the tests of the crate
+//! `moxd-store-conformance`. The seam is small enough for engines of many kinds, and lets several machines share one: a
+//! batch can be an SQL transaction, a body an object in an object store. Five rules keep it so:
 //!
-//! 1. No preconditions on ranges: guard a range by a row that all its writers touch.
+//! 1. No preconditions on ranges: a row that all writers of a range write guards it.
 //! 2. A row that guards others carries a unique stamp ([`Engine::stamp`]); equal rows are the same row. A batch may
 //!    be planned on what batches before it will leave, if they succeed. Without a stamp another writer could leave a
 //!    row with the same bytes, and the batch would pass on assumptions that never came true.
 //! 3. No callbacks inside a commit.
-//! 4. Retries are harmless through a token.
-//! 5. No page of a range promises to agree with the next. The caller reads the row that guards a range first, and the
-//!    range after it: what changes in between makes the batch conflict.
+//! 4. A token makes retries harmless.
+//! 5. Two pages of a range need not agree with each other. The caller reads the row that guards a range first, and then
+//!    the range: changes in between make the batch conflict.
 
 use bytes::Bytes;
 
@@ -103,22 +104,22 @@ pub trait Engine: ReadRows + Send + Sync + 'static {
 pub enum CommitError {
     /// Precondition number `i` does not hold; `preconditions.len()` stands for the batch's token.
     Conflict(usize),
-    /// It may or may not have happened; hand in the same batch with the same token again to find out.
+    /// The batch may or may not have happened. Committing it again with the same token finds out.
     Unknown,
-    /// No room; nothing happened, and later batches will be tried again.
+    /// No space; nothing happened. Later batches may succeed.
     Full,
-    /// Over a limit on keys, values or the whole: it did not happen, and never will.
+    /// A key, a value or the whole batch is over its limit: nothing happened, and trying again is of no use.
     TooLarge,
-    /// It did not happen: a body that is gone, or a disk that failed (see the log).
+    /// Nothing happened: a body is gone, the engine is closed, or the disk failed (see the log).
     Failed,
 }
 
 impl From<CommitError> for Error {
     fn from(e: CommitError) -> Error {
         let (kind, text) = match e {
-            CommitError::Conflict(_) => (ErrorKind::Conflict, "the rows were changed meanwhile"),
-            CommitError::Unknown => (ErrorKind::Unknown, "the engine went away"),
-            CommitError::Full => (ErrorKind::Full, "no room on the disk"),
+            CommitError::Conflict(_) => (ErrorKind::Conflict, "another transaction changed the rows"),
+            CommitError::Unknown => (ErrorKind::Unknown, "the engine stopped before it answered"),
+            CommitError::Full => (ErrorKind::Full, "no space on the disk"),
             CommitError::TooLarge => (ErrorKind::TooLarge, "more than fits into one batch"),
             CommitError::Failed => (ErrorKind::Failed, "the batch was not written"),
         };
@@ -131,7 +132,7 @@ impl From<CommitError> for Error {
 pub struct KeyRange {
     /// The first key.
     pub start: Vec<u8>,
-    /// The first key behind the range; `None` is the end of all keys.
+    /// The first key behind the range; `None` for no end.
     pub end: Option<Vec<u8>>,
 }
 
@@ -155,7 +156,7 @@ impl KeyRange {
     }
 }
 
-/// The first key behind all keys that begin with `prefix`.
+/// The first key behind all keys that begin with `prefix`; `None` if there is no such key.
 fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
     let mut end = prefix.to_vec();
     while let Some(last) = end.pop() {
@@ -167,7 +168,7 @@ fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
     None
 }
 
-/// Which way a range is read.
+/// The direction in which a range is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// From the smallest key up.
@@ -179,9 +180,9 @@ pub enum Direction {
 /// Some rows of a range.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
-    /// Keys and values in the order asked for.
+    /// Keys and values, in the direction of the request.
     pub rows: Vec<(Bytes, Bytes)>,
-    /// Whether the limit cut the range short.
+    /// Whether the range has more rows than the limit let in.
     pub more: bool,
 }
 

@@ -7,21 +7,21 @@ use super::Flags;
 /// Where a message came from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
-    /// The client's address; none for forwarded mail, so that the forwarder is neither blamed nor credited.
+    /// The client's address. `None` for forwarded mail: the forwarder earns neither blame nor credit.
     pub remote_ip: Option<IpAddr>,
     /// The EHLO domain (Unicode form; empty for an address literal).
     pub ehlo_domain: String,
     /// MAIL FROM as text, empty for the null path.
     pub mail_from: String,
-    /// Its local part.
+    /// Local part of MAIL FROM.
     pub mail_from_localpart: String,
-    /// Its domain.
+    /// Domain of MAIL FROM (Unicode form).
     pub mail_from_domain: String,
     /// The recipient's local part.
     pub rcpt_to_localpart: String,
     /// The recipient's domain.
     pub rcpt_to_domain: String,
-    /// The local part of the From header's one author; if there is none, what stands there, for people.
+    /// Local part of the From field's one author. If the field has no single author, its text, for people.
     pub from_localpart: String,
     /// The author's domain.
     pub from_domain: String,
@@ -42,9 +42,9 @@ pub enum Validation {
     /// Not checked.
     #[default]
     Unknown = 0,
-    /// Aligned to the letter.
+    /// By the very domain, as strict alignment demands.
     Strict = 1,
-    /// By DMARC with a relaxed alignment.
+    /// By DMARC with relaxed alignment.
     Dmarc = 2,
     /// By the same organizational domain.
     Relaxed = 3,
@@ -60,7 +60,7 @@ pub enum Validation {
     Fail = 8,
     /// SPF softfail.
     SoftFail = 9,
-    /// Nothing to check by.
+    /// There is nothing to check against, such as no SPF record.
     None = 10,
 }
 
@@ -79,7 +79,7 @@ impl Validation {
         Validation::None,
     ];
 
-    /// The word for it, as interfaces print it.
+    /// The stable token, as interfaces print it.
     #[must_use]
     pub fn token(self) -> &'static str {
         match self {
@@ -119,12 +119,12 @@ pub struct Validations {
     pub from: Validation,
 }
 
-/// To whom a message was sent that lies in a mailbox for sent mail: the account knows them from then on.
+/// The recipients of a message in a mailbox for sent mail. From then on the account knows them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sent {
     /// When it was sent.
     pub time: SystemTime,
-    /// Its recipients, each once.
+    /// The recipients, each once.
     pub recipients: Vec<Recipient>,
 }
 
@@ -135,41 +135,41 @@ pub struct Recipient {
     pub localpart: String,
     /// The domain (Unicode form).
     pub domain: String,
-    /// Its organizational domain.
+    /// The organizational domain of `domain`.
     pub org_domain: String,
 }
 
-/// As what a message was shown to the junk filter.
+/// How the junk filter was trained with a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Training {
     /// Not trained.
     #[default]
     None = 0,
-    /// As junk.
+    /// The filter has learned it as junk.
     Junk = 1,
-    /// As not junk.
+    /// The filter has learned it as wanted mail.
     NotJunk = 2,
 }
 
-/// What a delivery tells about a message.
+/// What is known of a message at its delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
     /// When it was received.
     pub received: SystemTime,
-    /// Where it came from.
+    /// The client, the envelope and the author.
     pub origin: Origin,
-    /// What was validated.
+    /// Which identities were validated, and how.
     pub validations: Validations,
-    /// Its flags.
+    /// Flags; in a stored message, the current ones.
     pub flags: Flags,
-    /// Its keywords.
+    /// Keywords besides the flags; in a stored message, the current ones.
     pub keywords: Vec<String>,
-    /// Whether it was refused, and is kept for the account's eyes only.
+    /// Whether the message was rejected, and is kept so that the user can look at it.
     pub is_reject: bool,
-    /// Whether it was forwarded to us by a host the account trusts for that.
+    /// Whether a host that the account trusts as a forwarder delivered it.
     pub is_forward: bool,
-    /// As what the junk filter was trained with it.
+    /// How the junk filter was trained with it.
     pub training: Training,
     /// The stable token of the reason for the verdict.
     pub reason: String,
@@ -181,14 +181,14 @@ pub struct Facts {
     pub subject: String,
     /// The subject without reply and forward marks, for threading.
     pub base_subject: String,
-    /// The MIME structure in its owner's form, empty if it was not parsed.
+    /// The MIME structure in the form of the crate that parsed it; empty if it was not parsed.
     pub structure: Vec<u8>,
-    /// SHA-256 of the body as received, without our prefix (rejects only).
+    /// SHA-256 of the body as received, without the prefix (rejects only).
     pub sha256: Option<[u8; 32]>,
 }
 
 impl Facts {
-    /// Names the message, by its Message-ID in canonical form and as its sender wrote it.
+    /// Sets the Message-ID: its canonical form, and the form that the sender wrote.
     pub fn set_message_id(&mut self, canonical: String, written: String) {
         self.written_message_id = if written == canonical { String::new() } else { written };
         self.message_id = canonical;
@@ -200,7 +200,7 @@ impl Facts {
         if self.written_message_id.is_empty() { &self.message_id } else { &self.written_message_id }
     }
 
-    /// Facts of which only the time is known.
+    /// Facts with nothing but the time of receipt.
     #[must_use]
     pub fn new(received: SystemTime) -> Facts {
         Facts {

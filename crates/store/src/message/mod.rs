@@ -1,4 +1,4 @@
-//! Message records: everything the server knows of a stored message besides its octets.
+//! Message records: all that the server knows of a stored message besides its content.
 
 use std::{ops::BitOr, sync::Arc};
 
@@ -18,7 +18,7 @@ pub struct MessageId(u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Uid(u32);
 
-/// A point in the history of an account (RFC 7162): greater is later.
+/// A point in the history of an account (MODSEQ, RFC 7162): greater is later.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ModSeq(u64);
 
@@ -43,7 +43,7 @@ number!(MessageId, u64, from_u64);
 number!(Uid, u32, from_u32);
 number!(ModSeq, u64, from_u64);
 
-/// The system flags of a message, and those of our own.
+/// The flags of a message: system flags and registered keywords.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Flags(u16);
 
@@ -89,13 +89,13 @@ impl Flags {
         self.0 & other.0 == other.0
     }
 
-    /// These without those of `other`.
+    /// These flags without those of `other`.
     #[must_use]
     pub fn without(self, other: Flags) -> Flags {
         Flags(self.0 & !other.0)
     }
 
-    /// The names of those that are set.
+    /// The names of the flags that are set.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         Flags::NAMES.into_iter().filter(move |(flag, _)| self.contains(*flag)).map(|(_, name)| name)
     }
@@ -120,15 +120,15 @@ impl BitOr for Flags {
 /// A message to be delivered, without its body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewMessage {
-    /// What is known of it.
+    /// What is known of the message.
     pub facts: Facts,
-    /// For rejects: the mailbox for which it was meant.
+    /// For rejects: the mailbox that the message was meant for.
     pub destined: Option<String>,
     /// Canonical Message-IDs of In-Reply-To and References, nearest ancestor last. Copies of a message share them.
     pub references: Arc<[String]>,
-    /// The header fields that we put before what was received.
+    /// The header fields that moxd puts before what was received.
     pub prefix: Vec<u8>,
-    /// To whom the account has sent it; kept where it is delivered to a mailbox with the role [`Sent`](crate::Role::Sent).
+    /// To whom the account has sent the message. Stored only if the mailbox has the role [`Sent`](crate::Role::Sent).
     pub sent: Option<Sent>,
 }
 
@@ -140,61 +140,61 @@ impl NewMessage {
     }
 }
 
-/// The place of a message in its thread.
+/// The thread of a message, and its place there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Thread {
-    /// The first message known of it; never zero.
+    /// The number of the thread's first known message; never zero.
     pub id: u64,
     /// The message's ancestors, nearest first.
     pub parents: Vec<MessageId>,
-    /// Whether it names an ancestor that is not here.
+    /// Whether the message names an ancestor that the account does not have.
     pub missing_link: bool,
-    /// Whether the account wants to hear no more of it.
+    /// Whether the user has muted the thread.
     pub muted: bool,
-    /// Whether it is shown folded.
+    /// Whether clients show the thread collapsed.
     pub collapsed: bool,
 }
 
-/// One of the two parts of a message's content: our prefix, and what was received.
+/// One of the two parts of a message's content: the prefix that moxd adds, and what was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// Where it is kept.
+    /// The body that holds it.
     pub body: BodyId,
-    /// Its size in octets.
+    /// Size in bytes.
     pub size: u64,
 }
 
-/// A stored message.
+/// A stored message without its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// Its permanent number.
+    /// Permanent number within the account.
     pub id: MessageId,
-    /// The mailbox it is in.
+    /// The mailbox that holds it now.
     pub mailbox: MailboxId,
-    /// Its number there.
+    /// UID within that mailbox.
     pub uid: Uid,
     /// The mailbox into which it was delivered.
     pub original_mailbox: MailboxId,
-    /// For rejects: the mailbox for which it was meant.
+    /// For rejects: the mailbox that the message was meant for.
     pub destined_mailbox: Option<MailboxId>,
-    /// When it was made, as a modification sequence.
+    /// Modification sequence of its delivery.
     pub created: ModSeq,
-    /// When it was last changed, as a modification sequence.
+    /// Modification sequence of its last change.
     pub changed: ModSeq,
-    /// What was known at its delivery, with flags and keywords as they are now.
+    /// What was known at the delivery; flags and keywords are the current ones.
     pub facts: Facts,
-    /// To whom the account has sent it, if it lies with sent mail.
+    /// To whom the account has sent it, if it was delivered to a mailbox for sent mail.
     pub sent: Option<Sent>,
-    /// Its place in its thread.
+    /// The thread it belongs to.
     pub thread: Thread,
-    /// Our prefix.
+    /// The header fields that moxd has added.
     pub prefix: Option<Part>,
-    /// What was received.
+    /// The content as received.
     pub body: Part,
 }
 
 impl Message {
-    /// The size of the whole content: prefix and body.
+    /// The size of the content in bytes: prefix and body.
     #[must_use]
     pub fn size(&self) -> u64 {
         self.body.size + self.prefix.map_or(0, |p| p.size)
@@ -203,25 +203,25 @@ impl Message {
 
 /// A row of a mailbox: a message, or what remains of a removed one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(clippy::large_enum_variant, reason = "rows are read one at a time, and messages are the common case")]
+#[allow(clippy::large_enum_variant, reason = "rows are read one at a time, and most of them are messages")]
 pub enum Row {
-    /// A message.
+    /// A message that can be read.
     Message(Message),
-    /// A removed message: its numbers stay, so that clients can be told.
+    /// A removed message. Its numbers stay, so that IMAP can report the removal to clients that were offline.
     Expunged(Expunged),
 }
 
 /// What remains of a removed message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expunged {
-    /// Its permanent number.
+    /// Permanent number within the account.
     pub id: MessageId,
-    /// The mailbox it was in.
+    /// The mailbox that held it last.
     pub mailbox: MailboxId,
-    /// Its number there.
+    /// UID within that mailbox.
     pub uid: Uid,
-    /// When it was made.
+    /// Modification sequence of its delivery.
     pub created: ModSeq,
-    /// When it was removed.
+    /// Modification sequence of its removal.
     pub changed: ModSeq,
 }

@@ -1,8 +1,7 @@
 //! The stored form of a message record.
 //!
-//! One octet of version, one of kind, then fields: one octet that names the field, its length, its octets. A field
-//! with nothing in it is left out; one that this version does not know is passed over, so that a later version can
-//! add fields without a new format.
+//! One byte of version, one of kind, then fields: one byte that names the field, its length, its bytes. Empty fields are
+//! left out. Unknown fields are skipped, so that a later version can add fields without a new format.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -22,7 +21,7 @@ const VERSION: u8 = 1;
 const MESSAGE: u8 = 1;
 const EXPUNGED: u8 = 2;
 
-/// The fields, by the octet that names them. Never use a number again.
+/// The byte that names each field. A number is never used for another field later.
 mod field {
     pub(super) const ID: u8 = 1;
     pub(super) const CREATED: u8 = 2;
@@ -93,7 +92,7 @@ impl Fields<'_> {
         }
     }
 
-    /// As [`Fields::number`], but zero counts too.
+    /// As [`Fields::number`], but writes zero as well.
     fn any_number(&mut self, field: u8, n: u64) {
         self.0.push(field);
         self.0.push(varint_len(n) as u8);
@@ -108,7 +107,7 @@ impl Fields<'_> {
     }
 }
 
-/// The stored form of a message; mailbox and uid stand in its key.
+/// The stored form of a message. Mailbox and UID are part of its key.
 pub(crate) fn encode(message: &Message) -> Vec<u8> {
     let mut out = Vec::with_capacity(512);
     out.extend_from_slice(&[VERSION, MESSAGE]);
@@ -209,7 +208,7 @@ pub(crate) fn encode_expunged(expunged: &Expunged) -> Vec<u8> {
     out
 }
 
-/// Reads a stored row; `None` when it is not one of a version known here.
+/// Reads a stored row; `None` if it is damaged, or of a version that this one does not know.
 pub(crate) fn decode(mailbox: MailboxId, uid: Uid, bytes: &[u8]) -> Option<Row> {
     let mut reader = Reader::new(bytes);
     if reader.u8()? != VERSION {

@@ -1,5 +1,5 @@
-//! Whether the rows of all accounts agree with each other. They are read as of one moment, so that commits neither wait
-//! nor disturb.
+//! Checks whether the rows of all accounts agree with each other. They are read as of one moment, so that commits need
+//! not wait and cannot disturb the check.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -22,13 +22,13 @@ use crate::{
     tables::{self, Key, found_by},
 };
 
-/// Bodies that cannot be read, with what the engine says of each, and whether a message was named that has it.
+/// Bodies that cannot be read: the engine's finding for each, and whether a message that has it was reported.
 type Unreadable = BTreeMap<BodyId, (Finding, bool)>;
 
 impl Store {
-    /// Reads everything and tells what is wrong: files, rows, and whether counts agree with what is counted.
+    /// Reads everything and reports what is wrong: files, rows, and whether counts agree with what they count.
     ///
-    /// Commits go on meanwhile; what they change is not looked at.
+    /// Commits go on meanwhile; their changes are not checked.
     ///
     /// # Errors
     /// When the checking itself cannot be done.
@@ -51,29 +51,29 @@ impl Store {
             }
             Err(e) => findings.push(Finding::new(FindingKind::Record, "accounts", damage(e)?)),
         }
-        // A body that messages have is told of with each of them.
+        // A body that messages have was reported with each of them.
         let unnamed = unreadable.into_values().filter(|(_, is_named)| !is_named);
         findings.extend(unnamed.map(|(finding, _)| finding));
         Ok(findings)
     }
 }
 
-/// What damage is found is told; other errors end the check.
+/// The text of an error that means damage, which becomes a finding. Other errors end the check.
 fn damage(e: Error) -> Result<String> {
     if e.kind() == ErrorKind::Damaged { Ok(e.to_string()) } else { Err(e) }
 }
 
-/// What is collected of one account while its messages are read.
-struct Account<'a> {
+/// The check of one account.
+struct AccountCheck<'a> {
     rows: &'a dyn ReadRows,
     id: AccountId,
     concerned: Concerned,
     row: AccountRow,
     size: u64,
     ids: HashSet<MessageId>,
-    /// Places of records that cannot be decoded.
+    /// Mailbox and UID of records that cannot be decoded.
     undecodable: HashSet<[u8; 8]>,
-    /// Sum of the fingerprints of all rows by which the messages are found.
+    /// Sum of the fingerprints of all rows by which the messages should be found.
     expected: u64,
     unreadable: &'a mut Unreadable,
     findings: Vec<Finding>,
@@ -94,7 +94,7 @@ fn check_account(
         let text = "its row is missing or cannot be decoded";
         return Ok(vec![Finding::about(FindingKind::Record, concerned, text)]);
     };
-    let mut account = Account {
+    let mut account = AccountCheck {
         rows,
         id,
         concerned,
@@ -113,7 +113,7 @@ fn check_account(
     Ok(account.findings)
 }
 
-impl Account<'_> {
+impl AccountCheck<'_> {
     /// Adds a finding about something of this account.
     fn found(&mut self, kind: FindingKind, what: Concerned, text: impl Into<String>) {
         let concerned = Concerned { account: self.concerned.account.clone(), ..what };
@@ -151,7 +151,7 @@ impl Account<'_> {
         })?;
         self.size += counts.size;
         if counts != mailbox.counts {
-            let text = format!("counted are {}; there are {}", told(mailbox.counts), told(counts));
+            let text = format!("counted are {}; there are {}", describe(mailbox.counts), describe(counts));
             self.found(FindingKind::Count, Concerned::mailbox(&mailbox.name), text);
         }
         Ok(())
@@ -216,7 +216,7 @@ impl Account<'_> {
         }
     }
 
-    /// What is wrong with a part of a message.
+    /// What is wrong with a part of a message, if anything.
     fn trouble(&mut self, part: &Part) -> Option<String> {
         if let Some((finding, is_named)) = self.unreadable.get_mut(&part.body) {
             *is_named = true;
@@ -229,11 +229,11 @@ impl Account<'_> {
         }
     }
 
-    /// Rows by which messages are found must lead to one, and every message must be found by all of its own.
+    /// Each row by which messages are found must lead to one, and each message must have all rows by which it is found.
     fn index_rows(&mut self, mailboxes: &[Mailbox]) -> Result<()> {
         let mut stray = BTreeSet::new();
-        // Messages whose records cannot be decoded: that was told already.
-        let mut told = HashSet::new();
+        // Messages whose records cannot be decoded: they were reported above.
+        let mut reported = HashSet::new();
         let mut found = 0u64;
         for table in [tables::MESSAGE_IDS, tables::INDEX] {
             each(self.rows, &KeyRange::prefix(&Key::of(table, self.id).done()), |key, value| {
@@ -242,9 +242,9 @@ impl Account<'_> {
                 if table == tables::MESSAGE_IDS
                     && value.try_into().is_ok_and(|place: [u8; 8]| self.undecodable.contains(&place))
                 {
-                    told.insert(id);
+                    reported.insert(id);
                 }
-                if !self.ids.contains(&id) && !told.contains(&id) {
+                if !self.ids.contains(&id) && !reported.contains(&id) {
                     stray.insert(id);
                 }
                 Some(())
@@ -261,7 +261,7 @@ impl Account<'_> {
         self.wrong_rows()
     }
 
-    /// Looks for the rows that some message should be found by, one by one.
+    /// Finds the messages that lack a row, by looking each row up.
     fn lost_rows(&mut self, mailboxes: &[Mailbox]) -> Result<()> {
         for mailbox in mailboxes {
             let prefix = Key::of(tables::MESSAGES, self.id).mailbox(mailbox.id).done();
@@ -290,7 +290,7 @@ impl Account<'_> {
         Ok(())
     }
 
-    /// Looks for rows by which some message should not be found, one by one.
+    /// Finds the rows that lead to a message they do not belong to.
     fn wrong_rows(&mut self) -> Result<()> {
         let mut wrong: BTreeMap<MessageId, BTreeSet<&'static str>> = BTreeMap::new();
         for table in [tables::MESSAGE_IDS, tables::INDEX] {
@@ -300,7 +300,7 @@ impl Account<'_> {
                     let stored = prefetch::find(self.rows, self.id, id).ok()??;
                     Some(rows_of(self.id, &stored.message).get(key)? == value)
                 };
-                // Of one that is not there it was told already.
+                // A row that leads to no message was reported above.
                 if self.ids.contains(&id) && is_its_own() != Some(true) {
                     wrong.entry(id).or_default().insert(found_by(key));
                 }
@@ -316,13 +316,14 @@ impl Account<'_> {
     }
 }
 
-/// Counts as a sentence has them.
-fn told(counts: Counts) -> String {
+/// Describes counts, for people.
+fn describe(counts: Counts) -> String {
     let Counts { messages, deleted, unseen, unread, size } = counts;
     format!("{messages} messages, {deleted} deleted, {unseen} unseen, {unread} unread, {size} bytes")
 }
 
-/// A number for a row. The sum over many rows is the same in any order, and hardly ever for other rows.
+/// A hash of a row. Sums of such hashes do not depend on the order of the rows; sums over different rows differ, but for
+/// one chance in 2^64.
 fn fingerprint(key: &[u8], value: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     (key, value).hash(&mut hasher);

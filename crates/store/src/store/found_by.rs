@@ -1,4 +1,4 @@
-//! The rows by which a message is found: its own, the one of its number, and those of its properties.
+//! Keys and values of the rows by which a message is found: its record, its number, and its properties.
 
 use std::{collections::BTreeMap, time::SystemTime};
 
@@ -14,12 +14,12 @@ pub(super) fn message_key(account: AccountId, message: &Message) -> Vec<u8> {
     Key::of(tables::MESSAGES, account).mailbox(message.mailbox).uid(message.uid).done()
 }
 
-/// The value of the row that leads from a message's number to its place.
+/// The value of the row that maps a message's number to its mailbox and UID.
 pub(super) fn place_of(mailbox: MailboxId, uid: Uid) -> [u8; 8] {
     (u64::from(mailbox.get()) << 32 | u64::from(uid.get())).to_be_bytes()
 }
 
-/// The rows by which a message is found.
+/// All rows but the record by which a message is found.
 pub(super) fn rows_of(account: AccountId, message: &Message) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let mut rows = BTreeMap::new();
     let place = place_of(message.mailbox, message.uid).to_vec();
@@ -30,7 +30,7 @@ pub(super) fn rows_of(account: AccountId, message: &Message) -> BTreeMap<Vec<u8>
     rows
 }
 
-/// The message that an index row names.
+/// The number of the message that an index row names.
 pub(super) fn indexed_message(key: &[u8]) -> Option<MessageId> {
     key.last_chunk::<8>().map(|id| MessageId::from_u64(u64::from_be_bytes(*id)))
 }
@@ -54,7 +54,7 @@ pub(super) fn each_index(account: AccountId, message: &Message, mut row: impl Fn
         }
     }
     let mut put = |index: Index<'_>| put_at(*received, index, &index.value());
-    // A forwarder's address neither counts nor is credited.
+    // A forwarder earns neither blame nor credit for what it forwards.
     if let Some(ip) = origin.remote_ip.filter(|_| !is_forward) {
         put(Index::Ip(ip));
     }

@@ -1,4 +1,4 @@
-//! The store: transactions in, mail out.
+//! The store: plans transactions, hands them to an engine, and reads mail.
 
 use std::{
     collections::HashMap,
@@ -31,13 +31,13 @@ mod rows;
 pub use read::{Content, MAX_PAGE};
 
 use plan::Plan;
-use rows::{Known, Rows};
+use rows::{CachedGuard, CachedRows};
 
-/// How often a transaction is planned anew when others were quicker (our own limit; one is the rule, two follow a
-/// failure).
+/// How often a transaction is planned when others keep changing the same rows (our own limit; one plan is the rule, a
+/// failed batch before it makes it two).
 const MAX_ATTEMPTS: usize = 64;
-/// Steps of a transaction that a worker of a runtime plans among its other work. More than these, as a message to many
-/// recipients has, take milliseconds.
+/// Transactions of up to this many steps are planned on the caller's thread, even if that is a runtime's worker. More
+/// steps, as for a message to many recipients, take milliseconds.
 const FEW_STEPS: usize = 4;
 
 /// Accounts, mailboxes and messages. Cheap to clone; all clones are the same store.
@@ -46,13 +46,13 @@ pub struct Store(Arc<Inner>);
 
 struct Inner {
     engine: Arc<dyn Engine>,
-    rows: Mutex<Rows>,
+    rows: Mutex<CachedRows>,
     /// Numbers of accounts by name; an account's number never changes.
     names: Mutex<HashMap<String, AccountId>>,
 }
 
 impl Store {
-    /// A store that lives in memory and is gone with its last handle.
+    /// A store in memory; it is gone when its last handle is dropped.
     #[must_use]
     pub fn memory() -> Store {
         Store::on(Memory::new())
@@ -63,22 +63,22 @@ impl Store {
     pub fn on(engine: Arc<dyn Engine>) -> Store {
         Store(Arc::new(Inner {
             engine,
-            rows: Mutex::new(Rows::default()),
+            rows: Mutex::new(CachedRows::default()),
             names: Mutex::new(HashMap::new()),
         }))
     }
 
-    /// Opens the data directory `dir`, which is made if it is not there.
+    /// Opens the data directory `dir`, which is created if it does not exist.
     ///
     /// # Errors
     /// `Locked` when another process has it open, `Version` when a newer version wrote it, `Full` or `Failed` when
-    /// it cannot be read or written. Damage is no error: what is whole can be read, [`Store::check`] names the rest.
+    /// it cannot be read or written. Damage is no error: all that is whole can be read, and [`Store::check`] names the rest.
     pub fn open(dir: &Path, options: Options) -> Result<Store> {
         Ok(Store::on(Local::open(dir, options)?))
     }
 
-    /// Opens a data directory or a backup to check it, without changing anything in it; also on media that can be read
-    /// alone. What has to be found in order is made in `scratch`, an empty folder elsewhere. What would write fails.
+    /// Opens a data directory or a backup to check it, without changing anything in it, so that it may be on read-only
+    /// media. Temporary files go to `scratch`, an empty folder elsewhere. Writing fails.
     ///
     /// # Errors
     /// `Locked` when a process has it open for writing, else as for [`Store::open`].
@@ -86,19 +86,21 @@ impl Store {
         Ok(Store::on(Local::open_read_only(dir, scratch)?))
     }
 
-    /// Ends the work in order: what is acknowledged is on the disk already, this spares the next start some work.
+    /// Finishes all work and closes the engine. What is acknowledged is on the disk already; this saves work at the next
+    /// start.
     pub fn close(&self) {
         self.engine().close();
     }
 
-    /// Begins a transaction at the time `now`.
+    /// Begins a transaction. `now` is the time that its changes are dated with.
     pub fn transaction(&self, now: SystemTime) -> Transaction {
         Transaction { store: self.clone(), now, actions: Vec::new() }
     }
 
-    /// Does what the transaction says: all of it or nothing, durable when the answer is `Ok`.
+    /// Commits a transaction: all of it or nothing, durable when the answer is `Ok`.
     ///
-    /// It is handed to the disk at once, also when nobody waits for the answer.
+    /// The engine gets it before this returns, unless a large body is still on its way to the disk; dropping the answer
+    /// then drops the transaction.
     pub fn commit(&self, transaction: Transaction) -> Pending<Result<Receipt>> {
         let store = self.clone();
         if transaction.bodies().any(|body| !body.is_ready()) {
@@ -118,7 +120,7 @@ impl Store {
     async fn run(&self, transaction: Transaction, first: Option<Submitted>) -> Result<Receipt> {
         let mut next = first;
         for _ in 0..MAX_ATTEMPTS {
-            // What was read for a plan that failed may be stale, so each attempt reads again.
+            // Rows that a failed plan was based on may be stale, so each attempt reads them again.
             let (answer, plan) = match next.take() {
                 Some(first) => first,
                 None => self.submit(&transaction)?,
@@ -146,7 +148,7 @@ impl Store {
         if transaction.steps() > FEW_STEPS { off_runtime(submit) } else { submit() }
     }
 
-    /// As [`Store::submit`]; `None` when it has to be tried again with rows that are read anew.
+    /// One attempt of [`Store::submit`]; `None` if the cached rows were stale and another attempt is needed.
     fn plan(&self, transaction: &Transaction) -> Result<Option<Submitted>> {
         let read = prefetch::Prefetched::read(self, transaction)?;
         let stamp = self.engine().stamp();
@@ -155,7 +157,7 @@ impl Store {
             Ok(None) => Ok(None),
             Ok(Some(mut plan)) => {
                 let batch = std::mem::take(&mut plan.batch);
-                // Handed over under the lock: the engine decides in the order of planning.
+                // Committed under the lock, so that the engine decides in the order of planning.
                 Ok(Some((self.engine().commit(batch), plan)))
             }
             Err(refusal) => {
@@ -166,14 +168,14 @@ impl Store {
         }
     }
 
-    /// Whether these rows in memory are what the engine has; those that are not are forgotten.
+    /// Whether these cached rows are the engine's; the others are forgotten.
     ///
-    /// A plan on rows that are not conflicts. A refusal makes no batch that could, so it counts only if this holds: rows in
-    /// memory may be ahead of the engine by batches that fail, even if nobody waits for those any more, or behind what
-    /// another store on the same engine did.
-    fn are_committed(&self, based_on: Vec<Known>) -> Result<bool> {
+    /// A plan on stale rows conflicts in the engine. A refusal makes no batch, so nothing would find out: it counts only if
+    /// the rows are the engine's. Cached rows may be ahead of the engine by batches that fail, even if no caller waits for
+    /// those, or behind the commits of another store on the same engine.
+    fn are_committed(&self, based_on: Vec<CachedGuard>) -> Result<bool> {
         let mut stale = Vec::new();
-        for Known { account, generation, raw } in based_on {
+        for CachedGuard { account, generation, raw } in based_on {
             if self.engine().get(&Key::of(tables::ACCOUNTS, account).done())?.is_none_or(|found| found != raw)
             {
                 stale.push((account, generation));
@@ -190,7 +192,7 @@ impl Store {
         }
     }
 
-    fn rows(&self) -> MutexGuard<'_, Rows> {
+    fn rows(&self) -> MutexGuard<'_, CachedRows> {
         self.0.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -203,7 +205,7 @@ impl Store {
         self.engine().maintenance().ok_or_else(lacks)
     }
 
-    /// The account's number; it is created with `mailboxes` if there is none of this name.
+    /// Returns the account's number. An account that does not exist is created with `mailboxes`.
     pub fn open_account(
         &self,
         name: &str,
@@ -224,7 +226,7 @@ impl Store {
         })
     }
 
-    /// A secret by name: the one that was stored first, which is `candidate` the first time (fresh random octets).
+    /// Returns a secret by name. If there is none, `candidate`, which should be fresh random bytes, becomes the secret.
     pub fn secret(&self, name: &str, candidate: &[u8]) -> Pending<Result<Vec<u8>>> {
         let store = self.clone();
         let key = tables::named(tables::SECRETS, name);
@@ -246,13 +248,13 @@ impl Store {
         })
     }
 
-    /// Begins a body, to be delivered with a transaction.
+    /// Begins a body, which a transaction delivers when it is complete.
     #[must_use]
     pub fn body_writer(&self) -> BodyWriter {
         self.engine().body_writer()
     }
 
-    /// A body of octets that are in memory already.
+    /// A body of bytes that are in memory already.
     pub(crate) fn body_of(&self, bytes: Vec<u8>) -> Body {
         Body::in_memory(BodyId::from_u64(self.engine().stamp()), bytes)
     }
@@ -265,7 +267,7 @@ impl Store {
         BodyReader::new(Arc::clone(&self.0.engine), id)
     }
 
-    /// Writes a consistent copy of everything into the new directory `to`; mail may come in meanwhile.
+    /// Writes a consistent copy of everything into the new directory `to`, while commits go on.
     ///
     /// # Errors
     /// When `to` exists, or cannot be written; `Failed` when the engine has no backup of its own.
@@ -273,8 +275,8 @@ impl Store {
         self.maintenance()?.backup(to)
     }
 
-    /// Gives back the room of removed messages. This happens by itself as needed; `thorough` also removes the last
-    /// octets of removed mail that share a file with much that is kept.
+    /// Frees the space of removed messages, which also happens without request as needed. `thorough` removes every byte of
+    /// removed mail, even from files that hold much other mail.
     ///
     /// # Errors
     /// When reading or writing fails; `Failed` when the engine has no compaction on request.
@@ -284,7 +286,7 @@ impl Store {
 }
 
 fn outrun() -> Error {
-    Error::new(ErrorKind::Conflict, "others changed the same rows too often")
+    Error::new(ErrorKind::Conflict, "other transactions changed the same rows too often")
 }
 
 type Submitted = (Pending<std::result::Result<(), CommitError>>, Plan);

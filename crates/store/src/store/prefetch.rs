@@ -1,11 +1,11 @@
-//! What a transaction needs to read before it can be planned: done outside the lock on the rows.
+//! Reads all that a transaction needs before it can be planned, outside the lock on the cached rows.
 
 use std::collections::{HashMap, HashSet, hash_map::Entry};
 
 use super::{
     Store,
     found_by::indexed_message,
-    rows::{self, Account},
+    rows::{self, CachedAccount},
 };
 use crate::{
     account::{AccountId, decode_next_account},
@@ -16,20 +16,20 @@ use crate::{
     transaction::{Action, Deliver, Transaction},
 };
 
-/// Ancestors of a message that are kept at most (our own limit; a record is of bounded size).
+/// The most ancestors that a message's record keeps (our own limit; records are of bounded size).
 const MAX_PARENTS: usize = 100;
-/// References of a message that are looked up at most, nearest first (our own limit).
+/// The most references of a message that are looked up, nearest first (our own limit).
 const MAX_REFERENCES: usize = 10;
-/// References that are looked up for one transaction at most, as long as each account gets one (our own limit): a stranger
-/// chooses how many references a message has, and to how many accounts it goes.
+/// The most references that are looked up for one transaction, but at least one for each account (our own limit). The
+/// sender of a message chooses how many references it has and to how many accounts it goes.
 const MAX_LOOKUPS: usize = 1000;
 
-/// What was read.
+/// All that was read.
 #[derive(Default)]
 pub(super) struct Prefetched {
     /// Rows of messages that are to be changed.
     pub(super) messages: HashMap<(AccountId, MessageId), Stored>,
-    /// The thread of each delivery, by its place among the actions; `None` starts its own.
+    /// The thread of each delivery, by its place among the actions. A delivery that is missing here begins a thread.
     pub(super) threads: HashMap<usize, Thread>,
     /// The account of each creation, by its place among the actions.
     pub(super) accounts: HashMap<usize, Creation>,
@@ -42,11 +42,11 @@ pub(super) struct Stored {
     pub(super) message: Message,
 }
 
-/// What an account's creation meets.
+/// What is there when an account is to be created.
 pub(super) enum Creation {
-    /// It is there.
+    /// The account exists.
     Exists(AccountId),
-    /// It is not; the first number to give comes from this row.
+    /// It does not exist. `counter` is the row that `first`, the next number, comes from.
     New { first: AccountId, counter: Option<Vec<u8>> },
 }
 
@@ -87,12 +87,12 @@ impl Prefetched {
     }
 }
 
-/// Makes sure that an account's rows are in memory.
+/// Makes sure that an account's rows are in the cache.
 fn ensure_rows(store: &Store, account: AccountId) -> Result<()> {
     if store.rows().get(account).is_some() {
         return Ok(());
     }
-    let loaded = Account::load(store.engine(), account)?;
+    let loaded = CachedAccount::load(store.engine(), account)?;
     store.rows().insert(account, loaded);
     Ok(())
 }
@@ -118,10 +118,10 @@ pub(super) fn find<R: ReadRows + ?Sized>(
     }
 }
 
-/// Finds the threads of deliveries. Copies of a message have the same references, so each is looked up once an account.
+/// Finds the threads of deliveries. Copies of a message share their references, so each is looked up once per account.
 struct Threads<'a> {
     engine: &'a dyn Engine,
-    /// References of each message that are looked up.
+    /// How many references of each message are looked up.
     most: usize,
     known: HashMap<(AccountId, &'a str), Option<Thread>>,
 }
@@ -136,7 +136,7 @@ impl<'a> Threads<'a> {
         Threads { engine, most: (MAX_LOOKUPS / accounts).clamp(1, MAX_REFERENCES), known: HashMap::new() }
     }
 
-    /// The thread of a delivery, from the nearest ancestor that is here.
+    /// The thread of a delivery: that of the nearest ancestor that the account has.
     fn find(&mut self, deliver: &'a Deliver) -> Result<Option<Thread>> {
         for reference in deliver.message.references.iter().rev().take(self.most) {
             let thread = match self.known.entry((deliver.account, reference.as_str())) {
@@ -151,7 +151,7 @@ impl<'a> Threads<'a> {
     }
 }
 
-/// The thread of an answer to the message with this Message-ID, if that is here.
+/// The thread of an answer to the message with this Message-ID, if the account has that message.
 fn answer_to(engine: &dyn Engine, account: AccountId, reference: &str) -> Result<Option<Thread>> {
     let range = KeyRange::prefix(&Index::MessageId(reference).prefix(account));
     let page = engine.range(&range, Direction::Backward, 1)?;

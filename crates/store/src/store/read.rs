@@ -20,16 +20,16 @@ use crate::{
     tables::{self, Index, Key, Table, millis},
 };
 
-/// Rows that one call returns at most (our own limit).
+/// The most rows that one call returns (our own limit).
 pub const MAX_PAGE: usize = 1000;
 
-/// Rows of an index that are looked through at most.
+/// The most rows of an index that one search reads (our own limit).
 const MAX_SEARCHED: usize = 10 * MAX_PAGE;
-/// Rows of an index that are read at a time at least.
+/// The fewest rows of an index that are read at once: small limits must not mean many reads.
 const PAGE: usize = 100;
 
 impl Store {
-    /// The number of the account of this name.
+    /// Returns the number of the account of this name.
     ///
     /// # Errors
     /// `Damaged` or `Failed`.
@@ -70,8 +70,8 @@ impl Store {
         Ok(self.mailboxes(account)?.into_iter().find(|m| m.name == name))
     }
 
-    /// Rows of a mailbox by UID, removed ones included: those behind `after`, at most `limit` (and [`MAX_PAGE`]).
-    /// Fewer than that means that there are no more.
+    /// Rows of a mailbox by UID, removed messages included: those after `after`, up to `limit` and [`MAX_PAGE`]. If there
+    /// are fewer, the mailbox has no more.
     ///
     /// # Errors
     /// `Damaged` or `Failed`.
@@ -106,9 +106,10 @@ impl Store {
         Ok(prefetch::find(self.engine(), account, id)?.map(|stored| stored.message))
     }
 
-    /// Messages by a property, newest first: those received (or, by recipients, sent) at or after `since`, at most `limit`.
+    /// Messages by a property, newest first: up to `limit` of those received (or, for recipients, sent) at or after
+    /// `since`.
     ///
-    /// Of a very busy network or organization only the newest 10,000 messages are looked through.
+    /// Of a very busy network or organization, only the newest 10,000 messages are searched.
     ///
     /// # Errors
     /// `Damaged` or `Failed`.
@@ -179,7 +180,7 @@ impl Store {
         if keys.len() > FEW_STEPS { off_runtime(read) } else { read() }
     }
 
-    /// Rows of a table whose keys begin with `prefix`, behind `after`, at most `limit` (and [`MAX_PAGE`]).
+    /// Rows of a table whose keys begin with `prefix`, after the key `after`, up to `limit` and [`MAX_PAGE`].
     ///
     /// # Errors
     /// `Damaged` or `Failed`.
@@ -208,7 +209,7 @@ pub struct Content {
 }
 
 impl Content {
-    /// The size in octets.
+    /// The size in bytes.
     #[must_use]
     pub fn len(&self) -> u64 {
         self.body.len() + self.prefix.as_ref().map_or(0, BodyReader::len)
@@ -220,7 +221,7 @@ impl Content {
         self.len() == 0
     }
 
-    /// The next octets, at most 256 KiB; `None` at the end.
+    /// The next bytes, up to 256 KiB; `None` at the end.
     ///
     /// # Errors
     /// As for [`BodyReader::next_piece`].

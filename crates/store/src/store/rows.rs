@@ -1,9 +1,9 @@
-//! The rows that every delivery touches, kept in memory as of the last batch handed to the engine.
+//! A cache of the rows that every delivery changes, as of the last batch that the engine was given.
 //!
-//! Waiting for the disk before the next message may take its UID would limit a mailbox to one message a sync. So
-//! numbers are given out ahead of durability: a batch is planned on the rows that the batch before it will leave,
-//! and says so in its precondition. When a batch fails, those planned on it conflict, and are planned again. The stamp
-//! in the account's row makes sure of that: no other batch leaves an equal row.
+//! If the next message had to wait for the disk before it got its UID, a mailbox could take one message a sync. So numbers
+//! are given out ahead of durability: a batch is planned on the rows that the batch before it will leave, and requires
+//! them. When a batch fails, those planned on it conflict, and are planned again. The stamp in the account's row makes
+//! sure of that: no other batch leaves an equal row.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -15,57 +15,57 @@ use crate::{
     tables::{self, Key},
 };
 
-/// Accounts whose rows are kept in memory at most (our own limit: some KiB each).
+/// The most accounts in the cache (our own limit: some KiB each).
 const MAX_ACCOUNTS: usize = 4096;
 /// Rows that are read from the engine at a time.
 const PAGE: usize = 512;
 
-/// The rows in memory.
+/// The cache.
 #[derive(Debug, Default)]
-pub(super) struct Rows {
-    accounts: HashMap<AccountId, Account>,
+pub(super) struct CachedRows {
+    accounts: HashMap<AccountId, CachedAccount>,
     generation: u64,
 }
 
 /// One account's rows.
 #[derive(Clone, Debug)]
-pub(super) struct Account {
-    /// Which reading from the engine this goes back to.
+pub(super) struct CachedAccount {
+    /// Counts readings from the engine: which of them these rows go back to.
     pub(super) generation: u64,
     pub(super) row: AccountRow,
-    /// The row as the engine will have it, for the precondition.
+    /// The account's row as the engine will have it, for the precondition.
     pub(super) raw: Vec<u8>,
     pub(super) mailboxes: BTreeMap<MailboxId, Mailbox>,
     pub(super) names: HashMap<String, MailboxId>,
 }
 
-/// The guard of an account as it is in memory.
+/// The row that guards an account, as it is in the cache.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct CachedGuard {
     pub(super) account: AccountId,
     pub(super) generation: u64,
     pub(super) raw: Vec<u8>,
 }
 
-impl Rows {
-    pub(super) fn get(&mut self, id: AccountId) -> Option<&mut Account> {
+impl CachedRows {
+    pub(super) fn get(&mut self, id: AccountId) -> Option<&mut CachedAccount> {
         self.accounts.get_mut(&id)
     }
 
-    /// What is in memory of these accounts.
-    pub(super) fn of(&self, accounts: impl Iterator<Item = AccountId>) -> Vec<Known> {
+    /// The guards of those of these accounts that are in the cache.
+    pub(super) fn of(&self, accounts: impl Iterator<Item = AccountId>) -> Vec<CachedGuard> {
         let known = |account| {
-            let Account { generation, raw, .. } = self.accounts.get(&account)?;
-            Some(Known { account, generation: *generation, raw: raw.clone() })
+            let CachedAccount { generation, raw, .. } = self.accounts.get(&account)?;
+            Some(CachedGuard { account, generation: *generation, raw: raw.clone() })
         };
         accounts.filter_map(known).collect()
     }
 
-    /// Takes rows that were just read from the engine, unless there are some already.
-    pub(super) fn insert(&mut self, id: AccountId, mut account: Account) {
+    /// Adds rows that were just read from the engine. If there are some already, those stay.
+    pub(super) fn insert(&mut self, id: AccountId, mut account: CachedAccount) {
         if self.accounts.len() >= MAX_ACCOUNTS && !self.accounts.contains_key(&id) {
-            // What is thrown away is read again when needed. That may miss batches under way: a plan on such rows
-            // conflicts, for its stamp is none of theirs, and is made again.
+            // They are read again when needed, perhaps without what batches under way will change. A plan on such rows
+            // conflicts, because its stamp is older than theirs, and is made again.
             self.accounts.clear();
         }
         self.generation += 1;
@@ -73,7 +73,7 @@ impl Rows {
         self.accounts.entry(id).or_insert(account);
     }
 
-    /// Forgets rows of which a batch failed, unless they were read anew since.
+    /// Forgets the rows of a failed batch, unless they have been read again since.
     pub(super) fn forget(&mut self, id: AccountId, generation: u64) {
         if self.accounts.get(&id).is_some_and(|a| a.generation == generation) {
             self.accounts.remove(&id);
@@ -81,12 +81,12 @@ impl Rows {
     }
 }
 
-impl Account {
+impl CachedAccount {
     /// Reads an account's rows.
     ///
-    /// Others may commit in between. The row that guards the rest is read first, so that a plan on rows of different
-    /// moments conflicts.
-    pub(super) fn load(engine: &dyn Engine, id: AccountId) -> Result<Account> {
+    /// Other transactions may commit in between. The row that guards the rest is read first, so that a plan on rows of
+    /// different moments conflicts.
+    pub(super) fn load(engine: &dyn Engine, id: AccountId) -> Result<CachedAccount> {
         let key = Key::of(tables::ACCOUNTS, id).done();
         let raw = engine
             .get(&key)?
@@ -95,7 +95,7 @@ impl Account {
             .ok_or_else(|| Error::new(ErrorKind::Damaged, format!("row of account {}", id.get())))?;
         let mailboxes = mailboxes(engine, id)?;
         let names = mailboxes.iter().map(|m| (m.name.clone(), m.id)).collect();
-        Ok(Account {
+        Ok(CachedAccount {
             generation: 0,
             row,
             raw: raw.to_vec(),
@@ -117,7 +117,8 @@ pub(super) fn mailboxes<R: ReadRows + ?Sized>(rows: &R, id: AccountId) -> Result
     Ok(mailboxes)
 }
 
-/// Calls `row` with each row of a range, a page at a time; `None` from it means that the row cannot be decoded.
+/// Calls `row` for each row of a range, reading a page at a time. If it returns `None`, the row cannot be decoded, and
+/// this fails with `Damaged`.
 pub(super) fn each<R: ReadRows + ?Sized>(
     rows: &R,
     range: &KeyRange,
@@ -130,7 +131,7 @@ pub(super) fn each<R: ReadRows + ?Sized>(
             row(key, value).ok_or_else(|| Error::new(ErrorKind::Damaged, tables::row_name(key)))?;
         }
         match page.rows.last() {
-            // The first key behind one is that one with a zero octet more.
+            // The next possible key is this one with a zero byte behind it.
             Some((last, _)) if page.more => range.start = [last, &[0u8][..]].concat(),
             _ => return Ok(()),
         }
@@ -158,7 +159,7 @@ pub(super) fn accounts<R: ReadRows + ?Sized>(rows: &R) -> Result<Vec<(String, Ac
     Ok(accounts)
 }
 
-/// A number of four octets.
+/// A number of four bytes.
 fn number(raw: &[u8]) -> Option<u32> {
     raw.try_into().ok().map(u32::from_be_bytes)
 }

@@ -1,4 +1,4 @@
-//! An engine whose commits a test decides: held back, in any order, refused, or with an unknown end.
+//! An engine whose commits a test controls: held back, in any order, refused, or with an unknown outcome.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -18,35 +18,35 @@ use tokio::sync::oneshot;
 type Answer = std::result::Result<(), CommitError>;
 type Waiting = (Batch, oneshot::Sender<Answer>);
 
-/// What becomes of a batch that was held back.
+/// The outcome of a batch that was held back.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Fate {
     /// The engine decides.
     Decided,
     /// It does not happen.
     Refused(CommitError),
-    /// The engine decides, and nobody learns how.
+    /// The engine decides, and the caller does not learn how.
     Lost,
 }
 
-/// The first octets of the keys of rows that guard others: accounts, and the number of the next one.
+/// The first bytes of the keys of rows that guard others: accounts, and the number of the next one.
 const GUARDS: [u8; 2] = [3, 12];
 
-/// Holds batches back, once it is told to. Whatever becomes of them: no two may write the same to a row that guards others.
+/// Holds batches back on request. Whether they succeed or not, no two may write the same to a row that guards others.
 pub(crate) struct Held {
     inner: Arc<dyn Engine>,
     guards: Mutex<HashSet<(Vec<u8>, Vec<u8>)>>,
     waiting: Mutex<Option<Vec<Waiting>>>,
-    /// Called whenever somebody reads rows of a snapshot.
+    /// Called before rows of a snapshot are read.
     meanwhile: Mutex<Option<Meanwhile>>,
-    /// Called whenever somebody reads a range of the rows as they are.
+    /// Called before a range of the current rows is read.
     before_range: Mutex<Option<Meanwhile>>,
     ranges: AtomicUsize,
 }
 
 type Meanwhile = Arc<dyn Fn() + Send + Sync>;
 
-/// A snapshot that tells of being read.
+/// A snapshot that reports when it is read.
 struct Watched<'a> {
     rows: Box<dyn ReadRows + 'a>,
     held: &'a Held,

@@ -67,11 +67,11 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// Puts all rows of a new message.
+    /// Writes all rows of a new message.
     fn insert(&mut self, account: AccountId, message: &Message) -> Step {
         let record = message::encode(message);
         if record.len() > MAX_VALUE {
-            return refuse(ErrorKind::TooLarge, format!("a message record of {} octets", record.len()));
+            return refuse(ErrorKind::TooLarge, format!("a message record of {} bytes", record.len()));
         }
         let ops = &mut self.plan.batch.ops;
         ops.put(&message_key(account, message), &record);
@@ -89,8 +89,8 @@ impl Planner<'_> {
             None => {}
         }
         let stored = self.read.messages.get(&(account, id)).ok_or(Stop::Gone)?;
-        // Another transaction may change the message before this one gets to it. The row guards nothing but itself, and
-        // is never planned on before it is committed, so the sequence of its last change tells it apart.
+        // Another transaction may change the message before this one does. Its row guards nothing but itself, and no plan
+        // builds on it before it is committed, so its modification sequence serves as the stamp.
         self.plan.batch.preconditions.push(Precondition::Equals(stored.key.clone(), stored.raw.clone()));
         Ok(stored.message.clone())
     }
@@ -135,7 +135,7 @@ impl Planner<'_> {
     }
 }
 
-/// Keywords that a mailbox remembers at most (our own limit; its row is rewritten with every message).
+/// The most keywords that a mailbox remembers (our own limit; its row is written with every message).
 const MAX_KEYWORDS: usize = 100;
 
 fn add_keywords(mailbox: &mut Mailbox, keywords: &[String]) {

@@ -1,10 +1,10 @@
-//! Turns a transaction into a batch. Pure: it works on rows in memory and on what was read before.
+//! Turns a transaction into a batch. Pure: works on cached rows and on what was read beforehand.
 
 use std::collections::BTreeMap;
 
 use super::{
     prefetch::{Creation, Prefetched},
-    rows::{Account, Rows},
+    rows::{CachedAccount, CachedRows},
 };
 use crate::{
     account::{AccountId, AccountRow, encode_next_account},
@@ -22,20 +22,21 @@ mod messages;
 pub(super) struct Plan {
     pub(super) batch: Batch,
     pub(super) receipt: Receipt,
-    /// The rows in memory that it builds on.
+    /// The accounts whose cached rows it is based on, with their generations.
     pub(super) based_on: Vec<(AccountId, u64)>,
-    /// The preconditions that are the caller's own.
+    /// Which preconditions the caller has asked for.
     callers: Vec<usize>,
 }
 
 impl Plan {
-    /// Plans `transaction` and leaves in `rows` what they will be after it; `None` when rows have gone from memory.
+    /// Plans `transaction`, and leaves the rows in `rows` as they will be after it. `None` if rows that it needs are no
+    /// longer in the cache.
     ///
     /// `stamp` goes into the rows that guard others; each plan takes a new one.
     pub(super) fn make(
         transaction: &Transaction,
         read: &Prefetched,
-        rows: &mut Rows,
+        rows: &mut CachedRows,
         stamp: u64,
     ) -> Result<Option<Plan>> {
         let mut planner = Planner {
@@ -63,7 +64,7 @@ impl Plan {
         Ok(Some(planner.finish()))
     }
 
-    /// Whether precondition `i` is one that the caller asked for.
+    /// Whether the caller asked for precondition `i`.
     pub(super) fn is_callers(&self, i: usize) -> bool {
         self.callers.contains(&i)
     }
@@ -71,7 +72,7 @@ impl Plan {
 
 /// Why planning ends early.
 enum Stop {
-    /// Rows went from memory; read them again.
+    /// Rows are no longer in the cache and must be read again.
     Gone,
     Error(Error),
 }
@@ -91,13 +92,13 @@ type Step = std::result::Result<(), Stop>;
 /// An account as the transaction leaves it.
 struct Draft {
     row: AccountRow,
-    /// Mailboxes that change.
+    /// The mailboxes that change.
     mailboxes: BTreeMap<MailboxId, Mailbox>,
     mod_seq: Option<ModSeq>,
 }
 
 impl Draft {
-    /// The transaction's modification sequence: one for all its changes.
+    /// The transaction's modification sequence: all its changes share one.
     fn mod_seq(&mut self) -> ModSeq {
         *self.mod_seq.get_or_insert_with(|| {
             self.row.mod_seq += 1;
@@ -109,12 +110,12 @@ impl Draft {
 struct Planner<'a> {
     now: u64,
     stamp: u64,
-    rows: &'a mut Rows,
+    rows: &'a mut CachedRows,
     read: &'a Prefetched,
     drafts: BTreeMap<AccountId, Draft>,
     /// Messages as the transaction leaves them so far; `None` for those it removes.
     messages: BTreeMap<(AccountId, MessageId), Option<Message>>,
-    /// Accounts that it makes.
+    /// Accounts that the transaction creates.
     created: BTreeMap<String, AccountId>,
     plan: Plan,
 }
@@ -130,7 +131,7 @@ impl Planner<'_> {
             Action::Deliver(deliver) => self.deliver(i, deliver),
             Action::Change { account, message, change } => self.change(*account, *message, change),
             Action::Remove { account, message } => self.remove(*account, *message),
-            Action::Quota { account, octets } => self.quota(*account, *octets),
+            Action::Quota { account, max_bytes } => self.quota(*account, *max_bytes),
             Action::SetCredentials { account, credentials } => {
                 // The account's row is not touched: a password does not change what clients see.
                 let key = Key::of(tables::CREDENTIALS, *account).done();
@@ -148,9 +149,9 @@ impl Planner<'_> {
                 self.plan.batch.ops.delete(key);
                 Ok(())
             }
-            Action::Require(pre) => {
+            Action::Require(precondition) => {
                 self.plan.callers.push(self.plan.batch.preconditions.len());
-                self.plan.batch.preconditions.push(pre.clone());
+                self.plan.batch.preconditions.push(precondition.clone());
                 Ok(())
             }
             Action::Link(body) => {
@@ -164,8 +165,8 @@ impl Planner<'_> {
         }
     }
 
-    /// The account as this transaction leaves it so far, and as it found it.
-    fn draft(&mut self, id: AccountId) -> std::result::Result<(&mut Draft, &mut Account), Stop> {
+    /// The account as this transaction leaves it so far, and the cached one.
+    fn draft(&mut self, id: AccountId) -> std::result::Result<(&mut Draft, &mut CachedAccount), Stop> {
         let account = self.rows.get(id).ok_or(Stop::Gone)?;
         let draft = self.drafts.entry(id).or_insert_with(|| Draft {
             row: account.row.clone(),
@@ -185,7 +186,7 @@ impl Planner<'_> {
             (_, None) => return Err(Stop::Gone),
             (Some(id), _) | (None, Some(Creation::Exists(id))) => *id,
             (None, Some(Creation::New { first, counter })) => {
-                // They are numbered one after the other.
+                // Several new accounts of a transaction get consecutive numbers.
                 let id = &AccountId::from_u32(first.get().saturating_add(self.created.len() as u32));
                 let mut row = AccountRow::new(self.now / 1000);
                 let batch = &mut self.plan.batch;
@@ -213,7 +214,7 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// The number of a mailbox, which is created with its parents if it is missing; it is then in the draft.
+    /// Puts a mailbox into the draft and returns its number. A missing one is created, with its parents.
     fn mailbox(&mut self, account: AccountId, name: &str) -> std::result::Result<MailboxId, Stop> {
         let name = mailbox_name(name)?;
         for parent in parents(&name).chain([name.as_str()]) {
@@ -237,7 +238,7 @@ impl Planner<'_> {
         }
     }
 
-    /// A mailbox of the draft.
+    /// A mailbox, to be changed in the draft.
     fn mailbox_mut(&mut self, account: AccountId, id: MailboxId) -> std::result::Result<&mut Mailbox, Stop> {
         let (draft, known) = self.draft(account)?;
         if let Some(mailbox) = known.mailboxes.get(&id) {
@@ -249,18 +250,18 @@ impl Planner<'_> {
         }
     }
 
-    fn quota(&mut self, account: AccountId, octets: u64) -> Step {
+    fn quota(&mut self, account: AccountId, max_bytes: u64) -> Step {
         let (draft, _) = self.draft(account)?;
-        if draft.row.size > octets {
-            return refuse(ErrorKind::OverQuota, format!("quota of {octets} octets"));
+        if draft.row.size > max_bytes {
+            return refuse(ErrorKind::OverQuota, format!("quota of {max_bytes} bytes"));
         }
         Ok(())
     }
 
-    /// Puts the rows that guard what was planned, and leaves them in memory for the next transaction.
+    /// Writes the rows that guard what was planned, and leaves them in the cache for the next transaction.
     fn finish(mut self) -> Plan {
         for (id, draft) in self.drafts {
-            // Found when the draft was made, and the lock was held since.
+            // It was there when the draft was made, and the lock has been held since.
             let Some(account) = self.rows.get(id) else { continue };
             let batch = &mut self.plan.batch;
             let key = Key::of(tables::ACCOUNTS, id).done();
