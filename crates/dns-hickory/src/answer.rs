@@ -1,4 +1,4 @@
-//! What a DNS message says about one question.
+//! Reads the reply of one DNS exchange.
 
 use crate::convert;
 use dns::{Kind, LookupErrorKind, Record, Security};
@@ -13,37 +13,37 @@ use std::time::Duration;
 /// Aliases followed for one question, as in [`dns::zone`]; a longer chain is a malformed answer.
 pub(crate) const MAX_ALIASES: usize = dns::zone::MAX_ALIASES;
 
-/// The outcome of one exchange.
+/// The reply of one exchange.
 #[derive(Debug)]
-pub(crate) struct Said {
-    pub(crate) what: What,
+pub(crate) struct Reply {
+    pub(crate) content: Content,
     pub(crate) security: Security,
-    /// How long it may be cached.
+    /// How long the reply may be cached.
     pub(crate) lifetime: Duration,
 }
 
 #[derive(Debug)]
-pub(crate) enum What {
+pub(crate) enum Content {
     /// Records of the type.
     Records(Vec<Record>),
-    /// The name is an alias, and the message does not say more.
+    /// The name is an alias, and the message has no data of its target.
     Alias(rr::Name),
-    /// Nothing, or nothing usable.
+    /// No records, or none that can be used.
     Error(LookupErrorKind),
 }
 
-/// Reads the result of an exchange. `validated`: the proofs in it mean something.
-pub(crate) fn read(result: Result<Message, NetError>, name: &rr::Name, kind: Kind, validated: bool) -> Said {
+/// Reads the result of an exchange. `validated`: its records carry the validator's proofs.
+pub(crate) fn read(result: Result<Message, NetError>, name: &rr::Name, kind: Kind, validated: bool) -> Reply {
     match result {
         Ok(message) => positive(&message, name, kind, validated),
         Err(NetError::Dns(DnsError::NoRecordsFound(absent))) => {
-            // Only an exchange that is not validated ends so: the validator takes denials as messages.
+            // Only plain exchanges end like this: the validator returns denials as messages.
             let lifetime = Duration::from_secs(absent.negative_ttl.unwrap_or(0).into());
-            Said { what: denied(absent.response_code), security: Security::Unknown, lifetime }
+            Reply { content: denied(absent.response_code), security: Security::Unknown, lifetime }
         }
         Err(NetError::Dns(DnsError::Nsec { response, proof, .. })) => match security(proof) {
             Some(security) => {
-                Said { security: proves(security, &response), ..negative(&response, name, validated) }
+                Reply { security: proves(security, &response), ..negative(&response, name, validated) }
             }
             None if wildcard_is_proven(&response, name) => positive(&response, name, kind, validated),
             None => failed(LookupErrorKind::Bogus),
@@ -52,12 +52,12 @@ pub(crate) fn read(result: Result<Message, NetError>, name: &rr::Name, kind: Kin
     }
 }
 
-/// No usable answer.
-pub(crate) fn failed(kind: LookupErrorKind) -> Said {
-    Said { what: What::Error(kind), security: Security::Unknown, lifetime: Duration::ZERO }
+/// A reply without a usable answer.
+pub(crate) fn failed(kind: LookupErrorKind) -> Reply {
+    Reply { content: Content::Error(kind), security: Security::Unknown, lifetime: Duration::ZERO }
 }
 
-fn positive(message: &Message, asked: &rr::Name, kind: Kind, validated: bool) -> Said {
+fn positive(message: &Message, asked: &rr::Name, kind: Kind, validated: bool) -> Reply {
     let Some(record_type) = convert::record_type(kind) else { return failed(LookupErrorKind::Malformed) };
     let mut name = asked;
     // RFC 5155 §9.2: with an answer there is a denial only if a wildcard stands for the name; a gap does not prove that
@@ -72,7 +72,7 @@ fn positive(message: &Message, asked: &rr::Name, kind: Kind, validated: bool) ->
         let here = || message.answers.iter().filter(|record| record.name == *name);
         let mut wanted = here().filter(|record| record.record_type() == record_type).peekable();
         let alias = here().find(|record| record.record_type() == RecordType::CNAME);
-        // RFC 1034 §3.6.2: an alias has no other data, so whoever asks for a type follows it.
+        // RFC 1034 §3.6.2: an alias has no other data, so a query for a type follows it.
         let used: Vec<&rr::Record> = match (wanted.peek(), alias) {
             (Some(_), _) => wanted.collect(),
             (None, Some(alias)) => vec![alias],
@@ -92,19 +92,19 @@ fn positive(message: &Message, asked: &rr::Name, kind: Kind, validated: bool) ->
             [rr::Record { data: RData::CNAME(to), .. }] if kind != Kind::Cname => name = &to.0,
             found => {
                 let records: Vec<Record> = found.iter().filter_map(|r| convert::record(&r.data)).collect();
-                // Of several records the readable ones count; if none is, somebody put nonsense there.
+                // Unreadable records are ignored, unless there are no others.
                 if records.is_empty() {
                     return failed(LookupErrorKind::Malformed);
                 }
-                return Said { what: What::Records(records), security, lifetime: seconds(ttl) };
+                return Reply { content: Content::Records(records), security, lifetime: seconds(ttl) };
             }
         }
     }
     failed(LookupErrorKind::Malformed)
 }
 
-/// RFC 4035 §5.3.4: data expanded from a wildcard need proof that no name between the two exists. hickory 0.26.3 misses
-/// that proof where the name is one label below the wildcard's parent and the zone uses NSEC.
+/// RFC 4035 §5.3.4: data expanded from a wildcard need a proof that no closer name exists. hickory 0.26.3 misses that proof if
+/// the name is one label below the wildcard's parent and the zone uses NSEC.
 fn wildcard_is_proven(message: &Message, name: &rr::Name) -> bool {
     let labels = message.answers.iter().find_map(|record| match &record.data {
         RData::DNSSEC(DNSSECRData::RRSIG(rrsig)) if record.name == *name && record.proof == Proof::Secure => {
@@ -138,7 +138,7 @@ fn denies(owner: &rr::Name, nsec: &NSEC, name: &rr::Name) -> bool {
     owner < name && before_next && !name.zone_of(next)
 }
 
-/// RFC 6672 §5.3.1: an alias that a DNAME implies is not signed itself; it is as good as the DNAME.
+/// RFC 6672 §5.3.1: an alias that a DNAME implies has no signature of its own, and has the DNAME's proof.
 fn implied(message: &Message, alias: &rr::Record) -> Proof {
     let RData::CNAME(to) = &alias.data else { return alias.proof };
     let implies = |record: &&rr::Record| {
@@ -153,17 +153,17 @@ fn implied(message: &Message, alias: &rr::Record) -> Proof {
     message.answers.iter().find(implies).map_or(alias.proof, |dname| dname.proof)
 }
 
-/// A chain of aliases that leads to a name the message has no data for.
-fn end_of_chain(message: &Message, name: &rr::Name, security: Security, ttl: u32) -> Said {
+/// Reads a chain of aliases whose last name has no data in the message.
+fn end_of_chain(message: &Message, name: &rr::Name, security: Security, ttl: u32) -> Reply {
     // RFC 6604 §3: the response code is about the last name. RFC 2308 §2.2: an SOA says that nothing is there.
     let denial = negative(message, name, false);
     if message.response_code == ResponseCode::NXDomain || soa_ttl(message).is_some() {
-        return Said { security, lifetime: denial.lifetime.min(seconds(ttl)), ..denial };
+        return Reply { security, lifetime: denial.lifetime.min(seconds(ttl)), ..denial };
     }
-    Said { what: What::Alias(name.clone()), security, lifetime: seconds(ttl) }
+    Reply { content: Content::Alias(name.clone()), security, lifetime: seconds(ttl) }
 }
 
-fn negative(message: &Message, name: &rr::Name, validated: bool) -> Said {
+fn negative(message: &Message, name: &rr::Name, validated: bool) -> Reply {
     // The validator lets a denial through when its zone is insecure, or when NSEC or NSEC3 records prove it.
     let proven = message.authorities.iter().any(|record| {
         matches!(record.record_type(), RecordType::NSEC | RecordType::NSEC3) && record.proof == Proof::Secure
@@ -180,12 +180,12 @@ fn negative(message: &Message, name: &rr::Name, validated: bool) -> Said {
     };
     // RFC 2308 §5: without an SOA, a negative answer is not cached.
     let lifetime = seconds(soa_ttl(message).unwrap_or(0));
-    Said { what: denied(message.response_code), security, lifetime }
+    Reply { content: denied(message.response_code), security, lifetime }
 }
 
-/// How secure a denial is of which the records are. RFC 5155 §9.2: a gap proves nothing about a name in it.
+/// The security of a denial, from that of its records. RFC 5155 §9.2: a gap proves nothing about a name in it.
 fn proves(records: Security, denial: &Message) -> Security {
-    // RFC 5155 §8.5: that a name has no data of a type takes one record, and all others take a gap.
+    // RFC 5155 §8.5: a proof that a name has no data of a type takes one record; all other proofs take a gap.
     let is_nsec3 = |record: &&rr::Record| record.record_type() == RecordType::NSEC3;
     let one = denial.authorities.iter().filter(is_nsec3).count() == 1;
     let names_all = denial.response_code == ResponseCode::NoError && one;
@@ -207,8 +207,8 @@ pub(crate) fn soa_ttl(message: &Message) -> Option<u32> {
     })
 }
 
-fn denied(code: ResponseCode) -> What {
-    What::Error(match code {
+fn denied(code: ResponseCode) -> Content {
+    Content::Error(match code {
         ResponseCode::NXDomain => LookupErrorKind::NoName,
         ResponseCode::NoError => LookupErrorKind::NoData,
         _ => LookupErrorKind::Malformed,
@@ -230,7 +230,7 @@ fn seconds(ttl: u32) -> Duration {
     Duration::from_secs(if ttl > i32::MAX as u32 { 0 } else { ttl.into() })
 }
 
-/// What a failed exchange means.
+/// The kind of failure of an exchange.
 pub(crate) fn failure(error: &NetError) -> LookupErrorKind {
     match error {
         NetError::Timeout => LookupErrorKind::Timeout,

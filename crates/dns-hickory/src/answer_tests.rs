@@ -25,16 +25,16 @@ fn dname(to: &str) -> RData {
     RData::Unknown { code: RecordType::DNAME, rdata: NULL::with(name(to).to_bytes().unwrap()) }
 }
 
-/// What is said of `a.b.old.test.` A, as `kind security`.
+/// Reads an answer about `a.b.old.test.` A, and checks it against `want`, as `content security`.
 #[track_caller]
 fn check(answers: Vec<(&str, RData, Proof)>, want: &str) {
-    let said = read(Ok(message(answers)), &name("a.b.old.test."), Kind::A, true);
-    let what = match said.what {
-        What::Records(records) => format!("{} records", records.len()),
-        What::Alias(to) => format!("alias {to}"),
-        What::Error(kind) => kind.token().to_owned(),
+    let reply = read(Ok(message(answers)), &name("a.b.old.test."), Kind::A, true);
+    let what = match reply.content {
+        Content::Records(records) => format!("{} records", records.len()),
+        Content::Alias(to) => format!("alias {to}"),
+        Content::Error(kind) => kind.token().to_owned(),
     };
-    assert_eq!(format!("{what} {}", said.security), want);
+    assert_eq!(format!("{what} {}", reply.security), want);
 }
 
 #[test]

@@ -1,14 +1,14 @@
-//! Between the names and records of [`dns`] and those of hickory.
+//! Converts between the names and records of [`dns`] and those of hickory.
 
 use dns::{Kind, Mx, Name, Record, Tlsa};
 use hickory_proto::rr::{self, RData, RecordType};
 
-/// A name to ask for; always absolute. None: it does not fit into a DNS message, which [`Name`] rules out.
+/// An absolute name for a query. None if it does not fit into a DNS message, which [`Name`] rules out.
 pub(crate) fn to_hickory(name: &Name) -> Option<rr::Name> {
     rr::Name::from_labels(name.labels().map(str::as_bytes)).ok()
 }
 
-/// A name out of an answer; none if it has octets that no name of ours has.
+/// A name from an answer; none if it has bytes that [`Name`] does not allow.
 pub(crate) fn from_hickory(name: &rr::Name) -> Option<Name> {
     if name.is_root() {
         return Some(Name::root());
@@ -35,7 +35,7 @@ pub(crate) fn record_type(kind: Kind) -> Option<RecordType> {
     })
 }
 
-/// The data of a record; none for types that mail does not ask for, and for names that are none.
+/// The data of a record; none for types that mail does not use, and for names that [`Name`] does not allow.
 pub(crate) fn record(data: &RData) -> Option<Record> {
     Some(match data {
         RData::A(a) => Record::A(a.0),
@@ -55,7 +55,7 @@ pub(crate) fn record(data: &RData) -> Option<Record> {
     })
 }
 
-/// Octets that the data of a record takes, for the cache.
+/// Bytes that a record takes in the cache.
 pub(crate) fn size(record: &Record) -> usize {
     let data = match record {
         Record::Txt(text) => text.len(),

@@ -1,4 +1,4 @@
-//! Why no resolver could be made.
+//! Errors of making a resolver.
 
 use std::fmt;
 
@@ -37,7 +37,7 @@ impl Error {
         Self { kind, detail: detail.to_string() }
     }
 
-    /// Why it could not be made.
+    /// The kind, for callers that react to one of them.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }

@@ -1,9 +1,9 @@
 //! The [`dns::Resolver`] of a running server: given servers or the system's, UDP and then TCP, a bounded cache, and
-//! DNSSEC validated here, from the root's keys down, whatever the servers asked may claim.
+//! DNSSEC validated here, from the root's keys down, regardless of the servers' claims.
 //!
 //! It does not know what an answer is for: SPF, DKIM and DMARC stand above it. It has no search list, reads no hosts
-//! file, and treats no name as special: every name is absolute and is asked for as it stands. It is no recursive
-//! resolver: the servers it asks must be. Types of hickory do not leave it.
+//! file, and treats no name as special: every name is absolute and is queried as it stands. It is not a recursive resolver;
+//! its servers must be. Types of hickory do not leave it.
 //!
 //! ```
 //! use moxd_dns_hickory::{HickoryResolver, Options, testing::Server};
@@ -22,12 +22,11 @@
 //!
 //! # DNSSEC
 //!
-//! Validation needs servers that pass signatures on. Whether they do is found out once, by [`HickoryResolver::probe`] or by the
-//! first question: they are asked for the signed keys at the trust anchor. If that validates, every question is
-//! validated from then on. If it does not (a home router, a test server that knows no DNSSEC), questions are asked
-//! plainly, cost one exchange each, and are answered with [`dns::Security::Unknown`]; the probe is repeated from time
-//! to time. What has been switched on is never switched off by a later probe: servers that stop passing signatures make
-//! answers bogus instead, or else whoever can take signatures away could take validation away.
+//! Validation needs servers that pass signatures on. [`HickoryResolver::probe`] or the first query finds out whether they do, by
+//! querying the signed keys at the trust anchor. If these validate, every query is validated from then on. Otherwise (a home
+//! router, a test server without DNSSEC) queries are plain, cost one exchange each, and are answered with
+//! [`dns::Security::Unknown`]; the probe is repeated from time to time. A later probe never switches validation off: if servers
+//! stop passing signatures on, answers are bogus. Otherwise an attacker who can remove signatures could switch validation off.
 
 mod answer;
 mod cache;
@@ -42,7 +41,7 @@ mod shares;
 pub mod testing;
 mod upstream;
 
-/// The names, the records and the seam to DNS that this API speaks of; with it a caller needs no other crate.
+/// The names, records and resolver trait of this API, so that callers need no other crate.
 pub use dns;
 
 pub use error::{Error, ErrorKind};

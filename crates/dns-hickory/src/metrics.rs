@@ -1,4 +1,4 @@
-//! What the resolver counts.
+//! Metrics of the resolver.
 
 use dns::{Answer, Kind, LookupError, LookupErrorKind, Record};
 use metrics::{Unit, describe_histogram, histogram};
@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 const LOOKUP_DURATION: &str = "mox_dns_lookup_duration_seconds";
 
-/// Describes the metrics of this crate to the recorder that is installed; called once, after that.
+/// Describes the metrics of this crate to the installed recorder. To be called once, after it is installed.
 pub fn describe_metrics() {
     describe_histogram!(
         LOOKUP_DURATION,
@@ -15,7 +15,7 @@ pub fn describe_metrics() {
     );
 }
 
-/// Times one lookup; one that is dropped before its end counts as canceled.
+/// Times one lookup. A lookup that is dropped before its end counts as canceled.
 pub(crate) struct Timer {
     started: Instant,
     part: &'static str,

@@ -6,7 +6,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Dnssec {
-    /// When the servers pass signatures on, which a probe finds out.
+    /// If a probe finds that the servers pass signatures on.
     #[default]
     Probe,
     /// Always: servers that do not pass signatures on make every answer bogus.
@@ -19,20 +19,20 @@ pub enum Dnssec {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Options {
-    /// How long one server may take for one answer before the next is asked. A lost datagram is sent again within it.
+    /// How long one server may take to answer before the next one is queried. Lost datagrams are sent again within this time.
     pub server_timeout: Duration,
-    /// How often all servers are gone through when none answers in time, at least 1.
+    /// How often all servers are tried if none answers in time; at least 1.
     pub rounds: u32,
-    /// How long one question may take in all, with aliases and the chain of trust.
+    /// How long one query may take in all, with aliases and the chain of trust.
     pub question_timeout: Duration,
-    /// Exchanges with servers that may run at one time, at least 2; more wait. Half of them are for those that take longer than
-    /// half a second. Each takes up to three sockets.
+    /// Concurrent exchanges with servers, at least 2; further ones wait. Half of them are for exchanges that take longer than half
+    /// a second. Each takes up to three sockets.
     pub exchanges: usize,
-    /// Octets that cached answers may take, as an estimate. 0: no cache.
+    /// Bytes of cached answers, as an estimate. 0: no cache.
     pub cache_size: usize,
-    /// The longest that an answer is cached, whatever its TTL.
+    /// The longest time that an answer is cached, whatever its TTL.
     pub max_ttl: Duration,
-    /// The longest that absence is cached, whatever the zone says (RFC 2308 §5).
+    /// The longest time that a negative answer is cached, whatever the zone says (RFC 2308 §5).
     pub max_negative_ttl: Duration,
     /// Is DNSSEC validated?
     pub dnssec: Dnssec,

@@ -3,7 +3,7 @@
 use dns::LookupErrorKind;
 use std::fmt;
 
-/// What a probe found out about the servers that are asked.
+/// The result of probing the servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Finding {
@@ -13,11 +13,11 @@ pub enum Finding {
     SwitchedOff,
     /// The keys at the trust anchor arrive without signatures, or do not arrive.
     SignaturesStripped,
-    /// Keys are signed, but what proves that something does not exist is missing.
+    /// Keys are signed, but denials arrive without their proof (NSEC).
     DenialsStripped,
     /// Keys arrive with signatures that do not lead to the trust anchor: a forgery, a wrong clock or an old anchor.
     NotTrusted,
-    /// No answer.
+    /// The servers do not answer.
     Unreachable(LookupErrorKind),
 }
 
@@ -34,7 +34,7 @@ impl Finding {
         }
     }
 
-    /// Should somebody be told?
+    /// Should the operator be warned?
     pub fn is_warning(self) -> bool {
         !matches!(self, Self::Validating | Self::SwitchedOff)
     }
@@ -55,7 +55,7 @@ impl fmt::Display for Finding {
             ),
             Self::NotTrusted => f.write_str(
                 "the keys that the DNS servers give for the root do not lead to the built-in trust anchor (is the clock \
-                 right? does somebody forge DNS?)",
+                 right? is DNS forged?)",
             ),
             Self::Unreachable(kind) => {
                 write!(f, "the DNS servers do not answer ({})", kind.token())

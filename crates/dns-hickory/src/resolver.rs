@@ -1,6 +1,6 @@
 //! [`HickoryResolver`]: the resolver itself.
 
-use crate::answer::{self, MAX_ALIASES, Said, What};
+use crate::answer::{self, Content, MAX_ALIASES, Reply};
 use crate::cache::Cache;
 use crate::metrics::Timer;
 use crate::upstream::{CHAIN_SHARE, Upstream};
@@ -24,14 +24,14 @@ use tokio::time::{Instant, timeout};
 
 /// RFC 9520 §3.2: a failure is cached for at least a second.
 const FAILURE_LIFETIME: Duration = Duration::from_secs(1);
-/// Verdicts on sets of records that the validator remembers, with some 500 bytes each. It needs them within one question, where
-/// the keys of a zone are judged for each answer that they sign.
+/// Verdicts on sets of records that the validator keeps, with some 500 bytes each. It needs them within one query, to verify the
+/// keys of a zone only once.
 const KEPT_VERDICTS: usize = 8_192;
-/// How long a probe may take; a question asked during the first one waits for it no longer.
+/// How long a probe may take. Queries during the first probe wait for it for at most this time.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
-/// Servers that strip signatures are probed again after this time,
+/// Time after which servers that strip signatures are probed again.
 const REPROBE_STRIPPED: Duration = Duration::from_secs(600);
-/// and servers that did not answer after this.
+/// Time after which servers that did not answer are probed again.
 const REPROBE_UNREACHABLE: Duration = Duration::from_secs(30);
 
 /// A resolver over given servers. Clones share cache and connections.
@@ -40,14 +40,14 @@ const REPROBE_UNREACHABLE: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub struct HickoryResolver {
     inner: Arc<Inner>,
-    /// Whose questions they are, in the metric.
+    /// The part of the program in the metric.
     part: &'static str,
 }
 
 struct Inner {
     upstream: Upstream,
     validator: DnssecDnsHandle<Upstream>,
-    /// The name whose keys are trusted, asked for by the probe.
+    /// The name whose keys are trusted; the probe queries them.
     anchor: rr::Name,
     cache: Cache<(Name, Kind), Outcome>,
     servers: Vec<SocketAddr>,
@@ -58,11 +58,11 @@ struct Inner {
 }
 
 impl HickoryResolver {
-    /// Asks the servers that the system's configuration names (`/etc/resolv.conf`), on port 53. Search lists and options
-    /// in it are ignored.
+    /// A resolver over the servers in the system's configuration (`/etc/resolv.conf`), on port 53. Search lists and options in
+    /// it are ignored.
     ///
     /// # Errors
-    /// It cannot be read, or names no server; or a trust anchor cannot be read.
+    /// The configuration cannot be read or names no server, or a trust anchor cannot be read.
     pub fn from_system(options: Options) -> Result<Self, Error> {
         let (config, _) = system_conf::read_system_conf()
             .map_err(|error| Error::new(ErrorKind::SystemConfiguration, error))?;
@@ -70,16 +70,16 @@ impl HickoryResolver {
         Self::with_servers(&addresses, options)
     }
 
-    /// Asks the given servers.
+    /// A resolver over the given servers.
     ///
     /// # Errors
-    /// There is none, or a trust anchor cannot be read.
+    /// The list is empty, or a trust anchor cannot be read.
     pub fn with_servers(addresses: &[SocketAddr], options: Options) -> Result<Self, Error> {
         let upstream = Upstream::new(addresses, &options)?;
         let (anchor, anchors) = anchors(options.trust_anchors.as_deref())?;
         let validator = DnssecDnsHandle::with_trust_anchor(upstream.clone(), Arc::new(anchors))
             .validation_cache_size(KEPT_VERDICTS)
-            // What was bogus by a forged key is judged anew with the right one.
+            // A verdict of bogus may rest on a forged key, so it is not kept.
             .negative_validation_ttl(Duration::ZERO..=Duration::ZERO)
             .positive_validation_ttl(Duration::ZERO..=options.max_ttl);
         let inner = Arc::new(Inner {
@@ -96,14 +96,13 @@ impl HickoryResolver {
         Ok(Self { inner, part: "" })
     }
 
-    /// The same resolver, with cache and connections, for a part of a program: its questions are counted as those of
-    /// `part`, such as `spf`.
+    /// The same resolver, sharing cache and connections, whose queries are counted for `part` of a program, such as `spf`.
     #[must_use]
     pub fn counted_for(&self, part: &'static str) -> Self {
         Self { inner: Arc::clone(&self.inner), part }
     }
 
-    /// The servers that are asked.
+    /// The servers that this resolver queries.
     pub fn servers(&self) -> &[SocketAddr] {
         &self.inner.servers
     }
@@ -124,7 +123,7 @@ impl HickoryResolver {
         }
     }
 
-    /// Probes in a task of its own, so that nobody's impatience ends it half way.
+    /// Probes in a task of its own, so that a cancelled query does not cancel the probe.
     fn start_probe(&self) {
         *self.inner.probed.lock() = Some(Instant::now());
         let inner = Arc::clone(&self.inner);
@@ -132,7 +131,7 @@ impl HickoryResolver {
             let late = Finding::Unreachable(LookupErrorKind::Timeout);
             let finding = timeout(PROBE_TIMEOUT, inner.examine()).await.unwrap_or(late);
             if finding == Finding::Validating && !inner.validating.swap(true, Ordering::Relaxed) {
-                // What was answered without validation must not outlive it.
+                // Answers from before validation must not stay.
                 inner.cache.clear();
             }
             if inner.finding.borrow().is_none_or(|before| before != finding) {
@@ -142,7 +141,7 @@ impl HickoryResolver {
         });
     }
 
-    /// Shall questions be validated? None: the first probe is still under way. Starts one where it is time.
+    /// Are queries validated? None while the first probe is under way. Starts a probe when one is due.
     fn validates(&self) -> Option<bool> {
         let inner = &self.inner;
         if inner.options.dnssec == Dnssec::Never {
@@ -163,13 +162,13 @@ impl HickoryResolver {
         finding.map(|_| false)
     }
 
-    /// What the servers say, and whether it was validated.
-    async fn ask(&self, question: Question<'_>) -> (Said, bool) {
+    /// Queries the servers. Returns the reply, and whether it was validated.
+    async fn ask(&self, question: Question<'_>) -> (Reply, bool) {
         let inner = &self.inner;
         if let Some(validates) = self.validates() {
             return (inner.chase(question, validates).await, validates);
         }
-        // The probe runs in a task of its own: asking plainly meanwhile costs no time if it finds nothing to validate.
+        // The plain query runs beside the probe, so it costs no extra time if the probe finds that nothing can be validated.
         let plain = inner.chase(question, false).await;
         let mut finding = inner.finding.subscribe();
         let _ = timeout(PROBE_TIMEOUT, finding.wait_for(Option::is_some)).await;
@@ -180,28 +179,28 @@ impl HickoryResolver {
         }
     }
 
-    /// Asks the servers, and keeps what they say.
+    /// Queries the servers, and caches the outcome.
     async fn answer(&self, key: (Name, Kind)) -> Outcome {
         let inner = &self.inner;
         let options = &inner.options;
         let question = Question { name: &key.0, kind: key.1 };
         let late = (answer::failed(LookupErrorKind::Timeout), false);
-        let (said, validated) = timeout(options.question_timeout, self.ask(question)).await.unwrap_or(late);
-        let fail = |kind| Err(LookupError::new(kind, key.0.clone(), key.1).with_security(said.security));
-        let (outcome, longest) = match said.what {
-            What::Records(records) => {
-                (Ok(Answer { records: records.into(), security: said.security }), options.max_ttl)
+        let (reply, validated) = timeout(options.question_timeout, self.ask(question)).await.unwrap_or(late);
+        let fail = |kind| Err(LookupError::new(kind, key.0.clone(), key.1).with_security(reply.security));
+        let (outcome, longest) = match reply.content {
+            Content::Records(records) => {
+                (Ok(Answer { records: records.into(), security: reply.security }), options.max_ttl)
             }
-            What::Error(kind) => (fail(kind), options.max_negative_ttl),
-            What::Alias(_) => (fail(LookupErrorKind::Malformed), Duration::ZERO),
+            Content::Error(kind) => (fail(kind), options.max_negative_ttl),
+            Content::Alias(_) => (fail(LookupErrorKind::Malformed), Duration::ZERO),
         };
         let lifetime = match &outcome {
             Err(error) if !error.is_absent() => FAILURE_LIFETIME,
-            _ => said.lifetime.min(longest),
+            _ => reply.lifetime.min(longest),
         };
         let records = outcome.iter().flat_map(|answer| &*answer.records);
         let size = key.0.as_str().len() + records.map(convert::size).sum::<usize>();
-        // What was asked plainly while validation was switched on is not kept.
+        // A plain answer is not cached if validation was switched on meanwhile.
         if validated || !inner.validating.load(Ordering::Relaxed) {
             inner.cache.put(key, outcome.clone(), size, lifetime);
         }
@@ -210,8 +209,8 @@ impl HickoryResolver {
 }
 
 impl Inner {
-    /// Follows aliases to an end.
-    async fn chase(&self, question: Question<'_>, validates: bool) -> Said {
+    /// Queries a name, and follows its aliases.
+    async fn chase(&self, question: Question<'_>, validates: bool) -> Reply {
         let malformed = answer::failed(LookupErrorKind::Malformed);
         let (Some(mut name), Some(record_type)) =
             (convert::to_hickory(question.name), convert::record_type(question.kind))
@@ -222,18 +221,18 @@ impl Inner {
         for _ in 0..=MAX_ALIASES {
             let query = Query::query(name.clone(), record_type);
             let result = if validates { self.validated(query).await } else { self.upstream.ask(query).await };
-            let said = answer::read(result, &name, question.kind, validates);
-            match said.what {
+            let reply = answer::read(result, &name, question.kind, validates);
+            match reply.content {
                 _ if !validates => {}
-                What::Error(LookupErrorKind::Bogus) => self.upstream.judged(&name, false),
-                _ if said.security > Security::Unknown => self.upstream.judged(&name, true),
+                Content::Error(LookupErrorKind::Bogus) => self.upstream.judged(&name, false),
+                _ if reply.security > Security::Unknown => self.upstream.judged(&name, true),
                 _ => {}
             }
-            security = security.min(said.security);
-            lifetime = lifetime.min(said.lifetime);
-            match said.what {
-                What::Alias(target) => name = target,
-                what => return Said { what, security, lifetime },
+            security = security.min(reply.security);
+            lifetime = lifetime.min(reply.lifetime);
+            match reply.content {
+                Content::Alias(target) => name = target,
+                content => return Reply { content, security, lifetime },
             }
         }
         malformed
@@ -245,7 +244,7 @@ impl Inner {
         Ok(self.validator.lookup(query, options).first_answer().await?.into_message())
     }
 
-    /// The probe itself: the keys at the anchor, and then a denial at the same place.
+    /// Probes the servers: queries the keys at the anchor, then a denial at the same name.
     async fn examine(&self) -> Finding {
         let finding = self.examine_anchor().await;
         self.upstream.judged(&self.anchor, finding == Finding::Validating);
@@ -298,7 +297,7 @@ impl fmt::Debug for HickoryResolver {
     }
 }
 
-/// The trusted keys, and the first name that has one.
+/// Reads the trusted keys. Returns them with the name of the first one.
 fn anchors(text: Option<&str>) -> Result<(rr::Name, TrustAnchors), Error> {
     let Some(text) = text else { return Ok((rr::Name::root(), TrustAnchors::default())) };
     let bad = |detail: &dyn fmt::Display| Error::new(ErrorKind::TrustAnchor, detail);
@@ -306,7 +305,7 @@ fn anchors(text: Option<&str>) -> Result<(rr::Name, TrustAnchors), Error> {
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(';')) {
         let mut words = line.split_whitespace();
         names.extend(words.next().map(rr::Name::from_ascii));
-        // The parser of the records passes over a line it does not know.
+        // The parser ignores lines that it does not know.
         if !words.take(3).any(|word| word.eq_ignore_ascii_case("DNSKEY")) {
             return Err(bad(&line));
         }

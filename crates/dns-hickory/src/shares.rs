@@ -1,5 +1,5 @@
-//! [`Shares`]: which exchange may run now. Sockets are bounded, and strangers choose the names that are asked for; so no
-//! zone may have more than its share of them, and none may keep one for long while its servers are silent.
+//! [`Shares`]: decides which exchange may run. Sockets are limited, and strangers choose the names that are queried. So no zone
+//! gets more than its share of sockets, and none keeps one for long while its servers are silent.
 
 use crate::convert;
 use dns::{Name, suffix};
@@ -12,8 +12,8 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-/// Exchanges about the names of one organization that run at one time: more than the terms of an SPF record, and 800 questions
-/// a second where a server answers within 20 ms.
+/// Concurrent exchanges about names of one organization: more than the terms of an SPF record, and 800 queries a second if a
+/// server answers within 20 ms.
 const ZONE_SHARE: usize = 16;
 /// An exchange that takes longer than this makes room for others.
 const SLOW_AFTER: Duration = Duration::from_millis(500);
@@ -31,7 +31,7 @@ pub(crate) struct Shares {
 }
 
 impl Shares {
-    /// For at most `exchanges` at one time, half of which are for slow ones; at least 2.
+    /// Allows `exchanges` at the same time, at least 2; half of them are for slow exchanges.
     pub(crate) fn new(exchanges: usize) -> Self {
         Self {
             fresh: Semaphore::new(exchanges.div_ceil(2).max(1)),
@@ -40,11 +40,11 @@ impl Shares {
         }
     }
 
-    /// Runs an exchange about a name when it is its turn. None: it was slow when too many others were; it counts as not
-    /// answered in time.
+    /// Runs an exchange about a name when there is room. None if it was slow while too many others were; that counts as a
+    /// timeout.
     pub(crate) async fn run<T>(&self, name: &rr::Name, exchange: impl Future<Output = T>) -> Option<T> {
         let zone = self.zone(name);
-        // The semaphores are never closed. Who waits for a zone takes no place from others.
+        // The semaphores are never closed. Waiting for a zone's share takes no place from other zones.
         let _share = match &zone {
             Some(zone) => Some(zone.share.acquire().await),
             None => None,
@@ -59,7 +59,7 @@ impl Shares {
         Some(exchange.await)
     }
 
-    /// The share of the zone that a name belongs to. None for the root and public suffixes: no stranger says how they answer.
+    /// The share of the zone that a name belongs to. None for the root and public suffixes, whose servers no stranger controls.
     fn zone(&self, name: &rr::Name) -> Option<Zone<'_>> {
         let name = zone_of(&printable(name))?;
         let share = Arc::clone(
@@ -73,7 +73,7 @@ impl Shares {
     }
 }
 
-/// A zone while some exchange needs it.
+/// The entry of a zone, for as long as an exchange needs it.
 struct Zone<'s> {
     shares: &'s Shares,
     name: Name,
@@ -83,15 +83,15 @@ struct Zone<'s> {
 impl Drop for Zone<'_> {
     fn drop(&mut self) {
         let mut zones = self.shares.lock();
-        // One is in the table, one is ours; under the lock there can be no new one.
+        // One reference is in the table, one is ours, and the lock keeps others from taking one.
         if Arc::strong_count(&self.share) == 2 {
             zones.remove(&self.name);
         }
     }
 }
 
-/// The name, or the longest end of it that we have a form for: aliases may lead to labels of any bytes, and the labels
-/// behind them tell whose they are.
+/// The name, or its longest end that fits our type: aliases may lead to labels of any bytes, and the labels behind those tell
+/// the zone.
 fn printable(name: &rr::Name) -> Name {
     let mut end = name.clone();
     loop {
@@ -103,7 +103,7 @@ fn printable(name: &rr::Name) -> Name {
     }
 }
 
-/// The name whose owner answers for `name`, as far as the name alone tells.
+/// The zone of the organization that `name` belongs to, as far as the name alone tells.
 fn zone_of(name: &Name) -> Option<Name> {
     for (suffix, labels) in REVERSE {
         if name.as_str().ends_with(suffix) {

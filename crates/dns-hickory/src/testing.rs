@@ -1,8 +1,8 @@
 //! A small name server for tests: serves [`dns::zone`] text over UDP and TCP. It knows nothing of DNSSEC.
 //!
 //! The directives of zone text work over the wire: `!servfail` and `!bogus` answer SERVFAIL (as a validating server
-//! does), `!refused` REFUSED, `!timeout` not at all, `!malformed` a message whose name points to itself. Each answer
-//! can be delayed, and what was asked is kept in a log.
+//! does), `!refused` REFUSED, `!timeout` not at all, `!malformed` a message whose name points to itself. Answers can be
+//! delayed, and a log keeps the queries.
 
 use dns::zone::{Zone, block_on_ready};
 use dns::{Kind, LookupErrorKind, Name, Question, Record, Resolver};
@@ -21,14 +21,14 @@ use tokio::task::JoinSet;
 
 use crate::convert;
 
-/// RFC 1035 §4.2.1: what a datagram holds where EDNS does not allow more.
+/// RFC 1035 §4.2.1: bytes of a datagram without EDNS.
 const PLAIN_DATAGRAM: u16 = 512;
-/// RFC 9715 §3.2: the most that we put into a datagram.
+/// RFC 9715 §3.2: bytes of a datagram with EDNS at most.
 const DATAGRAM: u16 = 1232;
-/// A datagram that asks.
+/// Bytes of a query at most.
 const QUESTION_BUFFER: usize = 4096;
 
-/// Resolvers take ports at random, so one that is free for TCP can be taken for UDP.
+/// Attempts to find a port that is free for TCP and UDP: resolvers take UDP ports at random.
 const PORT_ATTEMPTS: u32 = 16;
 
 /// How a server behaves.
@@ -37,13 +37,13 @@ const PORT_ATTEMPTS: u32 = 16;
 pub struct Settings {
     /// Time before each answer.
     pub delay: Duration,
-    /// No answer before so many questions have come: who asks them one after the other gets none.
+    /// Number of queries that must have arrived before any is answered: a resolver that sends them one by one gets no answer.
     pub together: usize,
     /// TTL of all records, in seconds.
     pub ttl: u32,
-    /// TTL of absence, in seconds; none: negative answers have no SOA.
+    /// TTL of negative answers, in seconds; without one they have no SOA.
     pub negative_ttl: Option<u32>,
-    /// Answer FORMERR to questions with EDNS, as servers from before it do.
+    /// Answer FORMERR to queries with EDNS, as old servers do.
     pub refuse_edns: bool,
 }
 
@@ -53,7 +53,7 @@ impl Default for Settings {
     }
 }
 
-/// One question that arrived.
+/// A query that arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Asked {
@@ -70,7 +70,7 @@ pub struct Asked {
 pub struct Server {
     address: SocketAddr,
     shared: Arc<Shared>,
-    /// Aborts what runs when dropped.
+    /// Aborted on drop.
     _tasks: JoinSet<()>,
 }
 
@@ -105,23 +105,23 @@ impl Server {
         Ok(Self { address, shared, _tasks: tasks })
     }
 
-    /// Where it listens.
+    /// The address it listens on, for UDP and TCP.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// All questions so far, in the order of their arrival.
+    /// All queries so far, in the order of their arrival.
     pub fn asked(&self) -> Vec<Asked> {
         self.shared.log.borrow().clone()
     }
 
-    /// Questions so far about one name and type.
+    /// The number of queries so far for one name and type.
     pub fn count(&self, name: &str, record_type: &str) -> usize {
         self.asked().iter().filter(|asked| asked.name == name && asked.record_type == record_type).count()
     }
 }
 
-/// Both sockets on one port; with port 0 on one that is free for both.
+/// Binds both sockets to one port; port 0 takes one that is free for both.
 ///
 /// # Errors
 /// The port is taken, or no free one was found.
@@ -141,7 +141,7 @@ async fn serve_udp(socket: Arc<UdpSocket>, shared: Arc<Shared>) {
     let mut tasks = JoinSet::new();
     let mut buffer = vec![0; QUESTION_BUFFER];
     loop {
-        // An ICMP error of an earlier answer arrives here too, and says nothing about the socket.
+        // An ICMP error of an earlier answer is reported here, and does not concern the socket.
         let Ok((len, peer)) = socket.recv_from(&mut buffer).await else { continue };
         let question = buffer.get(..len).unwrap_or_default().to_vec();
         let (socket, shared) = (Arc::clone(&socket), Arc::clone(&shared));
@@ -159,14 +159,14 @@ async fn serve_tcp(listener: TcpListener, shared: Arc<Shared>) {
     while let Ok((stream, _)) = listener.accept().await {
         let shared = Arc::clone(&shared);
         tasks.spawn(async move {
-            // A peer that hangs up is done.
+            // The peer may hang up at any time.
             let _ = serve_stream(stream, &shared).await;
         });
         while tasks.try_join_next().is_some() {}
     }
 }
 
-/// RFC 1035 §4.2.2: messages with a length of two octets in front.
+/// RFC 1035 §4.2.2: each message has its length before it, in two bytes.
 async fn serve_stream(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
     loop {
         let mut question = vec![0; stream.read_u16().await?.into()];
@@ -235,7 +235,7 @@ impl Shared {
                     (owner, name) = (to, target);
                 }
                 _ => {
-                    // Of a type that zones do not have, only the absence can be told.
+                    // A type that zones do not have is always absent.
                     let found = match self.lookup(&name, asked.unwrap_or(Kind::Txt)) {
                         Ok(_) if asked.is_none() => Err(LookupErrorKind::NoData),
                         found => found,
@@ -244,7 +244,7 @@ impl Shared {
                 }
             }
         }
-        // A loop: what was followed so far is the answer.
+        // The aliases loop: the answer has those followed so far.
         Ok(())
     }
 
@@ -293,7 +293,7 @@ fn data(record: &Record) -> Option<RData> {
         Record::A(ip) => RData::A(A(*ip)),
         Record::Aaaa(ip) => RData::AAAA(AAAA(*ip)),
         Record::Mx(mx) => RData::MX(MX::new(mx.preference, convert::to_hickory(&mx.exchange)?)),
-        // RFC 1035 §3.3: a character-string has at most 255 octets.
+        // RFC 1035 §3.3: a character-string has at most 255 bytes.
         Record::Txt(text) if text.is_empty() => RData::TXT(TXT::from_bytes(vec![&[]])),
         Record::Txt(text) => RData::TXT(TXT::from_bytes(text.chunks(255).collect())),
         Record::Ptr(name) => RData::PTR(PTR(convert::to_hickory(name)?)),
@@ -308,7 +308,7 @@ fn data(record: &Record) -> Option<RData> {
     })
 }
 
-/// The answer with one record more, whose name is a pointer to itself (RFC 1035 §4.1.4 forbids it).
+/// Adds a record to an answer whose name is a pointer to itself (RFC 1035 §4.1.4 forbids it).
 fn name_loop(response: &Message) -> Vec<u8> {
     let mut bytes = response.to_vec().unwrap_or_default();
     if let Some(count) = bytes.get_mut(6..8) {
@@ -316,7 +316,7 @@ fn name_loop(response: &Message) -> Vec<u8> {
     }
     let here = u16::try_from(bytes.len()).unwrap_or(0) | 0xc000;
     bytes.extend(here.to_be_bytes());
-    // TXT, IN, TTL 60, two octets of data
+    // TXT, IN, TTL 60, two bytes of data
     bytes.extend([0, 16, 0, 1, 0, 0, 0, 60, 0, 2, 1, b'x']);
     bytes
 }

@@ -1,4 +1,4 @@
-//! The servers that are asked: one after the other until one answers.
+//! Queries the servers, one after the other until one answers.
 
 use crate::cache::Cache;
 use crate::shares::Shares;
@@ -18,27 +18,27 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// One part of so many of the cache holds keys and delegations for the chain of trust.
+/// The divisor for the part of the cache that holds keys and delegations for chains of trust.
 pub(crate) const CHAIN_SHARE: usize = 4;
 
 /// The types of records that a chain of trust is made of.
 const CHAIN_TYPES: [RecordType; 3] = [RecordType::DS, RecordType::DNSKEY, RecordType::NS];
-/// How long answers stay that have proven something before, and then took part in a bogus verdict. RFC 9520 §3.2: failures
-/// are remembered for no more than 5 minutes; RFC 4035 §4.7 wants a small TTL for bad data.
+/// How long an answer stays that was part of a good verdict before, and then of a bogus one. RFC 9520 §3.2: failures are cached
+/// for at most 5 minutes; RFC 4035 §4.7 recommends a small TTL for bad data.
 const DOUBTED: Duration = Duration::from_secs(60);
 
-/// What hickory's validator asks, and what asks it plainly.
+/// The servers, for hickory's validator and for plain queries.
 #[derive(Clone)]
 pub(crate) struct Upstream(Arc<Servers>);
 
 struct Servers {
     servers: Vec<Server>,
-    /// The server that answered last is asked first.
+    /// The index of the server that answered last; it is queried first.
     preferred: AtomicUsize,
     rounds: u32,
-    /// Exchanges that may run at one time: each takes a socket, and more when datagrams are lost.
+    /// Limits concurrent exchanges: each takes a socket, and more when datagrams are lost.
     shares: Shares,
-    /// Answers about keys and delegations: every name of a zone needs the same.
+    /// Answers about keys and delegations, which all names of a zone share.
     chain: Cache<(Name, RecordType), Link>,
     max_ttl: Duration,
 }
@@ -47,15 +47,15 @@ struct Servers {
 #[derive(Clone)]
 struct Link {
     answer: Result<DnsResponse, NetError>,
-    /// A verdict other than bogus has rested on it.
+    /// Was it part of a verdict other than bogus?
     proven: bool,
 }
 
-/// One server: UDP with a fresh port for each question, TCP when an answer is truncated, equal questions at one time
-/// asked once. A pool of its own, since a pool of several takes the first refusal for an answer.
+/// One server: UDP with a fresh port for each query, TCP for truncated answers; concurrent equal queries are sent once. Each
+/// server has its own pool, because a pool of several takes the first refusal for an answer.
 struct Server {
     pool: NameServerPool<TokioRuntimeProvider>,
-    /// It refuses EDNS (RFC 6891 §7).
+    /// Does it refuse EDNS (RFC 6891 §7)?
     plain: AtomicBool,
 }
 
@@ -75,14 +75,14 @@ impl Upstream {
         })))
     }
 
-    /// Asks one question without validation.
+    /// Sends one query without validation.
     pub(crate) async fn ask(&self, query: Query) -> Result<Message, NetError> {
         let request = DnsRequest::from_query(query, DnsRequestOptions::default());
         Ok(self.0.exchange(&request).await?.into_message())
     }
 
-    /// Takes the verdict on an answer about a name. What a server says about keys is kept before it is judged; so when a
-    /// verdict is bad, it goes at once, or soon if it had been good before: one forged answer must not outlive its verdict.
+    /// Takes the verdict on an answer about a name. Answers about keys are cached before they are validated. After a bad
+    /// verdict they are dropped at once, or soon if they were part of a good one before: a forged answer must not stay.
     pub(crate) fn judged(&self, name: &Name, is_good: bool) {
         let mut name = name.to_lowercase();
         loop {
@@ -108,10 +108,10 @@ impl DnsHandle for Upstream {
     type Response = DnsResponseStream;
     type Runtime = TokioRuntimeProvider;
 
-    /// Asks one question of the validator.
+    /// Sends one query of the validator.
     fn send(&self, mut request: DnsRequest) -> DnsResponseStream {
         let servers = Arc::clone(&self.0);
-        // RFC 6840 §5.9: whoever validates asks with CD set, so that no other's verdict stands between.
+        // RFC 6840 §5.9: a validator sets CD, so that the server's own verdict does not replace the records.
         request.metadata.checking_disabled = true;
         let future = async move { servers.validatable(&request).await };
         Box::pin(future).into()
@@ -136,14 +136,14 @@ impl Server {
 
     async fn exchange(&self, request: &DnsRequest) -> Result<DnsResponse, NetError> {
         let mut request = request.clone();
-        // Without EDNS there is no DNSSEC: what is to be validated is asked with it or not at all.
+        // There is no DNSSEC without EDNS, so queries to be validated always have it.
         let validates = request.edns.as_ref().is_some_and(|edns| edns.flags().dnssec_ok);
         if self.plain.load(Ordering::Relaxed) && !validates {
             request.edns = None;
         }
         let result = self.pool.send(request.clone()).first_answer().await;
         match result {
-            // RFC 6891 §7: a server that knows no EDNS answers so, and is asked again without.
+            // RFC 6891 §7: a server without EDNS answers like this, and is queried again without it.
             Err(NetError::Dns(DnsError::ResponseCode(
                 ResponseCode::FormErr | ResponseCode::NotImp | ResponseCode::BADVERS,
             ))) if request.edns.is_some() && !validates => {
@@ -154,7 +154,7 @@ impl Server {
                 }
                 result
             }
-            // RFC 8499 §7 (lame delegation): nothing but a hint whom else to ask, which we do not follow.
+            // RFC 8499 §7 (lame delegation): a referral to other servers, which we do not follow.
             Err(NetError::Dns(DnsError::NoRecordsFound(absent))) if is_referral(&absent) => {
                 Err(NetError::Dns(DnsError::ResponseCode(ResponseCode::ServFail)))
             }
@@ -163,7 +163,7 @@ impl Server {
     }
 }
 
-/// Absence is an answer.
+/// Did the server answer? That nothing is there is an answer too.
 fn answers(result: &Result<DnsResponse, NetError>) -> bool {
     result.as_ref().map_or_else(NetError::is_no_records_found, |_| true)
 }
@@ -173,13 +173,13 @@ fn is_referral(absent: &NoRecords) -> bool {
 }
 
 impl Servers {
-    /// The first answer, or the last failure.
+    /// Returns the first answer, or the last failure.
     async fn exchange(&self, request: &DnsRequest) -> Result<DnsResponse, NetError> {
         let Some(query) = request.queries.first() else { return Err(NetError::NoConnections) };
         self.shares.run(query.name(), self.go_round(request)).await.unwrap_or(Err(NetError::Timeout))
     }
 
-    /// Asks one server after the other.
+    /// Queries one server after the other.
     async fn go_round(&self, request: &DnsRequest) -> Result<DnsResponse, NetError> {
         let mut failure = NetError::NoConnections;
         for _ in 0..self.rounds {
@@ -194,7 +194,7 @@ impl Servers {
                 }
                 failure = result.err().unwrap_or(failure);
             }
-            // A server that has answered will say the same again; one that has not may have missed the question.
+            // A server that answered would answer the same again; one that did not may have missed the query.
             if !matches!(failure, NetError::Timeout | NetError::Io(_) | NetError::Busy) {
                 break;
             }
@@ -202,7 +202,7 @@ impl Servers {
         Err(failure)
     }
 
-    /// An exchange for the validator, cut down to what it has to validate.
+    /// An exchange for the validator, reduced to the records that it must validate.
     async fn validatable(&self, request: &DnsRequest) -> Result<DnsResponse, NetError> {
         let Some(query) = request.queries.first() else { return self.exchange(request).await };
         let chain = CHAIN_TYPES.contains(&query.query_type());
@@ -244,11 +244,10 @@ fn lifetime(message: &Message) -> u32 {
     ttl.or_else(|| answer::soa_ttl(message)).unwrap_or(0)
 }
 
-/// Leaves of an answer what is about the name asked for. The validator takes a message for one statement about one
-/// name: an alias is validated alone and its target asked for by itself, and data that nobody asked for would only make
-/// it ask more.
+/// Reduces an answer to the records of the queried name. The validator takes a message as one statement about one name: an alias
+/// is validated alone, its target is queried separately, and other data would only cause more queries.
 fn trim(message: &mut Message, query: &Query) {
-    // Zone cuts are looked for in all sections.
+    // The validator searches all sections for zone cuts.
     if query.query_type() == RecordType::NS {
         return;
     }
@@ -261,7 +260,7 @@ fn trim(message: &mut Message, query: &Query) {
         message.authorities.retain(is_denial);
     } else if expanded {
         // RFC 4035 §5.3.4: a wildcard's answer needs the proof that there is no closer match. An SOA would be about the
-        // target of an alias, which is asked by itself.
+        // target of an alias, which is queried separately.
         message.authorities.retain(|r| is_denial(r) && !covers(r, RecordType::SOA));
     } else {
         message.authorities.clear();
@@ -279,8 +278,8 @@ fn is_signature(record: &Record) -> bool {
     record.record_type() == RecordType::RRSIG
 }
 
-/// Makes an absence of DS records that nobody signed. RFC 4035 §5.2: they vouch for nothing. hickory 0.26.3 would take them
-/// for forged, though a parent that signs nothing may have them; of an absence it finds out whether that is so.
+/// Replaces unsigned DS records by a denial. RFC 4035 §5.2: unsigned DS records prove nothing. hickory 0.26.3 would take them for
+/// forged, though a parent that signs nothing may have them; for a denial it checks whether that is so.
 fn deny_unsigned(message: &mut Message, zone: &Name) {
     let unsigned = message.answers.iter().filter(|record| record.record_type() == RecordType::DS);
     let Some(ttl) = unsigned.map(|record| record.ttl).min() else { return };
@@ -290,7 +289,7 @@ fn deny_unsigned(message: &mut Message, zone: &Name) {
     message.authorities = vec![Record::from_rdata(parent, ttl, RData::SOA(soa))];
 }
 
-/// Of this type, or a signature over it.
+/// Is the record of this type, or a signature over it?
 fn covers(record: &Record, record_type: RecordType) -> bool {
     match &record.data {
         RData::DNSSEC(DNSSECRData::RRSIG(rrsig)) => rrsig.input().type_covered == record_type,
@@ -298,12 +297,12 @@ fn covers(record: &Record, record_type: RecordType) -> bool {
     }
 }
 
-/// Belongs to a proof that something is not there.
+/// Is the record part of a denial?
 fn is_denial(record: &Record) -> bool {
     [RecordType::SOA, RecordType::NSEC, RecordType::NSEC3].iter().any(|t| covers(record, *t))
 }
 
-/// RFC 4035 §5.3.4: fewer labels signed than the name has.
+/// Is this a signature over a wildcard? RFC 4035 §5.3.4: it covers fewer labels than the name has.
 fn is_wildcard_signature(record: &Record) -> bool {
     match &record.data {
         RData::DNSSEC(DNSSECRData::RRSIG(rrsig)) => rrsig.input().num_labels < record.name.num_labels(),
