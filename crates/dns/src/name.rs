@@ -41,7 +41,7 @@ impl Name {
         &self.0
     }
 
-    /// Is this the root?
+    /// Is this the name without labels, `.`?
     pub fn is_root(&self) -> bool {
         self.0.is_empty()
     }
