@@ -4,7 +4,7 @@ use crate::ErrorKind;
 use std::fmt;
 use std::str::FromStr;
 
-/// A signing algorithm: what `a=` names.
+/// A signing algorithm, the value of `a=`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Algorithm {
     /// RFC 6376 §3.3.2.
@@ -15,7 +15,7 @@ pub enum Algorithm {
     RsaSha1,
 }
 
-/// A kind of key: what `k=` names.
+/// A kind of key, the value of `k=`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum KeyType {
     /// RFC 6376 §3.6.1.
@@ -25,7 +25,7 @@ pub enum KeyType {
 }
 
 impl Algorithm {
-    /// As `a=` has it.
+    /// Returns the value of `a=`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::RsaSha256 => "rsa-sha256",
@@ -34,7 +34,7 @@ impl Algorithm {
         }
     }
 
-    /// The kind of key that it needs.
+    /// Returns the kind of key that it needs.
     pub fn key_type(self) -> KeyType {
         match self {
             Self::RsaSha256 | Self::RsaSha1 => KeyType::Rsa,
@@ -42,7 +42,7 @@ impl Algorithm {
         }
     }
 
-    /// The hash, as `h=` of a key record names it.
+    /// Returns the hash, as in `h=` of a key record.
     pub fn hash(self) -> &'static str {
         match self {
             Self::RsaSha256 | Self::Ed25519Sha256 => "sha256",
@@ -50,7 +50,7 @@ impl Algorithm {
         }
     }
 
-    /// Octets of its hash.
+    /// Returns the length of its hash in bytes.
     pub(crate) fn hash_length(self) -> usize {
         if self == Self::RsaSha1 { 20 } else { 32 }
     }
@@ -82,18 +82,18 @@ impl fmt::Display for KeyType {
     }
 }
 
-/// How much a part of the message may change on its way (RFC 6376 §3.4).
+/// How much header or body may change in transit without breaking the signature (RFC 6376 §3.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Canonicalization {
-    /// Next to nothing; what `c=` means when it is not given.
+    /// Next to nothing may change; the default of `c=`.
     #[default]
     Simple,
-    /// White space and the case of field names.
+    /// White space and the case of field names may change.
     Relaxed,
 }
 
 impl Canonicalization {
-    /// As `c=` has it.
+    /// Returns the value in `c=`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Simple => "simple",
@@ -119,27 +119,27 @@ impl FromStr for Canonicalization {
     }
 }
 
-/// What became of a signature, in the words of RFC 8601 §2.7.1.
+/// The result of verifying a signature, in the words of RFC 8601 §2.7.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Status {
-    /// Nothing can be said: there is no signature, or its key is in test mode and it did not verify.
+    /// There is no signature, or its key is in test mode and it did not verify.
     None,
-    /// Signed, and not looked at further.
+    /// There is a signature, and it was not evaluated.
     Neutral,
     /// The domain of `d=` vouches for the signed parts.
     Pass,
-    /// The signature does not fit the message.
+    /// The signature does not match the message.
     Fail,
-    /// Refused by local policy.
+    /// Local policy refuses the signature.
     Policy,
-    /// DNS trouble; later it may come out otherwise.
+    /// DNS failed; a later try may succeed.
     TempError,
-    /// The signature, its key or the message is broken for good.
+    /// The signature, its key or the message is malformed.
     PermError,
 }
 
 impl Status {
-    /// The word of Authentication-Results.
+    /// Returns the word in Authentication-Results.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",

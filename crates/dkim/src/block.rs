@@ -1,4 +1,4 @@
-//! A header block with an index by name, to take signed fields out of it.
+//! A header with an index by field name, for finding the signed fields.
 
 use crate::canonical::{canonical_field, canonical_signature};
 use crate::{Canonicalization, FieldNames};
@@ -6,19 +6,19 @@ use message::Headers;
 use std::cmp::{Ordering, Reverse};
 use std::ops::Range;
 
-/// Where the fields of a header are, and which of them share a name. Positions alone, so that a verification can
-/// outlive the buffer it was begun with.
+/// Where the fields of a header are, and which of them share a name. It has positions only, so that a verification can
+/// outlive the buffer that it began with.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Index {
     fields: Vec<Span>,
-    /// Key of the name, and position in `fields`: ordered by name, and in one name from the bottom of the header up.
+    /// Key of the name, and index into `fields`. Ordered by name; fields of one name from the bottom of the header up.
     by_name: Vec<(u64, usize)>,
 }
 
 #[derive(Debug, Clone)]
 struct Span {
     raw: Range<usize>,
-    /// Octets of the name, at the start.
+    /// Bytes of the name, at the start.
     name: usize,
 }
 
@@ -42,13 +42,13 @@ impl Index {
         Self { fields: spans.collect(), by_name }
     }
 
-    /// The index over the bytes it was made of.
+    /// Joins the index with the bytes that it was made of.
     pub(crate) fn over<'a>(&'a self, bytes: &'a [u8]) -> Block<'a> {
         Block { bytes, index: self }
     }
 }
 
-/// The first eight characters in lower case, as a number that orders as they do: most comparisons end here.
+/// Packs the first eight characters, in lower case, into a number with the same order: most comparisons need no more.
 fn key(name: &[u8]) -> u64 {
     let mut start = [0; 8];
     for (to, from) in start.iter_mut().zip(name) {
@@ -57,7 +57,7 @@ fn key(name: &[u8]) -> u64 {
     u64::from_be_bytes(start)
 }
 
-/// The order of names without regard to case.
+/// Compares names without regard to case.
 fn compare(a: &[u8], b: &[u8]) -> Ordering {
     a.iter().map(u8::to_ascii_lowercase).cmp(b.iter().map(u8::to_ascii_lowercase))
 }
@@ -77,7 +77,7 @@ impl<'a> Block<'a> {
         self.index.fields.get(field).map_or(0, |span| span.name)
     }
 
-    /// Where the fields of a name begin in the order by name.
+    /// Returns where the fields of a name begin in the order by name.
     fn first(&self, name: &[u8]) -> usize {
         let wanted = key(name);
         self.index.by_name.partition_point(|(found, at)| {
@@ -85,19 +85,19 @@ impl<'a> Block<'a> {
         })
     }
 
-    /// The `n`th field from the bottom of those that begin at `first` in the order by name.
+    /// Returns the `n`th field from the bottom of those that begin at `first` in the order by name.
     fn nth(&self, first: usize, n: usize, name: &[u8]) -> Option<usize> {
         let (_, at) = self.index.by_name.get(first + n)?;
         self.name(*at).eq_ignore_ascii_case(name).then_some(*at)
     }
 
-    /// How many fields have this name.
+    /// Returns how many fields have this name.
     pub(crate) fn count(&self, name: &str) -> usize {
         let first = self.first(name.as_bytes());
         (0..).take_while(|n| self.nth(first, *n, name.as_bytes()).is_some()).count()
     }
 
-    /// Appends the signed fields in the order of `names`, canonical; without `own`, which holds the signature.
+    /// Appends the signed fields, canonicalised, in the order of `names`; without `own`, which holds the signature.
     pub(crate) fn append_fields(
         &self,
         names: &FieldNames,
@@ -105,14 +105,14 @@ impl<'a> Block<'a> {
         kind: Canonicalization,
         out: &mut Vec<u8>,
     ) {
-        // How many fields are taken already of each name, by where the name begins in the order.
+        // How many fields of each name were appended so far, by where the name begins in the order.
         let mut taken = vec![0; self.index.by_name.len()];
         for name in names.iter() {
             let first = self.first(name.as_bytes());
             let Some(count) = taken.get_mut(first) else { continue };
             // RFC 6376 §5.4.2: the last field of a name is signed first, then the next one above it, and so on.
             // RFC 6376 §3.5: a name without a field, or without one left, stands for the null string.
-            // RFC 6376 §5.4: the signature itself is not among them; when it was made, it was not there.
+            // RFC 6376 §5.4: the signature itself is not among them: it did not exist when the signer hashed.
             while let Some(field) = self.nth(first, *count, name.as_bytes()) {
                 *count += 1;
                 if Some(field) != own {
@@ -123,12 +123,12 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// Appends one field, canonical.
+    /// Appends one field, canonicalised.
     pub(crate) fn append(&self, field: usize, kind: Canonicalization, out: &mut Vec<u8>) {
         canonical_field(kind, self.raw(field), self.name_length(field), out);
     }
 
-    /// Appends the field that holds the signature itself, without what `removed` covers of it.
+    /// Appends the field that holds the signature itself, without the range `removed`.
     pub(crate) fn append_signature(
         &self,
         field: usize,

@@ -1,6 +1,6 @@
-//! The little of DER (X.690) that public keys need.
+//! The part of DER (X.690) that public keys need.
 
-/// Reads elements one after another. Nothing but definite lengths, as DER has it.
+/// Reads elements one after another. DER has definite lengths only.
 pub(crate) struct Reader<'a>(&'a [u8]);
 
 pub(crate) const SEQUENCE: u8 = 0x30;
@@ -18,7 +18,7 @@ impl<'a> Reader<'a> {
         Self(bytes)
     }
 
-    /// The content of the next element if it has this tag.
+    /// Reads the content of the next element, if it has this tag.
     pub(crate) fn element(&mut self, tag: u8) -> Option<&'a [u8]> {
         let (found, rest) = self.0.split_first()?;
         if *found != tag {
@@ -27,7 +27,7 @@ impl<'a> Reader<'a> {
         let (first, rest) = rest.split_first()?;
         let (length, rest) = match first {
             length @ 0..=0x7f => (usize::from(*length), rest),
-            // Four octets of length are more than any key has.
+            // No key needs four bytes for a length.
             count @ 0x81..=0x84 => {
                 let (octets, rest) = rest.split_at_checked(usize::from(count & 0x7f))?;
                 let length = octets.iter().fold(0_usize, |sum, octet| sum << 8 | usize::from(*octet));
@@ -40,7 +40,7 @@ impl<'a> Reader<'a> {
         Some(content)
     }
 
-    /// A positive INTEGER as big-endian octets without leading zeros.
+    /// Reads a positive INTEGER: big-endian bytes without leading zeros.
     pub(crate) fn positive(&mut self) -> Option<&'a [u8]> {
         let content = self.element(INTEGER)?;
         if content.first()? & 0x80 != 0 {
@@ -50,29 +50,29 @@ impl<'a> Reader<'a> {
         content.get(zeros..).filter(|digits| !digits.is_empty())
     }
 
-    /// A BIT STRING of whole octets.
+    /// Reads a BIT STRING of whole bytes.
     pub(crate) fn bits(&mut self) -> Option<&'a [u8]> {
         self.element(BIT_STRING)?.strip_prefix(&[0])
     }
 
-    /// Was everything read?
+    /// Whether everything was read.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-/// The algorithm and the key bits of a SubjectPublicKeyInfo (RFC 5280 §4.1).
+/// Reads the algorithm and the key bits of a SubjectPublicKeyInfo (RFC 5280 §4.1).
 pub(crate) fn subject_public_key(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut outer = Reader::new(bytes);
     let mut info = Reader::new(outer.element(SEQUENCE)?);
     let mut algorithm = Reader::new(info.element(SEQUENCE)?);
-    // Parameters of the algorithm say nothing for these two: NULL, or absent.
+    // The parameters of these two algorithms are NULL or absent.
     let id = algorithm.element(OBJECT_ID)?;
     let key = info.bits()?;
     (outer.is_empty() && info.is_empty()).then_some((id, key))
 }
 
-/// Modulus and exponent of an RSAPublicKey (RFC 8017 §A.1.1).
+/// Reads modulus and exponent of an RSAPublicKey (RFC 8017 §A.1.1).
 pub(crate) fn rsa_public_key(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut outer = Reader::new(bytes);
     let mut key = Reader::new(outer.element(SEQUENCE)?);
@@ -80,7 +80,7 @@ pub(crate) fn rsa_public_key(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     (outer.is_empty() && key.is_empty()).then_some(parts)
 }
 
-/// Puts an RSAPublicKey into a SubjectPublicKeyInfo, the form that key records have.
+/// Wraps an RSAPublicKey in a SubjectPublicKeyInfo, the form that key records have.
 pub(crate) fn wrap_rsa(public_key: &[u8]) -> Vec<u8> {
     let algorithm = encode(SEQUENCE, &[&encode(OBJECT_ID, &[RSA]), &encode(0x05, &[])]);
     encode(SEQUENCE, &[&algorithm, &encode(BIT_STRING, &[&[0], public_key])])
@@ -95,7 +95,7 @@ fn encode(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
             let octets = length.to_be_bytes();
             let zeros = octets.iter().take_while(|octet| **octet == 0).count();
             let digits = octets.get(zeros..).unwrap_or_default();
-            // At most eight octets of length: the count fits beside the high bit.
+            // The length has at most eight bytes, so the count fits beside the high bit.
             out.push(0x80 | u8::try_from(digits.len()).unwrap_or_default());
             out.extend_from_slice(digits);
         }

@@ -1,31 +1,31 @@
-//! Why a signature, a key record, a chain or a private key was not good.
+//! Errors of signatures, key records, chains and private keys.
 
 use crate::Status;
 use std::fmt;
 
-/// What was wrong, with a stable token ([`ErrorKind::token`]) and words for people ([`fmt::Display`]).
+/// What is wrong, with a stable token ([`ErrorKind::token`]) and a text for people ([`fmt::Display`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
     kind: ErrorKind,
     subject: Option<Box<str>>,
 }
 
-/// Octets of a stranger's text that an error repeats.
+/// Bytes of the message's text that an error repeats.
 const MAX_SUBJECT: usize = 64;
 
 impl Error {
-    /// The error with the tag, field or value that it is about; unprintable characters are escaped.
+    /// Creates the error with the tag, field or value that it is about; unprintable characters are escaped.
     pub(crate) fn about(kind: ErrorKind, subject: &[u8]) -> Self {
         let shown = subject.get(..MAX_SUBJECT).unwrap_or(subject);
         Self { kind, subject: Some(shown.escape_ascii().to_string().into_boxed_str()) }
     }
 
-    /// The error with its reason in our own words.
+    /// Creates the error with a reason that does not come from a message.
     pub(crate) fn because(kind: ErrorKind, why: &'static str) -> Self {
         Self { kind, subject: Some(why.into()) }
     }
 
-    /// What kind of trouble it is.
+    /// The kind of error.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
@@ -67,12 +67,12 @@ macro_rules! kinds {
             /// Every kind, for generated documents.
             pub const ALL: &'static [Self] = &[$(Self::$name),+];
 
-            /// The stable token of this kind.
+            /// Returns the kind's stable token, for logs and JSON.
             pub fn token(self) -> &'static str {
                 match self { $(Self::$name => $token,)+ }
             }
 
-            /// The status of a signature that ends in this kind, unless its key is in test mode.
+            /// Returns the status of a signature with this error, unless its key is in test mode.
             pub fn status(self) -> Status {
                 match self { $(Self::$name => Status::$status,)+ }
             }
@@ -88,7 +88,7 @@ macro_rules! kinds {
 kinds! {
     /// Not a tag list (RFC 6376 §3.2).
     TagList PermError "dkim.bad-tag-list" "not a list of tags"
-    /// A tag stands twice (RFC 6376 §3.2).
+    /// A tag is repeated (RFC 6376 §3.2).
     DuplicateTag PermError "dkim.duplicate-tag" "tag given twice"
     /// More than [`crate::MAX_TAGS`] tags.
     TooManyTags PermError "dkim.too-many-tags" "too many tags"
@@ -110,24 +110,24 @@ kinds! {
     IdentityOutsideDomain PermError "dkim.identity-outside-domain" "identity is not within the signing domain"
     /// `x=` is not later than `t=` (RFC 6376 §3.5).
     ExpiresBeforeSigned PermError "dkim.expires-before-signed" "expiration is not later than the signing time"
-    /// `x=` is past.
+    /// `x=` is in the past.
     Expired PermError "dkim.expired" "signature has expired"
     /// `t=` is in the future.
     SignedInFuture PermError "dkim.signed-in-future" "signing time is in the future"
-    /// `d=` is a public suffix or above one: nobody in particular stands behind it.
+    /// `d=` is a public suffix or above one, which belongs to no one sender.
     PublicSuffix PermError "dkim.public-suffix" "signing domain is a public suffix"
-    /// The header cannot be read the same way by everyone, so that a signature over it proves nothing.
+    /// The header is malformed: readers may understand it differently, so a signature over it proves nothing.
     MalformedHeader PermError "dkim.malformed-header" "message header is malformed"
 
-    /// `l=` is used: what comes after the signed part of the body is anyone's.
+    /// `l=` is used: anyone can append to the signed part of the body.
     BodyLength Policy "dkim.body-length-used" "only part of the body is signed"
-    /// There is a Subject, and `h=` does not list it.
+    /// The message has a Subject, and `h=` does not list it.
     SubjectNotSigned Policy "dkim.subject-not-signed" "Subject field is not signed"
     /// A field that may occur once occurs more often than `h=` lists it (RFC 6376 §8.15).
     UnsignedCopy Policy "dkim.unsigned-copy" "a copy of a signed field is not signed"
     /// rsa-sha1, which no longer proves anything (RFC 8301 §3.1).
     Sha1 Policy "dkim.sha1-refused" "SHA-1 signatures are not accepted"
-    /// More signatures than are looked at.
+    /// The message has more signatures than are evaluated.
     TooManySignatures Policy "dkim.too-many-signatures" "not evaluated, too many signatures"
 
     /// There is no key record at the name (RFC 6376 §6.1.2).
@@ -146,7 +146,7 @@ kinds! {
     KeyRevoked PermError "dkim.key-revoked" "key has been revoked"
     /// `h=` of the record does not allow the hash of the signature.
     HashNotAllowed PermError "dkim.hash-not-allowed" "key record does not allow the hash algorithm"
-    /// `k=` of the record is another than that of the signature.
+    /// `k=` of the record differs from the key type of the signature.
     KeyTypeMismatch PermError "dkim.key-type-mismatch" "key is of another type than the signature"
     /// An RSA key below 1024 bits (RFC 8301 §3.2).
     KeyTooSmall PermError "dkim.key-too-small" "RSA key is too small"
@@ -156,9 +156,9 @@ kinds! {
     ServiceNotAllowed PermError "dkim.service-not-allowed" "key is not for email"
     /// The record has `t=s`, and the domain of `i=` is not `d=`.
     SubdomainNotAllowed PermError "dkim.subdomain-not-allowed" "key is not for subdomains"
-    /// The signature is not that of this header and key.
+    /// The signature does not match the header and the key.
     SignatureMismatch Fail "dkim.bad-signature" "signature does not verify"
-    /// The body is not the one that was signed.
+    /// The body does not match `bh=`.
     BodyHashMismatch Fail "dkim.body-hash-mismatch" "body has changed since it was signed"
     /// `l=` is larger than the body (RFC 6376 §3.5).
     BodyTooShort PermError "dkim.body-too-short" "body is shorter than its signed part"
@@ -169,7 +169,7 @@ kinds! {
     ArcInstance PermError "dkim.arc-bad-instance" "bad ARC instance"
     /// A set lacks one of its three fields (RFC 8617 §5.2).
     ArcIncomplete PermError "dkim.arc-incomplete-set" "incomplete ARC set"
-    /// A set has a field twice (RFC 8617 §5.2).
+    /// A set has a repeated field (RFC 8617 §5.2).
     ArcDuplicate PermError "dkim.arc-duplicate-field" "ARC field given twice for one instance"
     /// The instances are not 1 to N without gaps (RFC 8617 §5.2).
     ArcGap PermError "dkim.arc-gap" "gap in the ARC instances"
@@ -177,7 +177,7 @@ kinds! {
     ArcStatusValue PermError "dkim.arc-bad-cv" "bad chain validation status"
     /// `cv=` does not fit the place of its set (RFC 8617 §5.2).
     ArcStatusPlace PermError "dkim.arc-wrong-cv" "chain validation status does not fit its instance"
-    /// The newest seal says that the chain had failed before (RFC 8617 §5.2).
+    /// The newest seal states that the chain failed earlier (RFC 8617 §5.2).
     ArcFailedBefore PermError "dkim.arc-failed-before" "chain had failed before"
     /// An ARC-Seal with `h=` (RFC 8617 §4.1.3).
     ArcSealFields PermError "dkim.arc-seal-with-h" "ARC-Seal has a list of fields"
@@ -188,9 +188,9 @@ kinds! {
     PrivateKey PermError "dkim.bad-private-key" "private key cannot be used"
     /// A message to sign has not exactly one From field (RFC 5322 §3.6).
     FromField PermError "dkim.not-one-from" "not exactly one From field"
-    /// The body was not hashed with the canonicalisation to sign with.
+    /// The body was not hashed with the canonicalisation of the signature.
     BodyNotHashed PermError "dkim.body-not-hashed" "body was not hashed for this canonicalization"
-    /// Text for a header field that would break it.
+    /// Text that would break the header field it is for.
     FieldText PermError "dkim.bad-field-text" "text cannot stand in a header field"
 }
 

@@ -1,4 +1,4 @@
-//! Writes a header field of tags, folded.
+//! Writing a folded header field of tags.
 
 /// RFC 5322 §2.1.1: lines should have at most 78 characters.
 const WIDTH: usize = 78;
@@ -6,7 +6,7 @@ const WIDTH: usize = 78;
 /// A header field that is being written.
 pub(crate) struct FieldWriter {
     text: String,
-    /// Octets in the last line.
+    /// Bytes in the last line.
     column: usize,
 }
 
@@ -16,7 +16,7 @@ impl FieldWriter {
         Self { text: format!("{name}:"), column: name.len() + 1 }
     }
 
-    /// Adds a word after a space, or on a line of its own if it does not fit.
+    /// Adds a word after a space, or on a new line if it does not fit.
     pub(crate) fn word(&mut self, word: &str) {
         if self.column + 1 + word.len() > WIDTH {
             self.fold();
@@ -27,8 +27,7 @@ impl FieldWriter {
         self.push(word);
     }
 
-    /// Adds a part right after what is there, or on a line of its own if it does not fit. For places where white
-    /// space means nothing.
+    /// Adds a part without a space, or on a new line if it does not fit. For places where white space has no meaning.
     pub(crate) fn part(&mut self, part: &str) {
         if self.column + part.len() > WIDTH {
             self.fold();
@@ -49,7 +48,7 @@ impl FieldWriter {
         }
     }
 
-    /// The field without a line end after it.
+    /// Returns the field without its final line end.
     pub(crate) fn finish(self) -> String {
         self.text
     }

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 static KEYS: LazyLock<Zone> =
     LazyLock::new(|| Zone::parse(include_str!("../testdata/verify/keys.zone")).unwrap_or_default());
 
-/// Fields of signatures and seals: what is taken prints as itself.
+/// Fields of signatures and seals: what parses prints as an equal value.
 pub fn dkim_header(data: &[u8]) {
     let claims = Claims::salvage(data);
     if let Ok(signature) = Signature::parse(data) {
@@ -26,7 +26,7 @@ pub fn dkim_header(data: &[u8]) {
     }
 }
 
-/// Key records: what is taken prints as itself.
+/// Key records: what parses prints as an equal value.
 pub fn dkim_record(data: &[u8]) {
     if let Ok(record) = Record::parse(data) {
         assert_eq!(record.to_string().parse().as_ref(), Ok(&record));
@@ -34,7 +34,7 @@ pub fn dkim_record(data: &[u8]) {
     }
 }
 
-/// Messages: each signature has one result, and how the body is cut makes no difference.
+/// Messages: each signature has one result, and where the body is cut makes no difference.
 pub fn dkim_verify(data: &[u8]) {
     let mut policy = Policy::default();
     let first = data.first().copied().unwrap_or_default();

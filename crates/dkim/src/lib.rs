@@ -1,19 +1,19 @@
 //! DKIM and ARC: verifies which domains vouch for a message, and signs messages.
 //!
 //! Verification is one pass over a message that may still be arriving: [`Verifier`] takes the header, then the body in
-//! pieces, then the keys that [`KeyLookups`] found meanwhile. Signing ([`sign`], [`sign_message`] for one that is at hand) and sealing ([`arc::seal`]) make header
-//! fields from a header and the hashes of a body ([`BodyHasher`]).
+//! pieces, then the keys that [`KeyLookups`] found meanwhile. Signing ([`sign`], or [`sign_message`] for a complete
+//! message) and sealing ([`arc::seal`]) make header fields from a header and the hashes of a body ([`BodyHasher`]).
 //!
-//! A [`dns::Resolver`] that asks real servers is in the crate `moxd-dns-hickory`.
+//! A [`dns::Resolver`] that queries real servers is in the crate `moxd-dns-hickory`.
 //!
-//! It does not know the clock: time is an argument, in Unix seconds. It does not know sockets, files or a runtime; DNS is
-//! behind [`dns::Resolver`]. It does not decide what becomes of a message: a signature of a
-//! stranger ends in a [`Status`], never in an `Err`, and whether its domain is the author's is for DMARC to say. It does
-//! not generate keys, and never shows one.
+//! This crate does not know the clock: time is an argument, in Unix seconds. It does not know sockets, files or a runtime;
+//! DNS is behind [`dns::Resolver`]. It does not decide what to do with a message: verifying a signature ends in a
+//! [`Status`], never in an `Err`, and DMARC decides whether its domain is the author's. It does not generate keys, and
+//! never prints one.
 //!
-//! A signature holds for what its reader sees, or not at all: a Subject that is there must be signed, and a field that
-//! RFC 5322 §3.6 allows once must not stand more often than `h=` names it (RFC 6376 §8.15). Fields that `h=` does not
-//! name are nobody's claim. Other rules of the receiver are in [`Policy`].
+//! A signature must cover what a reader of the message sees: if there is a Subject, it must be signed, and a field that
+//! RFC 5322 §3.6 allows once must not occur more often than `h=` names it (RFC 6376 §8.15). Nobody vouches for fields
+//! that `h=` does not name. Other rules of the receiver are in [`Policy`].
 //!
 //! ```
 //! use moxd_dkim::dns::zone::{block_on_ready, Zone};

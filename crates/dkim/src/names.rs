@@ -1,4 +1,4 @@
-//! What a signature names: its selector, the identity it speaks for, and the fields it covers.
+//! The names in a signature: its selector, its identity, and the fields it covers.
 
 use crate::tags::{is_fws, list, trim};
 use crate::{Error, ErrorKind};
@@ -6,20 +6,20 @@ use dns::{Domain, Name};
 use std::fmt;
 use std::str::FromStr;
 
-/// The name of one of a domain's keys: what `s=` holds (RFC 6376 §3.1), in lower-case A-labels.
+/// The name of one of a domain's keys: the value of `s=` (RFC 6376 §3.1), in lower-case A-labels.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Selector(Name);
 
 impl Selector {
-    /// The selector as text.
+    /// Returns the selector as in DNS, without a trailing dot.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
 
-    /// Where the key record stands (RFC 6376 §3.6.2.1).
+    /// Returns the name of the key record (RFC 6376 §3.6.2.1).
     ///
     /// # Errors
-    /// Selector and domain are too long together.
+    /// Selector and domain together are too long for a name.
     pub fn key_name(&self, domain: &Domain) -> Result<Name, Error> {
         format!("{}._domainkey.{domain}", self.as_str())
             .parse()
@@ -30,7 +30,7 @@ impl Selector {
 impl FromStr for Selector {
     type Err = Error;
 
-    /// Letters, digits, hyphens and, as some have it, underscores, in labels. RFC 8616 §5: U-labels are mapped.
+    /// Accepts labels of letters, digits, hyphens and underscores, which some use. RFC 8616 §5: U-labels are mapped.
     fn from_str(text: &str) -> Result<Self, Error> {
         let bad = || Error::about(ErrorKind::TagValue, b"s");
         if text.ends_with('.') {
@@ -54,7 +54,7 @@ impl fmt::Display for Selector {
     }
 }
 
-/// The agent or user on whose behalf was signed: what `i=` holds (RFC 6376 §3.5), decoded.
+/// The agent or user on whose behalf the domain signed: the value of `i=` (RFC 6376 §3.5), decoded.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Identity {
     local: Option<Box<str>>,
@@ -62,7 +62,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// An identity; without a local part it is the domain as a whole.
+    /// Creates an identity; without a local part it stands for the entire domain.
     ///
     /// # Errors
     /// The local part has a control character.
@@ -83,10 +83,10 @@ impl Identity {
         &self.domain
     }
 
-    /// Reads the value of `i=`: dkim-quoted-printable, `@`, domain.
+    /// Parses the value of `i=`: dkim-quoted-printable, `@`, domain.
     pub(crate) fn parse(value: &[u8]) -> Result<Self, Error> {
         let bad = || Error::about(ErrorKind::TagValue, b"i");
-        // The domain has no `@`, so that the last one divides, whatever a quoted local part holds.
+        // A domain has no `@`, so the last one separates, even if a quoted local part has more.
         let at = value.iter().rposition(|b| *b == b'@').ok_or_else(bad)?;
         let (local, domain) = value.split_at_checked(at).ok_or_else(bad)?;
         let local = String::from_utf8(decode_quoted(local)).map_err(|_| bad())?;
@@ -95,40 +95,40 @@ impl Identity {
         Self::new(Some(local.as_str()).filter(|local| !local.is_empty()), domain)
     }
 
-    /// The value of `i=`. It is ASCII, so that it may stand in a message that is not internationalised.
+    /// Returns the value of `i=`, in ASCII, so that it fits into a message that is not internationalised.
     pub(crate) fn encoded(&self) -> String {
         format!("{}@{}", encode_quoted(self.local.as_deref().unwrap_or_default().as_bytes()), self.domain)
     }
 }
 
 impl fmt::Display for Identity {
-    /// `local@domain`, or `@domain`.
+    /// Prints `local@domain`, or `@domain`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.local.as_deref().unwrap_or_default(), self.domain)
     }
 }
 
-/// The names of the fields a signature covers, in its order: what `h=` holds, `From:To:Subject`.
+/// The names of the fields that a signature covers, in its order: the value of `h=`, such as `From:To:Subject`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldNames(String);
 
 impl FieldNames {
-    /// The names in their order, as written; one stands as often as fields of that name are covered.
+    /// Returns the names in their order, as written; each as often as fields of that name are covered.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.split(':')
     }
 
-    /// Is the name among them? Case does not matter.
+    /// Whether the name is among them, in any case.
     pub fn contains(&self, name: &str) -> bool {
         self.iter().any(|field| field.eq_ignore_ascii_case(name))
     }
 
-    /// Names that were checked before.
+    /// Creates the list from names that were checked before.
     pub(crate) fn known(names: &str) -> Self {
         Self(names.to_owned())
     }
 
-    /// Reads the value of `h=`. RFC 6376 §3.5: it may name fields that do not exist, but must not be empty.
+    /// Parses the value of `h=`. RFC 6376 §3.5: it may name fields that do not exist, but must not be empty.
     pub(crate) fn parse(value: &[u8]) -> Result<Self, Error> {
         let mut names = String::with_capacity(value.len());
         for name in list(value) {
@@ -151,7 +151,7 @@ fn is_field_name(name: &str) -> bool {
 impl FromStr for FieldNames {
     type Err = Error;
 
-    /// Names with colons between them.
+    /// Prints the names with colons between them.
     fn from_str(text: &str) -> Result<Self, Error> {
         Self::parse(text.as_bytes())
     }
@@ -163,8 +163,8 @@ impl fmt::Display for FieldNames {
     }
 }
 
-/// Decodes dkim-quoted-printable (RFC 6376 §2.11). White space is not part of the text; an equals sign without two
-/// hexadecimal digits after it stands for itself, as senders of tagged addresses forget to encode it.
+/// Decodes dkim-quoted-printable (RFC 6376 §2.11). White space is not part of the text. An equals sign without two
+/// hexadecimal digits after it stands for itself: some senders of tagged addresses do not encode it.
 pub(crate) fn decode_quoted(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -191,7 +191,7 @@ fn hex_pair([high, low]: [u8; 2]) -> Option<u8> {
     Some(digit(high)? << 4 | digit(low)?)
 }
 
-/// Encodes as dkim-quoted-printable, the vertical bar included, which divides the parts of `z=`.
+/// Encodes as dkim-quoted-printable; also the vertical bar, which separates the parts of `z=`.
 pub(crate) fn encode_quoted(text: &[u8]) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text {

@@ -1,4 +1,4 @@
-//! Public keys, and the check of a signature with one.
+//! Public keys, and verifying a signature with one.
 
 use crate::{Algorithm, Error, ErrorKind, KeyType, der};
 use ring::signature::{
@@ -11,13 +11,13 @@ pub const MIN_RSA_BITS: usize = 1024;
 /// The largest RSA keys that are evaluated; RFC 8301 §3.2 asks for at least 4096 bits.
 pub const MAX_RSA_BITS: usize = 8192;
 
-/// RFC 8032 §5.1.5: octets of an Ed25519 public key.
+/// RFC 8032 §5.1.5: bytes of an Ed25519 public key.
 const ED25519_LENGTH: usize = 32;
 
 /// The public key of a record.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PublicKey {
-    /// As `p=` has it.
+    /// The bytes of `p=`.
     octets: Vec<u8>,
     material: Material,
 }
@@ -29,10 +29,10 @@ enum Material {
 }
 
 impl PublicKey {
-    /// Reads the octets of `p=`.
+    /// Parses the decoded value of `p=`.
     ///
-    /// RSA: a SubjectPublicKeyInfo, as RFC 6376 §3.6.1 means and everyone does, or a bare RSAPublicKey, as it says.
-    /// Ed25519: the 32 octets of the key (RFC 8463 §4), or a SubjectPublicKeyInfo, which some publish.
+    /// RSA: a SubjectPublicKeyInfo, which everyone publishes, or a bare RSAPublicKey, as RFC 6376 §3.6.1 says.
+    /// Ed25519: the 32 bytes of the key (RFC 8463 §4), or a SubjectPublicKeyInfo, which some publish.
     ///
     /// # Errors
     /// [`ErrorKind::PublicKey`]: it is neither of them.
@@ -45,7 +45,7 @@ impl PublicKey {
         Ok(Self { octets: octets.to_vec(), material })
     }
 
-    /// What kind of key it is.
+    /// Returns whether this is an RSA or an Ed25519 key.
     pub fn key_type(&self) -> KeyType {
         match self.material {
             Material::Rsa { .. } => KeyType::Rsa,
@@ -53,7 +53,7 @@ impl PublicKey {
         }
     }
 
-    /// The size in bits: of the modulus for RSA, 256 for Ed25519.
+    /// Returns the size in bits: of the modulus for RSA, 256 for Ed25519.
     pub fn bits(&self) -> usize {
         match &self.material {
             Material::Rsa { modulus, .. } => {
@@ -64,12 +64,12 @@ impl PublicKey {
         }
     }
 
-    /// The octets of `p=`.
+    /// Returns the bytes of `p=`.
     pub fn as_octets(&self) -> &[u8] {
         &self.octets
     }
 
-    /// May signatures of a key of this size count?
+    /// Checks that the key is neither too small nor too large for its signatures to count.
     pub(crate) fn check_size(&self) -> Result<(), Error> {
         let kind = match self.bits() {
             _ if self.key_type() == KeyType::Ed25519 => return Ok(()),
@@ -80,7 +80,7 @@ impl PublicKey {
         Err(Error::about(kind, format!("{} bits", self.bits()).as_bytes()))
     }
 
-    /// Is this the signature of `data`? The kinds of key and algorithm must agree.
+    /// Whether this is the signature of `data`. The kinds of key and algorithm must agree.
     pub(crate) fn verify(&self, algorithm: Algorithm, data: &[u8], signature: &[u8]) -> bool {
         match (&self.material, algorithm) {
             (Material::Rsa { modulus, exponent }, Algorithm::RsaSha256) => {
@@ -88,7 +88,7 @@ impl PublicKey {
                 key.verify(&RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY, data, signature).is_ok()
             }
             (Material::Ed25519(key), Algorithm::Ed25519Sha256) => {
-                // RFC 8463 §3: the hash of the header is what PureEdDSA signs.
+                // RFC 8463 §3: PureEdDSA signs the hash of the header.
                 let hash = ring::digest::digest(&ring::digest::SHA256, data);
                 UnparsedPublicKey::new(&ED25519, key).verify(hash.as_ref(), signature).is_ok()
             }

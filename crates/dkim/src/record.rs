@@ -6,28 +6,28 @@ use crate::{Error, ErrorKind, KeyType, PublicKey};
 use std::fmt;
 use std::str::FromStr;
 
-/// A key record as it stands in DNS. Unknown tags and flags are left out.
+/// A key record as published in DNS, without unknown tags and flags.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Record {
     /// `k=`.
     pub key_type: KeyType,
-    /// `p=`; none if the key was revoked.
+    /// `p=`; `None` if the key was revoked.
     pub key: Option<PublicKey>,
-    /// `h=`: the hashes that may be used, lower-case; none for all.
+    /// `h=`: the hashes that may be used, lower-case; `None` for all.
     pub hashes: Option<Vec<String>>,
     /// `s=`: the services the key is for, lower-case; `*` for all.
     pub services: Vec<String>,
-    /// `t=y`: the domain is testing; a failure is to be treated as if there were no signature.
+    /// `t=y`: test mode; a failed signature counts as if there were none.
     pub testing: bool,
     /// `t=s`: the domain of `i=` must be that of `d=`.
     pub strict: bool,
-    /// `n=`: a note to people; none if it is not UTF-8.
+    /// `n=`: a note to people; `None` if it is not UTF-8.
     pub notes: Option<String>,
 }
 
 impl Record {
-    /// The plain record of a key: all hashes, all services.
+    /// Creates the plain record of a key: all hashes, all services.
     pub fn new(key: PublicKey) -> Self {
         Self {
             key_type: key.key_type(),
@@ -40,14 +40,14 @@ impl Record {
         }
     }
 
-    /// Reads the text of a TXT record.
+    /// Parses the text of a TXT record.
     ///
     /// # Errors
-    /// [`ErrorKind::NotKeyRecord`] if the text does not claim to be a key record; another kind if it does, and is none.
+    /// [`ErrorKind::NotKeyRecord`] if the text does not claim to be a key record; another kind if it is a malformed one.
     pub fn parse(text: &[u8]) -> Result<Self, Error> {
         let tags = match Tags::parse(text) {
             Ok(tags) => tags,
-            // A first tag that only a key record has shows what the text was meant to be.
+            // Only a key record begins with this tag, so the text was meant to be one.
             Err(error) if text.trim_ascii_start().starts_with(b"v=DKIM1") => return Err(error),
             Err(_) => return Err(ErrorKind::NotKeyRecord.into()),
         };
@@ -85,23 +85,23 @@ impl Record {
             services: words(tags.get("s").unwrap_or(b"*"), "s")?,
             testing: flags.contains(&&b"y"[..]),
             strict: flags.contains(&&b"s"[..]),
-            // RFC 6376 §3.6.1: no program interprets n=, so that no key is lost by what cannot be read of it.
+            // RFC 6376 §3.6.1: no program interprets n=, so a malformed one does not invalidate the key.
             notes: tags.get("n").and_then(|note| String::from_utf8(decode_quoted(note)).ok()),
         })
     }
 
-    /// May the hash be used with this key? RFC 6376 §3.6.1: unknown ones in `h=` are ignored.
+    /// Whether the hash may be used with this key. RFC 6376 §3.6.1: unknown ones in `h=` are ignored.
     pub fn allows_hash(&self, hash: &str) -> bool {
         self.hashes.as_ref().is_none_or(|hashes| hashes.iter().any(|allowed| allowed == hash))
     }
 
-    /// May the key sign mail?
+    /// Whether the key may sign mail.
     pub fn allows_email(&self) -> bool {
         self.services.iter().any(|service| service == "*" || service == "email")
     }
 }
 
-/// A colon-separated list of words, lower-case.
+/// Parses a colon-separated list of words, and lower-cases them.
 fn words(value: &[u8], tag: &str) -> Result<Vec<String>, Error> {
     let word = |word: &[u8]| {
         let plain = !word.is_empty() && word.iter().all(|b| b.is_ascii_graphic());
@@ -120,7 +120,7 @@ impl FromStr for Record {
 }
 
 impl fmt::Display for Record {
-    /// The text for a TXT record; it is up to the zone's format to cut it into strings of 255 octets.
+    /// Prints the text for a TXT record. The zone file has to split it into strings of at most 255 bytes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("v=DKIM1; ")?;
         if let Some(hashes) = &self.hashes {

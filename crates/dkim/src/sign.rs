@@ -7,19 +7,19 @@ use crate::{
 };
 use dns::Domain;
 
-/// What is signed unless something else is asked for: what a reader sees, and what makes mail answerable.
+/// The fields that are signed by default: those that readers see, and those that replies depend on.
 pub const DEFAULT_FIELDS: &str =
     "From:To:Cc:Bcc:Reply-To:References:In-Reply-To:Subject:Date:Message-Id:Content-Type";
 
-/// How to sign.
+/// What a new signature states and covers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SignOptions {
-    /// Who vouches: `d=`.
+    /// `d=`: the domain that vouches for the message.
     pub domain: Domain,
-    /// The name of the key: `s=`.
+    /// `s=`: the name of the key.
     pub selector: Selector,
-    /// For whom: `i=`. Its domain must be `domain` or below.
+    /// `i=`: the user or agent. Its domain must be `domain` or below.
     pub identity: Option<Identity>,
     /// Canonicalisation of the header.
     pub header: Canonicalization,
@@ -27,15 +27,15 @@ pub struct SignOptions {
     pub body: Canonicalization,
     /// The fields to cover, each named once; From is required.
     pub fields: FieldNames,
-    /// Name every field once more than the message has it, so that none can be added (RFC 6376 §8.15).
+    /// Whether `h=` names every field once more than the message has it, so that none can be added (RFC 6376 §8.15).
     pub oversign: bool,
-    /// Seconds for which the signature is to hold; none for ever.
+    /// Seconds until the signature expires; `None`: it does not expire.
     pub expiration: Option<u64>,
 }
 
 impl SignOptions {
-    /// Relaxed in header and body, [`DEFAULT_FIELDS`] over-signed, for ever: what survives ordinary transport, and
-    /// leaves no room for additions.
+    /// Relaxed in header and body, [`DEFAULT_FIELDS`] over-signed, without expiration: such a signature survives ordinary
+    /// transport, and no field can be added.
     pub fn new(domain: Domain, selector: Selector) -> Self {
         Self {
             domain,
@@ -52,7 +52,8 @@ impl SignOptions {
 
 /// Signs a message. `header` is the header block, `bodies` the hashes of its body, `now` the time in Unix seconds.
 ///
-/// Put [`Signature::header_field`] before the message. Several keys sign the same header, without each other's fields.
+/// Put [`Signature::header_field`] before the message. For several signatures sign the same header with each key, without
+/// the fields of the others.
 ///
 /// ```
 /// use moxd_dkim::{BodyHasher, Canonicalization, SignOptions, SigningKey, sign};
@@ -85,7 +86,7 @@ pub fn sign(
     complete(header, bodies, key, signing, now, &|signature| signature.header_field())
 }
 
-/// Signs a whole message that is at hand; its lines end in CRLF. Put [`Signature::header_field`] before it.
+/// Signs a complete message, whose lines end in CRLF. Put [`Signature::header_field`] before it.
 ///
 /// ```
 /// use moxd_dkim::{SignOptions, SigningKey, sign_message};
@@ -115,7 +116,7 @@ pub fn sign_message(
     sign(header, &hasher.finish(), key, signing, now)
 }
 
-/// Makes a signature whose field `write` prints.
+/// Creates a signature whose field `write` prints.
 pub(crate) fn complete(
     header: &[u8],
     bodies: &BodyHashes,
@@ -130,7 +131,7 @@ pub(crate) fn complete(
     }
     let index = Index::new(&headers);
     let block = index.over(header);
-    // RFC 6376 §5.4: From must be signed. RFC 5322 §3.6: and there is one.
+    // RFC 6376 §5.4: From must be signed. RFC 5322 §3.6: a message has exactly one.
     if !signing.fields.contains("from") {
         return Err(ErrorKind::FromNotSigned.into());
     }
@@ -156,7 +157,7 @@ pub(crate) fn complete(
     block.append_fields(&signature.fields, None, signing.header, &mut data);
     let unsigned = write(&signature);
     let field = message::headers(unsigned.as_bytes());
-    // RFC 6376 §3.7: the signature's own field comes last, with an empty b=, which is the end of what was written.
+    // RFC 6376 §3.7: the signature's own field comes last, with an empty b=, with which the text ends here.
     let end = unsigned.trim_end().len();
     Index::new(&field).over(unsigned.as_bytes()).append_signature(
         0,
@@ -168,7 +169,7 @@ pub(crate) fn complete(
     Ok(signature)
 }
 
-/// The names for `h=`: each as often as the message has the field, and once more if it is to be over-signed.
+/// Returns the names for `h=`: each as often as the message has the field, and once more to over-sign.
 fn covered(block: Block<'_>, signing: &SignOptions) -> FieldNames {
     let more = usize::from(signing.oversign);
     let names = signing.fields.iter().flat_map(|name| std::iter::repeat_n(name, block.count(name) + more));

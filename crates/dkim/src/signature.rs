@@ -13,12 +13,12 @@ pub(crate) const FIELD: &str = "DKIM-Signature";
 
 /// RFC 6376 §3.5: digits that `l=` may have.
 const LENGTH_DIGITS: usize = 76;
-/// RFC 6376 §3.5: digits that `t=` and `x=` need to be understood with.
+/// RFC 6376 §3.5: digits that `t=` and `x=` may have.
 const TIME_DIGITS: usize = 12;
 /// Characters of `b=` that identify a signature in Authentication-Results; RFC 6008 §4 asks for at least 8.
 const PREFIX: usize = 12;
 
-/// A signature as its header field states it. Parsing does not judge it.
+/// A signature as its header field states it. Parsing checks its form only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Signature {
@@ -32,26 +32,26 @@ pub struct Signature {
     pub header_canonicalization: Canonicalization,
     /// `c=`, after the slash.
     pub body_canonicalization: Canonicalization,
-    /// `d=`: who vouches.
+    /// `d=`: the domain that vouches for the message.
     pub domain: Domain,
-    /// `s=`: with which key.
+    /// `s=`: the name of the key.
     pub selector: Selector,
-    /// `i=`: for whom. None stands for the whole domain.
+    /// `i=`: the user or agent; `None` stands for the entire domain.
     pub identity: Option<Identity>,
-    /// `h=`: for which fields.
+    /// `h=`: the fields that are covered.
     pub fields: FieldNames,
-    /// `l=`: for how many octets of the canonical body; none for all.
+    /// `l=`: how many bytes of the canonicalised body are covered; `None` for all.
     pub body_length: Option<u64>,
-    /// `t=`: when, in Unix seconds.
+    /// `t=`: when it was signed, in Unix seconds.
     pub timestamp: Option<u64>,
-    /// `x=`: until when, in Unix seconds.
+    /// `x=`: when it expires, in Unix seconds.
     pub expiration: Option<u64>,
-    /// `z=`: names and values of fields as they were when signing, for diagnosis alone.
+    /// `z=`: names and values of fields at the time of signing, for diagnosis only.
     pub copied_fields: Vec<(String, Vec<u8>)>,
 }
 
 impl Signature {
-    /// Reads the value of a DKIM-Signature field: what follows its colon.
+    /// Parses the value of a DKIM-Signature field, the text behind its colon.
     ///
     /// # Errors
     /// The first tag that is missing or breaks its grammar.
@@ -60,7 +60,7 @@ impl Signature {
     }
 
     pub(crate) fn from_tags(tags: &Tags<'_>) -> Result<Self, Error> {
-        // RFC 6376 §6.1.1: an inconsistent or missing version makes the signature one to ignore.
+        // RFC 6376 §6.1.1: a signature with an inconsistent or missing version is ignored.
         if tags.require("v")? != b"1" {
             return Err(ErrorKind::Version.into());
         }
@@ -75,7 +75,7 @@ impl Signature {
         Ok(signature)
     }
 
-    /// All but `v=` and `i=`, which an ARC-Message-Signature does not have (RFC 8617 §4.1.2).
+    /// Parses all tags but `v=` and `i=`, which an ARC-Message-Signature does not have (RFC 8617 §4.1.2).
     pub(crate) fn common(tags: &Tags<'_>) -> Result<Self, Error> {
         let algorithm = algorithm(tags)?;
         let (header_canonicalization, body_canonicalization) = canonicalizations(tags)?;
@@ -110,7 +110,7 @@ impl Signature {
         })
     }
 
-    /// The field with its name and without a line end after it. `lead` holds the tags that come first.
+    /// Returns the field with its name and without a final line end. `lead` has the tags that come first.
     pub(crate) fn write(&self, name: &str, lead: &[&str]) -> String {
         let mut field = FieldWriter::new(name);
         for tag in lead {
@@ -144,7 +144,7 @@ impl Signature {
         field.finish()
     }
 
-    /// The whole field with its line end, ready to be put on top of a message.
+    /// Returns the complete field with its line end, to be put before the message.
     pub fn header_field(&self) -> String {
         self.write(FIELD, &["v=1;"]) + "\r\n"
     }
@@ -159,15 +159,15 @@ impl FromStr for Signature {
 }
 
 impl fmt::Display for Signature {
-    /// The value of the field, folded.
+    /// Prints the value of the field, folded.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let field = self.write("", &["v=1;"]);
         f.write_str(field.trim_start_matches([':', ' ']))
     }
 }
 
-/// What a signature says of itself, as far as it can be read: for people, and for Authentication-Results. A signature
-/// that is broken elsewhere still has it; none of it is proven.
+/// The tags of a signature that identify it, for people and for Authentication-Results. A signature that is malformed
+/// elsewhere still has them. None of them is proven.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Claims {
@@ -184,10 +184,10 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// Reads what can be read of the value of a signature field.
+    /// Reads the tags that can be read from the value of a signature field.
     pub(crate) fn salvage(value: &[u8]) -> Self {
         let mut claims = Self::default();
-        // The first of several tags of one name is the one most readers see.
+        // Of several tags of one name, most readers use the first.
         for tag in pieces(value).take(crate::MAX_TAGS).filter_map(|(tag, _)| tag) {
             let text = std::str::from_utf8(tag.value).unwrap_or_default();
             match tag.name {
@@ -256,7 +256,7 @@ pub(crate) fn timestamp(tags: &Tags<'_>) -> Result<Option<u64>, Error> {
 }
 
 pub(crate) fn domain(tags: &Tags<'_>) -> Result<Domain, Error> {
-    // RFC 8616 §5: a U-label is taken for its A-label when the key is looked up.
+    // RFC 8616 §5: the key of a U-label is looked up at its A-label.
     text(tags, "d")?.parse().map_err(|_| bad("d"))
 }
 

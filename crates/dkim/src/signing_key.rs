@@ -1,4 +1,4 @@
-//! Private keys. Callers never see more of one than this value.
+//! Private keys.
 
 use crate::{Algorithm, Error, ErrorKind, KeyType, PublicKey, Record, der, tags};
 use ring::digest::{SHA256, digest};
@@ -8,8 +8,8 @@ use ring::signature::{Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
 use std::fmt;
 use zeroize::Zeroizing;
 
-/// A private key that signs. Whoever holds one can ask for signatures and for the public half, and for nothing else,
-/// so that the key itself can live elsewhere one day.
+/// A private key that signs. It gives out signatures and its public half and nothing else, so that the key itself may one
+/// day be kept elsewhere.
 pub struct SigningKey {
     secret: Secret,
     record: Record,
@@ -30,11 +30,11 @@ impl Secret {
 }
 
 impl SigningKey {
-    /// Reads a private key in PEM: `PRIVATE KEY` (PKCS#8, RFC 5958 §2), Ed25519 or RSA of 2048 to 4096 bits; or
+    /// Parses a private key in PEM: `PRIVATE KEY` (PKCS#8, RFC 5958 §2), Ed25519 or RSA of 2048 to 4096 bits; or
     /// `RSA PRIVATE KEY` (PKCS#1), which older tools write.
     ///
     /// # Errors
-    /// [`ErrorKind::PrivateKey`]. What was wrong is told, and what to do; nothing of the key is.
+    /// [`ErrorKind::PrivateKey`], with what is wrong and what to do, and without any part of the key.
     pub fn from_pem(pem: impl AsRef<[u8]>) -> Result<Self, Error> {
         let pem = pem.as_ref();
         let (label, body) = pem_block(pem).ok_or_else(|| bad(no_pem(pem)))?;
@@ -60,8 +60,8 @@ impl SigningKey {
         Ok(Self { secret, record })
     }
 
-    /// The Ed25519 key that stands for a seed of random bytes, in PEM. Whoever reads it needs no more than the first version
-    /// of PKCS#8, which is all that OpenSSL before 3.5 and what is built on it know.
+    /// Returns the Ed25519 key of a random seed, in PEM. It is written in the first version of PKCS#8, since OpenSSL before
+    /// 3.5, and software built on it, can read no other.
     pub fn ed25519_pem(seed: &[u8; ED25519_SEED]) -> Zeroizing<String> {
         let der = Zeroizing::new([ED25519_PKCS8, seed].concat());
         let body = Zeroizing::new(tags::encode_base64(&der));
@@ -69,12 +69,12 @@ impl SigningKey {
         Zeroizing::new(format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", *body))
     }
 
-    /// The kind of key.
+    /// Returns whether this is an RSA or an Ed25519 key.
     pub fn key_type(&self) -> KeyType {
         self.secret.key_type()
     }
 
-    /// The algorithm it signs with. RFC 8301 §3.1: SHA-1 must not be used.
+    /// Returns the algorithm it signs with. RFC 8301 §3.1: SHA-1 must not be used.
     pub fn algorithm(&self) -> Algorithm {
         match self.secret {
             Secret::Rsa(_) => Algorithm::RsaSha256,
@@ -82,17 +82,17 @@ impl SigningKey {
         }
     }
 
-    /// The key record that its signatures are verified with.
+    /// Returns the key record to publish, with which its signatures are verified.
     pub fn record(&self) -> &Record {
         &self.record
     }
 
-    /// The signature of canonical header data.
+    /// Signs canonicalised header data.
     pub(crate) fn sign(&self, data: &[u8]) -> Result<Vec<u8>, Error> {
         match &self.secret {
             Secret::Rsa(key) => {
                 let mut signature = vec![0; key.public().modulus_len()];
-                // RFC 8017 §8.2: PKCS#1 v1.5 is deterministic; the source of randomness is asked for and not used.
+                // RFC 8017 §8.2: PKCS#1 v1.5 is deterministic; ring takes a source of randomness and does not use it.
                 key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), data, &mut signature)
                     .map_err(|_| Error::about(ErrorKind::PrivateKey, b"signing failed"))?;
                 Ok(signature)
@@ -118,7 +118,7 @@ fn bad(why: &'static str) -> Error {
     Error::because(ErrorKind::PrivateKey, why)
 }
 
-/// Label and encoded content of the first PEM block (RFC 7468 §2).
+/// Returns label and encoded content of the first PEM block (RFC 7468 §2).
 fn pem_block(pem: &[u8]) -> Option<(&str, &str)> {
     let (_, rest) = std::str::from_utf8(pem).ok()?.split_once("-----BEGIN ")?;
     let (label, rest) = rest.split_once("-----")?;
@@ -127,7 +127,7 @@ fn pem_block(pem: &[u8]) -> Option<(&str, &str)> {
 }
 
 fn decode(body: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
-    // RFC 1421 §4.6.1.1: how older tools say that they have encrypted a key.
+    // RFC 1421 §4.6.1.1: the header by which older tools mark an encrypted key.
     if body.contains("ENCRYPTED") {
         return Err(bad(ENCRYPTED));
     }
@@ -139,7 +139,7 @@ const ENCRYPTED: &str = "it is encrypted; write it without a passphrase: openssl
 const OTHER_KIND: &str =
     "it is neither an RSA nor an Ed25519 key (such as an EC key), and DKIM knows no other";
 
-/// What to say of a file without a PEM block.
+/// The error text for a file without a PEM block.
 fn no_pem(text: &[u8]) -> &'static str {
     // X.690 §8.9.1: what DER wraps a key in.
     if text.first() == Some(&der::SEQUENCE) {
@@ -149,7 +149,7 @@ fn no_pem(text: &[u8]) -> &'static str {
     }
 }
 
-/// What to say of a PEM block with another label.
+/// The error text for a PEM block with another label.
 fn not_a_key(label: &str) -> &'static str {
     match label {
         "ENCRYPTED PRIVATE KEY" => ENCRYPTED,
@@ -161,7 +161,7 @@ fn not_a_key(label: &str) -> &'static str {
     }
 }
 
-/// What ring has against an RSA key, in plain words.
+/// The error text for an RSA key that ring refuses.
 fn rejected(error: KeyRejected) -> Error {
     bad(match error.to_string().as_str() {
         "WrongAlgorithm" => OTHER_KIND,

@@ -6,14 +6,14 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use memchr::{memchr, memchr2, memchr3};
 
-/// Tags that one list may have. RFC 6376 §3.5 knows thirteen; others are ignored, but not without end.
+/// Tags that one list may have. RFC 6376 §3.5 defines thirteen; others are ignored, up to this limit.
 pub const MAX_TAGS: usize = 64;
 
 /// One `name=value`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tag<'a> {
     pub(crate) name: &'a [u8],
-    /// Without the white space around it.
+    /// The value, without the white space around it.
     pub(crate) value: &'a [u8],
     /// Where the text after the equals sign begins in the list, white space included.
     pub(crate) start: usize,
@@ -26,10 +26,10 @@ pub(crate) struct Tag<'a> {
 pub(crate) struct Tags<'a>(Vec<Tag<'a>>);
 
 impl<'a> Tags<'a> {
-    /// Reads `tag-spec *( ";" tag-spec ) [ ";" ]`.
+    /// Parses `tag-spec *( ";" tag-spec ) [ ";" ]`.
     pub(crate) fn parse(text: &'a [u8]) -> Result<Self, Error> {
         let mut tags: Vec<Tag<'a>> = Vec::with_capacity(16);
-        // Nearly every list is good as a whole; only in a bad one it matters which tag is.
+        // Nearly every list is well-formed, so the tag at fault is looked for only in one that is not.
         let printable = is_tag_value(trim(text));
         for (tag, last) in pieces(text) {
             let Some(tag) = tag else {
@@ -76,7 +76,7 @@ impl<'a> Tags<'a> {
     }
 }
 
-/// The parts between semicolons with whether it is the last one; none for a part that has no equals sign.
+/// Iterates over the parts between semicolons, each with whether it is the last; `None` for a part without equals sign.
 pub(crate) fn pieces(text: &[u8]) -> impl Iterator<Item = (Option<Tag<'_>>, bool)> {
     let mut at = Some(0);
     std::iter::from_fn(move || {
@@ -94,10 +94,10 @@ pub(crate) fn pieces(text: &[u8]) -> impl Iterator<Item = (Option<Tag<'_>>, bool
     })
 }
 
-/// A part without equals sign is a broken tag, unless it is blank.
+/// A part without equals sign is a malformed tag, unless it is blank.
 fn bare(piece: &[u8]) -> Option<Tag<'_>> {
     let name = trim(piece);
-    // An equals sign is what makes a tag; the empty name is refused by everyone who asks.
+    // A part with an equals sign is a tag; an empty name is refused where the tag is used.
     (!name.is_empty()).then_some(Tag { name: b"", value: name, start: 0, end: 0 })
 }
 
@@ -106,7 +106,7 @@ pub(crate) fn is_fws(byte: &u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
 
-/// The text without folding white space around it.
+/// Trims folding white space at both ends.
 pub(crate) fn trim(text: &[u8]) -> &[u8] {
     let start = text.iter().position(|b| !is_fws(b)).unwrap_or(text.len());
     let end = text.iter().rposition(|b| !is_fws(b)).map_or(start, |last| last + 1);
@@ -121,12 +121,12 @@ fn is_tag_name(name: &[u8]) -> bool {
 
 /// RFC 6376 §3.2: printable characters, with folding white space between them. RFC 8616 §5 adds UTF-8.
 fn is_tag_value(value: &[u8]) -> bool {
-    // Without branches, so that many octets are looked at together.
+    // Without branches, so that the compiler can use vector instructions.
     let bad = value.iter().fold(false, |bad, b| bad | (*b == 0x7f) | ((*b < b' ') & !is_fws(b)));
     !bad && is_folded(value)
 }
 
-/// Every line end is CRLF and followed by white space (RFC 5322 §2.2.3).
+/// Whether every line end is CRLF and followed by white space (RFC 5322 §2.2.3).
 pub(crate) fn is_folded(text: &[u8]) -> bool {
     let mut rest = text;
     while let Some(at) = memchr2(b'\r', b'\n', rest) {
@@ -138,12 +138,12 @@ pub(crate) fn is_folded(text: &[u8]) -> bool {
     true
 }
 
-/// The parts of a colon-separated list, without white space around them.
+/// Iterates over the parts of a colon-separated list, without the white space around them.
 pub(crate) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|b| *b == b':').map(trim)
 }
 
-/// As written by most of the world: padding may be missing, and left-over bits need not be zero.
+/// Tolerant of what other software writes: padding may be missing, and left-over bits need not be zero.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new()
@@ -168,12 +168,12 @@ pub(crate) fn decode_base64(text: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// The base64 of `data` without line breaks.
+/// Returns the base64 of `data` without line breaks.
 pub(crate) fn encode_base64(data: &[u8]) -> String {
     BASE64.encode(data)
 }
 
-/// An unsigned decimal number of at most `digits` digits; what is too large for 64 bits is the largest.
+/// Parses an unsigned decimal number of up to `digits` digits; one too large for 64 bits becomes the largest.
 pub(crate) fn number(text: &[u8], digits: usize) -> Option<u64> {
     if text.is_empty() || text.len() > digits {
         return None;

@@ -1,4 +1,4 @@
-//! [`check`]: the whole of DMARC in one call.
+//! [`check`]: all of DMARC in one call.
 
 use crate::{
     Discovery, Evaluation, MAX_WALKS, Memo, Organization, Organizations, Outcome, Percent, Proven, Rules,
@@ -8,8 +8,8 @@ use dns::{Domain, Resolver, join_all};
 use std::future::Future;
 use std::pin::Pin;
 
-/// Finds the record for the author's domain and judges what was proven. The tree walks of identifiers run beside that
-/// of the author, so that all of it takes one DNS delay for a message like most.
+/// Discovers the record for the author domain and evaluates the proven identifiers. The tree walks of identifiers run beside
+/// that of the author, so that most messages take one DNS delay in all.
 pub async fn check(
     dns: &dyn Resolver,
     from: &Domain,

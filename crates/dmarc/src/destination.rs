@@ -1,46 +1,46 @@
-//! [`destination`]: may reports about one domain go to an address at another? (RFC 9990 §4, RFC 7489 §7.1)
+//! [`destination`] checks whether reports about one domain may go to an address at another (RFC 9990 §4, RFC 7489 §7.1).
 
 use crate::{Organization, Record, Rules, Uri, organization};
 use dns::{Domain, Name, Resolver, Security, join_all, txt};
 use std::future::Future;
 use std::pin::Pin;
 
-/// What the owner of a report's destination says.
+/// Whether the owner of a destination accepts the reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Consent {
-    /// The address is in the same organization: nobody needs to be asked.
+    /// The destination is in the same organization: no consent is needed.
     Same,
-    /// It takes the reports.
+    /// It publishes its consent.
     Granted,
-    /// It does not say that it takes them: none may be sent.
+    /// It publishes no consent: no reports may be sent.
     Denied,
-    /// DNS failed; ask again before the next report.
+    /// DNS failed; query again before the next report.
     TempError,
 }
 
 impl Consent {
-    /// May reports be sent?
+    /// Whether reports may be sent.
     pub fn is_given(self) -> bool {
         matches!(self, Self::Same | Self::Granted)
     }
 }
 
-/// The answer to one question for consent.
+/// The answer to a query for consent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Destination {
-    /// What the owner says.
+    /// Whether reports may be sent, and why.
     pub consent: Consent,
-    /// Addresses of the same domain to which the reports shall go instead; empty: the one that was asked for.
+    /// Addresses at the same domain to which reports must go instead; if empty, they go to the original address.
     pub instead: Vec<Uri>,
-    /// What DNSSEC says of the answer.
+    /// The DNSSEC verdict of the answer.
     pub security: Security,
 }
 
-/// Asks the domain of a report address whether it takes reports about `policy`, the domain whose record names it.
+/// Queries `target`, the domain of a report address, for consent to reports about `policy`, whose record names the address.
 pub async fn destination(dns: &dyn Resolver, policy: &Domain, target: &Domain, rules: Rules) -> Destination {
     let answer = |consent, security| Destination { consent, instead: Vec::new(), security };
-    // RFC 9990 §4: only a destination of another organization is asked.
+    // RFC 9990 §4: only a destination in another organization must consent.
     if policy == target {
         return answer(Consent::Same, Security::Unknown);
     }
@@ -65,10 +65,10 @@ pub async fn destination(dns: &dyn Resolver, policy: &Domain, target: &Domain, r
     }
 }
 
-/// RFC 9990 §4 steps 6 to 9: one record is consent; its `rua` takes the place of the address, if it is at the same host.
+/// RFC 9990 §4 steps 6 to 9: one record is consent; its `rua` replaces the address if it is at the same host.
 fn read(texts: &[Vec<u8>], target: &Domain) -> Destination {
     let texts: Vec<_> = texts.iter().map(|text| String::from_utf8_lossy(text)).collect();
-    // The version alone is enough, with or without a semicolon, whatever rules are followed elsewhere.
+    // The version is enough, with or without a semicolon, whichever rules apply elsewhere.
     let records: Vec<Record> =
         texts.iter().filter_map(|text| Record::parse(text, Rules::Rfc9989).ok()).collect();
     let instead: Vec<Uri> = records
@@ -77,7 +77,7 @@ fn read(texts: &[Vec<u8>], target: &Domain) -> Destination {
         .filter(|uri| uri.mailbox().is_some())
         .cloned()
         .collect();
-    // Step 9: with an address elsewhere, neither that nor the first may get a report.
+    // Step 9: if an address is at another domain, neither it nor the original address may get a report.
     let elsewhere = instead.iter().any(|uri| uri.domain().as_ref() != Some(target));
     if records.is_empty() || elsewhere {
         return Destination { consent: Consent::Denied, instead: Vec::new(), security: Security::Unknown };

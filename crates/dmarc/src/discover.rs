@@ -1,10 +1,10 @@
-//! [`discover`]: which record applies to an author's domain.
+//! [`discover`]: finds the record that applies to an author domain.
 
 use crate::walk::{ask_all, select, walk, weakest};
 use crate::{ErrorKind, Found, Policy, PublicSuffix, Record, Rules, Step};
 use dns::{Domain, LookupErrorKind, Resolver, Security, suffix, txt};
 
-/// What became of a discovery.
+/// How a discovery ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Status {
     /// DMARC does not apply: no record, or none with a usable policy.
@@ -13,12 +13,12 @@ pub enum Status {
     Found,
     /// DNS failed before it was known which record applies.
     TempError,
-    /// The record that would apply is broken; by RFC 7489 alone.
+    /// The record that would apply is malformed; only by RFC 7489.
     PermError,
 }
 
 impl Status {
-    /// The word for people and JSON; a found record is a `pass`.
+    /// Returns the word for people and JSON; for a found record `pass`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -29,50 +29,50 @@ impl Status {
     }
 }
 
-/// Where the record that applies stands.
+/// The domain that has the record which applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Place {
-    /// At the author's domain: `p` counts.
+    /// The author domain: `p` counts.
     Own,
-    /// At its organizational domain: `sp` or `np` counts.
+    /// Its organizational domain: `sp` or `np` counts.
     Organizational,
-    /// At the public suffix above that (`psd=y`): `sp` or `np` counts.
+    /// The public suffix above that (`psd=y`): `sp` or `np` counts.
     PublicSuffix,
 }
 
-/// Which record applies to an author's domain, and what was asked to find it.
+/// The record that applies to an author domain, and the queries that found it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Discovery {
-    /// Whose rules were followed.
+    /// The specification that was followed.
     pub rules: Rules,
     /// The author's domain.
     pub from: Domain,
-    /// What became of it.
+    /// How the discovery ended.
     pub status: Status,
     /// The record that applies; always there with [`Status::Found`].
     pub record: Option<Record>,
-    /// The text of that record, or of the one that is broken or unusable.
+    /// The text of that record, or of the one that is malformed or unusable.
     pub text: Option<String>,
-    /// The domain at which the text was found.
+    /// The domain that has this text.
     pub domain: Option<Domain>,
-    /// What that domain is to the author's.
+    /// How that domain relates to the author domain.
     pub place: Option<Place>,
-    /// The author's organizational domain; none if DNS failed before it was known.
+    /// The author's organizational domain; `None` if DNS failed before it was known.
     pub organizational: Option<Domain>,
-    /// Does the author's domain exist? Asked only where the record gives subdomains that do not (`np`) a policy of
-    /// their own.
+    /// Whether the author domain exists. Queried only if the record has a different policy for subdomains that do not
+    /// exist (`np`).
     pub exists: Option<bool>,
-    /// The weakest DNSSEC verdict over the answers that the choice of the record rests on.
+    /// The weakest DNSSEC verdict of the answers that decided which record applies.
     pub security: Security,
-    /// The questions asked, the author's own domain first.
+    /// The queries, the author domain first.
     pub steps: Vec<Step>,
     /// Why no record applies.
     pub problem: Option<ErrorKind>,
 }
 
 impl Discovery {
-    /// The policy published for this author: `p`, `sp` or `np`; none where no record applies.
+    /// Returns the published policy for this author: `p`, `sp` or `np`; `none` if no record applies.
     pub fn policy(&self) -> Policy {
         let Some(record) = &self.record else { return Policy::None };
         match self.place {
@@ -104,7 +104,7 @@ impl Discovery {
         self
     }
 
-    /// Takes what was found at `step` as what applies.
+    /// Takes the record found at `step` as the one that applies.
     fn with(mut self, step: &Step, place: Place) -> Self {
         self.place = Some(place);
         self.domain = Some(step.domain.clone());
@@ -127,14 +127,14 @@ impl Discovery {
         }
     }
 
-    /// RFC 9989 §4.10.1: no record in the whole set; the mechanism is not applied.
+    /// RFC 9989 §4.10.1: without any record, DMARC does not apply.
     fn without_any(self) -> Self {
         let several = self.steps.iter().any(|step| step.found == Found::Several);
         self.without(Status::None, if several { ErrorKind::MultipleRecords } else { ErrorKind::NoRecord })
     }
 }
 
-/// Finds the record that applies to the author's domain. All questions go out at once.
+/// Finds the record that applies to the author domain. All queries are sent at once.
 pub async fn discover(dns: &dyn Resolver, from: &Domain, rules: Rules) -> Discovery {
     match rules {
         Rules::Rfc9989 => by_walk(dns, from).await,
@@ -146,7 +146,7 @@ async fn by_walk(dns: &dyn Resolver, from: &Domain) -> Discovery {
     let steps = walk(dns, from).await;
     let mut discovery = Discovery::new(Rules::Rfc9989, from, steps.clone());
     discovery.organizational = select(from, &steps);
-    // RFC 9989 §4.10.1: first the author's own record, whatever the rest of the walk says.
+    // RFC 9989 §4.10.1: the author domain's own record comes first, whatever the rest of the walk finds.
     if let Some(own) = steps.first().filter(|step| step.record().is_some()) {
         discovery.security = own.security;
         return discovery.with(own, Place::Own);
@@ -179,7 +179,7 @@ async fn exists(dns: &dyn Resolver, from: &Domain, steps: &[Step]) -> Option<boo
         // `_dmarc.<from>` exists, so its parent does.
         _ => return Some(true),
     }
-    // Any type would do; SPF asks for this one anyway, so the answer is often at hand.
+    // Any type would do; SPF queries this one anyway, so the answer is often cached.
     match txt(dns, from.name()).await {
         Ok(_) => Some(true),
         Err(error) => match error.kind() {
@@ -190,14 +190,14 @@ async fn exists(dns: &dyn Resolver, from: &Domain, steps: &[Step]) -> Option<boo
     }
 }
 
-/// RFC 7489 §6.6.3: the author's domain, else its organizational domain by the public suffix list.
+/// RFC 7489 §6.6.3: queries the author domain, else its organizational domain by the public suffix list.
 async fn by_suffix(dns: &dyn Resolver, from: &Domain) -> Discovery {
     let organizational = suffix::organizational(from);
     let mut domains = vec![from.clone()];
     if organizational != *from {
         domains.push(organizational.clone());
     }
-    // A record, broken or not, and a failure at the author's domain leave the other name out of it.
+    // A record, malformed or not, or a failure at the author domain makes the other name irrelevant.
     let last = |step: &Step| matches!(step.found, Found::Record(..) | Found::Broken(..) | Found::Failed(_));
     let steps = ask_all(dns, &domains, Rules::Rfc7489, last).await;
     let mut discovery = Discovery::new(Rules::Rfc7489, from, steps.clone());

@@ -1,4 +1,4 @@
-//! Why a record cannot be used.
+//! Errors: why a record cannot be used, or why none was found.
 
 use std::fmt;
 
@@ -13,28 +13,28 @@ pub struct Error {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// No DMARC record at any name that was asked for.
+    /// No name that was queried has a DMARC record.
     NoRecord,
-    /// Several DMARC records at one name, which count as none.
+    /// A name has several DMARC records, which count as none.
     MultipleRecords,
-    /// A DNS question failed.
+    /// A DNS query failed.
     Dns,
     /// The text does not begin with the version of a DMARC record.
     NotDmarc,
-    /// No usable policy, and nobody to report to either.
+    /// There is no usable policy, and no address for reports either.
     NoPolicy,
-    /// RFC 7489: `p` stands somewhere else than right after `v`.
+    /// RFC 7489: `p` is not right after `v`.
     PolicyNotFirst,
-    /// RFC 7489: something before the policy is not `tag=value`.
+    /// RFC 7489: text before the policy is not `tag=value`.
     BadTag,
-    /// RFC 7489: before the policy, a tag stands there twice.
+    /// RFC 7489: a tag before the policy is repeated.
     DuplicateTag,
-    /// RFC 7489: before the policy, a value is none of those that the tag allows.
+    /// RFC 7489: a tag before the policy has a value that it does not allow.
     BadValue,
 }
 
 impl ErrorKind {
-    /// The stable token of this kind.
+    /// Returns the kind's stable token, for logs and JSON.
     pub fn token(self) -> &'static str {
         match self {
             Self::NoRecord => "dmarc.no-record",
@@ -80,7 +80,7 @@ impl Error {
         self.kind
     }
 
-    /// The tag that is wrong; empty where it is the record as a whole.
+    /// The tag at fault; empty if it is the record as a whole.
     pub fn tag(&self) -> &str {
         &self.tag
     }

@@ -1,15 +1,15 @@
-//! [`evaluate`]: from what was found and what was proven to a verdict, without a question.
+//! [`evaluate`]: the verdict, from the discovered record and the proven identifiers, without DNS.
 
 use crate::{Alignment, Discovery, Organization, Policy, Rules, Status, organization};
 use dns::{Domain, Resolver, join_all, suffix};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Identifiers of one message for which a tree walk is made. A message with more signatures below the author's
-/// organizational domain than this has no use for them.
+/// Identifiers of one message that get a tree walk. No honest message has more signatures below the author's
+/// organizational domain.
 pub const MAX_WALKS: usize = 16;
 
-/// What vouches for a domain.
+/// The mechanism that authenticates a domain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Method {
     /// SPF of the `MAIL FROM` domain, which for a null reverse path is the `HELO` name (RFC 9989 §4.4.2).
@@ -21,52 +21,52 @@ pub enum Method {
 /// How the check of one identifier ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Outcome {
-    /// It passed.
+    /// The identifier is authenticated.
     Pass,
-    /// It did not: any result but `pass` and `temperror`.
+    /// Any result but `pass` and `temperror`.
     Fail,
     /// DNS failed; another try may pass.
     TempError,
 }
 
-/// One identifier that SPF or DKIM looked into.
+/// One identifier that SPF or DKIM checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proven {
-    /// Who looked.
+    /// The mechanism that checked it.
     pub by: Method,
-    /// The domain it was about.
+    /// The domain that was checked.
     pub domain: Domain,
-    /// What came of it.
+    /// How the check ended.
     pub result: Outcome,
 }
 
-/// A throw of the dice for `pct`: 0 to 99. One message should keep its throw when it is tried again.
+/// A random number for `pct`: 0 to 99. A message that is retried should keep its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Percent(u8);
 
 impl Percent {
-    /// Any number; its remainder by 100 counts.
+    /// Takes any number modulo 100.
     pub fn new(n: u64) -> Self {
         Self((n % 100) as u8)
     }
 }
 
-/// The organizational domains of a message's identifiers, as far as they were looked for.
+/// The organizational domains of a message's identifiers, as far as they were looked up.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Organizations(BTreeMap<Domain, Option<Domain>>);
 
 impl Organizations {
-    /// Keeps what [`organization`] found out about `domain`.
+    /// Keeps the result of [`organization`] for `domain`.
     pub fn insert(&mut self, domain: Domain, found: &Organization) {
         self.0.insert(domain, found.domain.clone());
     }
 
-    /// Has this domain been looked into?
+    /// Whether this domain was looked up.
     pub fn contains(&self, domain: &Domain) -> bool {
         self.0.contains_key(domain)
     }
 
-    /// Looks into all domains at the same time.
+    /// Looks up all domains at the same time.
     pub async fn gather(&mut self, dns: &dyn Resolver, domains: &[Domain], rules: Rules) {
         type Part<'a> = std::pin::Pin<Box<dyn Future<Output = Organization> + Send + 'a>>;
         let walks = domains.iter().map(|domain| Box::pin(organization(dns, domain, rules)) as Part<'_>);
@@ -85,14 +85,14 @@ pub enum Verdict {
     Pass,
     /// No aligned identifier passed.
     Fail,
-    /// DNS failed, and another try may pass.
+    /// DNS failed; a later try may pass.
     TempError,
-    /// The record that would apply is broken.
+    /// The record that would apply is malformed.
     PermError,
 }
 
 impl Verdict {
-    /// The word in Authentication-Results and JSON.
+    /// Returns the word in Authentication-Results and JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -114,14 +114,14 @@ impl fmt::Display for Verdict {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Evaluation {
-    /// The result.
+    /// Whether an aligned identifier passed.
     pub result: Verdict,
-    /// The policy published for this author: of `p`, `sp` and `np` the one that applies.
+    /// The published policy that applies to this author: `p`, `sp` or `np`.
     pub published: Policy,
-    /// The policy asked for: the published one, or one step milder with `t=y`.
+    /// The published policy, or one step milder with `t=y`.
     pub policy: Policy,
-    /// What the domain owner wants to happen to this message: the policy if it failed (one step milder where `pct`
-    /// leaves it out), else nothing.
+    /// What the domain owner asks for: the policy if the message failed (one step milder if `pct` leaves it out), else
+    /// `none`.
     pub disposition: Policy,
     /// SPF passed for an aligned domain.
     pub aligned_spf: bool,
@@ -129,24 +129,24 @@ pub struct Evaluation {
     pub aligned_dkim: bool,
     /// `t=y` made the policy milder; `policy_test_mode` in a report (RFC 9990).
     pub test_mode: bool,
-    /// `pct` and the dice left the message out; `sampled_out` in a report (RFC 7489 §6.6.4).
+    /// `pct` left the message out; `sampled_out` in a report (RFC 7489 §6.6.4).
     pub sampled_out: bool,
     /// The domain whose record applies.
     pub domain: Option<Domain>,
 }
 
 impl Evaluation {
-    /// Does the domain owner want this message refused? RFC 9989 §5.4: whether it is, local policy decides, and not by
-    /// this alone where it may have come by a mailing list.
+    /// Whether the domain owner asks to refuse this message. RFC 9989 §5.4: local policy decides whether to do so, and not
+    /// by this alone if the message may have come through a mailing list.
     pub fn reject(&self) -> bool {
         self.disposition == Policy::Reject
     }
 }
 
-/// Judges a message. Pure: the organizational domains of identifiers are looked for before (see [`needed`]); one that
-/// is missing counts as not found out for a DNS failure.
+/// Evaluates a message. Pure: the caller looks up the organizational domains of identifiers before (see [`needed`]); one
+/// that is missing counts as a DNS failure.
 ///
-/// `dice`: by RFC 7489 a message is left out when the throw is not below `pct`; without dice none is.
+/// By RFC 7489 a message is left out if `dice` is not below `pct`; without `dice` none is.
 pub fn evaluate(
     discovery: &Discovery,
     proven: &[Proven],
@@ -183,8 +183,8 @@ pub fn evaluate(
                 Method::Spf => evaluation.aligned_spf = true,
                 Method::Dkim => evaluation.aligned_dkim = true,
             },
-            // RFC 9989 §5.3.6: with a needed question unanswered, neither pass nor fail. A domain that is not aligned
-            // is not needed, or a stranger could switch the policy off by breaking DNS of his own.
+            // RFC 9989 §5.3.6: if a needed answer is missing, the result is neither pass nor fail. An identifier that is not
+            // aligned is not needed: otherwise a forger could disable the policy by breaking the DNS of a domain of his own.
             (Outcome::TempError, _) | (_, None) => undecided = true,
         }
     }
@@ -195,7 +195,7 @@ pub fn evaluate(
         (false, false) => Verdict::Fail,
     };
     if evaluation.result == Verdict::Fail {
-        // RFC 7489 §6.6.4: what is left out gets the next milder policy.
+        // RFC 7489 §6.6.4: a message that is left out gets the next milder policy.
         evaluation.sampled_out = dice.is_some_and(|dice| dice.0 >= record.pct);
         let policy = evaluation.policy;
         evaluation.disposition = if evaluation.sampled_out { policy.milder() } else { policy };
@@ -203,7 +203,7 @@ pub fn evaluate(
     evaluation
 }
 
-/// The identifiers whose organizational domain [`evaluate`] will ask for and does not have; at most [`MAX_WALKS`].
+/// Returns the identifiers whose organizational domain [`evaluate`] needs and `organizations` lacks; at most [`MAX_WALKS`].
 pub fn needed(discovery: &Discovery, proven: &[Proven], organizations: &Organizations) -> Vec<Domain> {
     let mut domains: Vec<Domain> = Vec::new();
     if discovery.status != Status::Found || discovery.rules == Rules::Rfc7489 {
@@ -221,14 +221,14 @@ pub fn needed(discovery: &Discovery, proven: &[Proven], organizations: &Organiza
     domains
 }
 
-/// Before anything is known of the author's domain: is a tree walk from `identifier` likely to be needed? It is when
-/// the names differ and have their last two labels in common; what this leaves out, [`needed`] finds.
+/// Whether a tree walk from `identifier` is likely to be needed, before anything is known of the author domain: the names
+/// differ and share their last two labels. [`needed`] finds those that this misses.
 pub fn worth_walking(from: &Domain, identifier: &Domain) -> bool {
     let mut common = from.name().labels().rev().zip(identifier.name().labels().rev());
     from != identifier && common.by_ref().take(2).filter(|(a, b)| a == b).count() == 2
 }
 
-/// Is the identifier aligned with the author's domain? None: DNS did not say.
+/// Whether the identifier is aligned with the author domain; `None` if DNS did not say.
 fn aligned(discovery: &Discovery, identifier: &Proven, organizations: &Organizations) -> Option<bool> {
     let record = discovery.record.as_ref()?;
     let mode = match identifier.by {

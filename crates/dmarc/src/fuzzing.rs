@@ -2,7 +2,7 @@
 
 use crate::{Record, Rules};
 
-/// Records: what is read by one set of rules and printed reads as equal by the same rules.
+/// A record that was parsed by one set of rules and printed parses back to an equal one by the same rules.
 pub fn dmarc_record(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     for rules in [Rules::Rfc9989, Rules::Rfc7489] {

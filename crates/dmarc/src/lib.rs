@@ -1,11 +1,11 @@
-//! DMARC: does the visible author of a message agree with what SPF and DKIM proved, and what does the owner of the
-//! author's domain ask for where it does not? By RFC 9989 (tree walk, `np=`, `psd=`, `t=`), or by RFC 7489 (public
-//! suffix list, `pct=`) where asked; both can judge one message side by side.
+//! DMARC: checks whether the author domain of a message is one that SPF or DKIM proved, and which policy the owner of
+//! the author domain publishes for messages where it is not. By RFC 9989 (tree walk, `np=`, `psd=`, `t=`), or, if the
+//! caller chooses so, by RFC 7489 (public suffix list, `pct=`); one message can be evaluated by both.
 //!
-//! It does not know how SPF or DKIM work: they hand over [`Proven`] values. It does not know sockets, a runtime or a
-//! clock: DNS is asked through [`dns::Resolver`], and chance is an argument ([`Percent`]). It does not parse messages:
-//! whoever calls takes the one author domain from the `From` field, and does not call where there is none or several
-//! (RFC 9989 §5.3.1). It decides nothing: [`Evaluation::reject`] is the domain owner's wish.
+//! This crate does not know how SPF or DKIM work: the caller passes their results as [`Proven`] values. It does not know
+//! sockets, a runtime or a clock: it queries DNS through [`dns::Resolver`], and randomness is an argument ([`Percent`]).
+//! It does not parse messages: the caller takes the one author domain from the `From` field, and does not call if there
+//! is none or several (RFC 9989 §5.3.1). It decides nothing: [`Evaluation::reject`] is what the domain owner asks for.
 //!
 //! ```
 //! use moxd_dmarc::{check, Method, Outcome, Proven, Rules, Verdict};
@@ -28,9 +28,9 @@
 //!
 //! # While a message arrives
 //!
-//! A server that does not want to wait starts [`discover`] when the header has ended, and [`organization`] for each
-//! identifier when its name is known and [`worth_walking`]; over one [`Memo`] they share their answers. When all is
-//! proven, [`needed`] names the walks that are still missing (mostly none), and [`evaluate`] judges without waiting.
+//! A server that does not want to wait starts [`discover`] at the end of the header, and [`organization`] for each
+//! identifier once its name is known and [`worth_walking`]; through one [`Memo`] they share their answers. When SPF and
+//! DKIM have finished, [`needed`] returns the walks that are still missing (mostly none), and [`evaluate`] needs no DNS.
 //!
 //! ```
 //! use moxd_dmarc::{discover, evaluate, needed, organization, worth_walking};
@@ -43,7 +43,7 @@
 //! let memo = Memo::new(&zone);
 //! let (from, signer): (Domain, Domain) = ("example.test".parse()?, "mail.example.test".parse()?);
 //!
-//! // The header has ended: the author and the names in signatures are known, though nothing is proven yet.
+//! // The header has ended: the author domain and the domains of signatures are known, but nothing is proven so far.
 //! // (A server lets these two run side by side, and beside everything else.)
 //! let discovery = discover(&memo, &from, Rules::Rfc9989).await;
 //! let mut organizations = Organizations::default();

@@ -1,7 +1,7 @@
-//! [`Memo`]: one message asks no question twice.
+//! [`Memo`]: no query is sent twice for one message.
 
 use dns::{Kind, Lookup, Name, Outcome, Question, Resolver};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -11,11 +11,11 @@ use std::task::{Context, Poll, Wake, Waker};
 
 type Places<'d> = BTreeMap<Name, Vec<(Kind, Arc<Shared<'d>>)>>;
 
-/// A resolver over another that asks each question once: who asks it again gets the same answer, and waits for it
-/// together with the first if it is still open.
+/// A resolver over another that sends each query once. Later lookups of the same name and type share the answer, and
+/// wait together while the query is in flight.
 ///
-/// It forgets no answer: made for the questions of one message, and dropped with it. A question that nobody waits for any
-/// more is given up, so that it holds no socket and no turn for as long as the message takes.
+/// It keeps all answers: create it for one message, and drop it with the message. A query that no lookup waits for any
+/// more is cancelled, so that it does not hold a socket or a place in a queue for as long as the message takes.
 pub struct Memo<'d> {
     dns: Source<'d>,
     asked: Mutex<Places<'d>>,
@@ -28,15 +28,15 @@ enum Source<'d> {
 }
 
 impl<'d> Memo<'d> {
-    /// Over a resolver that lives longer.
+    /// Wraps a borrowed resolver.
     pub fn new(dns: &'d dyn Resolver) -> Self {
         Self { dns: Source::Borrowed(dns), asked: Mutex::default() }
     }
 
-    /// The one place for a question, made when it is asked first.
+    /// Returns the shared lookup for a question; creates it on the first call.
     fn place(&self, question: Question<'_>) -> Arc<Shared<'d>> {
         let Question { name, kind } = question;
-        let mut asked = lock(&self.asked);
+        let mut asked = self.asked.lock();
         let places = asked.entry(name.clone()).or_default();
         if let Some((_, place)) = places.iter().find(|(known, _)| *known == kind) {
             return Arc::clone(place);
@@ -55,7 +55,7 @@ impl<'d> Memo<'d> {
 }
 
 impl Memo<'static> {
-    /// Over a resolver that is shared: for work that is handed to other tasks.
+    /// Wraps a shared resolver, for work in other tasks.
     pub fn shared(dns: Arc<dyn Resolver>) -> Self {
         Self { dns: Source::Owned(dns), asked: Mutex::default() }
     }
@@ -68,7 +68,7 @@ impl Resolver for Memo<'_> {
     }
 }
 
-/// One that waits for an answer.
+/// A lookup that waits for a shared answer.
 struct Waiter<'m, 'd> {
     memo: &'m Memo<'d>,
     question: Question<'m>,
@@ -77,8 +77,8 @@ struct Waiter<'m, 'd> {
 
 impl Drop for Waiter<'_, '_> {
     fn drop(&mut self) {
-        let mut asked = lock(&self.memo.asked);
-        // One is in the table, one is ours; under the lock there can be no new one.
+        let mut asked = self.memo.asked.lock();
+        // The table has one reference and this waiter another; while the lock is held there can be no new one.
         if Arc::strong_count(&self.place) > 2 || self.place.is_done() {
             return;
         }
@@ -90,11 +90,11 @@ impl Drop for Waiter<'_, '_> {
 
 impl fmt::Debug for Memo<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Memo").field("names", &lock(&self.asked).keys()).finish_non_exhaustive()
+        f.debug_struct("Memo").field("names", &self.asked.lock().keys()).finish_non_exhaustive()
     }
 }
 
-/// One lookup that several wait for; whoever is polled drives it.
+/// One query that several lookups wait for. Each drives it when it is polled.
 struct Shared<'d> {
     state: Mutex<State<'d>>,
     waiting: Arc<Waiting>,
@@ -111,16 +111,16 @@ impl<'d> Shared<'d> {
     }
 
     fn is_done(&self) -> bool {
-        matches!(&*lock(&self.state), State::Done(_))
+        matches!(&*self.state.lock(), State::Done(_))
     }
 
     fn poll(&self, context: &Context<'_>) -> Poll<Outcome> {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         let future = match &mut *state {
             State::Done(outcome) => return Poll::Ready(outcome.clone()),
             State::Open(future) => future,
         };
-        // Registered before the poll, so that no wake-up falls between the two.
+        // Registered before the poll, so that no wake-up is lost in between.
         self.waiting.add(context.waker());
         let waker = Waker::from(Arc::clone(&self.waiting));
         let Poll::Ready(outcome) = Pin::new(future).poll(&mut Context::from_waker(&waker)) else {
@@ -133,13 +133,13 @@ impl<'d> Shared<'d> {
     }
 }
 
-/// Those who wait for one lookup. All are woken, since the one that drove it last may be gone.
+/// The wakers of all lookups that wait for one query. All are woken, since the one that was polled last may be dropped.
 #[derive(Default)]
 struct Waiting(Mutex<Vec<Waker>>);
 
 impl Waiting {
     fn add(&self, waker: &Waker) {
-        let mut wakers = lock(&self.0);
+        let mut wakers = self.0.lock();
         if !wakers.iter().any(|known| known.will_wake(waker)) {
             wakers.push(waker.clone());
         }
@@ -148,15 +148,10 @@ impl Waiting {
 
 impl Wake for Waiting {
     fn wake(self: Arc<Self>) {
-        for waker in std::mem::take(&mut *lock(&self.0)) {
+        for waker in std::mem::take(&mut *self.0.lock()) {
             waker.wake();
         }
     }
-}
-
-/// Nothing that holds one of these locks panics half way through a change.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock()
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
-//! Reading a [`Record`]: forgiving by RFC 9989 §4.7; by RFC 7489 §6.3 strict up to the policy, and forgiving behind it.
+//! Parsing a [`Record`]: tolerant by RFC 9989 §4.7; by RFC 7489 §6.3 strict up to the policy, and tolerant behind it.
 
 use crate::uri::MAX_URIS;
 use crate::{Alignment, Error, ErrorKind, FailureOptions, Policy, PublicSuffix, Record, Rules, Uri};
 
-/// Tags that one record can usefully have are 13; a longer list is not read to its end.
+/// Tags of one record that are parsed; the rest is ignored. There are 13 different ones.
 const MAX_TAGS: usize = 64;
 
-/// What follows the version, if this is a DMARC record at all.
+/// Returns the text behind the version; `None` if this is not a DMARC record.
 pub(crate) fn body(text: &str, rules: Rules) -> Option<&str> {
     // RFC 9989 §4.8: dmarc-version = "v" equals %s"DMARC1"; nothing may stand before it.
     let rest = text.strip_prefix(['v', 'V'])?;
@@ -32,7 +32,7 @@ pub(crate) fn record(text: &str, rules: Rules) -> Result<Record, Error> {
     {
         match reader.tag(segment) {
             // RFC 9989 §4.7, RFC 7489 §6.3: syntax errors in the remainder of the record are ignored, and the defaults
-            // count; by RFC 7489 the remainder begins behind p=.
+            // count. By RFC 7489 the remainder begins behind p=.
             Err(error) if rules == Rules::Rfc7489 && !reader.has_policy => return Err(error),
             _ => {}
         }
@@ -44,9 +44,9 @@ pub(crate) fn record(text: &str, rules: Rules) -> Result<Record, Error> {
 struct Reader<'a> {
     rules: Rules,
     record: Record,
-    /// A policy tag stands there and its value is none of the three.
+    /// Whether a policy tag has a value that is none of the three.
     policy_is_broken: bool,
-    /// The tag `p` was read, whatever its value.
+    /// Whether the tag `p` was parsed, whatever its value.
     has_policy: bool,
     seen: Vec<&'a str>,
 }
@@ -68,7 +68,7 @@ impl<'a> Reader<'a> {
         if fits { Ok(()) } else { Err(Error::at(ErrorKind::BadValue, name)) }
     }
 
-    /// Takes a value; false if it is none that the tag allows.
+    /// Sets a tag; returns `false` if the tag does not allow the value.
     fn set(&mut self, name: &str, value: &str) -> Result<bool, Error> {
         let record = &mut self.record;
         let standard = self.rules == Rules::Rfc9989;
@@ -102,7 +102,7 @@ impl<'a> Reader<'a> {
             return Ok(record);
         }
         (record.sp, record.np) = (None, None);
-        // RFC 9989 §4.10.1, RFC 7489 §6.6.3: without a usable policy but with somebody to report to, as `p=none`.
+        // RFC 9989 §4.10.1, RFC 7489 §6.6.3: without a usable policy but with an address for reports, as `p=none`.
         record.p = (!record.rua.is_empty()).then_some(Policy::None);
         match rules {
             Rules::Rfc7489 if record.p.is_none() => Err(Error::at(ErrorKind::NoPolicy, "p")),
@@ -111,7 +111,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// An unusable policy is remembered, not refused.
+/// Sets a policy. One that is unusable is noted in `broken`, not refused.
 fn put(slot: &mut Option<Policy>, value: Option<Policy>, broken: &mut bool) -> bool {
     *slot = value;
     *broken |= value.is_none();
@@ -153,7 +153,7 @@ fn number(value: &str) -> Option<u32> {
     digits.then(|| value.parse().ok()).flatten()
 }
 
-/// Colon-separated words, with blanks around the colons as RFC 7489 §6.4 allows.
+/// Splits words at colons, which may have white space around them (RFC 7489 §6.4).
 fn words(value: &str) -> impl Iterator<Item = &str> {
     value.split(':').map(|word| word.trim_matches([' ', '\t']))
 }
@@ -178,7 +178,7 @@ fn formats(value: &str) -> Option<Vec<String>> {
     formats.iter().all(|w| keyword(w)).then_some(formats)
 }
 
-/// RFC 9989 §4.10.1 asks for at least one valid URI: broken ones among good ones are left out.
+/// RFC 9989 §4.10.1 asks for at least one valid URI: malformed ones beside it are left out.
 fn uris(value: &str, rules: Rules) -> Option<Vec<Uri>> {
     let mut uris = Vec::new();
     for text in value.split(',').map(|uri| uri.trim_matches([' ', '\t'])).take(MAX_URIS) {

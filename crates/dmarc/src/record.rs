@@ -1,10 +1,10 @@
-//! [`Record`]: what a domain owner publishes, printed as it is read.
+//! [`Record`]: what a domain owner publishes, as a value that prints as a record.
 
 use crate::{Error, Uri, parse};
 use std::fmt;
 use std::str::FromStr;
 
-/// Which document is followed.
+/// The specification that is followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub enum Rules {
     /// The standard: tree walk, `np=`, `psd=`, `t=`.
@@ -15,7 +15,7 @@ pub enum Rules {
 }
 
 impl Rules {
-    /// How the organizational domain is found, in the word of an aggregate report's `discovery_method` (RFC 9990).
+    /// Returns the word for an aggregate report's `discovery_method` (RFC 9990): how the organizational domain is found.
     pub fn discovery_method(self) -> &'static str {
         match self {
             Self::Rfc9989 => "treewalk",
@@ -24,7 +24,7 @@ impl Rules {
     }
 }
 
-/// What a domain owner asks for when a message fails; a later one is stricter.
+/// What a domain owner asks for when a message fails. Ordered from mild to strict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub enum Policy {
     /// No preference.
@@ -37,7 +37,7 @@ pub enum Policy {
 }
 
 impl Policy {
-    /// The word in a record and in a report.
+    /// Returns the word in a record and in a report.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -46,7 +46,7 @@ impl Policy {
         }
     }
 
-    /// One step milder; `none` stays.
+    /// Returns the policy one step milder; `none` stays.
     #[must_use]
     pub fn milder(self) -> Self {
         match self {
@@ -62,7 +62,7 @@ impl fmt::Display for Policy {
     }
 }
 
-/// How close a proven domain must be to the author's.
+/// How closely a proven domain must match the author domain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Alignment {
     /// The same organizational domain is enough.
@@ -72,19 +72,19 @@ pub enum Alignment {
     Strict,
 }
 
-/// `psd`: what the record says about the place it stands at (RFC 9989 §4.7).
+/// `psd`: whether the domain of the record is a public suffix (RFC 9989 §4.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum PublicSuffix {
-    /// `u`: the tree walk finds out.
+    /// `u`: the tree walk decides.
     #[default]
     Unsaid,
-    /// `y`: strangers register names below it.
+    /// `y`: it is a public suffix, with independent domains below it.
     Yes,
-    /// `n`: it is the organizational domain of itself and all below.
+    /// `n`: it is the organizational domain of itself and of all domains below it.
     No,
 }
 
-/// `fo`: when a failure report is wanted. Ignored without `ruf` (RFC 9989 §4.7).
+/// `fo`: when the owner wants a failure report. Ignored without `ruf` (RFC 9989 §4.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct FailureOptions {
@@ -99,7 +99,7 @@ pub struct FailureOptions {
 }
 
 impl FailureOptions {
-    /// No option at all: what a list is read into.
+    /// No option: the start value for parsing a list.
     pub(crate) const EMPTY: Self = Self { all: false, any: false, dkim: false, spf: false };
 }
 
@@ -111,17 +111,17 @@ impl Default for FailureOptions {
 
 /// A DMARC policy record; the fields are its tags.
 ///
-/// Printing leaves out what has its default value. What was read by one set of rules and printed reads as equal by
-/// the same rules.
+/// Printing leaves out tags that have their default values. A printed record parses back to an equal one by the rules
+/// that it was parsed by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Record {
-    /// Policy of the domain itself. None: the record has no usable policy, and DMARC does not apply where this record
-    /// would (RFC 9989 §4.10.1), though it still counts in a tree walk.
+    /// Policy of the domain itself. `None`: the record has no usable policy, so that DMARC does not apply to messages for
+    /// which this record is chosen (RFC 9989 §4.10.1); it still counts in a tree walk.
     pub p: Option<Policy>,
-    /// Policy of subdomains; where it is missing, `p`.
+    /// Policy of subdomains; by default `p`.
     pub sp: Option<Policy>,
-    /// Policy of subdomains that do not exist; where it is missing, `sp`. RFC 9989 only.
+    /// Policy of subdomains that do not exist; by default `sp`. RFC 9989 only.
     pub np: Option<Policy>,
     /// Alignment of DKIM.
     pub adkim: Alignment,
@@ -133,11 +133,11 @@ pub struct Record {
     pub rua: Vec<Uri>,
     /// Where failure reports go.
     pub ruf: Vec<Uri>,
-    /// What kind of place this is. RFC 9989 only.
+    /// Whether this is a public suffix. RFC 9989 only.
     pub psd: PublicSuffix,
-    /// Testing: one step milder than the policy says. RFC 9989 only.
+    /// Test mode: receivers apply a policy one step milder. RFC 9989 only.
     pub t: bool,
-    /// Per cent of failing messages that the policy is for, 0 to 100. RFC 7489 only.
+    /// Percentage of failing messages to which the policy applies, 0 to 100. RFC 7489 only.
     pub pct: u8,
     /// Seconds between aggregate reports. RFC 7489 only.
     pub ri: u32,
@@ -151,23 +151,23 @@ impl Record {
     /// RFC 7489 §6.3: the default of `rf`.
     pub const DEFAULT_FORMAT: &'static str = "afrf";
 
-    /// A record with a policy and defaults.
+    /// Creates a record with a policy, and defaults for all else.
     pub fn new(p: Policy) -> Self {
         Self { p: Some(p), ..Self::default() }
     }
 
-    /// Reads a record by one set of rules.
+    /// Parses a record by one set of rules.
     ///
-    /// RFC 9989 §4.7 forgives all but a wrong version: what cannot be read counts as not there.
+    /// RFC 9989 §4.7 tolerates everything but a wrong version: tags that cannot be parsed are ignored.
     ///
     /// # Errors
-    /// Not a DMARC record; by RFC 7489 also a broken one.
+    /// The text is not a DMARC record; by RFC 7489 also if it is a malformed one.
     pub fn parse(text: &str, rules: Rules) -> Result<Self, Error> {
         parse::record(text, rules)
     }
 
-    /// The policy for a subdomain of the place where this record stands. `exists`: none where that is not known, and
-    /// then the milder of two policies counts.
+    /// Returns the policy for a subdomain of the domain that has this record. With `exists` unknown (`None`) the milder of
+    /// the two policies counts.
     pub fn subdomain_policy(&self, exists: Option<bool>) -> Policy {
         let existing = self.sp.or(self.p).unwrap_or_default();
         let missing = self.np.unwrap_or(existing);
@@ -202,7 +202,7 @@ impl Default for Record {
 impl FromStr for Record {
     type Err = Error;
 
-    /// By the default rules, RFC 9989.
+    /// Parses by the default rules, RFC 9989.
     fn from_str(text: &str) -> Result<Self, Error> {
         Self::parse(text, Rules::default())
     }

@@ -1,10 +1,10 @@
-//! [`Uri`]: where reports go.
+//! [`Uri`]: the address of reports.
 
 use crate::Rules;
 use dns::Domain;
 use std::fmt;
 
-/// Addresses kept of one list, more than anybody has use for. RFC 7489 §6.2 asks for at least two.
+/// Addresses kept of one list. RFC 7489 §6.2 asks for at least two.
 pub const MAX_URIS: usize = 16;
 
 /// The address of a report (RFC 9989 §4.6), with the size that RFC 7489 §6.2 lets its owner set.
@@ -15,7 +15,7 @@ pub struct Uri {
 }
 
 impl Uri {
-    /// Reads one address. By RFC 9989 a size behind `!` is ignored; none if it is not a URI.
+    /// Parses one address; `None` if it is not a URI. By RFC 9989 a size behind `!` is ignored.
     pub fn parse(text: &str, rules: Rules) -> Option<Self> {
         // RFC 9989 §4.8: commas and exclamation marks inside the URI are percent-encoded.
         let (address, size) = text.split_once('!').map_or((text, None), |(a, size)| (a, Some(size)));
@@ -40,19 +40,19 @@ impl Uri {
         &self.address
     }
 
-    /// RFC 7489 §6.2: octets of the largest report that is wanted.
+    /// RFC 7489 §6.2: bytes of the largest report that the owner accepts.
     pub fn max_size(&self) -> Option<u64> {
         self.max_size
     }
 
-    /// The mailbox of a `mailto:` URI, percent-encoding and all; none for other schemes.
+    /// The mailbox of a `mailto:` URI, still percent-encoded; `None` for other schemes.
     pub fn mailbox(&self) -> Option<&str> {
         let (scheme, rest) = self.address.split_once(':')?;
         let mailbox = rest.split_once('?').map_or(rest, |(mailbox, _)| mailbox);
         scheme.eq_ignore_ascii_case("mailto").then_some(mailbox)
     }
 
-    /// The domain that would get the report; none if it is not a `mailto:` URI with a domain.
+    /// The domain of the mailbox; `None` if this is not a `mailto:` URI with a domain.
     pub fn domain(&self) -> Option<Domain> {
         self.mailbox()?.rsplit_once('@')?.1.parse().ok()
     }

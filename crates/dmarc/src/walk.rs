@@ -1,4 +1,4 @@
-//! The DNS tree walk (RFC 9989 §4.10), all its questions side by side, and the organizational domain.
+//! The DNS tree walk (RFC 9989 §4.10), with all its queries at once, and the organizational domain.
 
 use crate::{Error, PublicSuffix, Record, Rules, parse};
 use dns::{Domain, LookupErrorKind, Name, Resolver, Security, suffix, txt};
@@ -6,28 +6,28 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::Poll;
 
-/// RFC 9989 §4.10 step 4: a name of this many labels or more is cut to one label less after the first question, so
-/// that no walk asks more questions than this.
+/// RFC 9989 §4.10 step 4: a name of this many labels or more is cut to one label less after the first query, so that no
+/// walk has more queries than this.
 const MAX_QUESTIONS: usize = 8;
 
-/// One question about `_dmarc.<domain>`, and what came of it.
+/// One query for `_dmarc.<domain>`, and its result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Step {
-    /// The name that was asked about.
+    /// The domain that was queried.
     pub domain: Domain,
-    /// What stands there.
+    /// What the domain publishes.
     pub found: Found,
-    /// What DNSSEC says of the answer, or of the absence.
+    /// The DNSSEC verdict of the answer, or of the proof that there is none.
     pub security: Security,
 }
 
-/// What stands at one name.
+/// The result of one query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
-    /// A record, with the text it was read from.
+    /// A record, with the text it was parsed from.
     Record(Box<Record>, String),
-    /// A DMARC record that cannot be read, by RFC 7489 alone.
+    /// A malformed DMARC record; only by RFC 7489.
     Broken(Error, String),
     /// Several DMARC records, which count as none.
     Several,
@@ -35,12 +35,12 @@ pub enum Found {
     Nothing,
     /// The name does not exist (NXDOMAIN).
     NoName,
-    /// The question failed.
+    /// The query failed.
     Failed(LookupErrorKind),
 }
 
 impl Step {
-    /// The record, where there is exactly one that can be read.
+    /// Returns the record, if there is exactly one and it is well-formed.
     pub fn record(&self) -> Option<&Record> {
         if let Found::Record(record, _) = &self.found { Some(record) } else { None }
     }
@@ -59,15 +59,15 @@ impl Step {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Organization {
-    /// The organizational domain; none if DNS failed before it was known.
+    /// The organizational domain; `None` if DNS failed before it was known.
     pub domain: Option<Domain>,
-    /// The weakest verdict over the answers it rests on; for RFC 7489, which asks nothing, unknown.
+    /// The weakest DNSSEC verdict of the answers it rests on; `Unknown` by RFC 7489, which needs no query.
     pub security: Security,
-    /// The questions, from the longest name to where the walk ended.
+    /// The queries, from the longest name to where the walk ended.
     pub steps: Vec<Step>,
 }
 
-/// Finds the organizational domain: by a tree walk, or by the public suffix list without a question.
+/// Finds the organizational domain: by a tree walk, or by the public suffix list without a query.
 pub async fn organization(dns: &dyn Resolver, domain: &Domain, rules: Rules) -> Organization {
     match rules {
         Rules::Rfc9989 => {
@@ -82,17 +82,17 @@ pub async fn organization(dns: &dyn Resolver, domain: &Domain, rules: Rules) -> 
     }
 }
 
-/// The weakest verdict over all answers.
+/// Returns the weakest DNSSEC verdict of all answers.
 pub(crate) fn weakest(steps: &[Step]) -> Security {
     steps.iter().map(|step| step.security).min().unwrap_or_default()
 }
 
-/// Asks at a name and its parents; the answers end where the walk ends.
+/// Queries a name and its parents; the answers end where the walk ends.
 pub(crate) async fn walk(dns: &dyn Resolver, start: &Domain) -> Vec<Step> {
     ask_all(dns, &targets(start), Rules::Rfc9989, Step::ends_walk).await
 }
 
-/// RFC 9989 §4.10 steps 3, 4 and 7: the names a walk asks at.
+/// RFC 9989 §4.10 steps 3, 4 and 7: the domains that a walk queries.
 fn targets(start: &Domain) -> Vec<Domain> {
     let labels = start.name().labels().count();
     let parents = std::iter::successors(start.parent(), Domain::parent);
@@ -100,8 +100,8 @@ fn targets(start: &Domain) -> Vec<Domain> {
     std::iter::once(start.clone()).chain(parents.skip(skipped)).collect()
 }
 
-/// Asks about all names at once and gives the answers in order, up to the first that `last` holds for: what stands
-/// behind it is not waited for.
+/// Queries all domains at once and returns the answers in order, up to the first for which `last` holds. It does not wait
+/// for the answers behind that.
 pub(crate) async fn ask_all(
     dns: &dyn Resolver,
     domains: &[Domain],
@@ -136,7 +136,7 @@ pub(crate) async fn ask_all(
 async fn ask(dns: &dyn Resolver, domain: &Domain, rules: Rules) -> Step {
     let step = |found, security| Step { domain: domain.clone(), found, security };
     let Ok(name) = Name::prefixed("_dmarc", domain.name()) else {
-        // A name too long to be asked for cannot have a record.
+        // A name too long for a query cannot have a record.
         return step(Found::NoName, Security::Unknown);
     };
     match txt(dns, &name).await {
@@ -152,7 +152,7 @@ async fn ask(dns: &dyn Resolver, domain: &Domain, rules: Rules) -> Step {
     }
 }
 
-/// RFC 9989 §4.10 step 2, RFC 7489 §6.6.3: other texts are discarded; of several DMARC records all are.
+/// RFC 9989 §4.10 step 2, RFC 7489 §6.6.3: discards other texts, and all DMARC records if there are several.
 fn read(texts: &[Vec<u8>], rules: Rules) -> Found {
     let texts = texts.iter().map(|text| String::from_utf8_lossy(text));
     let mut records = texts.filter(|text| parse::body(text, rules).is_some());
@@ -166,7 +166,7 @@ fn read(texts: &[Vec<u8>], rules: Rules) -> Found {
     }
 }
 
-/// RFC 9989 §4.10.2: the organizational domain by the records of a walk. None: a question failed.
+/// RFC 9989 §4.10.2: chooses the organizational domain by the records of a walk; `None` if a query failed.
 pub(crate) fn select(start: &Domain, steps: &[Step]) -> Option<Domain> {
     if steps.iter().any(Step::failed) {
         return None;
@@ -183,7 +183,7 @@ pub(crate) fn select(start: &Domain, steps: &[Step]) -> Option<Domain> {
     Some(shortest.unwrap_or_else(|| start.clone()))
 }
 
-/// The name one label below `parent`, on the way to `below`.
+/// Returns the domain one label below `parent`, on the way to `below`.
 fn child(below: &Domain, parent: &Domain) -> Domain {
     let mut name = below.clone();
     while let Some(next) = name.parent().filter(|next| next != parent) {

@@ -1,7 +1,7 @@
-//! Is an address on a block list? (RFC 5782)
+//! Checks whether an address is on a block list (RFC 5782).
 //!
-//! Lists that refuse a resolver, or that were given up, answer every question. Believing each answer would turn all
-//! mail away, so only a code that can be a listing is one, and [`health`] tells whether a list works at all.
+//! A list that refuses a resolver, or was abandoned, may answer every query. Believing it would turn all mail away, so
+//! only a code that can be a listing counts as one, and [`health`] checks whether a list works at all.
 
 use dns::{Domain, LookupError, LookupErrorKind, Name, Resolver, ipv4, join_all, reverse_name, txt};
 use std::fmt;
@@ -9,9 +9,9 @@ use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
 
-/// Codes of one answer that are kept; lists give one for each of their sublists.
+/// Codes kept of one answer. A list returns one for each of its sublists that has the address.
 pub const MAX_CODES: usize = 32;
-/// Octets of the text that are kept. It often ends up in a reply, and RFC 5321 §4.5.3.1.5 gives a reply line 512 octets.
+/// Bytes of the text that are kept. It often ends up in a reply, and RFC 5321 §4.5.3.1.5 allows a reply line 512.
 pub const MAX_TEXT: usize = 400;
 
 /// RFC 5782 §5: this address is never listed, except by a list that answers everything.
@@ -22,11 +22,11 @@ const ALWAYS_LISTED: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 /// What a list says about an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// Not listed.
+    /// The list does not have the address.
     Pass,
-    /// Listed.
+    /// The list has the address, by at least one code.
     Listed,
-    /// Unknown: DNS or the list does not work.
+    /// DNS or the list does not work.
     TempError,
 }
 
@@ -55,9 +55,9 @@ pub enum Reason {
     Lookup(LookupError),
     /// The list answered with a code for errors (127.255.255.0/24, or 127.0.0.1), such as a resolver that it does not serve.
     ErrorCode(Ipv4Addr),
-    /// The answer is outside of 127.0.0.0/8: the zone is no list, or no longer.
+    /// The answer is outside of 127.0.0.0/8: the zone is not a list, or no longer one.
     NotACode(Ipv4Addr),
-    /// The name of the zone leaves no room for an address before it.
+    /// The zone's name is so long that no address fits before it.
     ZoneTooLong,
 }
 
@@ -78,38 +78,38 @@ impl fmt::Display for Reason {
         match self {
             Self::Lookup(error) => error.fmt(f),
             Self::ErrorCode(code) => write!(f, "the list answers with the error code {code}"),
-            Self::NotACode(code) => write!(f, "the zone answers with {code}, which no list does"),
-            Self::ZoneTooLong => f.write_str("the name of the zone is too long to ask about addresses"),
+            Self::NotACode(code) => write!(f, "the zone answers with {code}, which no block list does"),
+            Self::ZoneTooLong => f.write_str("the zone name is too long for queries about addresses"),
         }
     }
 }
 
-/// What was found out about an address in one list.
+/// The answer of one list about an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Evaluation {
-    /// The result.
+    /// Whether the address is listed.
     pub result: Outcome,
-    /// What the list answered, at most [`MAX_CODES`]; what a code means, the list tells. Error codes are among them.
+    /// The codes of the answer, up to [`MAX_CODES`], with error codes. Each list documents what its codes mean.
     pub codes: Vec<Ipv4Addr>,
-    /// What the list tells people about the entry: printable ASCII, at most [`MAX_TEXT`] octets.
+    /// The list's explanation of the entry for people: printable ASCII, up to [`MAX_TEXT`] bytes.
     pub text: Option<String>,
-    /// Why the list does not say, with temperror.
+    /// Why there is no answer, with temperror.
     pub reason: Option<Reason>,
 }
 
-/// Asks one list about one address; an IPv4-mapped IPv6 address counts as IPv4.
+/// Queries one list about one address. An IPv4-mapped IPv6 address counts as IPv4.
 ///
-/// An answer with anything in it that is no listing counts as an error of the list: to turn mail away takes an answer
-/// beyond doubt.
+/// An answer that contains anything but listings counts as an error of the list: only an answer beyond doubt may turn
+/// mail away.
 pub async fn check(dns: &dyn Resolver, zone: &Domain, ip: IpAddr) -> Evaluation {
     let Some(name) = question(zone, ip) else {
         return Evaluation::unknown(Reason::ZoneTooLong);
     };
     let mut evaluation = lookup(dns, &name).await;
-    // Most addresses are not listed, so the text is asked for only when there is one.
+    // Most addresses are not listed, so the text is queried only for those that are.
     if !evaluation.codes.is_empty() {
-        // RFC 5782 §2.1: the TXT record tells the reason of the entry. It is for people: without it nothing changes.
+        // RFC 5782 §2.1: the TXT record has the reason of the entry. It is for people: the result stands without it.
         evaluation.text = txt(dns, &name).await.ok().and_then(|answer| printable(&answer.records));
     }
     evaluation
@@ -121,16 +121,16 @@ impl Evaluation {
     }
 }
 
-/// The name whose records tell whether the address is listed; none if it would be too long.
+/// Returns the name whose records say whether the address is listed; `None` if it would be too long.
 fn question(zone: &Domain, ip: IpAddr) -> Option<Name> {
-    // RFC 5782 §2.1: octets in reverse order; RFC 5782 §2.4: nibbles in reverse order, for IPv6.
+    // RFC 5782 §2.1: the octets of an IPv4 address in reverse order; §2.4: the nibbles of an IPv6 address.
     let reverse = reverse_name(ip);
     let text = reverse.as_str();
     let digits = text.strip_suffix(".in-addr.arpa").or_else(|| text.strip_suffix(".ip6.arpa"))?;
     Name::prefixed(digits, zone.name()).ok()
 }
 
-/// Everything but the text.
+/// Queries the list for all but the text.
 async fn lookup(dns: &dyn Resolver, name: &Name) -> Evaluation {
     let codes = match ipv4(dns, name).await {
         Ok(answer) => answer.records,
@@ -146,13 +146,13 @@ async fn lookup(dns: &dyn Resolver, name: &Name) -> Evaluation {
     Evaluation { result, codes, text: None, reason }
 }
 
-/// Why a code is no listing.
+/// Returns why a code is not a listing.
 fn objection(code: Ipv4Addr) -> Option<Reason> {
     match code.octets() {
-        // The convention of the large public lists, which no RFC tells: wrong zone, public resolver, over the quota.
+        // A convention of the large public lists, not of an RFC: wrong zone, public resolver, over the quota.
         [127, 255, 255, _] => Some(Reason::ErrorCode(code)),
-        // No list has it for an entry; it is what some answer to those they do not serve, and what a resolver says that
-        // blocks names.
+        // No list uses it for an entry. Some return it to clients that they do not serve, and resolvers that block names
+        // return it for those.
         [127, 0, 0, 1] => Some(Reason::ErrorCode(code)),
         // RFC 5782 §2.1: 127.0.0.2 by convention; §2.3: other values of 127.0.0.0/8 tell sublists apart.
         [127, ..] => None,
@@ -160,12 +160,12 @@ fn objection(code: Ipv4Addr) -> Option<Reason> {
     }
 }
 
-/// Is there anything at or below this name? RFC 8020 §2: NXDOMAIN means that there is not.
+/// Whether anything exists at or below the zone's name. RFC 8020 §2: NXDOMAIN means that nothing does.
 async fn exists(dns: &dyn Resolver, zone: &Domain) -> bool {
     !ipv4(dns, zone.name()).await.is_err_and(|error| error.kind() == LookupErrorKind::NoName)
 }
 
-/// Texts joined with `; `, fit for a log and a reply: whatever is not printable ASCII becomes a question mark.
+/// Joins texts with `; ` for logs and replies: every byte that is not printable ASCII becomes a question mark.
 fn printable(texts: &[Vec<u8>]) -> Option<String> {
     let joined = texts.iter().filter(|text| !text.is_empty()).enumerate().flat_map(|(n, text)| {
         let separator: &[u8] = if n == 0 { b"" } else { b"; " };
@@ -175,29 +175,29 @@ fn printable(texts: &[Vec<u8>]) -> Option<String> {
     Some(joined.map(shown).take(MAX_TEXT).collect()).filter(|text: &String| !text.is_empty())
 }
 
-/// Does a list work?
+/// Whether a list works.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Health {
-    /// It lists what it has to list, and not what it must not.
+    /// It lists 127.0.0.2 and does not list 127.0.0.1 (RFC 5782 §5).
     Healthy,
     /// It lists 127.0.0.1, so it is likely to list everything.
     ListsEverything,
     /// It does not list 127.0.0.2, so it is likely to list nothing.
     ListsNothing,
-    /// There is no zone of this name.
+    /// The zone does not exist.
     NoZone,
-    /// It cannot be told.
+    /// DNS or the list did not answer.
     Unknown(Reason),
 }
 
 impl Health {
-    /// Does it list what it has to, and not what it must not?
+    /// Whether both test addresses get the answer that RFC 5782 §5 demands.
     pub fn is_healthy(&self) -> bool {
         matches!(self, Self::Healthy)
     }
 
-    /// May the list be asked? Yes, if it is healthy, and also when DNS did not answer: that says nothing about the list.
+    /// Whether the list may be used: it is healthy, or DNS did not answer, which says nothing about the list.
     pub fn is_usable(&self) -> bool {
         matches!(self, Self::Healthy | Self::Unknown(Reason::Lookup(_)))
     }
@@ -215,11 +215,10 @@ impl fmt::Display for Health {
     }
 }
 
-/// Asks a list about the two addresses that tell whether it works (RFC 5782 §5), both at the same time; and about its zone where
-/// it lists nothing.
+/// Queries a list about its two test addresses (RFC 5782 §5) at the same time, and about its zone if it lists nothing.
 ///
-/// RFC 5782 §7: a list whose test entries are wrong should not be used. The caller asks every few hours, not each time.
-/// A list of IPv6 addresses alone has neither entry and is not healthy: one list is asked about both families here.
+/// RFC 5782 §7: a list whose test entries are wrong should not be used. Call it every few hours, not for each message. A
+/// list of IPv6 addresses alone has neither entry and is not healthy: [`check`] queries one list about both families.
 pub async fn health(dns: &dyn Resolver, zone: &Domain) -> Health {
     let (Some(never), Some(always)) =
         (question(zone, NEVER_LISTED.into()), question(zone, ALWAYS_LISTED.into()))

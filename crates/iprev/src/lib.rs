@@ -1,18 +1,18 @@
-//! Can the other side be who it says it is, as far as DNS tells? Three questions about whoever sends mail: do its
-//! address and its name point at each other ([`check`], RFC 8601 §3), is its address on a block list ([`dnsbl`],
-//! RFC 5782), and could its domain receive an answer ([`sender`], RFC 5321 §5.1 and RFC 7505).
+//! What DNS says about a client that sends mail: whether its address and its name point at each other ([`check`],
+//! RFC 8601 §3), whether its address is on a block list ([`dnsbl`], RFC 5782), and whether its domain could receive an
+//! answer ([`sender`], RFC 5321 §5.1 and RFC 7505).
 //!
-//! What it does not know:
+//! What this crate does not know:
 //!
-//! - sockets, a runtime, a clock: every question goes through [`dns::Resolver`], and whoever calls sets the time limit
+//! - sockets, a runtime, a clock: every question goes through [`dns::Resolver`], and the caller sets the time limit
 //! - caches: the health of a list is good for hours, and the caller keeps it
 //! - which lists to ask, and how many: one zone is asked at a time
-//! - what follows from a result: no reply, no score and no policy is made here
+//! - what follows from a result: it makes no reply, no score and no policy
 //! - SPF, DKIM and DMARC, and messages at all
 //! - metrics and logs
 //!
-//! Nothing that a stranger puts into DNS makes a check fail or run on: the outcome is always a value, and names, hosts,
-//! codes and texts are bounded ([`MAX_NAMES`], [`sender::MAX_HOSTS`], [`dnsbl::MAX_CODES`], [`dnsbl::MAX_TEXT`]).
+//! No content of DNS makes a check panic or run on: the outcome is always a value, and the numbers of names, hosts and
+//! codes and the length of texts are bounded ([`MAX_NAMES`], [`sender::MAX_HOSTS`], [`dnsbl::MAX_CODES`], [`dnsbl::MAX_TEXT`]).
 //!
 //! ```
 //! use moxd_iprev::dns::zone::{Zone, block_on_ready};

@@ -1,4 +1,4 @@
-//! Do an address and its name point at each other? (RFC 8601 §3)
+//! Checks whether an address and its name point at each other (RFC 8601 §3).
 
 use dns::{LookupError, Name, Resolver, Security, ipv4, ipv6, join_all, pointers};
 use std::fmt;
@@ -6,7 +6,7 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
 
-/// Names of one address that are looked up; the others are ignored. RFC 7208 §4.6.4 draws the same line for SPF.
+/// Names of one address that are looked up; the others are ignored. RFC 7208 §4.6.4 has the same limit for SPF.
 pub const MAX_NAMES: usize = 10;
 
 /// The words of RFC 8601 §2.7.3.
@@ -23,7 +23,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// The word.
+    /// Returns the word of RFC 8601 §2.7.3, as in Authentication-Results.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pass => "pass",
@@ -40,11 +40,11 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// What was found out about an address.
+/// The result of a check, and the names it rests on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Evaluation {
-    /// The result.
+    /// Whether one of the names resolves to the address.
     pub result: Outcome,
     /// The name that resolves back, with pass.
     pub name: Option<Name>,
@@ -56,7 +56,7 @@ pub struct Evaluation {
     pub reason: Option<LookupError>,
 }
 
-/// Looks the address up, and then its names, all at the same time.
+/// Looks the address up, and then up to [`MAX_NAMES`] of its names at the same time.
 pub async fn check(dns: &dyn Resolver, ip: IpAddr) -> Evaluation {
     let ip = ip.to_canonical();
     let answer = match pointers(dns, ip).await {
@@ -97,7 +97,7 @@ pub async fn check(dns: &dyn Resolver, ip: IpAddr) -> Evaluation {
             Err(error) => failed = Some(error),
         }
     }
-    // That no name leads back is known only as well as the weakest of the answers.
+    // The weakest answer decides how far "no name leads back" can be trusted.
     evaluation.security = security;
     if let Some(error) = failed {
         evaluation.result = Outcome::TempError;
@@ -113,8 +113,8 @@ struct Forward {
     security: Security,
 }
 
-/// Has the name this address? RFC 8601 §3: A or AAAA as appropriate. What DNS has, or fails to tell, of the other family
-/// says nothing about the address.
+/// Looks up whether the name has the address. RFC 8601 §3: A or AAAA as appropriate; records of the other family, or a
+/// failure to find them, say nothing about this address.
 async fn forward(dns: &dyn Resolver, name: &Name, ip: IpAddr) -> Result<Forward, LookupError> {
     let (leads_back, security) = match ip {
         IpAddr::V4(ip) => {

@@ -1,6 +1,6 @@
-//! Could the domain of a sender receive an answer? (RFC 5321 §5.1, RFC 7505)
+//! Checks whether the domain of a sender could receive an answer (RFC 5321 §5.1, RFC 7505).
 //!
-//! Mail that cannot be answered can neither be bounced, and is seldom wanted.
+//! Mail that cannot be answered cannot be bounced either, and is seldom wanted.
 
 use dns::{Answer, Domain, LookupError, Name, Resolver, addresses, join_all, mx};
 use std::future::Future;
@@ -18,16 +18,16 @@ pub const MAX_HOSTS: usize = 10;
 pub enum Outcome {
     /// One of its hosts has an address.
     Accepts,
-    /// It tells that it takes no mail.
+    /// It says that it takes no mail (RFC 7505).
     NullMx,
     /// None of its hosts has an address, or the domain does not exist.
     NoAddress,
-    /// No address was found, and DNS failed on the way: it may be different later.
+    /// No address was found, and a query failed: a later try may find one.
     Temporary(LookupError),
 }
 
 impl Outcome {
-    /// The stable token of this outcome.
+    /// Returns the outcome's stable token, for logs and metrics.
     pub fn token(&self) -> &'static str {
         match self {
             Self::Accepts => "accepts",
@@ -40,7 +40,7 @@ impl Outcome {
 
 /// Looks for a mail exchange of the domain that has an address.
 ///
-/// The best host is asked for alone, since it nearly always has one; then the others, all at the same time.
+/// It queries the best host alone first, since that nearly always has one; then the others, all at the same time.
 pub async fn can_receive(dns: &dyn Resolver, domain: &Domain) -> Outcome {
     let hosts = match mx(dns, domain.name()).await {
         Ok(answer) => {
@@ -70,7 +70,7 @@ pub async fn can_receive(dns: &dyn Resolver, domain: &Domain) -> Outcome {
     }
 }
 
-/// Has one of the hosts an address?
+/// Looks up all hosts; `Accepts` if one has an address.
 async fn any_address(dns: &dyn Resolver, hosts: &[Name]) -> Outcome {
     type Lookup<'a> = Pin<Box<dyn Future<Output = Result<Answer<IpAddr>, LookupError>> + Send + 'a>>;
     let lookups = hosts.iter().map(|host| -> Lookup<'_> { Box::pin(addresses(dns, host)) });

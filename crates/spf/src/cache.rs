@@ -1,4 +1,4 @@
-//! Records that were read before.
+//! A cache of parsed records.
 
 use crate::{Error, Record};
 use dns::Name;
@@ -8,18 +8,19 @@ use std::fmt;
 use std::mem;
 use std::sync::Arc;
 
-/// Records by their domain, so that what many senders include is read once and not for each message.
+/// Parsed records by domain, so that a record which many senders include is parsed once and not for each message.
 ///
-/// It keeps no answers of DNS: every evaluation asks anew, and a kept record serves only if the answer is, octet for octet,
-/// the text that it was read from. So it cannot be stale, and nobody can plant a wrong record in it. Hand it to
-/// [`Query::cache`](crate::Query::cache); one may serve all evaluations of a process.
+/// It does not cache DNS answers: every evaluation queries DNS, and uses a cached record only if the answer is byte for byte
+/// the text that the record was parsed from. So no cached record can be stale, and no sender can plant a wrong one. Pass it to
+/// [`Query::cache`](crate::Query::cache); one cache may serve all evaluations of a process.
 pub struct Cache {
     /// Bytes in a generation.
     size: usize,
     generations: Mutex<Generations>,
 }
 
-/// What is used moves to the young one. When that is full, it replaces the old one, and what was not used since is gone.
+/// A record that is used moves to the young generation. When that is full it replaces the old one, and records that were not
+/// used since are dropped.
 #[derive(Default)]
 struct Generations {
     young: HashMap<Name, Kept>,
@@ -33,25 +34,25 @@ struct Kept {
     record: Arc<Record<'static>>,
 }
 
-/// Bytes of the longest record that is kept; RFC 7208 §3.4 wants them to fit into 512.
+/// Bytes of the longest record that is kept; RFC 7208 §3.4 recommends that records fit into 512.
 const MAX_KEPT: usize = 4_096;
 /// Bytes that a kept record takes beside its data: the hash table, pointers, counters.
 const OVERHEAD: usize = 256;
 
 impl Kept {
-    /// Bytes it takes, as an estimate: a text of many short terms takes far more when it is read.
+    /// Estimates the bytes it takes in memory: a text of many short terms takes far more once it is parsed.
     fn size(&self, domain: &Name) -> usize {
         OVERHEAD + domain.as_str().len() + 2 * self.text.len() + self.record.terms_size()
     }
 }
 
 impl Cache {
-    /// Room for about `bytes`; 0 keeps nothing.
+    /// Creates a cache of about `bytes` bytes; with 0 it keeps nothing.
     pub fn new(bytes: usize) -> Self {
         Self { size: bytes / 2, generations: Mutex::default() }
     }
 
-    /// Reads the record of a domain as [`Record::parse`] does. Only good ones are kept.
+    /// Parses the record of a domain as [`Record::parse`] does, and keeps it if it is well-formed.
     pub(crate) fn read(&self, domain: &Name, text: &[u8]) -> Result<Arc<Record<'static>>, Error> {
         if let Some(record) = self.find(domain, text) {
             return Ok(record);

@@ -4,10 +4,10 @@ use crate::checker::{Checker, Place};
 use crate::{Evaluation, Identity, Limits, Query};
 use dns::Resolver;
 
-/// Judges MAIL FROM, or HELO where the reverse-path is null (RFC 7208 §2.4).
+/// Evaluates MAIL FROM, or HELO where the reverse-path is null (RFC 7208 §2.4).
 ///
-/// It ends after a bounded number of questions, but bounds no time: that is the caller's to do, and temperror is the
-/// result to assume when time is up (RFC 7208 §4.6.4).
+/// The number of queries is bounded, the time is not: the caller sets a time limit, and assumes temperror when it is
+/// reached (RFC 7208 §4.6.4).
 pub fn check(
     dns: &dyn Resolver,
     query: &Query<'_>,
@@ -17,7 +17,7 @@ pub fn check(
     evaluate(dns, query, identity, limits)
 }
 
-/// Judges the HELO identity alone (RFC 7208 §2.3), whatever MAIL FROM says.
+/// Evaluates the HELO identity (RFC 7208 §2.3), whatever MAIL FROM is.
 pub fn check_helo(
     dns: &dyn Resolver,
     query: &Query<'_>,

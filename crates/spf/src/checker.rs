@@ -1,4 +1,4 @@
-//! The check_host() function (RFC 7208 §4): from a domain to its record, and through the terms.
+//! The check_host() function (RFC 7208 §4): fetches the record of a domain and evaluates its terms.
 
 use crate::evaluation::{Explanation, Matched};
 use crate::lookups::{Lookups, Next, Upcoming};
@@ -14,7 +14,7 @@ pub(crate) struct Checker<'q> {
     pub(crate) query: &'q Query<'q>,
     pub(crate) sender: Sender<'q>,
     pub(crate) lookups: Lookups<'q>,
-    /// How the checked domain's own record, or what it redirects to, decided.
+    /// What decided in the checked domain's own record, or in the one it redirects to.
     pub(crate) matched: Option<Matched>,
     pub(crate) explanation: Option<Explanation>,
 }
@@ -39,7 +39,7 @@ impl<'q> Checker<'q> {
         Self { query, sender, lookups: Lookups::new(dns, limits), matched: None, explanation: None }
     }
 
-    /// What the macros stand for in the record of `domain`.
+    /// Returns what the macros stand for in the record of `domain`.
     pub(crate) fn values<'v>(&self, domain: &'v Name, validated: Option<&'v Name>) -> Values<'v>
     where
         'q: 'v,
@@ -47,7 +47,7 @@ impl<'q> Checker<'q> {
         Values::of(self.query, self.sender, domain, validated)
     }
 
-    /// Evaluates the record of a domain and what it leads to.
+    /// Evaluates the record of a domain, and those that it includes or redirects to.
     pub(crate) async fn check_host(&mut self, here: &Place<'_>) -> Result<Outcome, Error> {
         // RFC 7208 §4.3: not a multi-label domain name: none.
         if !here.domain.as_str().as_bytes().contains(&b'.') {
@@ -78,7 +78,7 @@ impl<'q> Checker<'q> {
         }
     }
 
-    /// Goes through the terms that ask DNS. Boxed, since records lead to records.
+    /// Evaluates the terms that query DNS. Boxed, since this recurses through includes and redirects.
     fn follow<'f>(
         &'f mut self,
         plan: Plan<'f>,
@@ -120,7 +120,7 @@ impl<'q> Checker<'q> {
         redirected.map_err(|error| without_record(error, ErrorKind::RedirectWithoutRecord))
     }
 
-    /// The end of a record: at a directive, or without a match.
+    /// Ends the evaluation of a record: at the directive that matched, or without a match.
     fn decide(&mut self, plan: &Plan<'_>, directive: Option<&Directive<'_>>, here: &Place<'_>) -> Outcome {
         // RFC 7208 §4.7: neutral, if none of the mechanisms match.
         let outcome = directive.map_or(Outcome::Neutral, |directive| directive.qualifier.outcome());
@@ -138,7 +138,7 @@ impl<'q> Checker<'q> {
     }
 }
 
-/// The text of the one SPF record among the TXT records of a domain.
+/// Returns the text of the one SPF record among the TXT records of a domain.
 fn record_among(found: &[dns::Record]) -> Result<Option<&[u8]>, Error> {
     let mut records = found.iter().filter_map(|found| match found {
         dns::Record::Txt(text) if is_record(text) => Some(text.as_slice()),
@@ -151,7 +151,7 @@ fn record_among(found: &[dns::Record]) -> Result<Option<&[u8]>, Error> {
     }
 }
 
-/// What a none of the target means for the term that led there.
+/// Turns a none of the target into the error `kind` of the term that led there.
 pub(crate) fn without_record(error: Error, kind: ErrorKind) -> Error {
     if error.kind().outcome() == Outcome::None { error.with_kind(kind) } else { error }
 }

@@ -5,7 +5,7 @@ use crate::macros::{Piece, Values, pieces};
 use dns::{MAX_NAME, Name};
 use std::fmt;
 
-/// The domain of a term as published, its macros not yet expanded. Two are equal if their texts are.
+/// The domain of a term as published, with its macros unexpanded. Two are equal if their texts are.
 #[derive(Clone)]
 pub struct DomainSpec<'a>(Text<'a>);
 
@@ -13,15 +13,15 @@ pub struct DomainSpec<'a>(Text<'a>);
 enum Text<'a> {
     Lent(&'a str),
     Own(Box<str>),
-    /// Text that is the target-name as it stands: kept so, since it will be asked for again and again.
+    /// Text without macros that is a name already, so that it need not be parsed for every evaluation.
     Name(Name),
 }
 
 impl<'a> DomainSpec<'a> {
-    /// Reads the text of a domain-spec.
+    /// Parses a domain-spec.
     ///
     /// # Errors
-    /// The kind of the fault: a domain, or a macro in it, is malformed.
+    /// The domain, or a macro in it, is malformed.
     pub(crate) fn parse(text: &'a [u8]) -> Result<Self, ErrorKind> {
         let (mut visible, mut macros) = (true, false);
         for &b in text {
@@ -51,7 +51,7 @@ impl<'a> DomainSpec<'a> {
         }
     }
 
-    /// Keeps the text on its own.
+    /// Copies the text, so that nothing is borrowed.
     pub fn into_owned(self) -> DomainSpec<'static> {
         DomainSpec(match self.0 {
             Text::Lent(text) => match text.parse::<Name>() {
@@ -63,12 +63,12 @@ impl<'a> DomainSpec<'a> {
         })
     }
 
-    /// Does the expansion need the validated name of the client's address?
+    /// Whether the expansion needs the validated name of the client's address.
     pub(crate) fn needs_validated_name(&self) -> bool {
         pieces(self.as_str()).any(|piece| matches!(piece, Ok(Piece::Macro(one)) if one.letter == b'p'))
     }
 
-    /// The target-name without macros; none if there are any. Most have none.
+    /// Returns the target-name if the text has no macros, as most do; `None` if it has any.
     pub(crate) fn without_macros(&self) -> Option<Result<Name, Unusable>> {
         match &self.0 {
             Text::Name(name) => Some(Ok(name.clone())),
@@ -77,7 +77,7 @@ impl<'a> DomainSpec<'a> {
         }
     }
 
-    /// The target-name (RFC 7208 §4.8).
+    /// Expands the macros to the target-name (RFC 7208 §4.8).
     pub(crate) fn target(&self, values: &Values<'_>) -> Result<Name, Unusable> {
         if let Some(name) = self.without_macros() {
             return name;
@@ -108,10 +108,10 @@ fn has_macros(text: &str) -> bool {
     text.as_bytes().contains(&b'%')
 }
 
-/// Why DNS cannot be asked for what a domain-spec expands to.
+/// Why a domain-spec expands to no name that DNS can be queried for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unusable {
-    /// Not a name: an empty or long label.
+    /// It is not a name: a label is empty or too long.
     Malformed,
     /// The sender's local part is in it, and is not ASCII.
     NotAscii,

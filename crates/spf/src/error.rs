@@ -1,10 +1,10 @@
-//! Why a record could not be read, or an evaluation ended without a verdict of the record.
+//! Why a record could not be read, or an evaluation ended before the record decided.
 
 use crate::Outcome;
 use dns::{LookupError, Name};
 use std::fmt;
 
-/// A fault with its place: in which record, which term, behind how many includes.
+/// A fault with its place: the record, the term, and the number of includes that led there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error(Box<Inner>);
 
@@ -18,7 +18,7 @@ struct Inner {
     lookup: Option<LookupError>,
 }
 
-/// What went wrong. [`ErrorKind::outcome`] tells the result that it leads to.
+/// What went wrong. [`ErrorKind::outcome`] is the result that it leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -28,7 +28,7 @@ pub enum ErrorKind {
     BadDomain,
     /// No TXT record that begins with `v=spf1` (RFC 7208 §4.5).
     NoRecord,
-    /// DNS did not answer, or not in a way that can be used (RFC 7208 §4.4, §5).
+    /// DNS did not answer, or gave an answer that cannot be used (RFC 7208 §4.4, §5).
     Dns,
     /// More than one record that begins with `v=spf1` (RFC 7208 §4.5).
     SeveralRecords,
@@ -38,7 +38,7 @@ pub enum ErrorKind {
     RecordTooLong,
     /// A term that is neither a known mechanism nor a modifier (RFC 7208 §4.6.1).
     UnknownMechanism,
-    /// An octet that is not visible ASCII (RFC 7208 §7.1).
+    /// A byte that is not visible ASCII (RFC 7208 §7.1).
     BadCharacter,
     /// A mechanism that needs an argument has none, or one that takes none has one (RFC 7208 §5).
     BadArgument,
@@ -46,7 +46,7 @@ pub enum ErrorKind {
     BadDomainSpec,
     /// A `%` that begins no macro, or a macro that is not well-formed (RFC 7208 §7.1).
     BadMacro,
-    /// `c`, `r` and `t` are for explanations alone (RFC 7208 §7.2).
+    /// One of the macros `c`, `r` and `t`, which only explanations may have (RFC 7208 §7.2).
     ExplanationMacro,
     /// Not an address of the family that the mechanism names (RFC 7208 §5.6).
     BadAddress,
@@ -54,11 +54,11 @@ pub enum ErrorKind {
     BadPrefixLength,
     /// `redirect` or `exp` stands in the record twice (RFC 7208 §6).
     RepeatedModifier,
-    /// More terms that ask DNS than allowed (RFC 7208 §4.6.4).
+    /// More terms that query DNS than allowed (RFC 7208 §4.6.4).
     TooManyLookups,
-    /// More questions without an answer than allowed (RFC 7208 §4.6.4).
+    /// More terms whose queries found nothing than allowed (RFC 7208 §4.6.4).
     TooManyVoidLookups,
-    /// An `mx` with more hosts than may be asked about (RFC 7208 §4.6.4), by itself or together with other terms.
+    /// An `mx` with more hosts than may be queried (RFC 7208 §4.6.4), alone or together with other terms.
     TooManyHosts,
     /// The target of an `include` has no record (RFC 7208 §5.2).
     IncludeWithoutRecord,
@@ -69,7 +69,7 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// The stable token of this kind.
+    /// Returns the kind's stable token, for logs and JSON.
     pub fn token(self) -> &'static str {
         match self {
             Self::NoIdentity => "spf.no-identity",
@@ -97,7 +97,7 @@ impl ErrorKind {
         }
     }
 
-    /// The result of an evaluation that ends with this fault.
+    /// Returns the result of an evaluation that ends with this fault.
     pub fn outcome(self) -> Outcome {
         match self {
             Self::NoIdentity | Self::BadDomain | Self::NoRecord => Outcome::None,
@@ -134,10 +134,10 @@ impl ErrorKind {
     }
 }
 
-/// Octets of a term that an error keeps.
+/// Bytes of a term that an error keeps.
 const MAX_TERM: usize = 200;
 
-/// A stranger's term as it can be shown to people and put into logs: of bounded length, without control characters.
+/// Makes a term fit for people and logs: of bounded length, without control characters.
 fn shown(term: &str) -> String {
     let kept = term.get(..term.floor_char_boundary(MAX_TERM)).unwrap_or_default();
     kept.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
@@ -148,7 +148,7 @@ impl Error {
         Self(Box::new(Inner { kind, domain: None, term: None, position: None, depth: 0, lookup: None }))
     }
 
-    /// A fault of the term that begins at `position` octets of the record.
+    /// A fault of the term that begins `position` bytes into the record.
     pub(crate) fn in_term(kind: ErrorKind, term: &[u8], position: usize) -> Self {
         let mut error = Self::new(kind);
         error.0.term = Some(shown(&String::from_utf8_lossy(term)));
@@ -156,20 +156,20 @@ impl Error {
         error
     }
 
-    /// A DNS answer that could not be had.
+    /// A failed DNS query.
     pub(crate) fn lookup(lookup: LookupError) -> Self {
         let mut error = Self::new(ErrorKind::Dns);
         error.0.lookup = Some(lookup);
         error
     }
 
-    /// Names the term, unless one nearer to the fault is named already.
+    /// Names the term, unless a term nearer to the fault is named already.
     pub(crate) fn at_term(mut self, term: impl fmt::Display) -> Self {
         self.0.term.get_or_insert_with(|| shown(&term.to_string()));
         self
     }
 
-    /// Names the record, unless one nearer to the fault is named already.
+    /// Names the record, unless a record nearer to the fault is named already.
     pub(crate) fn in_record(mut self, domain: &Name, depth: usize) -> Self {
         if self.0.domain.is_none() {
             self.0.domain = Some(domain.clone());
@@ -178,7 +178,7 @@ impl Error {
         self
     }
 
-    /// The same place under another name: what `none` becomes when an include or redirect meets it.
+    /// Changes the kind and keeps the place: for a `none` that an include or redirect meets.
     pub(crate) fn with_kind(mut self, kind: ErrorKind) -> Self {
         self.0.kind = kind;
         self
@@ -189,17 +189,17 @@ impl Error {
         self.0.kind
     }
 
-    /// The domain whose record was read or asked for; none for a record parsed by itself.
+    /// The domain whose record was read or queried; `None` for a record that was parsed alone.
     pub fn domain(&self) -> Option<&Name> {
         self.0.domain.as_ref()
     }
 
-    /// The term as published, where the fault belongs to one; cut if long, control characters replaced.
+    /// The published term that has the fault, if one does; cut if long, with control characters replaced.
     pub fn term(&self) -> Option<&str> {
         self.0.term.as_deref()
     }
 
-    /// Octets of the record before the term; known for faults of syntax.
+    /// Where the term begins, in bytes of the record; known for faults of syntax.
     pub fn position(&self) -> Option<usize> {
         self.0.position
     }
@@ -225,7 +225,7 @@ impl fmt::Display for Error {
             write!(f, ": {term}")?;
         }
         if let Some(position) = self.0.position {
-            write!(f, " at octet {position}")?;
+            write!(f, " at byte {position}")?;
         }
         match &self.0.domain {
             Some(domain) => write!(f, " ({domain})"),

@@ -1,33 +1,33 @@
-//! What an evaluation found out.
+//! The result of an evaluation, with its reasons.
 
 use crate::{Directive, DomainSpec, Error, ErrorKind, Identity, Outcome};
 use dns::{Domain, Name, Security};
 use std::fmt;
 
-/// What was found out. It owns its parts, and says why.
+/// The result of an evaluation, with its reasons. It borrows nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Evaluation {
     /// The word of RFC 7208 §2.6.
     pub result: Outcome,
-    /// Whose domain was checked; none if neither identity has a domain.
+    /// The identity that was checked; `None` if neither has a domain.
     pub identity: Option<Identity>,
     /// The domain that was checked.
     pub domain: Option<Domain>,
-    /// What decided; none where no record was evaluated to its end.
+    /// What decided; `None` if no record was evaluated to its end.
     pub matched: Option<Matched>,
-    /// The weakest DNSSEC verdict over all answers that evaluation used.
+    /// The weakest DNSSEC verdict of all answers that the evaluation used.
     pub security: Security,
-    /// Why there is no verdict of a record: always known for none, temperror and permerror.
+    /// Why no record decided: always there for none, temperror and permerror.
     pub reason: Option<Error>,
-    /// Terms that asked DNS; never more than the limit.
+    /// Terms that queried DNS; never more than the limit.
     pub lookups: usize,
-    /// Terms whose questions were answered with nothing; one more than the limit if that ended the evaluation.
+    /// Terms whose queries found nothing; one more than the limit if that ended the evaluation.
     pub void_lookups: usize,
     pub(crate) explanation: Option<Explanation>,
 }
 
-/// What decided about a client. It prints as the mechanism of RFC 7208 §9.1: `-all`, `ip4:192.0.2.0/24`, `default`.
+/// What decided the result. It prints as the mechanism of RFC 7208 §9.1: `-all`, `ip4:192.0.2.0/24`, `default`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Matched {
     /// A directive of the domain's own record, or of one it redirects to.
@@ -45,7 +45,7 @@ impl fmt::Display for Matched {
     }
 }
 
-/// Where the explanation of a fail is to be found.
+/// Where the domain publishes the explanation of a fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Explanation {
     /// The domain whose record has the `exp` modifier.
@@ -54,7 +54,7 @@ pub(crate) struct Explanation {
 }
 
 impl Evaluation {
-    /// Neither identity has a domain.
+    /// The result where neither identity has a domain.
     pub(crate) fn without_identity() -> Self {
         Self {
             result: Outcome::None,
@@ -69,8 +69,8 @@ impl Evaluation {
         }
     }
 
-    /// The identity has no domain that could have a record: a name that breaks its grammar, or no address at all (RFC 7208
-    /// §4.3: the result is none). A caller that reads names with [`dns::Domain`] cannot ask about it.
+    /// The result for an identity whose domain is malformed (RFC 7208 §4.3: none). A [`Query`](crate::Query) cannot
+    /// express it, since [`dns::Domain`] is always well-formed.
     pub fn malformed(identity: Identity) -> Self {
         Self {
             identity: Some(identity),
@@ -79,13 +79,13 @@ impl Evaluation {
         }
     }
 
-    /// Details about an error (RFC 7208 §9.1); nothing unless the result is temperror or permerror.
+    /// The error behind a temperror or permerror (RFC 7208 §9.1); `None` for other results.
     pub fn problem(&self) -> Option<&Error> {
         let is_error = matches!(self.result, Outcome::TempError | Outcome::PermError);
         self.reason.as_ref().filter(|_| is_error)
     }
 
-    /// Does the domain publish an explanation of this fail? [`explain`](crate::explain) fetches it.
+    /// Whether the domain publishes an explanation of this fail, which [`explain`](crate::explain) fetches.
     pub fn has_explanation(&self) -> bool {
         self.explanation.is_some()
     }

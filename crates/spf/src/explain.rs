@@ -8,13 +8,14 @@ use crate::{Evaluation, Limits, Query};
 use dns::{Kind, Resolver};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Octets of an explanation; a longer one is cut and ends in dots. RFC 7208 §6.2 leaves the limit to us.
+/// Bytes of an explanation; a longer one is cut and ends in dots. RFC 7208 §6.2 leaves the limit to the receiver.
 pub const MAX_EXPLANATION: usize = 800;
 
 /// Fetches the explanation that the domain publishes for this fail (RFC 7208 §6.2), with limits of its own.
 ///
-/// It is text of a stranger in printable ASCII: show it as such ("example.org explains: …"). `query` is the one that was
-/// judged; `now` is for the `t` macro. None without an `exp` modifier, or if anything is wrong with what it points to.
+/// The text is printable ASCII and comes from the domain's owner: show it as such ("example.org explains: …"). `query` must
+/// be the one that was evaluated; `now` is the value of the `t` macro. Returns `None` without an `exp` modifier, or if
+/// the text that it points to cannot be fetched or is malformed.
 pub async fn explain(
     dns: &dyn Resolver,
     query: &Query<'_>,

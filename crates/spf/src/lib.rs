@@ -1,11 +1,11 @@
-//! SPF (RFC 7208): may this address send for this name?
+//! SPF (RFC 7208): whether an address may send mail for a domain.
 //!
 //! The crate reads and prints records ([`Record`]), evaluates them for a sender ([`check`], [`check_helo`]), fetches the
 //! explanation of a fail ([`explain`]), and prints and reads the Received-SPF field ([`ReceivedSpf`]).
 //!
 //! It does not know sockets, a runtime, the clock or metrics: DNS is a [`dns::Resolver`] and time an argument. It bounds
-//! the questions of an evaluation, not its time. Nor does it decide what to do with a result. A [`dns::Resolver`] that asks real
-//! servers is in the crate `moxd-dns-hickory`.
+//! the number of queries of an evaluation, not its time, and it does not decide what to do with a result. A
+//! [`dns::Resolver`] that queries real servers is in the crate `moxd-dns-hickory`.
 //!
 //! ```
 //! use moxd_spf::dns::{Domain, zone::{Zone, block_on_ready}};

@@ -1,8 +1,8 @@
-//! Questions to DNS: counted as RFC 7208 §4.6.4 demands, and asked ahead of time where waiting would cost.
+//! DNS queries, counted as RFC 7208 §4.6.4 demands, and sent ahead of time so that waits overlap.
 //!
-//! Evaluation is sequential, and what it counts is what it reaches. But while it has to wait for an answer, the
-//! questions that it will ask next if nothing matches are put to DNS too, so that their answers are there when it
-//! comes to them. A resolver that answers at once is never asked for more than evaluation needs.
+//! An evaluation is sequential, and counts the terms that it reaches. While it waits for an answer, it also sends the
+//! queries that come next if nothing matches, so that their answers are there when it reaches them. A resolver that
+//! answers at once gets no query that the evaluation does not need.
 
 use crate::checker::Place;
 use crate::macros::{Sender, Values};
@@ -19,30 +19,30 @@ use std::task::{Context, Poll};
 /// Records of one type; empty if there are none.
 pub(crate) type Found = Arc<[dns::Record]>;
 
-/// The counters of one evaluation, and the questions under way.
+/// The counters of one evaluation, and its queries in flight.
 pub(crate) struct Lookups<'q> {
     dns: &'q dyn Resolver,
     limits: Limits,
     terms: usize,
     voids: usize,
     security: Option<Security>,
-    /// Hosts whose addresses were asked for, or may be.
+    /// Hosts whose addresses were queried, or may still be.
     hosts: usize,
     ahead: Vec<Ahead<'q>>,
-    /// Terms that may still be looked at before evaluation is there.
+    /// Terms that may still be queried ahead of time.
     ahead_left: usize,
-    /// For each record under way, by its depth: how many of its last terms nobody has looked at yet. As long as needed.
+    /// For each record being evaluated, by depth: how many of its last terms have not been queried ahead of time so far.
     unseen: Vec<usize>,
 }
 
-/// A question that was asked before its turn.
+/// A query that was sent ahead of time.
 struct Ahead<'q> {
     name: Name,
     kind: Kind,
     lookup: Lookup<'q>,
 }
 
-/// What will be asked next, as far as that is known.
+/// The queries that come next, as far as they are known.
 #[derive(Clone, Copy)]
 pub(crate) enum Next<'n> {
     Unknown,
@@ -61,7 +61,7 @@ pub(crate) struct Upcoming<'n> {
     pub(crate) sender: Sender<'n>,
 }
 
-/// The type of address records that matter to a client.
+/// Returns the type of address record for a client's family.
 pub(crate) fn address_kind(ip: IpAddr) -> Kind {
     if ip.is_ipv4() { Kind::A } else { Kind::Aaaa }
 }
@@ -76,28 +76,28 @@ impl<'q> Lookups<'q> {
             security: None,
             hosts: 0,
             ahead: Vec::new(),
-            // Evaluation reaches no more terms than it may count, so that looking at more would be wasted.
+            // An evaluation reaches no more terms than this, so queries for more would be wasted.
             ahead_left: limits.lookups,
             unseen: Vec::new(),
         }
     }
 
-    /// Terms that asked DNS so far.
+    /// Terms that queried DNS so far.
     pub(crate) fn terms(&self) -> usize {
         self.terms
     }
 
-    /// Terms whose questions were answered with nothing so far.
+    /// Terms whose queries found nothing so far.
     pub(crate) fn voids(&self) -> usize {
         self.voids
     }
 
-    /// The weakest verdict over all answers so far.
+    /// The weakest DNSSEC verdict of all answers so far.
     pub(crate) fn security(&self) -> Security {
         self.security.unwrap_or_default()
     }
 
-    /// Counts a term that asks DNS.
+    /// Counts a term that queries DNS.
     pub(crate) fn count_term(&mut self) -> Result<(), Error> {
         // RFC 7208 §4.6.4: one limit over all records of an evaluation; exceeding it is a permerror.
         if self.terms >= self.limits.lookups {
@@ -107,8 +107,8 @@ impl<'q> Lookups<'q> {
         Ok(())
     }
 
-    /// How many of a term's `hosts` may be asked for addresses. They count whether or not each is reached, so that the
-    /// result does not depend on how fast DNS answers.
+    /// Returns how many of a term's `hosts` may be queried for addresses, and counts them. They count whether or not each
+    /// is reached, so that the result does not depend on how fast DNS answers.
     pub(crate) fn count_hosts(&mut self, hosts: usize) -> usize {
         // RFC 7208 §4.6.4: 10 for one term.
         let allowed = hosts.min(MAX_NAMES).min(self.limits.hosts.saturating_sub(self.hosts));
@@ -116,12 +116,12 @@ impl<'q> Lookups<'q> {
         allowed
     }
 
-    /// The evaluation of a record begins, at so many includes and redirects from the first.
+    /// Notes that the evaluation of a record begins, `depth` includes and redirects from the first.
     pub(crate) fn begin_record(&mut self, depth: usize) {
         self.unseen.truncate(depth);
     }
 
-    /// Counts a term as a void lookup; called once for a term at most.
+    /// Counts a term as a void lookup. Called at most once for a term.
     pub(crate) fn count_void(&mut self) -> Result<(), Error> {
         self.voids += 1;
         // RFC 7208 §4.6.4: exceeding the limit of void lookups produces a permerror.
@@ -131,7 +131,7 @@ impl<'q> Lookups<'q> {
         Ok(())
     }
 
-    /// Asks the first question of a term: an answer with nothing makes the term a void lookup.
+    /// Sends the first query of a term; if it finds nothing, the term counts as a void lookup.
     pub(crate) async fn ask(&mut self, name: &Name, kind: Kind, next: Next<'_>) -> Result<Found, Error> {
         let found = self.ask_uncounted(name, kind, next).await?;
         if found.is_empty() {
@@ -140,7 +140,7 @@ impl<'q> Lookups<'q> {
         Ok(found)
     }
 
-    /// Asks a question; nothing is counted, so the only fault is that of DNS.
+    /// Sends a query without counting; fails only if DNS does.
     pub(crate) async fn ask_uncounted(
         &mut self,
         name: &Name,
@@ -159,7 +159,7 @@ impl<'q> Lookups<'q> {
         self.take(outcome)
     }
 
-    /// The records of an answer, its verdict noted.
+    /// Returns the records of an answer, and notes its DNSSEC verdict.
     fn take(&mut self, outcome: Outcome) -> Result<Found, Error> {
         let (found, security) = match outcome {
             Ok(answer) => (answer.records, answer.security),
@@ -171,7 +171,7 @@ impl<'q> Lookups<'q> {
         Ok(found)
     }
 
-    /// Waits for one answer, and meanwhile for those that were asked for ahead.
+    /// Waits for one answer, and drives the queries that were sent ahead of time.
     fn wait(
         &mut self,
         mut lookup: Lookup<'_>,
@@ -193,7 +193,7 @@ impl<'q> Lookups<'q> {
         })
     }
 
-    /// Puts the questions that come next beside the one that is waited for.
+    /// Sends the queries that come next beside the current one.
     fn look_ahead(&mut self, next: Next<'_>, current: (&Name, Kind)) {
         match next {
             Next::Unknown => {}
@@ -212,8 +212,8 @@ impl<'q> Lookups<'q> {
         }
     }
 
-    /// Starts the questions of a record's terms that were not looked at before. Expanding a stranger's macros has its
-    /// price, so each term is looked at once, however often evaluation waits.
+    /// Sends the queries of a record's terms that were not sent ahead before. Expanding macros takes time, so this looks at
+    /// each term once, however often the evaluation waits.
     fn look_at_terms(&mut self, upcoming: &Upcoming<'_>, current: (&Name, Kind)) {
         let depth = upcoming.place.depth;
         if self.unseen.len() <= depth {
@@ -237,7 +237,7 @@ impl<'q> Lookups<'q> {
         }
     }
 
-    /// Starts a question unless it is under way.
+    /// Sends a query unless it is in flight.
     fn start(&mut self, name: Name, kind: Kind, current: (&Name, Kind)) {
         let same = |ahead: &Ahead<'_>| ahead.kind == kind && ahead.name == name;
         if current == (&name, kind) || self.ahead.iter().any(same) {
@@ -259,11 +259,11 @@ impl Ahead<'_> {
     }
 }
 
-/// The target of a term, the record's own domain without one, and the type of its first question.
+/// The target of a term (`None`: the record's own domain), and the type of its first query.
 type FirstQuestion<'m, 'n> = (Option<&'m DomainSpec<'n>>, Kind);
 
 impl<'n> Upcoming<'n> {
-    /// The terms in order, each with its first question; none where that is not known before its turn.
+    /// The terms in order, each with its first query; `None` where that is not known ahead of time.
     fn terms(&self) -> impl ExactSizeIterator<Item = Option<FirstQuestion<'_, 'n>>> {
         let count = self.directives.len() + usize::from(self.redirect.is_some());
         (0..count).map(|at| match self.directives.get(at) {
@@ -272,7 +272,7 @@ impl<'n> Upcoming<'n> {
         })
     }
 
-    /// The name that a term asks for, as far as it can be told without asking DNS.
+    /// Returns the name that a term queries, unless finding it needs DNS.
     fn name(&self, target: Option<&DomainSpec<'_>>) -> Option<Name> {
         let domain = self.place.domain;
         match target {

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 pub(crate) enum Piece<'a> {
     /// Text without a `%`.
     Literal(&'a str),
-    /// What an escape stands for: `%%`, `%_` or `%-`.
+    /// The text that an escape (`%%`, `%_` or `%-`) stands for.
     Escape(&'static str),
     Macro(Macro<'a>),
 }
@@ -21,7 +21,7 @@ pub(crate) enum Piece<'a> {
 pub(crate) struct Macro<'a> {
     /// Lower-case.
     pub(crate) letter: u8,
-    /// The letter was upper-case: the value is URL-escaped.
+    /// Whether the value is URL-escaped: the letter was upper-case.
     escaped: bool,
     /// Right-hand parts to keep.
     keep: Option<usize>,
@@ -29,7 +29,7 @@ pub(crate) struct Macro<'a> {
     delimiters: &'a str,
 }
 
-/// The pieces of a macro string; ends after the first fault.
+/// Iterates over the pieces of a macro string; ends after the first fault.
 pub(crate) struct Pieces<'a>(&'a str);
 
 pub(crate) fn pieces(text: &str) -> Pieces<'_> {
@@ -80,7 +80,7 @@ fn read_macro(inner: &str) -> Option<Macro<'_>> {
     }
     let rest = inner.get(inner.len() - rest.len()..)?;
     let (digits, rest) = rest.split_at(rest.bytes().take_while(u8::is_ascii_digit).count());
-    // A number too large for the machine keeps all parts, as any number above their count does.
+    // A number that overflows keeps all parts, as every number above their count does.
     let keep = (!digits.is_empty()).then(|| digits.parse().unwrap_or(usize::MAX));
     // RFC 7208 §7.3: if a DIGIT is specified, the value must be nonzero.
     if keep == Some(0) {
@@ -94,7 +94,7 @@ fn read_macro(inner: &str) -> Option<Macro<'_>> {
     Some(Macro { letter, escaped: sign.is_ascii_uppercase(), keep, reversed, delimiters })
 }
 
-/// The mailbox that stands for the sender: of MAIL FROM, or `postmaster` of HELO.
+/// The mailbox that stands for the sender: that of MAIL FROM, or `postmaster` at the HELO domain.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sender<'a> {
     pub(crate) localpart: &'a str,
@@ -102,7 +102,7 @@ pub(crate) struct Sender<'a> {
 }
 
 impl Sender<'_> {
-    /// The mailbox as MAIL FROM has it: RFC 5321 §4.1.2, a local part that is no dot-string is quoted.
+    /// Prints the mailbox as in MAIL FROM. RFC 5321 §4.1.2: a local part that is not a dot-string is quoted.
     pub(crate) fn mailbox(&self) -> String {
         if is_dot_atom(self.localpart) {
             format!("{}@{}", self.localpart, self.domain)
@@ -120,17 +120,17 @@ pub(crate) struct Values<'a> {
     pub(crate) domain: &'a Name,
     pub(crate) ip: IpAddr,
     pub(crate) helo: Option<&'a Host>,
-    /// The validated name of the address, if the text needs it and there is one.
+    /// The validated name of the address, if the text needs one and the address has one.
     pub(crate) validated: Option<&'a Name>,
-    /// Receiver, and seconds since the epoch: known in explanations alone.
+    /// The receiver, and seconds since the epoch; only in explanations.
     pub(crate) explaining: Option<(Option<&'a Domain>, u64)>,
 }
 
-// RFC 7208 §7.2, §7.3: the word for a receiver, a validated name or a HELO that is not known.
+/// RFC 7208 §7.2, §7.3: stands for a receiver, validated name or HELO that is not known.
 const UNKNOWN: &str = "unknown";
 
 impl<'a> Values<'a> {
-    /// What they stand for in the record of `domain`.
+    /// The values in the record of `domain`.
     pub(crate) fn of(
         query: &Query<'a>,
         sender: Sender<'a>,
@@ -140,10 +140,10 @@ impl<'a> Values<'a> {
         Self { sender, domain, ip: query.ip, helo: query.helo, validated, explaining: None }
     }
 
-    /// The text with its macros replaced.
+    /// Returns the text with its macros expanded.
     ///
     /// # Errors
-    /// The text is not a macro string; checked texts never are.
+    /// The text is not a macro string. One that was checked always is.
     pub(crate) fn expand(&self, text: &str) -> Result<String, ErrorKind> {
         let mut out = String::with_capacity(text.len());
         let mut value = String::new();
@@ -161,7 +161,7 @@ impl<'a> Values<'a> {
         Ok(out)
     }
 
-    /// The value of a letter, before any transformation.
+    /// Writes the value of a letter, before any transformation.
     fn write(&self, letter: u8, out: &mut String) {
         let sender = self.sender;
         let written = match letter {
@@ -187,7 +187,7 @@ impl<'a> Values<'a> {
     }
 }
 
-/// RFC 7208 §7.3: IPv6 in dot-format, a nibble each.
+/// RFC 7208 §7.3: IPv6 in dot-format, nibble by nibble.
 fn write_dotted(ip: IpAddr, out: &mut String) -> std::fmt::Result {
     match ip {
         IpAddr::V4(ip) => write!(out, "{ip}"),
@@ -226,7 +226,7 @@ impl Macro<'_> {
     }
 }
 
-/// RFC 3986 §2.1, §2.3: every octet that is not unreserved becomes `%XX`.
+/// RFC 3986 §2.1, §2.3: every byte that is not an unreserved character becomes `%XX`.
 fn escape(plain: &str, out: &mut String) {
     for &octet in plain.as_bytes() {
         if octet.is_ascii_alphanumeric() || b"-._~".contains(&octet) {

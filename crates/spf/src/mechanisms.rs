@@ -8,10 +8,10 @@ use crate::{DomainSpec, Error, ErrorKind, Outcome};
 use dns::{Kind, Mx, Name, Record, reverse_name};
 use std::net::IpAddr;
 
-/// RFC 7208 §4.6.4: hosts of one `mx`, and names of one `ptr` or `p` macro, whose addresses may be asked for.
+/// RFC 7208 §4.6.4: hosts of one `mx`, and names of one `ptr` or `p` macro, whose addresses may be queried.
 pub const MAX_NAMES: usize = 10;
 
-/// What becomes of a host whose addresses DNS fails to tell.
+/// What a failed query for the addresses of a host leads to.
 #[derive(Clone, Copy)]
 enum Failing {
     /// RFC 7208 §5: a DNS error is a temperror.
@@ -21,12 +21,12 @@ enum Failing {
 }
 
 impl Mechanism<'_> {
-    /// Does it take DNS to tell whether it matches?
+    /// Whether matching needs DNS.
     pub(crate) fn asks_dns(&self) -> bool {
         !matches!(self, Self::All | Self::Ip4 { .. } | Self::Ip6 { .. })
     }
 
-    /// Does it match, if that can be told without DNS?
+    /// Whether it matches; `None` if that needs DNS.
     pub(crate) fn matches_address(&self, ip: IpAddr) -> Option<bool> {
         match self {
             Self::All => Some(true),
@@ -38,7 +38,7 @@ impl Mechanism<'_> {
 }
 
 impl Checker<'_> {
-    /// Does a mechanism that asks DNS match?
+    /// Whether a mechanism that queries DNS matches.
     pub(crate) async fn matches(
         &mut self,
         mechanism: &Mechanism<'_>,
@@ -54,7 +54,7 @@ impl Checker<'_> {
         };
         let domain = upcoming.place.domain;
         let name = match target {
-            // Most targets have no macros, and need no future then.
+            // Most targets have no macros, and then no future is needed.
             Some(target) => match target.without_macros() {
                 Some(name) => name,
                 None => self.target(target, domain).await?,
@@ -67,8 +67,8 @@ impl Checker<'_> {
             Err(Unusable::Malformed) if matches!(mechanism, Mechanism::Include(_)) => {
                 return Err(Error::new(ErrorKind::IncludeWithoutRecord));
             }
-            // RFC 7208 §4.8: other malformed target-names are left open. No match is the answer here: what the sender puts
-            // into a macro must not spoil the record. RFC 8616 §4: nor does a local part that is not ASCII match.
+            // RFC 7208 §4.8 leaves other malformed target-names open. They do not match here: what the sender puts into a
+            // macro must not invalidate the record. RFC 8616 §4: a local part that is not ASCII does not match either.
             Err(_) => return Ok(false),
         };
         match mechanism {
@@ -98,7 +98,7 @@ impl Checker<'_> {
         }
     }
 
-    /// The target-name of a domain-spec (RFC 7208 §4.8).
+    /// Returns the target-name of a domain-spec (RFC 7208 §4.8).
     pub(crate) async fn target(
         &mut self,
         target: &DomainSpec<'_>,
@@ -108,7 +108,7 @@ impl Checker<'_> {
             return Ok(name);
         }
         let validated = if target.needs_validated_name() {
-            // Boxed: what hardly any record needs would otherwise weigh on the state of every include.
+            // Boxed, because hardly any record needs it and it would enlarge the future of every include.
             Box::pin(self.validated_name(domain)).await?
         } else {
             None
@@ -116,12 +116,12 @@ impl Checker<'_> {
         Ok(target.target(&self.values(domain, validated.as_ref())))
     }
 
-    /// Does one of these addresses cover the client's?
+    /// Whether one of the addresses, with the prefix, covers the client's.
     fn is_covered(&self, found: &Found, prefix: DualPrefix) -> bool {
         found.iter().filter_map(address).any(|network| prefix.covers(network, self.query.ip))
     }
 
-    /// The first of a term's hosts that has an address which covers the client's.
+    /// Returns the first of a term's hosts that has an address which covers the client's.
     async fn first_covering<'h>(
         &mut self,
         hosts: &'h [Name],
@@ -141,8 +141,8 @@ impl Checker<'_> {
             silent |= found.is_empty();
             answered |= !found.is_empty();
         }
-        // RFC 7208 §4.6.4: what is limited is the number of terms whose queries return nothing. So the hosts of a term count
-        // once, however many they are, and not at all if one has addresses: many hosts have none of the client's family.
+        // RFC 7208 §4.6.4 limits the number of terms whose queries return nothing. So the hosts of a term count once, however
+        // many they are, and not at all if one has addresses: many hosts have none of the client's family.
         if silent && !answered {
             self.lookups.count_void()?;
         }
@@ -160,7 +160,7 @@ impl Checker<'_> {
         if self.first_covering(asked, prefix, Failing::IsFatal).await?.is_some() {
             return Ok(true);
         }
-        // RFC 7208 §4.6.4: no more than 10 hosts are asked about; needing more is a permerror.
+        // RFC 7208 §4.6.4: at most 10 hosts are queried; more are a permerror.
         if hosts.len() > asked.len() { Err(Error::new(ErrorKind::TooManyHosts)) } else { Ok(false) }
     }
 
@@ -170,7 +170,7 @@ impl Checker<'_> {
         Ok(self.first_validated(&names).await?.is_some())
     }
 
-    /// The value of the `p` macro (RFC 7208 §7.3): the domain itself rather than a subdomain rather than another name.
+    /// Returns the value of the `p` macro (RFC 7208 §7.3): the domain itself, else a subdomain, else any other name.
     pub(crate) async fn validated_name(&mut self, domain: &Name) -> Result<Option<Name>, Error> {
         self.lookups.count_term()?;
         let mut names = self.pointers().await?;
@@ -178,7 +178,7 @@ impl Checker<'_> {
         Ok(self.first_validated(&names).await?.cloned())
     }
 
-    /// The names that the client's address points to, as many as count.
+    /// Returns up to [`MAX_NAMES`] names that the client's address points to.
     async fn pointers(&mut self) -> Result<Vec<Name>, Error> {
         let found = match self.lookups.ask(&reverse_name(self.query.ip), Kind::Ptr, Next::Unknown).await {
             // RFC 7208 §5.5: a DNS error while looking up PTR: no match.
@@ -190,7 +190,7 @@ impl Checker<'_> {
         Ok(found.iter().filter_map(name).take(MAX_NAMES).collect())
     }
 
-    /// The first name that has the client's address.
+    /// Returns the first name that has the client's address.
     async fn first_validated<'n>(&mut self, names: &'n [Name]) -> Result<Option<&'n Name>, Error> {
         // RFC 7208 §4.6.4: names beyond the limit are ignored.
         let names = names.get(..self.lookups.count_hosts(names.len())).unwrap_or(names);

@@ -6,9 +6,9 @@ use std::str::FromStr;
 /// The result of an evaluation; exhaustive, since RFC 7208 §2.6 closes the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// Nothing is known: no domain to check, or it publishes no record (§2.6.1).
+    /// There is no domain to check, or it publishes no record (§2.6.1).
     None,
-    /// The domain states nothing about the address (§2.6.2); to be treated as none (§8.2).
+    /// The domain asserts nothing about the address (§2.6.2); receivers treat it as none (§8.2).
     Neutral,
     /// The address is authorized (§2.6.3).
     Pass,
@@ -16,7 +16,7 @@ pub enum Outcome {
     Fail,
     /// The address is probably not authorized (§2.6.5).
     SoftFail,
-    /// DNS trouble; a later try may tell (§2.6.6).
+    /// A DNS query failed; a later try may succeed (§2.6.6).
     TempError,
     /// The published records cannot be interpreted (§2.6.7).
     PermError,
@@ -27,7 +27,7 @@ impl Outcome {
     pub const ALL: [Self; 7] =
         [Self::None, Self::Neutral, Self::Pass, Self::Fail, Self::SoftFail, Self::TempError, Self::PermError];
 
-    /// The word of the RFC, as in headers and JSON.
+    /// Returns the word of the RFC, as in header fields and JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -47,13 +47,13 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// A word that is not one of the list it was read for.
+/// The word is none of RFC 7208 §2.6.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParseOutcomeError(());
 
 impl fmt::Display for ParseOutcomeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("unknown word")
+        f.write_str("not an SPF result")
     }
 }
 
@@ -81,7 +81,7 @@ pub enum Identity {
 }
 
 impl Identity {
-    /// The word of RFC 7208 §9.1.
+    /// Returns the word of RFC 7208 §9.1.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::MailFrom => "mailfrom",

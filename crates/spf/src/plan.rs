@@ -1,13 +1,13 @@
-//! What a record comes down to for one client.
+//! A record, reduced to the terms that matter for one client.
 
 use crate::{Directive, DomainSpec, Record};
 use std::net::IpAddr;
 
-/// A record of which the address mechanisms are settled, since they need no DNS. Most included records are nothing but
-/// addresses, and end here.
+/// A record whose address mechanisms are decided, since they need no DNS. Most included records consist of addresses alone
+/// and are decided by that.
 #[derive(Clone, Copy)]
 pub(crate) struct Plan<'r> {
-    /// The directives before the one that is known to match.
+    /// The directives before [`Plan::settled`], or all of them.
     pub(crate) before: &'r [Directive<'r>],
     /// The first directive that matches without DNS.
     pub(crate) settled: Option<&'r Directive<'r>>,
@@ -25,7 +25,7 @@ impl<'r> Plan<'r> {
         Self::new(record, before, rest.first())
     }
 
-    /// Of a record in which the first match without DNS is known, and what stands before it.
+    /// Builds the plan of a record whose first match without DNS is known, and the directives before that.
     pub(crate) fn new(
         record: &'r Record<'r>,
         before: &'r [Directive<'r>],
@@ -35,7 +35,7 @@ impl<'r> Plan<'r> {
         Self { before, settled, redirect, explanation: record.explanation() }
     }
 
-    /// Does it take DNS to tell the result?
+    /// Whether the result depends on DNS.
     pub(crate) fn asks_dns(&self) -> bool {
         self.redirect.is_some() || self.before.iter().any(|directive| directive.mechanism.asks_dns())
     }

@@ -1,4 +1,4 @@
-//! The Received-SPF field (RFC 7208 §9.1), both ways.
+//! Printing and parsing the Received-SPF field (RFC 7208 §9.1).
 
 mod parse;
 mod print;
@@ -10,7 +10,7 @@ use std::fmt::Write;
 
 /// A Received-SPF field.
 ///
-/// It prints as a whole field, name included, folded, without the final CRLF, and reads back as the same value.
+/// It prints as a complete field, with its name, folded and without the final CRLF, and parses back to the same value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceivedSpf {
     result: Outcome,
@@ -18,18 +18,18 @@ pub struct ReceivedSpf {
     pairs: Vec<(String, String)>,
 }
 
-/// Octets of a value or comment that is composed; the rest is cut off. Keeps every line below the 998 octets of
-/// RFC 5322 §2.1.1 even if each octet has to be escaped.
+/// Bytes of a value or comment in a new field; the rest is cut off. Keeps every line below the 998 bytes of
+/// RFC 5322 §2.1.1 even if each byte has to be escaped.
 pub const MAX_VALUE: usize = 400;
 
-/// Octets of a problem that is composed: what a line of 78 has room for.
+/// Bytes of a problem in a new field: as many as fit into a line of 78.
 const MAX_PROBLEM: usize = 77 - "problem=; ".len();
 
 impl ReceivedSpf {
-    /// What is to be recorded about an evaluation of a query.
+    /// Composes the field for an evaluation of a query.
     pub fn new(query: &Query<'_>, evaluation: &Evaluation) -> Self {
         let comment = clean(&comment(query, evaluation), MAX_VALUE);
-        // Folding may turn blanks into line ends, so runs of them would not survive.
+        // Folding may turn a space into a line end, so runs of spaces would not survive.
         let comment = comment.split_whitespace().collect::<Vec<_>>().join(" ");
         let mut field = Self { result: evaluation.result, comment, pairs: Vec::new() };
         field.add("client-ip", &query.ip.to_string());
@@ -58,7 +58,7 @@ impl ReceivedSpf {
         self.pairs.push((key.to_owned(), clean(value, MAX_VALUE)));
     }
 
-    /// The result.
+    /// The result that the field begins with.
     pub fn result(&self) -> Outcome {
         self.result
     }
@@ -68,7 +68,7 @@ impl ReceivedSpf {
         &self.comment
     }
 
-    /// The value of a key such as `client-ip`, in any case; the first one of several.
+    /// Returns the value of a key such as `client-ip`, which may be in any case; the first of several.
     pub fn value(&self, key: &str) -> Option<&str> {
         self.pairs.iter().find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value.as_str())
     }
@@ -79,7 +79,7 @@ impl ReceivedSpf {
     }
 }
 
-/// The result in words, as the examples of RFC 7208 §9.1 have it.
+/// Describes the result in words, as in the examples of RFC 7208 §9.1.
 fn comment(query: &Query<'_>, evaluation: &Evaluation) -> String {
     let ip = query.ip;
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! The record as a value: what RFC 7208 §4.6.1 calls terms.
+//! The record: its directives and modifiers, which RFC 7208 §4.6.1 calls terms.
 
 mod network;
 mod parse;
@@ -12,9 +12,9 @@ use std::str::FromStr;
 pub use parse::MAX_RECORD;
 pub(crate) use parse::{Reading, is_record};
 
-/// An SPF record. It borrows from the text it was read from; `str::parse` gives one that owns its parts.
+/// An SPF record. It borrows from the text it was parsed from; `str::parse` returns one that owns its parts.
 ///
-/// Printing gives the record in plain form: names in lower case, single spaces, modifiers at the end, no `+`.
+/// It prints in plain form: mechanism names in lower case, single spaces, modifiers at the end, no `+`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Record<'a> {
     directives: Vec<Directive<'a>>,
@@ -23,13 +23,13 @@ pub struct Record<'a> {
     unknown: Vec<Modifier<'a>>,
 }
 
-/// A mechanism with the result that a match brings.
+/// A mechanism with the result of a match.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Directive<'a> {
-    /// What a match means.
+    /// The result of a match.
     pub qualifier: Qualifier,
-    /// What has to match.
+    /// What the client has to match.
     pub mechanism: Mechanism<'a>,
 }
 
@@ -48,7 +48,7 @@ pub enum Qualifier {
 }
 
 impl Qualifier {
-    /// The result that a match brings.
+    /// Returns the result of a match.
     pub fn outcome(self) -> Outcome {
         match self {
             Self::Pass => Outcome::Pass,
@@ -59,7 +59,7 @@ impl Qualifier {
     }
 }
 
-/// What a client's address is held against (RFC 7208 §5); exhaustive, since the RFC closes the list.
+/// What a client is matched against (RFC 7208 §5); exhaustive, since the RFC closes the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mechanism<'a> {
     /// Always matches (§5.1).
@@ -68,14 +68,14 @@ pub enum Mechanism<'a> {
     Include(DomainSpec<'a>),
     /// An address of a name (§5.3).
     A {
-        /// The name; the record's own domain without.
+        /// The name; by default the record's own domain.
         target: Option<DomainSpec<'a>>,
         /// Leading bits that are compared.
         prefix: DualPrefix,
     },
     /// An address of a mail exchange (§5.4).
     Mx {
-        /// The name that has the exchanges; the record's own domain without.
+        /// The name that has the exchanges; by default the record's own domain.
         target: Option<DomainSpec<'a>>,
         /// Leading bits that are compared.
         prefix: DualPrefix,
@@ -96,7 +96,7 @@ pub enum Mechanism<'a> {
         /// Leading bits that are compared, 0 to 128.
         prefix: u8,
     },
-    /// A name has an IPv4 address, whichever (§5.7).
+    /// A name has any IPv4 address (§5.7).
     Exists(DomainSpec<'a>),
 }
 
@@ -114,7 +114,7 @@ impl DualPrefix {
     // RFC 7208 §5.6: if omitted, the lengths are /32 and /128.
     const WHOLE: Self = Self { v4: 32, v6: 128 };
 
-    /// Are the two addresses of one family and in one network?
+    /// Whether both addresses are of one family and in one network.
     pub(crate) fn covers(self, network: IpAddr, ip: IpAddr) -> bool {
         match network {
             IpAddr::V4(network) => v4_covers(network, self.v4, ip),
@@ -170,12 +170,12 @@ impl<'a> Record<'a> {
         &self.directives
     }
 
-    /// Whose record counts if nothing matches (RFC 7208 §6.1). Without effect beside an `all`.
+    /// The domain whose record counts if nothing matches (RFC 7208 §6.1). Without effect beside an `all`.
     pub fn redirect(&self) -> Option<&DomainSpec<'a>> {
         self.redirect.as_ref()
     }
 
-    /// Where the explanation of a fail stands, the `exp` modifier (RFC 7208 §6.2).
+    /// The name at which the explanation of a fail is published: the `exp` modifier (RFC 7208 §6.2).
     pub fn explanation(&self) -> Option<&DomainSpec<'a>> {
         self.explanation.as_ref()
     }
@@ -185,15 +185,15 @@ impl<'a> Record<'a> {
         &self.unknown
     }
 
-    /// Bytes that a record of its own takes for its terms, beside their text.
+    /// Bytes that an owned record takes for its terms, beside their text.
     pub(crate) fn terms_size(&self) -> usize {
-        // The text of a term is an allocation of its own, with what that costs; of a modifier there are two.
+        // The text of a term is an allocation of its own; a modifier has two.
         const ALLOCATION: usize = 32;
         self.directives.capacity() * (size_of::<Directive<'_>>() + ALLOCATION)
             + self.unknown.capacity() * (size_of::<Modifier<'_>>() + 2 * ALLOCATION)
     }
 
-    /// Keeps the record on its own.
+    /// Copies the texts, so that nothing is borrowed.
     pub fn into_owned(self) -> Record<'static> {
         Record {
             directives: self.directives.into_iter().map(Directive::into_owned).collect(),
@@ -205,7 +205,7 @@ impl<'a> Record<'a> {
 }
 
 impl Directive<'_> {
-    /// Keeps the directive on its own.
+    /// Copies the texts, so that nothing is borrowed.
     pub fn into_owned(self) -> Directive<'static> {
         Directive { qualifier: self.qualifier, mechanism: self.mechanism.into_owned() }
     }
@@ -231,7 +231,7 @@ impl Mechanism<'_> {
 impl FromStr for Record<'static> {
     type Err = Error;
 
-    /// As [`Record::parse`], but the record owns its parts.
+    /// Parses as [`Record::parse`] does, but the record owns its parts.
     fn from_str(text: &str) -> Result<Self, Error> {
         Record::parse(text.as_bytes()).map(Record::into_owned)
     }

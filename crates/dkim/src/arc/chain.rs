@@ -1,4 +1,4 @@
-//! What a chain says, and what became of it.
+//! A chain: its sets, and the result of validating it.
 
 use crate::arc::MAX_SETS;
 use crate::field::FieldWriter;
@@ -15,12 +15,12 @@ pub enum ChainStatus {
     None,
     /// Every seal verifies, and so does the newest message signature.
     Pass,
-    /// The chain is broken: to be treated as if there were none (RFC 8617 §5.2).
+    /// The chain is invalid, and counts as if there were none (RFC 8617 §5.2).
     Fail,
 }
 
 impl ChainStatus {
-    /// As `cv=` and Authentication-Results have it.
+    /// Returns the word in `cv=` and Authentication-Results.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -40,18 +40,18 @@ impl fmt::Display for ChainStatus {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Chain {
-    /// Its status.
+    /// Whether the chain is valid, or why it does not count.
     pub status: ChainStatus,
-    /// The sets, oldest first; empty if the structure is broken.
+    /// The sets, oldest first; empty if the structure is invalid.
     pub sets: Vec<Set>,
-    /// The highest instance found, 0 without any; also told of a broken chain, for whoever seals it.
+    /// The highest instance found, 0 without any. A broken chain has it too, since sealing needs it.
     pub highest: u8,
-    /// RFC 8617 §5.2: the lowest instance from which on all message signatures verify, 0 if they all do. None unless
-    /// the chain passes.
+    /// RFC 8617 §5.2: the lowest instance from which on all message signatures verify, 0 if they all do. `None` unless the
+    /// chain passes.
     pub oldest_pass: Option<u8>,
-    /// Why it failed, and at which instance if there is one to blame.
+    /// Why it failed, and at which instance if one is at fault.
     pub error: Option<(Option<u8>, Error)>,
-    /// The newest seal says itself that the chain had failed: nothing may be added (RFC 8617 §5.1).
+    /// Whether the newest seal states that the chain failed earlier: nothing may be added (RFC 8617 §5.1).
     pub ended: bool,
 }
 
@@ -74,17 +74,17 @@ impl Chain {
     }
 }
 
-/// One handler's set. Proven only if the chain passes.
+/// The set of one handler. It is proven only if the chain passes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Set {
     /// `i=`: 1 for the oldest.
     pub instance: u8,
-    /// The seal; its domain is who vouches for the set.
+    /// The seal; its domain vouches for the set.
     pub seal: Seal,
     /// The domain of the message signature.
     pub signer: Domain,
-    /// What the handler found: an Authentication-Results value without the instance before it, unfolded.
+    /// The results of the handler: an Authentication-Results value without the instance before it, unfolded.
     pub results: String,
 }
 
@@ -98,7 +98,7 @@ pub struct Seal {
     pub algorithm: Algorithm,
     /// `b=`, decoded.
     pub signature: Vec<u8>,
-    /// `cv=`: what the sealer found the chain before it to be.
+    /// `cv=`: the status of the chain before this seal, as the sealer found it.
     pub status: ChainStatus,
     /// `d=`.
     pub domain: Domain,
@@ -109,10 +109,10 @@ pub struct Seal {
 }
 
 impl Seal {
-    /// Reads the value of an ARC-Seal field: what follows its colon.
+    /// Parses the value of an ARC-Seal field, the text behind its colon.
     ///
     /// # Errors
-    /// The first tag that is missing, breaks its grammar, or has no place in a seal.
+    /// The first tag that is missing, breaks its grammar, or is not allowed in a seal.
     pub fn parse(value: &[u8]) -> Result<Self, Error> {
         Self::from_tags(&Tags::parse(value)?)
     }
@@ -133,7 +133,7 @@ impl Seal {
         })
     }
 
-    /// The field with its name and without a line end.
+    /// Returns the field with its name and without a final line end.
     pub(crate) fn write(&self, name: &str) -> String {
         let mut field = FieldWriter::new(name);
         field.word(&format!("i={};", self.instance));
@@ -151,7 +151,7 @@ impl Seal {
 }
 
 impl fmt::Display for Seal {
-    /// The value of the field, folded.
+    /// Prints the value of the field, folded.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.write("").trim_start_matches([':', ' ']))
     }
@@ -166,7 +166,7 @@ pub(super) fn instance_value(value: &[u8]) -> Result<u8, Error> {
     // RFC 8617 §4.2.1: instance = 1*2DIGIT.
     let instance = number(value, 2).and_then(|number| u8::try_from(number).ok());
     match instance {
-        // More than the maximum is told apart, since it is a rule of its own.
+        // A number above the maximum has an error of its own, since that is a rule of its own.
         Some(instance) if instance > MAX_SETS => Err(ErrorKind::ArcTooManySets.into()),
         Some(instance) if instance > 0 => Ok(instance),
         _ => Err(Error::about(ErrorKind::ArcInstance, value)),

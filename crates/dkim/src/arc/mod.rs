@@ -1,4 +1,4 @@
-//! The Authenticated Received Chain (RFC 8617): what handlers before us saw, sealed by each.
+//! The Authenticated Received Chain (RFC 8617): the results of earlier handlers, sealed by each.
 
 mod chain;
 mod seal;
@@ -11,7 +11,7 @@ pub(crate) use sets::Sets;
 /// RFC 8617 §5.2: sets that one message may have.
 pub const MAX_SETS: u8 = 50;
 
-/// ARC-Authentication-Results: what a handler found (RFC 8617 §4.1.1).
+/// ARC-Authentication-Results: the results of a handler (RFC 8617 §4.1.1).
 pub(crate) const RESULTS: &str = "ARC-Authentication-Results";
 /// ARC-Message-Signature: the message as it left a handler (RFC 8617 §4.1.2).
 pub(crate) const MESSAGE_SIGNATURE: &str = "ARC-Message-Signature";

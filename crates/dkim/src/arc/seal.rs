@@ -1,4 +1,4 @@
-//! Sealing: adding a set of our own (RFC 8617 §5.1).
+//! Sealing: adding a new set (RFC 8617 §5.1).
 
 use crate::arc::sets::gather;
 use crate::arc::{Chain, ChainStatus, MAX_SETS, MESSAGE_SIGNATURE, RESULTS, SEAL, Seal};
@@ -8,17 +8,17 @@ use crate::tags::is_folded;
 use crate::{BodyHashes, Canonicalization, Error, ErrorKind, FieldNames, Selector, SignOptions, SigningKey};
 use dns::Domain;
 
-/// What the message was found to be when it came in.
+/// What was found about the message when it arrived.
 #[derive(Debug, Clone, Copy)]
 pub struct Findings<'a> {
-    /// The chain it came with.
+    /// The chain that it arrived with.
     pub chain: &'a Chain,
-    /// The value of the Authentication-Results field that belongs to it, the name of the server included.
+    /// The value of its Authentication-Results field, with the name of the server.
     pub results: &'a str,
 }
 
-/// How to seal unless something else is asked for: relaxed, the fields that are signed by default and the
-/// DKIM-Signatures, as RFC 8617 §4.1.2 advises. An identity is not used: an ARC-Message-Signature has none.
+/// The default options for sealing: relaxed, with the fields that are signed by default and the DKIM-Signatures, as
+/// RFC 8617 §4.1.2 advises. The identity is not used: an ARC-Message-Signature has none.
 pub fn sealing(domain: Domain, selector: Selector) -> SignOptions {
     let mut signing = SignOptions::new(domain, selector);
     signing.fields = FieldNames::known(&format!("{DEFAULT_FIELDS}:MIME-Version:DKIM-Signature"));
@@ -26,16 +26,16 @@ pub fn sealing(domain: Domain, selector: Selector) -> SignOptions {
     signing
 }
 
-/// Makes the three fields of a new set, each with its line end: to be put before the message.
+/// Returns the three fields of a new set, each with its line end, to be put before the message.
 ///
-/// `header` is the header as it will leave, `bodies` the hashes of the body as it will leave; nothing may be changed
-/// after sealing (RFC 8617 §5.1). `now` is in Unix seconds. None if nothing may be added: the chain ended with
+/// `header` is the header as it is sent on, `bodies` the hashes of the body as it is sent on: nothing may change after
+/// sealing (RFC 8617 §5.1). `now` is in Unix seconds. Returns `None` if no set may be added: the chain ended with
 /// `cv=fail`, or it has 50 sets.
 ///
 /// # Errors
 /// As [`crate::sign`]; [`ErrorKind::FieldText`] if the results would break their field; [`ErrorKind::ArcFieldSigned`] if
-/// the fields to cover are results or ARC fields; [`ErrorKind::ArcIncomplete`] if the header has not the sets of a
-/// chain that passed.
+/// the fields to cover are results or ARC fields; [`ErrorKind::ArcIncomplete`] if the header lacks sets of a chain that
+/// passed.
 pub fn seal(
     header: &[u8],
     bodies: &BodyHashes,
@@ -45,8 +45,8 @@ pub fn seal(
     now: u64,
 ) -> Result<Option<String>, Error> {
     let Findings { chain, results } = findings;
-    // RFC 8617 §5.1: there is nothing to add to a chain that says itself that it failed.
-    // RFC 8617 §4.2.1: the 51st set cannot be.
+    // RFC 8617 §5.1: no set is added to a chain that states that it failed.
+    // RFC 8617 §4.2.1: there can be no 51st set.
     if chain.ended || chain.highest >= MAX_SETS {
         return Ok(None);
     }
@@ -85,7 +85,7 @@ pub fn seal(
     Ok(Some(format!("{}\r\n{message}{results}", seal.write(SEAL))))
 }
 
-/// Results, message signature and unsigned seal, canonical (RFC 8617 §5.1.1).
+/// Canonicalises results, message signature and unsigned seal (RFC 8617 §5.1.1).
 fn append_new_set(fields: &[&str; 3], data: &mut Vec<u8>) {
     let set = fields.concat();
     let index = Index::new(&message::headers(set.as_bytes()));
@@ -97,7 +97,7 @@ fn append_new_set(fields: &[&str; 3], data: &mut Vec<u8>) {
     block.append_signature(2, end..end, Canonicalization::Relaxed, data);
 }
 
-/// The sets that are there, oldest first, canonical (RFC 8617 §5.1.1).
+/// Canonicalises the earlier sets, oldest first (RFC 8617 §5.1.1).
 fn sets_so_far(header: &[u8]) -> Result<Vec<u8>, Error> {
     let headers = message::headers(header);
     let index = Index::new(&headers);

@@ -12,12 +12,12 @@ use dns::Name;
 use message::{Header, Headers};
 use std::ops::Range;
 
-/// The sets of a message on the way to a status.
+/// The sets of a message while its chain is validated.
 #[derive(Debug, Clone)]
 pub(crate) enum Sets {
-    /// Decided by the header alone.
+    /// The header alone decided.
     Decided(Chain),
-    /// The structure is good: 1 to N, oldest first.
+    /// The structure is valid: 1 to N, oldest first.
     Open(Vec<Open>),
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct Open {
 struct MessageSignature {
     field: usize,
     signer: dns::Domain,
-    /// An error if it cannot verify whatever its key.
+    /// An error if it cannot verify, whatever its key.
     candidate: Result<Box<Candidate>, Error>,
 }
 
@@ -51,7 +51,7 @@ pub(super) struct Gathered<'h, 'a> {
     pub(super) seal: Option<(usize, &'h Header<'a>)>,
 }
 
-/// What is wrong, and at which instance.
+/// An error, and the instance at fault.
 pub(super) type Fault = (Option<u8>, Error);
 
 impl Sets {
@@ -75,14 +75,14 @@ impl Sets {
         match structure {
             Ok(sets) => Self::Open(sets),
             Err((instance, error)) => {
-                // Nothing is hashed for a chain that is broken already.
+                // No body is hashed for a chain that failed already.
                 bodies.truncate(forms);
                 Self::Decided(Chain::failed(highest, instance, error))
             }
         }
     }
 
-    /// Are there signatures to verify?
+    /// Whether there are signatures to verify.
     pub(crate) fn is_open(&self) -> bool {
         matches!(self, Self::Open(_))
     }
@@ -117,7 +117,7 @@ impl Sets {
         if let Some(error) = sets.last().and_then(&mut verify) {
             return Chain::failed(highest, Some(highest), error);
         }
-        // RFC 8617 §5.2, step 5: the older ones tell how far back the message is unchanged.
+        // RFC 8617 §5.2, step 5: the older ones show since which handler the message is unchanged.
         let broken = sets.iter().rev().skip(1).find(|set| verify(set).is_some());
         let oldest_pass = broken.map_or(0, |set| set.seal.instance + 1);
         if let Err((instance, error)) = verify_seals(&sets, block, keys, data) {
@@ -139,7 +139,7 @@ impl Sets {
     }
 }
 
-/// RFC 8617 §5.2, step 6. A seal covers all sets up to its own, so that one buffer serves all of them.
+/// RFC 8617 §5.2, step 6. A seal covers all sets up to its own, so one buffer serves all seals.
 fn verify_seals(sets: &[Open], block: Block<'_>, keys: &Keys, data: &mut Vec<u8>) -> Result<(), Fault> {
     data.clear();
     for set in sets {
@@ -155,7 +155,7 @@ fn verify_seals(sets: &[Open], block: Block<'_>, keys: &Keys, data: &mut Vec<u8>
             data,
             signature: &set.seal.signature,
         });
-        // RFC 8617 §5.2.1: all failures are permanent, those of DNS too.
+        // RFC 8617 §5.2.1: all failures are permanent, also those of DNS.
         if let Some(error) = outcome.error {
             return Err((Some(set.seal.instance), error));
         }
@@ -165,7 +165,7 @@ fn verify_seals(sets: &[Open], block: Block<'_>, keys: &Keys, data: &mut Vec<u8>
     Ok(())
 }
 
-/// Sorts the ARC fields by instance. Also the highest instance, and the first thing that is wrong.
+/// Sorts the ARC fields by instance. Also returns the highest instance and the first error.
 pub(super) fn gather<'h, 'a>(headers: &'h Headers<'a>) -> (Vec<Gathered<'h, 'a>>, u8, Option<Fault>) {
     let mut found: Vec<Gathered<'h, 'a>> = Vec::new();
     let mut fault: Option<Fault> = None;
@@ -203,8 +203,8 @@ pub(super) fn gather<'h, 'a>(headers: &'h Headers<'a>) -> (Vec<Gathered<'h, 'a>>
     (found, highest, fault)
 }
 
-/// RFC 8617 §5.2, step 2: does the newest seal say that the chain had failed? It counts whatever else is wrong, since
-/// nothing may be added after it (§5.1).
+/// RFC 8617 §5.2, step 2: whether the newest seal states that the chain failed earlier. That counts whatever else is wrong,
+/// since no set may be added after it (§5.1).
 fn failed_before(newest: &Gathered<'_, '_>) -> Option<Error> {
     let (_, seal) = newest.seal?;
     let says = status(&Tags::parse(seal.value).ok()?).ok()?;
@@ -224,7 +224,7 @@ fn structure(
     Ok(sets)
 }
 
-/// Reads one set.
+/// Parses one set.
 fn open(instance: u8, set: &Gathered<'_, '_>, rules: &Rules<'_>, bodies: &mut Bodies) -> Result<Open, Error> {
     let (results, message, seal) = match (set.results, set.message, set.seal) {
         (Some(results), Some(message), Some(seal)) => (results, message, seal),
@@ -255,7 +255,7 @@ fn open(instance: u8, set: &Gathered<'_, '_>, rules: &Rules<'_>, bodies: &mut Bo
     })
 }
 
-/// Reads an ARC-Message-Signature. RFC 8617 §4.1.2: as a DKIM-Signature, without `v=`, and with another `i=`.
+/// Parses an ARC-Message-Signature. RFC 8617 §4.1.2: as a DKIM-Signature, without `v=`, and with another `i=`.
 fn message_signature(
     field: usize,
     header: &Header<'_>,
@@ -264,7 +264,7 @@ fn message_signature(
 ) -> Result<MessageSignature, Error> {
     let tags = Tags::parse(header.value)?;
     let signer = domain(&tags)?;
-    // RFC 8617 §5.2, step 5: an older one need not verify, so that one that cannot be read breaks no chain by itself.
+    // RFC 8617 §5.2, step 5: an older one need not verify, so a malformed one alone does not fail the chain.
     let signature = Signature::common(&tags);
     // RFC 8617 §4.1.2: ARC fields must not be among the signed ones.
     if let Ok(signature) = &signature
@@ -281,7 +281,7 @@ fn message_signature(
     Ok(MessageSignature { field, signer, candidate })
 }
 
-/// The instance of an ARC-Authentication-Results field, and what follows it (RFC 8617 §4.1.1).
+/// Returns the instance of an ARC-Authentication-Results field, and the text behind it (RFC 8617 §4.1.1).
 fn results_instance(field: &Header<'_>) -> Result<(u8, String), Error> {
     let text = field.unfolded();
     let info = |text| -> Option<(&[u8], &[u8])> {
@@ -295,7 +295,7 @@ fn results_instance(field: &Header<'_>) -> Result<(u8, String), Error> {
     Ok((instance_value(digits)?, String::from_utf8_lossy(trim(results)).into_owned()))
 }
 
-/// The text without leading white space and comments (RFC 5322 §3.2.2).
+/// Skips leading white space and comments (RFC 5322 §3.2.2).
 fn skip_comments(text: &[u8]) -> &[u8] {
     let mut depth = 0_usize;
     let mut rest = text;

@@ -1,8 +1,8 @@
 //! Body canonicalisation (RFC 6376 §3.4.3, §3.4.4) and hashing, as the body arrives.
 //!
-//! Line ends, and white space that may turn out to be at the end of a line or of the body, are held back as counts:
-//! memory does not grow with the body. That is done with care for every octet, but only at the edges of a piece. What
-//! lies between its first and its last text is decided whatever follows, and goes to the hash by the fast way.
+//! Line ends, and white space that may turn out to be at the end of a line or of the body, are held back as counts, so
+//! that memory does not grow with the body. The slow path handles single bytes, and is only needed at the edges of a
+//! piece: what lies between its first and its last text does not depend on later pieces, and takes the fast path.
 
 use super::is_blank;
 use super::sink::{BodyHash, Sink};
@@ -14,29 +14,29 @@ use ring::digest::Digest;
 pub(crate) struct Canonicalizer {
     kind: Canonicalization,
     held: Held,
-    /// Did any text get through yet?
+    /// Whether any text was hashed so far.
     text: bool,
     sink: Sink,
 }
 
-/// What is not decided yet.
+/// What was read and is not decided so far.
 #[derive(Clone, Copy, Default)]
 struct Held {
     /// Line ends that count only if text follows.
     line_ends: u64,
-    /// After them, white space that counts as one space if text follows on its line.
+    /// Whether white space follows them; it counts as one space if text follows on its line.
     blank: bool,
-    /// After that, a carriage return that is half a line end or text.
+    /// Whether a carriage return follows that; it is half a line end, or text.
     cr: bool,
 }
 
 impl Canonicalizer {
-    /// Begins a body of which at most `limit` canonical octets are hashed (`l=`).
+    /// Begins a body of which up to `limit` canonicalised bytes are hashed (`l=`).
     pub(crate) fn new(kind: Canonicalization, limit: Option<u64>) -> Self {
         Self { kind, held: Held::default(), text: false, sink: Sink::new(limit) }
     }
 
-    /// Takes the next piece of the body. How it is cut makes no difference.
+    /// Takes the next piece of the body. Where pieces are cut makes no difference.
     pub(crate) fn push(&mut self, piece: &[u8]) {
         if self.sink.is_full() {
             return;
@@ -53,12 +53,12 @@ impl Canonicalizer {
         self.hold(edge);
     }
 
-    /// Is it white space that may have to go?
+    /// Whether this is white space that may be removed.
     fn is_blank(&self, octet: u8) -> bool {
         self.kind == Canonicalization::Relaxed && is_blank(octet)
     }
 
-    /// Holds back white space and line ends, octet by octet, and returns what is left from the first text on.
+    /// Holds back white space and line ends, byte by byte, and returns the rest from the first text on.
     fn hold<'a>(&mut self, piece: &'a [u8]) -> &'a [u8] {
         let mut rest = piece;
         while let Some((octet, tail)) = rest.split_first() {
@@ -81,7 +81,7 @@ impl Canonicalizer {
         rest
     }
 
-    /// Where the text ends for which nothing that follows matters.
+    /// Returns where the text ends that does not depend on what follows.
     fn text_end(&self, piece: &[u8]) -> usize {
         let mut text = piece;
         loop {
@@ -93,7 +93,7 @@ impl Canonicalizer {
         }
     }
 
-    /// Text follows: what was held back before it counts.
+    /// Hashes what was held back, because text follows.
     fn release(&mut self) {
         self.text = true;
         let Held { line_ends, blank, cr } = std::mem::take(&mut self.held);
@@ -113,7 +113,7 @@ impl Canonicalizer {
             self.release();
         }
         // RFC 6376 §3.4.3: simple ends in exactly one CRLF, an empty body too.
-        // RFC 6376 §3.4.4: relaxed does so unless nothing is left.
+        // RFC 6376 §3.4.4: relaxed does so unless the body is empty.
         if self.text || self.kind == Canonicalization::Simple {
             self.sink.line_ends(1);
         }
@@ -161,7 +161,7 @@ impl std::fmt::Debug for BodyHasher {
 pub struct BodyHashes(Vec<(Canonicalization, Digest)>);
 
 impl BodyHashes {
-    /// The SHA-256 of the body in this canonicalisation, if it was made.
+    /// Returns the SHA-256 of the body in this canonicalisation, if it was computed.
     pub fn get(&self, kind: Canonicalization) -> Option<&[u8]> {
         self.0.iter().find(|(made, _)| *made == kind).map(|(_, digest)| digest.as_ref())
     }

@@ -5,7 +5,7 @@ use crate::Canonicalization;
 use crate::tags::is_fws;
 use std::ops::Range;
 
-/// Appends one field with its line end. `raw` is the field as it stands in the message, `name` octets of it its name.
+/// Appends one field with its line end. `raw` is the field as in the message; its first `name` bytes are the name.
 pub(crate) fn canonical_field(kind: Canonicalization, raw: &[u8], name: usize, out: &mut Vec<u8>) {
     match kind {
         // RFC 6376 §3.4.1: simple changes nothing.
@@ -17,8 +17,8 @@ pub(crate) fn canonical_field(kind: Canonicalization, raw: &[u8], name: usize, o
     }
 }
 
-/// Appends the field that holds the signature: without what is in `removed`, the value of `b=` with all white space
-/// around it, counted from the start of `raw`; and without a line end (RFC 6376 §3.7).
+/// Appends the field that holds the signature, without a line end and without the range `removed` of `raw`: the value of
+/// `b=` with all white space around it (RFC 6376 §3.7).
 pub(crate) fn canonical_signature(
     kind: Canonicalization,
     raw: &[u8],
@@ -45,7 +45,7 @@ fn relaxed(raw: &[u8], name: usize, out: &mut Vec<u8>) {
     out.push(b':');
     let colon = rest.iter().position(|b| *b == b':').map_or(rest.len(), |colon| colon + 1);
     let mut value = skip_blank(rest.get(colon..).unwrap_or_default());
-    // White space at the end goes, line ends with it.
+    // White space at the end is removed, with line ends.
     let end = value.iter().rposition(|b| !is_fws(b)).map_or(0, |last| last + 1);
     value = value.get(..end).unwrap_or_default();
     while let Some(at) = first_change(value) {
@@ -53,7 +53,7 @@ fn relaxed(raw: &[u8], name: usize, out: &mut Vec<u8>) {
         out.extend_from_slice(same);
         value = skip_blank(rest);
         if value.len() == rest.len() {
-            // A carriage return that folds nothing is text.
+            // A carriage return that is not part of a fold is text.
             let (bare, after) = rest.split_at_checked(1).unwrap_or((rest, b""));
             out.extend_from_slice(bare);
             value = after;
@@ -65,7 +65,7 @@ fn relaxed(raw: &[u8], name: usize, out: &mut Vec<u8>) {
     out.extend_from_slice(value);
 }
 
-/// The text without leading white space and folds.
+/// Skips leading white space and folds.
 fn skip_blank(text: &[u8]) -> &[u8] {
     let mut rest = text;
     loop {

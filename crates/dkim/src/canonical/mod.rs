@@ -1,4 +1,4 @@
-//! Canonicalisation (RFC 6376 §3.4): what of header and body is hashed.
+//! Canonicalisation (RFC 6376 §3.4): the form of header and body that is hashed.
 
 mod body;
 mod header;

@@ -1,15 +1,15 @@
-//! Finding where white space in a header has to change. Most octets of most fields stay as they are, so the work is to
-//! pass over them as fast as memory allows, and to look closely only where something is found.
+//! Finding where white space in a header has to change. Most bytes of most fields stay as they are, so this skips them in
+//! large blocks, and looks closely only where it finds something.
 
-/// Octets that are looked at together where nothing is found: the compiler makes vector instructions of it.
+/// Bytes of a block where changes are far apart; the compiler uses vector instructions.
 const WIDE: usize = 64;
-/// The same where something is near.
+/// Bytes of a block where a change is near.
 const NARROW: usize = 16;
 
-/// The offset of the first octet of a field that relaxed canonicalisation (RFC 6376 §3.4.2) may change, judged by the
-/// octet after it: a tab, a carriage return, or a space before a space, a tab or a carriage return.
+/// Returns the offset of the first byte that relaxed canonicalisation (RFC 6376 §3.4.2) may change, judged by the byte
+/// after it: a tab, a carriage return, or a space before a space, a tab or a carriage return.
 pub(super) fn first_change(text: &[u8]) -> Option<usize> {
-    // Changes come close together or hardly at all: the first octets are gone through in small steps.
+    // Changes are close together or rare, so the first bytes are scanned in small blocks.
     let mut at = skip::<NARROW>(text, 0, WIDE);
     if at >= WIDE {
         at = skip::<WIDE>(text, at, usize::MAX);
@@ -22,7 +22,7 @@ pub(super) fn first_change(text: &[u8]) -> Option<usize> {
     found.or_else(end).map(|offset| at + offset)
 }
 
-/// Goes on from `at` by blocks of `N` octets to the first one with a change, or past `end`.
+/// Skips blocks of `N` bytes from `at` on, up to the first with a change, or past `end`.
 fn skip<const N: usize>(text: &[u8], mut at: usize, end: usize) -> usize {
     while at < end
         && let Some((here, next)) = block::<N>(text, at)
@@ -36,12 +36,12 @@ fn skip<const N: usize>(text: &[u8], mut at: usize, end: usize) -> usize {
     at
 }
 
-/// The block at `at`, and the one that begins an octet later.
+/// Returns the block at `at`, and the one that begins a byte later.
 fn block<const N: usize>(text: &[u8], at: usize) -> Option<(&[u8; N], &[u8; N])> {
     Some((text.get(at..)?.first_chunk()?, text.get(at + 1..)?.first_chunk()?))
 }
 
-/// Not zero if the octet `a` may change when `b` follows. Without branches, so that it can be done to many at once.
+/// Not zero if the byte `a` may change when `b` follows. Without branches, so that the compiler can vectorise it.
 fn changes(a: u8, b: u8) -> u8 {
     let fold = u8::from(a == b'\t') | u8::from(a == b'\r');
     let space = u8::from(a == b' ') & (u8::from(b == b' ') | u8::from(b == b'\t') | u8::from(b == b'\r'));

@@ -1,10 +1,10 @@
-//! The hash of a body, and how much of the body it takes.
+//! The hash of a body, up to a limit of bytes.
 
 use super::squeeze::{ROOM, squeeze};
 use ring::digest::{Context, Digest, SHA256};
 
-/// Octets that are gathered before they are hashed: the hash is fast over long runs, and these stay in the nearest
-/// cache meanwhile.
+/// Bytes that are collected before they are hashed: hashing is faster over long runs, and this many stay in the processor's
+/// first cache.
 const GATHERED: usize = 4096;
 const _: () = assert!(GATHERED >= ROOM, "a block must find room where nothing is gathered");
 
@@ -13,7 +13,7 @@ const _: () = assert!(GATHERED >= ROOM, "a block must find room where nothing is
 pub(crate) struct BodyHash {
     /// SHA-256.
     pub(crate) digest: Digest,
-    /// Is the body at least as long as the part that was to be hashed?
+    /// Whether the body is at least as long as the part that was to be hashed.
     pub(crate) complete: bool,
 }
 
@@ -22,15 +22,15 @@ pub(crate) struct BodyHash {
 pub(super) struct Sink {
     context: Context,
     gathered: Vec<u8>,
-    /// How much of `gathered` is.
+    /// Bytes in `gathered`.
     filled: usize,
-    /// How many octets the hash still takes.
+    /// Bytes that the hash still takes.
     left: u64,
     limited: bool,
 }
 
 impl Sink {
-    /// Takes at most `limit` octets.
+    /// Creates a sink that hashes up to `limit` bytes.
     pub(super) fn new(limit: Option<u64>) -> Self {
         Self {
             context: Context::new(&SHA256),
@@ -41,12 +41,12 @@ impl Sink {
         }
     }
 
-    /// Will nothing that comes now make a difference?
+    /// Whether the limit is reached, so that further text makes no difference.
     pub(super) fn is_full(&self) -> bool {
         self.left == 0
     }
 
-    /// Takes text as it is.
+    /// Hashes text unchanged.
     pub(super) fn write(&mut self, text: &[u8]) {
         let free = self.gathered.get_mut(self.filled..).and_then(|free| free.get_mut(..text.len()));
         match free {
@@ -61,7 +61,7 @@ impl Sink {
         }
     }
 
-    /// Takes text that begins and ends with what is not white space, relaxed.
+    /// Hashes text, relaxed. It must not begin or end with white space.
     pub(super) fn write_squeezed(&mut self, text: &[u8]) {
         let mut rest = text;
         while !rest.is_empty() {
@@ -75,7 +75,7 @@ impl Sink {
         }
     }
 
-    /// Takes line ends.
+    /// Hashes line ends.
     pub(super) fn line_ends(&mut self, count: u64) {
         const LINES: [[u8; 2]; 64] = [*b"\r\n"; 64];
         let lines = LINES.as_flattened();
@@ -100,7 +100,7 @@ impl Sink {
     }
 }
 
-/// Hashes as much of the text as is `left` to hash.
+/// Hashes the text, up to `left` bytes of it.
 fn hash(context: &mut Context, left: &mut u64, text: &[u8]) {
     let allowed = usize::try_from(*left).unwrap_or(usize::MAX);
     let text = text.get(..allowed).unwrap_or(text);

@@ -1,26 +1,25 @@
-//! White space inside a body (RFC 6376 §3.4.4), many octets at a time.
+//! Removing white space inside a body (RFC 6376 §3.4.4), many bytes at a time.
 //!
-//! Whether an octet goes is told by the two that follow it: of a run of blanks only the last one stays, and not even
-//! that one before a line end. So 64 octets are judged without a branch, which the compiler makes vector instructions
-//! of, and what stays of them is copied in runs. Most blocks of most bodies stay whole: a look that is quicker still
-//! passes over them.
+//! Whether a byte is removed depends on the two that follow it: of a run of white space only the last byte stays, and not
+//! even that before a line end. So 64 bytes are classified without a branch, which the compiler turns into vector
+//! instructions, and the rest is copied in runs. Most blocks of most bodies do not change: a quicker check skips them.
 
 use super::is_blank;
 
-/// Octets judged together: one for each bit of a `u64`.
+/// Bytes classified together: one for each bit of a `u64`.
 const BLOCK: usize = 64;
-/// What is looked at to do so. Runs are copied as if each were a whole block, which is faster than to copy what there
-/// is; so octets behind the block are read, and then two more are judged by.
+/// Bytes that are read for a block. Each run is copied as if it were a block long, which is faster than copying its exact
+/// length, so bytes behind the block are read; the two behind it also decide about its last bytes.
 const WINDOW: usize = 2 * BLOCK + 2;
-/// Room for what stays of a block, and for what is copied without need.
+/// Room for the rest of a block, and for what is copied beyond a run.
 pub(super) const ROOM: usize = 2 * BLOCK;
 
-/// Copies `text` to `out` without the white space that does not count, and tabs as spaces; by blocks, as far as there
-/// is room for them. Says how many octets were read, and how many written. `text` must not end within white space or a
-/// line end: what follows it is not known.
+/// Copies `text` to `out` without the white space that is removed, and with tabs as spaces; by blocks, as long as `out` has
+/// room. Returns how many bytes were read, and how many written. `text` must not end within white space or a line end,
+/// since what follows decides about them.
 pub(super) fn squeeze(text: &[u8], out: &mut [u8]) -> (usize, usize) {
     let (mut read, mut written) = (0, 0);
-    // Changes come close together or hardly at all: after one, the quick look would be for nothing.
+    // Changes are close together or rare: after one, the quick check would be wasted.
     let (mut near, mut ever) = (false, false);
     while let Some(rest) = text.get(read..).filter(|rest| !rest.is_empty())
         && let Some(room) = out.get_mut(written..).and_then(|out| out.first_chunk_mut())
@@ -51,21 +50,21 @@ pub(super) fn squeeze(text: &[u8], out: &mut [u8]) -> (usize, usize) {
     (read, written)
 }
 
-/// The end of the text as a window. What it is filled up with stays, as text does.
+/// Returns the end of the text as a window, padded with bytes that are not removed.
 fn padded(rest: &[u8]) -> [u8; WINDOW] {
     let mut window = [0; WINDOW];
     window.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
     window
 }
 
-/// Does anything in the first block change? A quick look, which takes a few too many for changed.
+/// Whether anything in the first block may change: a quick check, which reports a few unchanged blocks too.
 fn may_change(window: &[u8; WINDOW]) -> bool {
     let pairs = window.array_windows().take(BLOCK);
     pairs.fold(0, |any, [a, b]| any | u8::from(*a == b'\t') | (u8::from(*a == b' ') & u8::from(*b <= b' ')))
         != 0
 }
 
-/// A bit for each octet of the first block, the first one lowest: set if the octet goes.
+/// Returns a bit for each byte of the first block, the first byte lowest: set if the byte is removed.
 fn goes(window: &[u8; WINDOW]) -> u64 {
     let mut flags = [0_u8; BLOCK];
     for (flag, [a, b, c]) in flags.iter_mut().zip(window.array_windows()) {
@@ -76,13 +75,13 @@ fn goes(window: &[u8; WINDOW]) -> u64 {
     eights.iter().enumerate().fold(0, |bits, (at, eight)| bits | gather(*eight) << (8 * at))
 }
 
-/// Eight octets that are 0 or 1 as the bits of one octet.
+/// Packs eight bytes that are 0 or 1 into the bits of one byte.
 fn gather(flags: [u8; 8]) -> u64 {
-    // Each factor moves one of the flags to its bit in the highest octet; nothing else meets there.
+    // Each factor moves one of the flags to its bit in the highest byte, and no two meet.
     u64::from_le_bytes(flags).wrapping_mul(0x0102_0408_1020_4080) >> 56
 }
 
-/// Copies the octets of the first block that have their bit set. Says how many that is.
+/// Copies the bytes of the first block that have their bit set; returns how many.
 fn copy_runs(set: u64, window: &[u8; WINDOW], room: &mut [u8; ROOM]) -> usize {
     let (mut left, mut written) = (set, 0);
     while left != 0 {
@@ -90,7 +89,7 @@ fn copy_runs(set: u64, window: &[u8; WINDOW], room: &mut [u8; ROOM]) -> usize {
         let run = (left >> start).trailing_ones();
         copy_block(window.get(start as usize..), room.get_mut(written..));
         written += run as usize;
-        // The carry of the addition takes the lowest run away.
+        // The carry of the addition clears the lowest run.
         left &= left.wrapping_add(1 << start);
     }
     written
@@ -114,7 +113,7 @@ fn tabs_to_spaces(text: &mut [u8]) {
 mod tests {
     use super::*;
 
-    /// The rule, octet by octet.
+    /// The rule, byte by byte.
     fn slow(text: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
         for (at, octet) in text.iter().enumerate() {

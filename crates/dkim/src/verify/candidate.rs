@@ -1,4 +1,4 @@
-//! One signature on its way to a result; DKIM-Signature and ARC-Message-Signature alike.
+//! Verifying one signature, a DKIM-Signature or an ARC-Message-Signature.
 
 use crate::block::Block;
 use crate::canonical::{BodyHash, Canonicalizer};
@@ -12,7 +12,7 @@ use std::ops::Range;
 pub(crate) struct Bodies(Vec<(Canonicalization, Option<u64>, Canonicalizer)>);
 
 impl Bodies {
-    /// The place of a form; it is added if it is new.
+    /// Returns the index of a form, which is added if it is new.
     fn place(&mut self, kind: Canonicalization, limit: Option<u64>) -> usize {
         let known = self.0.iter().position(|(k, l, _)| (*k, *l) == (kind, limit));
         known.unwrap_or_else(|| {
@@ -26,7 +26,7 @@ impl Bodies {
         self.0.len()
     }
 
-    /// Forgets the forms that were added after there were `len`.
+    /// Removes the forms behind the first `len`.
     pub(crate) fn truncate(&mut self, len: usize) {
         self.0.truncate(len);
     }
@@ -42,17 +42,17 @@ impl Bodies {
     }
 }
 
-/// A signature that nothing speaks against yet.
+/// A signature that was not refused so far.
 #[derive(Debug, Clone)]
 pub(crate) struct Candidate {
     pub(crate) signature: Signature,
     /// The name of its key.
     pub(crate) key: Name,
-    /// The header field it stands in.
+    /// The header field that has it.
     field: usize,
     /// The value of `b=` in the field.
     removed: Range<usize>,
-    /// Which form of the body it signs.
+    /// The index of the body form that it signs.
     body: usize,
 }
 
@@ -68,7 +68,7 @@ impl Candidate {
         Self { signature, key, field, removed, body }
     }
 
-    /// Checks the signature, and the body against it. `data` is room to work in.
+    /// Checks the signature, and the body against it. `data` is a scratch buffer.
     pub(crate) fn evaluate(
         &self,
         block: Block<'_>,
@@ -109,7 +109,7 @@ impl Candidate {
     }
 }
 
-/// What became of a signature: which record decided, and what was wrong.
+/// The result for a signature: the record that decided, and the error.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) record: Option<Record>,
@@ -127,7 +127,7 @@ pub(crate) struct Signed<'a> {
 }
 
 impl Keys {
-    /// Verifies with the key of this name. What was signed is made only if there is a key.
+    /// Verifies with the key of this name. The signed data is canonicalised only if there is a key.
     pub(crate) fn verify<'s>(&self, name: &Name, signed: impl FnOnce() -> Signed<'s>) -> Outcome {
         let failed = |error, security| Outcome { record: None, error: Some(error), security };
         let (records, security) = match self.get(name) {
@@ -141,7 +141,7 @@ impl Keys {
         for record in records {
             let error = match signed.verify_with(record) {
                 Ok(()) => None,
-                // A key that fits and does not verify tells more than one that does not fit.
+                // The error of a key that fits and does not verify says more than that of one that does not fit.
                 Err(error) if outcome.record.is_none() || error.kind() == ErrorKind::SignatureMismatch => {
                     Some(error)
                 }
@@ -171,7 +171,7 @@ impl Signed<'_> {
             return Err(ErrorKind::KeyTypeMismatch.into());
         }
         key.check_size()?;
-        // RFC 6376 §3.6.1: a key for other services alone is not for mail.
+        // RFC 6376 §3.6.1: a key for other services only is not for mail.
         if !record.allows_email() {
             return Err(ErrorKind::ServiceNotAllowed.into());
         }

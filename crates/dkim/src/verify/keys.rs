@@ -1,14 +1,14 @@
-//! Looking up key records, while the body is still on its way if the caller likes.
+//! Looking up key records, which can be done while the body arrives.
 
 use crate::{Error, ErrorKind, Record};
 use dns::{Answer, LookupError, Name, Resolver, Security, join_all, txt};
 use std::collections::BTreeMap;
 
-/// Key records at one name that are tried. RFC 6376 §3.6.2.2 wants one; more appear when keys are exchanged.
+/// Key records at one name that are tried. RFC 6376 §3.6.2.2 allows one; more appear while keys are rotated.
 pub const MAX_KEY_RECORDS: usize = 4;
 
-/// The questions that the signatures of one message ask of DNS: each name once. It borrows nothing, so it can be run
-/// elsewhere while the verifier is fed.
+/// The DNS queries for the signatures of one message, each name once. It borrows nothing, so another task can run it
+/// while the verifier takes the body.
 #[derive(Debug, Clone, Default)]
 pub struct KeyLookups {
     names: Vec<Name>,
@@ -21,12 +21,12 @@ impl KeyLookups {
         Self { names }
     }
 
-    /// The names whose TXT records are asked for.
+    /// The names whose TXT records are queried.
     pub fn names(&self) -> &[Name] {
         &self.names
     }
 
-    /// Asks for all of them at the same time.
+    /// Sends all queries at the same time.
     pub async fn run(self, dns: &dyn Resolver) -> Keys {
         let ask = |name: &Name| {
             let name = name.clone();
@@ -43,24 +43,24 @@ impl KeyLookups {
     }
 }
 
-/// The answers of DNS, as far as they were needed.
+/// The answers to [`KeyLookups`].
 #[derive(Debug, Clone, Default)]
 pub struct Keys(BTreeMap<Name, Key>);
 
 /// What DNS has at one name.
 #[derive(Debug, Clone)]
 pub(crate) struct Key {
-    /// Never empty when it is there.
+    /// Never empty if there is an answer.
     pub(crate) records: Result<Vec<Record>, Error>,
     pub(crate) security: Security,
 }
 
 impl Keys {
-    /// Notes the answer for one name, for callers that ask DNS in their own way.
+    /// Adds the answer for one name, for callers that query DNS on their own.
     pub fn insert(&mut self, name: Name, answer: Result<Answer<Vec<u8>>, LookupError>) {
         let key = match answer {
             Ok(answer) => Key { records: records(&answer.records), security: answer.security },
-            // RFC 6376 §6.1.2: no key for the signature is permanent; a query that fails to be answered is not.
+            // RFC 6376 §6.1.2: a missing key is a permanent failure; a query without an answer is a temporary one.
             Err(error) if error.is_absent() => {
                 let absent = Error::about(ErrorKind::NoKey, name.as_str().as_bytes());
                 Key { records: Err(absent), security: error.security() }
@@ -86,7 +86,7 @@ fn records(texts: &[Vec<u8>]) -> Result<Vec<Record>, Error> {
         match Record::parse(text) {
             Ok(record) if records.len() < MAX_KEY_RECORDS => records.push(record),
             Ok(_) => {}
-            // Of several, the one that tells what is wrong with a key record is of use to its owner.
+            // Of several errors, the one of a malformed key record helps its owner most.
             Err(error) => match &problem {
                 Some(known) if known.kind() != ErrorKind::NotKeyRecord => {}
                 _ => problem = Some(error),

@@ -1,4 +1,4 @@
-//! Verification: begun with the header, fed with the body, ended with the keys.
+//! Verification: takes the header, then the body in pieces, then the keys.
 
 mod candidate;
 mod keys;

@@ -1,34 +1,34 @@
-//! What a receiver accepts of signatures that are valid by themselves.
+//! Which valid signatures a receiver accepts.
 
 use crate::{Algorithm, Error, ErrorKind, Signature};
 use dns::suffix;
 use message::Headers;
 
-/// Signatures of one message that are evaluated; RFC 6376 §6.1 leaves a limit to the verifier. More than a handful is
-/// not seen on honest mail.
+/// Signatures of one message that are evaluated; RFC 6376 §6.1 leaves the limit to the verifier. Honest mail has a
+/// handful at most.
 pub const MAX_SIGNATURES: usize = 16;
 /// Seconds by which the clocks of signer and verifier may differ.
 pub const CLOCK_SKEW: u64 = 300;
 
-/// Fields that readers show or answer to, and that RFC 5322 §3.6 allows once.
+/// Fields that mail programs show or reply to, and that RFC 5322 §3.6 allows once.
 const SINGLE: [&str; 8] = ["From", "Subject", "To", "Cc", "Date", "Reply-To", "Sender", "Message-ID"];
 /// How often each of [`SINGLE`] occurs.
 type Counts = [usize; SINGLE.len()];
 
-/// What to accept. The default is what a careful receiver wants.
+/// Which signatures to accept. The default suits a careful receiver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Policy {
-    /// Accept signatures over a part of the body (`l=`). Whatever is appended to it passes too (RFC 6376 §8.2).
+    /// Accept signatures over a part of the body (`l=`). Text that anyone appends passes too (RFC 6376 §8.2).
     pub body_length: bool,
-    /// Accept a DKIM-Signature that does not cover the Subject that is there. It can be exchanged or added then.
+    /// Accept a DKIM-Signature that does not cover the message's Subject, which can be replaced then.
     pub unsigned_subject: bool,
-    /// Signatures to evaluate at most; those that are refused without asking DNS do not count.
+    /// The most signatures to evaluate; those that are refused without DNS do not count.
     pub max_signatures: usize,
-    /// Seconds by which `x=` may be past and `t=` in the future.
+    /// Seconds by which `x=` may be in the past and `t=` in the future.
     pub clock_skew: u64,
-    /// Validate the Authenticated Received Chain. It can need 100 keys more, so a caller that makes no use of it should not
-    /// have it validated; it counts as if there were none then.
+    /// Validate the Authenticated Received Chain. That can need 100 more keys, so a caller that does not use the chain
+    /// should not ask for it; without, the message counts as one without a chain.
     pub validates_chain: bool,
 }
 
@@ -44,12 +44,12 @@ impl Default for Policy {
     }
 }
 
-/// What the signatures of one message are judged by.
+/// The policy, applied to one message.
 #[derive(Debug)]
 pub(crate) struct Rules<'a> {
     policy: &'a Policy,
     now: u64,
-    /// There is a Subject, and it must be signed.
+    /// Whether the Subject must be signed: there is one, and the policy demands it.
     subject: bool,
     present: Counts,
 }
@@ -64,12 +64,12 @@ impl<'a> Rules<'a> {
         }
     }
 
-    /// The same for message signatures of a chain. RFC 8617 §4.1.2 leaves to the sealer what is signed.
+    /// The rules for the message signatures of a chain. RFC 8617 §4.1.2 leaves it to the sealer what is signed.
     pub(crate) fn of_chain(self) -> Self {
         Self { subject: false, ..self }
     }
 
-    /// What speaks against a signature before any key is looked up.
+    /// Returns why a signature is refused before any key is looked up.
     pub(crate) fn check(&self, signature: &Signature) -> Result<(), Error> {
         let skew = self.policy.clock_skew;
         // RFC 6376 §5.4: From must be signed.
@@ -84,7 +84,7 @@ impl<'a> Rules<'a> {
         if signature.timestamp.is_some_and(|t| t > self.now.saturating_add(skew)) {
             return Err(ErrorKind::SignedInFuture.into());
         }
-        // RFC 6376 §6.1.1: a verifier may refuse domains that are not fit to vouch, such as a top-level domain.
+        // RFC 6376 §6.1.1: a verifier may refuse domains that cannot vouch, such as a top-level domain.
         if suffix::is_public(&signature.domain) {
             return Err(Error::about(ErrorKind::PublicSuffix, signature.domain.as_str().as_bytes()));
         }
@@ -99,15 +99,15 @@ impl<'a> Rules<'a> {
         self.check_fields(signature)
     }
 
-    /// Does the signature cover what it seems to cover?
+    /// Checks that the signature covers what a reader would think it covers.
     fn check_fields(&self, signature: &Signature) -> Result<(), Error> {
         if self.subject && !signature.fields.contains("subject") {
             return Err(ErrorKind::SubjectNotSigned.into());
         }
         let named = count(signature.fields.iter().map(str::as_bytes));
-        // RFC 6376 §8.15: no positive result where a field that must occur once was added. §5.4.2: names stand for
-        // fields from the bottom up, so the one too many is on top, where many readers take the first.
-        // A field that is not named at all is one that nobody vouches for, once or twice.
+        // RFC 6376 §8.15: no positive result if a field that must occur once was added. §5.4.2: names stand for fields
+        // from the bottom up, so the added one is on top, and many readers use the first. Nobody vouches for a field that
+        // is not named at all, however often it occurs.
         let counts = self.present.into_iter().zip(named);
         match SINGLE.iter().zip(counts).find(|(_, (present, named))| *named > 0 && present > named) {
             Some((name, _)) => Err(Error::about(ErrorKind::UnsignedCopy, name.as_bytes())),
@@ -116,7 +116,7 @@ impl<'a> Rules<'a> {
     }
 }
 
-/// One pass, for `h=` may be long.
+/// Counts in one pass, since `h=` may be long.
 fn count<'n>(names: impl Iterator<Item = &'n [u8]>) -> Counts {
     let mut counts = Counts::default();
     for name in names {

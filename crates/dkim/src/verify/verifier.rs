@@ -12,8 +12,8 @@ use message::{Header, headers};
 
 /// Verifies the signatures of one message while it arrives.
 ///
-/// Begun with the header, it has refused what can be refused by then, and knows which keys to ask for. Fed with the
-/// body, it hashes it once for each form that a signature left needs. Ended with the keys, it has every result.
+/// From the header it refuses what can be refused without keys, and finds which keys are needed. The body is hashed once
+/// for each form that the remaining signatures need. With the keys it computes every result.
 #[derive(Clone)]
 pub struct Verifier {
     header: Vec<u8>,
@@ -30,30 +30,30 @@ enum Entry {
     Open(Box<Candidate>),
 }
 
-/// What became of one DKIM-Signature field.
+/// The result for one DKIM-Signature field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Verification {
-    /// The result.
+    /// Whether the signature verifies, or why it does not count.
     pub status: Status,
-    /// The signature; none if its field could not be read.
+    /// The signature; `None` if its field is malformed.
     pub signature: Option<Signature>,
     /// The key record that decided.
     pub record: Option<Record>,
-    /// What was wrong, for every status but pass.
+    /// The error, for every status but pass.
     pub error: Option<Error>,
-    /// What DNSSEC says of the key record, or of its absence.
+    /// The DNSSEC verdict of the key record, or of the proof that there is none.
     pub security: Security,
     salvaged: Claims,
 }
 
-/// What a message proves by signatures.
+/// The results for all signatures of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Evaluation {
     /// One result for each DKIM-Signature field, in the order of the header.
     pub signatures: Vec<Verification>,
-    /// The Authenticated Received Chain; none if the policy does not ask for it.
+    /// The Authenticated Received Chain; a chain without sets if the policy does not ask for it.
     pub chain: Chain,
 }
 
@@ -69,14 +69,14 @@ impl Verification {
         }
     }
 
-    /// What the signature says of itself, as far as it could be read, whatever the status.
+    /// The tags that identify the signature, as far as they could be read, whatever the status.
     pub fn claims(&self) -> Claims {
         self.signature.as_ref().map_or_else(|| self.salvaged.clone(), Claims::from)
     }
 }
 
 impl Verifier {
-    /// Begins with the header of a message, up to the empty line or beyond. `now` is the time in Unix seconds.
+    /// Starts with the header of a message; text behind its empty line is ignored. `now` is in Unix seconds.
     pub fn new(header: &[u8], policy: &Policy, now: u64) -> Self {
         let fields = headers(header);
         let mut bodies = Bodies::default();
@@ -112,7 +112,7 @@ impl Verifier {
         Self { header: header.to_vec(), index, entries, chain, bodies }
     }
 
-    /// The keys that are needed; may be asked for while the body arrives.
+    /// Returns the key lookups that are needed; they may run while the body arrives.
     pub fn lookups(&self) -> KeyLookups {
         let open = self.entries.iter().filter_map(|entry| match entry {
             Entry::Open(candidate) => Some(candidate.key.clone()),
@@ -121,12 +121,12 @@ impl Verifier {
         KeyLookups::new(open.chain(self.chain.key_names()).collect())
     }
 
-    /// Takes the next piece of the body: what follows the empty line. Lines end in CRLF.
+    /// Takes the next piece of the body, which begins behind the empty line. Lines end in CRLF.
     pub fn body(&mut self, piece: &[u8]) {
         self.bodies.push(piece);
     }
 
-    /// Ends the message.
+    /// Ends the message, and computes the results.
     pub fn finish(self, keys: &Keys) -> Evaluation {
         let bodies = self.bodies.finish();
         let block = self.index.over(&self.header);
@@ -137,7 +137,7 @@ impl Verifier {
                 Entry::Refused(verification) => *verification,
                 Entry::Open(candidate) => {
                     let outcome = candidate.evaluate(block, &bodies, keys, &mut data);
-                    // RFC 6376 §3.6.1: mail of testing signers is not treated worse than unsigned mail.
+                    // RFC 6376 §3.6.1: mail of signers in test mode is not treated worse than unsigned mail.
                     let testing = outcome.record.as_ref().is_some_and(|record| record.testing);
                     let status = match &outcome.error {
                         None => Status::Pass,
@@ -171,10 +171,10 @@ fn refuse(field: &Header<'_>, signature: Option<Signature>, error: Error) -> Ent
     Entry::Refused(Box::new(Verification::refused(claims, signature, error)))
 }
 
-/// Reads one signature and refuses it if no key can make it good.
+/// Parses one signature, and refuses it if it cannot verify with any key.
 fn consider(field: &Header<'_>, place: usize, rules: &Rules<'_>, bodies: &mut Bodies) -> Entry {
     let parsed = Tags::parse(field.value).and_then(|tags| {
-        // Counted from the start of the field, for that is what is canonicalised.
+        // Counted from the start of the field, since the entire field is canonicalised.
         let removed = removed(field, &tags);
         Ok((Signature::from_tags(&tags)?, removed))
     });
@@ -191,13 +191,13 @@ fn consider(field: &Header<'_>, place: usize, rules: &Rules<'_>, bodies: &mut Bo
     }
 }
 
-/// Where the value of `b=` stands in the field.
+/// Returns where the value of `b=` is in the field.
 pub(crate) fn removed(field: &Header<'_>, tags: &Tags<'_>) -> std::ops::Range<usize> {
     let start = field.raw.len() - field.value.len();
     tags.tag("b").map_or(0..0, |tag| start + tag.start..start + tag.end)
 }
 
-/// Verifies a whole message that is at hand: looks up the keys, then reads the body. `now` is in Unix seconds.
+/// Verifies a complete message: looks up the keys, then hashes the body. `now` is in Unix seconds.
 pub async fn verify(dns: &dyn Resolver, message: &[u8], policy: &Policy, now: u64) -> Evaluation {
     let mut verifier = Verifier::new(message, policy, now);
     let keys = verifier.lookups().run(dns).await;
@@ -211,7 +211,7 @@ pub async fn verify(dns: &dyn Resolver, message: &[u8], policy: &Policy, now: u6
 mod tests {
     use super::*;
 
-    /// How many forms of the body are hashed for these signatures.
+    /// Returns how many forms of the body are hashed for these signatures.
     #[track_caller]
     fn check(tags: &[&str], want: usize) {
         let hash = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";

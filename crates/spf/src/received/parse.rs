@@ -1,15 +1,15 @@
-//! Reading the field back.
+//! Parsing the field.
 
 use super::ReceivedSpf;
 use crate::{Error, ErrorKind};
 
-/// Octets of the longest field that is read; ours have far less.
+/// Bytes of the longest field that is parsed; ours are far shorter.
 const MAX_FIELD: usize = 16 * 1024;
 
 impl ReceivedSpf {
-    /// Reads a field, folded or not, with or without its name.
+    /// Parses a field, folded or not, with or without its name.
     ///
-    /// It is lenient where senders are known to be: values need no quotes as long as they have no blank or semicolon, and
+    /// It accepts what other servers are known to write: values need no quotes unless they have a space or semicolon, and
     /// comments may stand anywhere.
     ///
     /// # Errors
@@ -55,7 +55,7 @@ fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\r' | '\n')
 }
 
-/// What is still to be read.
+/// The rest of the text.
 struct Cursor<'a> {
     rest: &'a str,
 }
@@ -72,7 +72,7 @@ impl<'a> Cursor<'a> {
         self.take_while(|c| c.is_ascii_alphabetic())
     }
 
-    /// Skips blanks and comments; the text of the first comment, blanks in it made single.
+    /// Skips white space and comments; returns the text of the first comment, its white space reduced to single spaces.
     fn comments(&mut self) -> Option<String> {
         let mut first = None;
         loop {
@@ -88,7 +88,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The rest of a comment (RFC 5322 §3.2.2). Comments in it are kept with their parentheses.
+    /// Takes the rest of a comment (RFC 5322 §3.2.2). Nested comments are kept with their parentheses.
     fn until_closed(&mut self) -> Option<String> {
         let (mut text, mut depth) = (String::new(), 0_usize);
         let mut characters = self.rest.chars();
@@ -109,7 +109,7 @@ impl<'a> Cursor<'a> {
         None
     }
 
-    /// A quoted-string (RFC 5322 §3.2.4), or what stands up to a blank or semicolon.
+    /// Takes a quoted-string (RFC 5322 §3.2.4), or the text up to white space, a semicolon or a comment.
     fn value(&mut self) -> Option<String> {
         let Some(quoted) = self.rest.strip_prefix('"') else {
             return Some(self.take_while(|c| !is_blank(c) && c != ';' && c != '(').to_owned());

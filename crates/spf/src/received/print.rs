@@ -26,14 +26,14 @@ impl fmt::Display for ReceivedSpf {
     }
 }
 
-/// Puts tokens on lines.
+/// Writes tokens, and folds before one that does not fit.
 struct Line<'f, 'o> {
     out: &'f mut fmt::Formatter<'o>,
     used: usize,
 }
 
 impl Line<'_, '_> {
-    /// Puts `token` behind `blank`, or on a line of its own where this one is full.
+    /// Writes `blank` and `token`, or `token` on a new line if this one has no room.
     fn put(&mut self, token: &str, blank: &str) -> fmt::Result {
         let width = token.chars().count();
         if self.used > 1 && self.used + blank.len() + width > LINE {
@@ -57,13 +57,13 @@ impl fmt::Display for Value<'_> {
     }
 }
 
-/// RFC 5322 §3.2.3, with the characters beyond ASCII of RFC 6532 §3.2.
+/// Whether a text is a dot-atom (RFC 5322 §3.2.3), with the characters beyond ASCII of RFC 6532 §3.2.
 pub(crate) fn is_dot_atom(text: &str) -> bool {
     let is_atext = |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c);
     text.split('.').all(|atom| !atom.is_empty() && atom.chars().all(is_atext))
 }
 
-/// The text with a backslash before each of the special characters (RFC 5322 §3.2.1).
+/// Returns the text with a backslash before each of the `special` characters (RFC 5322 §3.2.1).
 pub(crate) fn escaped(text: &str, special: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

@@ -1,12 +1,12 @@
-//! Reading the arguments of `ip4` and `ip6`, and prefix lengths (RFC 7208 §5.6).
+//! Parsing the arguments of `ip4` and `ip6`, and prefix lengths (RFC 7208 §5.6).
 //!
-//! Each reader takes what it reads off the front of `rest`.
+//! Each function takes what it parses off the front of `rest`.
 
 use super::parse::cut_term;
 use crate::ErrorKind;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// The address and prefix length of `ip4` and `ip6`.
+/// Takes the address and prefix length of `ip4` or `ip6`.
 pub(super) fn network<T>(
     rest: &mut &[u8],
     longest: u8,

@@ -1,4 +1,4 @@
-//! Reading a record (RFC 7208 §4.5 to §6, and the collected grammar of §12).
+//! Parsing a record (RFC 7208 §4.5 to §6, and the collected grammar of §12).
 
 use super::network::{ip4_network, ip6_network, network, prefix_length};
 use super::{Directive, DualPrefix, Mechanism, Modifier, Qualifier, Record, v4_covers, v6_covers};
@@ -8,10 +8,10 @@ use crate::{DomainSpec, Error, ErrorKind};
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-/// Octets of the longest record: RFC 1035 §3.2.1 gives the data of one record a length of 16 bits.
+/// Bytes of the longest record: RFC 1035 §3.2.1 gives the data of a record a length of 16 bits.
 pub const MAX_RECORD: usize = 65_535;
 
-/// Room for so many directives is made at once; more grow it.
+/// Directives that a new record has room for; more make it grow.
 const USUAL_TERMS: usize = 8;
 
 /// RFC 7208 §4.5: the version section is terminated by a space or the end of the record.
@@ -19,7 +19,7 @@ pub(crate) fn is_record(text: &[u8]) -> bool {
     terms_of(text).is_some()
 }
 
-/// What follows the version section.
+/// Returns the text behind the version section; `None` if there is no such section.
 fn terms_of(text: &[u8]) -> Option<&[u8]> {
     match text {
         [b'v' | b'V', b'=', b's' | b'S', b'p' | b'P', b'f' | b'F', b'1', terms @ ..] => {
@@ -30,10 +30,10 @@ fn terms_of(text: &[u8]) -> Option<&[u8]> {
 }
 
 impl<'a> Record<'a> {
-    /// Reads the text of a TXT record, its strings joined.
+    /// Parses the text of a TXT record, with its strings joined.
     ///
     /// # Errors
-    /// The first fault of syntax with its term. RFC 7208 §4.6: one anywhere spoils the record.
+    /// The first fault of syntax with its term. RFC 7208 §4.6: a fault anywhere invalidates the record.
     pub fn parse(text: &'a [u8]) -> Result<Self, Error> {
         let record = Self { directives: Vec::with_capacity(USUAL_TERMS), ..Self::default() };
         let mut reading = Reading { client: None, record, settled: None };
@@ -42,9 +42,9 @@ impl<'a> Record<'a> {
     }
 }
 
-/// A record that is being read: whole, or as far as it matters to one client.
+/// A record that is being parsed: all of it, or the terms that matter for one client.
 pub(crate) struct Reading<'a> {
-    /// Who is asked about; all terms are kept without.
+    /// The client whose terms are kept; `None` keeps all terms.
     client: Option<IpAddr>,
     record: Record<'a>,
     /// The first directive that matches the client without DNS.
@@ -52,25 +52,25 @@ pub(crate) struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    /// For one client. Every term is checked, but those that cannot decide about the client are not kept: networks that
-    /// it is not in, which most terms are, and what stands behind a match.
+    /// Keeps the terms that matter for one client. Every term is checked, but two kinds are dropped: networks that do not
+    /// contain the client, which most terms are, and terms behind a match.
     pub(crate) fn for_client(ip: IpAddr) -> Self {
         Self { client: Some(ip), record: Record::default(), settled: None }
     }
 
-    /// What the record comes down to.
+    /// Returns the record reduced to what matters for the client.
     pub(crate) fn plan(&self) -> Plan<'_> {
         Plan::new(&self.record, &self.record.directives, self.settled.as_ref())
     }
 
-    /// Reads a text as [`Record::parse`] does.
+    /// Parses a text as [`Record::parse`] does.
     pub(crate) fn read(&mut self, text: &'a [u8]) -> Result<(), Error> {
         if text.len() > MAX_RECORD {
             return Err(Error::new(ErrorKind::RecordTooLong));
         }
         let terms = terms_of(text).ok_or_else(|| Error::new(ErrorKind::BadVersion))?;
         let mut rest = terms;
-        // RFC 7208 §4.6.1: terms = *( 1*SP ( directive / modifier ) ). Reading a term stops at the blank after it.
+        // RFC 7208 §4.6.1: terms = *( 1*SP ( directive / modifier ) ). Parsing a term stops at the space after it.
         while let [first, after @ ..] = rest {
             if *first == b' ' {
                 rest = after;
@@ -103,7 +103,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// A mechanism from its name; `rest` begins with its argument.
+    /// Parses a mechanism by its name; `rest` begins with its argument.
     fn directive(&mut self, qualifier: Qualifier, name: &[u8], rest: &mut &'a [u8]) -> Result<(), ErrorKind> {
         // RFC 7208 §4.6.1: mechanism names are case-insensitive. Hardly any are in capitals.
         let folded;
@@ -179,7 +179,7 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// Takes what stands before the first octet that ends it.
+/// Takes the text before the first byte for which `ends` holds.
 fn cut<'a>(rest: &mut &'a [u8], ends: impl Fn(u8) -> bool) -> &'a [u8] {
     let end = rest.iter().position(|&b| ends(b)).unwrap_or(rest.len());
     let (before, after) = rest.split_at(end);
@@ -187,12 +187,12 @@ fn cut<'a>(rest: &mut &'a [u8], ends: impl Fn(u8) -> bool) -> &'a [u8] {
     before
 }
 
-/// Takes what is left of a term.
+/// Takes the rest of a term.
 pub(super) fn cut_term<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
     cut(rest, |b| b == b' ')
 }
 
-/// The fault of the term that `text` begins with. RFC 7208 §7.1: only visible ASCII has a place in one; internationalised
+/// Returns the fault of the term that `text` begins with. RFC 7208 §7.1: a term has only visible ASCII; internationalised
 /// names are A-labels.
 fn fault(kind: ErrorKind, mut text: &[u8], position: usize) -> Error {
     let term = cut_term(&mut text);
@@ -218,8 +218,8 @@ fn optional_target(argument: &[u8]) -> Result<Option<DomainSpec<'_>>, ErrorKind>
     if argument.is_empty() { Ok(None) } else { required_target(argument).map(Some) }
 }
 
-/// Cuts a dual-cidr-length off the end: `/n`, `//n` or `/n//n`. A "/" is a character of macro strings too, so only
-/// digits up to the end make a prefix length.
+/// Cuts a dual-cidr-length off the end: `/n`, `//n` or `/n//n`. A "/" may also stand in a macro string, so only digits up
+/// to the end make a prefix length.
 fn dual_prefix(argument: &[u8]) -> Result<(&[u8], DualPrefix), ErrorKind> {
     let mut prefix = DualPrefix::WHOLE;
     let mut rest = argument;
@@ -236,7 +236,7 @@ fn dual_prefix(argument: &[u8]) -> Result<(&[u8], DualPrefix), ErrorKind> {
     Ok((rest, prefix))
 }
 
-/// The text before a final `/digits`, and the digits.
+/// Splits off a final `/digits`: returns the text before it, and the digits.
 fn cut_number(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let slash = text.iter().rposition(|b| !b.is_ascii_digit())?;
     let (before, digits) = (text.get(..slash)?, text.get(slash + 1..)?);

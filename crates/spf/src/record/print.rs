@@ -1,4 +1,4 @@
-//! Printing a record in plain form; what is printed reads back as the same record.
+//! Printing a record in plain form, which parses back to the same record.
 
 use super::{Directive, DualPrefix, Mechanism, Qualifier, Record};
 use crate::DomainSpec;
