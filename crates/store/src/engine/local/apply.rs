@@ -11,7 +11,7 @@ use super::{
         FrameRead, Position,
         frame::{self, Kind, TableEntry},
     },
-    view::{Near, Table, View},
+    view::{CachedReader, Changes, View},
 };
 use crate::{
     engine::{BodyId, Op, OpsIter},
@@ -106,16 +106,9 @@ impl Effects {
         }
     }
 
-    /// Applies the effects to the newest rows of the view, which then reflects the journal up to `position`.
-    pub(super) fn apply(self, table: &mut Table, position: Position) {
-        for (key, value) in self.rows {
-            table.set(key, value);
-        }
-        for (segment, change) in self.live {
-            *table.live.entry(segment).or_default() += change;
-        }
-        table.journaled += self.journaled;
-        table.position = Some(position);
+    /// Returns what the frame, which ends at `end`, changes in the view.
+    pub(super) fn into_changes(self, end: Position) -> Changes {
+        Changes { rows: self.rows, live: self.live, journaled: self.journaled, end }
     }
 }
 
@@ -131,14 +124,18 @@ pub(super) fn body_places(table: &[TableEntry], first: Position) -> Vec<(TableEn
 }
 
 /// Applies a frame that was read from the journal; returns the bodies in files to which no record links any more.
-pub(super) fn replay(view: &View, rows: &mut Near<'_>, frame: &FrameRead<'_>) -> Result<Vec<BodyId>> {
+pub(super) fn replay(
+    view: &dyn View,
+    rows: &mut dyn CachedReader,
+    frame: &FrameRead<'_>,
+) -> Result<Vec<BodyId>> {
     let behind = |bytes: u64| Position { offset: frame.at.offset + bytes, ..frame.at };
     let header = frame.header;
     let placed = body_places(&frame.meta.table, behind(frame::HEADER as u64 + u64::from(header.meta_len)));
     let ops = Bytes::copy_from_slice(frame.meta.ops);
     let mut effects = Effects::of(header.kind, &placed, &ops, |key| rows.get(key))?;
     let unlinked = std::mem::take(&mut effects.unlinked);
-    view.apply(|table| effects.apply(table, behind(header.frame_len())));
+    view.apply(&mut std::iter::once(effects.into_changes(behind(header.frame_len()))));
     Ok(unlinked)
 }
 

@@ -151,7 +151,7 @@ struct Running {
 /// What the engine's threads and its callers share.
 struct Shared {
     settings: LocalSettings,
-    view: View,
+    view: Box<dyn View>,
     bodies: Arc<BodyFiles>,
     disk: Disk,
     stamps: Stamps,

@@ -20,7 +20,7 @@ use super::{
     open::locked,
     rebuild::{self, Replayed, Sources},
     reserve::Reserve,
-    view::View,
+    view,
 };
 use crate::{
     engine::Stamps,
@@ -33,8 +33,8 @@ pub(super) fn open(dir: &Path, scratch: &Path) -> Result<Arc<Local>> {
     let lock = lock(&disk, dir)?;
     let folder = dir.join(journal::FOLDER);
     let sources = Sources::open(&disk, &folder)?;
-    let view = View::create(&disk, scratch)?;
-    let Replayed { end, .. } = sources.rebuild(&view, None, rebuild::TABLE_WHILE_OPENING, &|_| {})?;
+    let view = view::create(&disk, scratch)?;
+    let Replayed { end, .. } = sources.rebuild(&*view, None, rebuild::TABLE_WHILE_OPENING, &|_| {})?;
     let (work, maintenance) = (Inbox::default(), Arc::new(Requests::default()));
     work.close();
     maintenance.close();

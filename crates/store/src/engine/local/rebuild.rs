@@ -1,7 +1,6 @@
 //! From files to a view: replaying the journal, and rebuilding a view that cannot be used.
 
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{Arc, mpsc},
 };
@@ -9,12 +8,11 @@ use std::{
 use tracing::{error, info, warn};
 
 use super::{
-    Progress, apply,
-    bodyrow::{self, BodyRow},
+    Progress, apply, bodyrow,
     disk::Disk,
     journal::{self, Damage, JournalEnd, JournalReader, Position, Segment},
     threads,
-    view::{Merge, Run, View},
+    view::{self, Run, View},
 };
 use crate::{
     engine::{BodyId, Direction, KeyRange},
@@ -78,7 +76,7 @@ impl Sources {
     /// `table_size` bytes of them are in memory.
     pub(super) fn replay(
         &self,
-        view: &View,
+        view: &dyn View,
         until: Option<Position>,
         table_size: usize,
         report: Report<'_>,
@@ -95,19 +93,19 @@ impl Sources {
 
     fn replay_with(
         &self,
-        view: &View,
+        view: &dyn View,
         until: Option<Position>,
         report: Report<'_>,
         flusher: &mut Flusher,
     ) -> Result<Replayed> {
-        let from = view.state().manifest.position.max(self.beginning());
+        let from = view.position().max(self.beginning());
         let missing = self.journal.missing(from);
         let total = self.journal.size_from(from);
         let mut unlinked = Vec::new();
-        let mut rows = view.near();
+        let mut rows = view.cached_reader();
         let mut end = self.journal.walk(from, until, &mut |frame| {
             report(Progress { done: frame.passed, total });
-            unlinked.append(&mut apply::replay(view, &mut rows, &frame)?);
+            unlinked.append(&mut apply::replay(view, &mut *rows, &frame)?);
             flusher.flush_if_full(view)
         })?;
         for torn in &end.torn {
@@ -123,7 +121,7 @@ impl Sources {
     /// Rebuilds the view in `view`, which is empty: from the snapshot, then the journal behind it.
     pub(super) fn rebuild(
         &self,
-        view: &View,
+        view: &dyn View,
         until: Option<Position>,
         table_size: usize,
         report: Report<'_>,
@@ -144,36 +142,14 @@ impl Sources {
 }
 
 /// Fills an empty view with the rows of a snapshot; returns the offsets of damaged blocks.
-fn start_from(view: &View, snapshot: &Arc<Run>) -> Result<Vec<u64>> {
+fn start_from(view: &dyn View, snapshot: &Arc<Run>) -> Result<Vec<u64>> {
     let mut damage = Vec::new();
     snapshot.verify(|offset| damage.push(offset));
     for offset in &damage {
         error!(snapshot = %snapshot.path().display(), offset, "the snapshot is damaged");
     }
-    if damage.is_empty() {
-        view.adopt(snapshot, live_bytes(snapshot)?)?;
-    } else {
-        view.salvage(snapshot)?;
-    }
+    view.load(snapshot, damage.is_empty())?;
     Ok(damage)
-}
-
-/// Returns the live bytes of each segment, from the rows of bodies.
-fn live_bytes(run: &Arc<Run>) -> Result<BTreeMap<u64, u64>> {
-    let mut live = BTreeMap::new();
-    let mut merge = Merge::seek(&[], std::slice::from_ref(run), Some(&[bodyrow::TABLE]), Direction::Forward)?;
-    while let Some(key) = merge.key()
-        && bodyrow::id(key).is_some()
-    {
-        if let Some(row) = merge.value().and_then(BodyRow::decode)
-            && let Some(place) = row.place
-        {
-            let live: &mut u64 = live.entry(place.segment).or_default();
-            *live = live.saturating_add(row.len);
-        }
-        merge.advance()?;
-    }
-    Ok(live)
 }
 
 /// Has full tables written as runs by another thread, while the replay fills the next.
@@ -187,7 +163,7 @@ struct Flusher {
 
 impl Flusher {
     /// Returns it, and what the other thread does.
-    fn new(view: &View, table_size: usize) -> (Flusher, impl FnOnce() + Send) {
+    fn new(view: &dyn View, table_size: usize) -> (Flusher, impl FnOnce() + Send) {
         let (requests, requested) = mpsc::channel();
         let (done, results) = mpsc::channel();
         let flushing = move || {
@@ -200,8 +176,8 @@ impl Flusher {
     }
 
     /// Has the newest rows written if their table is full, once those before them are.
-    fn flush_if_full(&mut self, view: &View) -> Result<()> {
-        if view.active_size() <= self.table_size {
+    fn flush_if_full(&mut self, view: &dyn View) -> Result<()> {
+        if view.pressure().bytes <= self.table_size {
             return Ok(());
         }
         self.wait()?;
@@ -248,16 +224,16 @@ pub(super) fn open_view(
     dir: &Path,
     sources: &Sources,
     report: Report<'_>,
-) -> Result<(View, Replayed)> {
-    let opened = View::open(disk, dir).and_then(|view| {
-        let position = view.state().manifest.position;
+) -> Result<(Box<dyn View>, Replayed)> {
+    let opened = view::open(disk, dir).and_then(|view| {
+        let position = view.position();
         // While there is no snapshot, no segment has been removed in order. A missing one was lost, and the view may be all
         // that is left of its rows.
         if sources.snapshot.as_ref().is_some_and(|snapshot| position < snapshot.position()) {
             let text = format!("the view ends at {position:?}, before the journal begins");
             return Err(Error::new(ErrorKind::Damaged, text));
         }
-        let replayed = sources.replay(&view, None, TABLE_WHILE_OPENING, report)?;
+        let replayed = sources.replay(&*view, None, TABLE_WHILE_OPENING, report)?;
         with_generation(view, replayed)
     });
     match opened {
@@ -267,14 +243,14 @@ pub(super) fn open_view(
             if !sources.journal.segments.is_empty() {
                 info!(reason = %e, "rebuilding the view from the journal");
             }
-            let view = View::create(disk, dir)?;
-            let replayed = sources.rebuild(&view, None, TABLE_WHILE_OPENING, report)?;
+            let view = view::create(disk, dir)?;
+            let replayed = sources.rebuild(&*view, None, TABLE_WHILE_OPENING, report)?;
             with_generation(view, replayed)
         }
     }
 }
 
-fn with_generation(view: View, replayed: Replayed) -> Result<(View, Replayed)> {
+fn with_generation(view: Box<dyn View>, replayed: Replayed) -> Result<(Box<dyn View>, Replayed)> {
     let last = view.range(&KeyRange::prefix(&[bodyrow::TABLE]), Direction::Backward, 1)?;
     let last = last.rows.first().and_then(|(key, _)| bodyrow::id(key));
     Ok((view, Replayed { generation: last.map_or(0, BodyId::generation), ..replayed }))

@@ -1,6 +1,6 @@
 //! Finds what is wrong with the files by reading all of them.
 
-use std::sync::Arc;
+use std::path::Path;
 
 use super::{
     Shared, backup,
@@ -8,11 +8,12 @@ use super::{
     disk::File,
     journal::{self, Damage, Position, Segment},
     rebuild::{self, Sources},
-    view::{Merge, Run, View},
+    snapshot,
+    view::{self, Rows, Run},
 };
 use crate::{
     check::{Finding, FindingKind},
-    engine::{BodyId, Direction},
+    engine::BodyId,
     error::{Error, ErrorKind, Result},
     tables::row_name,
 };
@@ -29,29 +30,29 @@ pub(super) fn check(shared: &Shared) -> Result<Vec<Finding>> {
         check_journal(shared, &mut findings)?;
         check_kept_view(shared, &mut findings)?;
         // No rows are in memory: opening has written all as runs.
-        check_bodies(shared, &shared.view.state().runs, &mut findings)?;
+        check_bodies(shared, &*snapshot::rows(shared)?, &mut findings)?;
         return Ok(findings);
     }
     let _pinned = shared.maintenance.pin()?;
     check_journal(shared, &mut findings)?;
-    let mut runs = settled_runs(shared)?;
-    if !are_whole(shared, &runs, &mut findings) {
+    let mut rows = written_rows(shared)?;
+    if !are_whole(shared, &*rows, &mut findings) {
         // The rest of the check is about the view that replaces it.
         if let Err(e) = shared.maintenance.rebuild_view() {
             findings.push(Finding::new(FindingKind::View, "view", e.to_string()));
             return Ok(findings);
         }
-        runs = settled_runs(shared)?;
+        rows = written_rows(shared)?;
     }
-    check_view(shared, &runs, &mut findings)?;
-    check_bodies(shared, &runs, &mut findings)?;
+    check_view(shared, &*rows, &mut findings)?;
+    check_bodies(shared, &*rows, &mut findings)?;
     Ok(findings)
 }
 
-/// Returns the runs of the view once they have all rows of this moment.
-fn settled_runs(shared: &Shared) -> Result<Vec<Arc<Run>>> {
+/// Returns the rows as they are now. All but the latest are in files, so that a check reads them from there.
+fn written_rows(shared: &Shared) -> Result<Box<dyn Rows>> {
     shared.maintenance.flush_all()?;
-    Ok(shared.view.state().runs.clone())
+    snapshot::rows(shared)
 }
 
 /// Reads every frame and every snapshot.
@@ -86,7 +87,7 @@ fn check_journal(shared: &Shared, findings: &mut Vec<Finding>) -> Result<()> {
 
 /// Checks the view that a data directory has. The engine itself uses another, which it built from the journal.
 fn check_kept_view(shared: &Shared, findings: &mut Vec<Finding>) -> Result<()> {
-    let (position, runs) = match View::kept(&shared.disk, &shared.settings.dir) {
+    let rows = match view::kept(&shared.disk, &shared.settings.dir) {
         Ok(None) => return Ok(()),
         Ok(Some(kept)) => kept,
         Err(e) if e.kind() == ErrorKind::Damaged => {
@@ -96,27 +97,25 @@ fn check_kept_view(shared: &Shared, findings: &mut Vec<Finding>) -> Result<()> {
         Err(e) => return Err(e),
     };
     let end = shared.position();
-    if position > end {
+    if rows.position() > end {
         let place = format!("journal segment {}, offset {}", end.segment, end.offset);
         let text =
             "the journal ends here, and did not when the view was written; what was committed behind is lost";
         findings.push(Finding::new(FindingKind::Journal, place, text));
-    } else if are_whole(shared, &runs, findings) {
-        check_view(shared, &runs, findings)?;
+    } else if are_whole(shared, &*rows, findings) {
+        check_view(shared, &*rows, findings)?;
     }
     Ok(())
 }
 
 /// Reads every block of the view.
-fn are_whole(shared: &Shared, runs: &[Arc<Run>], findings: &mut Vec<Finding>) -> bool {
+fn are_whole(shared: &Shared, rows: &dyn Rows, findings: &mut Vec<Finding>) -> bool {
     let mut damaged = false;
-    for run in runs {
-        run.verify(|offset| {
-            damaged = true;
-            let place = format!("{}, offset {offset}", run.path().display());
-            findings.push(Finding::new(FindingKind::View, place, "the block is damaged"));
-        });
-    }
+    rows.verify(&mut |file: &Path, offset| {
+        damaged = true;
+        let place = format!("{}, offset {offset}", file.display());
+        findings.push(Finding::new(FindingKind::View, place, "the block is damaged"));
+    });
     if damaged {
         shared.note_damage(&Error::new(ErrorKind::Damaged, "found while checking"));
     }
@@ -124,15 +123,18 @@ fn are_whole(shared: &Shared, runs: &[Arc<Run>], findings: &mut Vec<Finding>) ->
 }
 
 /// Rebuilds the view in another place and compares.
-fn check_view(shared: &Shared, runs: &[Arc<Run>], findings: &mut Vec<Finding>) -> Result<()> {
-    let Some(newest) = runs.first() else { return Ok(()) };
+fn check_view(shared: &Shared, rows: &dyn Rows, findings: &mut Vec<Finding>) -> Result<()> {
+    if rows.position() == Position::default() {
+        return Ok(());
+    }
     let beside = shared.settings.scratch.join("check");
     let mut compare_rebuilt = || {
         shared.disk.create_dir(&beside)?;
-        let fresh = View::create(&shared.disk, &beside)?;
+        let fresh = view::create(&shared.disk, &beside)?;
         let sources = Sources::open(&shared.disk, &shared.settings.journal)?;
-        sources.rebuild(&fresh, Some(newest.position()), rebuild::TABLE_WHILE_SERVING, &|_| {})?;
-        compare(runs, &fresh.state().runs, findings)
+        sources.rebuild(&*fresh, Some(rows.position()), rebuild::TABLE_WHILE_SERVING, &|_| {})?;
+        let expected = snapshot::settled(&*fresh, || fresh.flush())?;
+        compare(rows, &*expected, findings)
     };
     let result = compare_rebuilt();
     // Also after a failure: it takes room.
@@ -140,21 +142,20 @@ fn check_view(shared: &Shared, runs: &[Arc<Run>], findings: &mut Vec<Finding>) -
     result.and(removed)
 }
 
-fn compare(found: &[Arc<Run>], expected: &[Arc<Run>], findings: &mut Vec<Finding>) -> Result<()> {
-    let mut found = Merge::seek(&[], found, Some(&[]), Direction::Forward)?;
-    let mut expected = Merge::seek(&[], expected, Some(&[]), Direction::Forward)?;
+fn compare(found: &dyn Rows, expected: &dyn Rows, findings: &mut Vec<Finding>) -> Result<()> {
+    let (mut found, mut expected) = (found.walk(&[])?, expected.walk(&[])?);
     let mut differing = 0;
     loop {
-        skip_removed(&mut found)?;
-        skip_removed(&mut expected)?;
-        let (key, text) = match (found.key(), expected.key()) {
+        let (key, text) = match (found.row(), expected.row()) {
             (None, None) => break,
-            (Some(a), Some(b)) if a == b && found.value() == expected.value() => (None, ""),
-            (Some(a), Some(b)) if a == b => (Some(a.to_vec()), "the row differs from the journal's"),
-            (Some(a), b) if b.is_none_or(|b| a < b) => {
+            (Some(a), Some(b)) if a == b => (None, ""),
+            (Some((a, _)), Some((b, _))) if a == b => {
+                (Some(a.to_vec()), "the row differs from the journal's")
+            }
+            (Some((a, _)), b) if b.is_none_or(|(b, _)| a < b) => {
                 (Some(a.to_vec()), "the journal does not have this row")
             }
-            (_, b) => (b.map(<[u8]>::to_vec), "the view does not have this row"),
+            (_, b) => (b.map(|(b, _)| b.to_vec()), "the view does not have this row"),
         };
         if let Some(key) = &key {
             differing += 1;
@@ -164,7 +165,10 @@ fn compare(found: &[Arc<Run>], expected: &[Arc<Run>], findings: &mut Vec<Finding
         }
         let (is_found, is_expected) = match &key {
             None => (true, true),
-            Some(key) => (found.key() == Some(key), expected.key() == Some(key)),
+            Some(key) => {
+                let is_next = |row: Option<(&[u8], &[u8])>| row.is_some_and(|(next, _)| next == key);
+                (is_next(found.row()), is_next(expected.row()))
+            }
         };
         if is_found {
             found.advance()?;
@@ -180,27 +184,19 @@ fn compare(found: &[Arc<Run>], expected: &[Arc<Run>], findings: &mut Vec<Finding
     Ok(())
 }
 
-fn skip_removed(merge: &mut Merge) -> Result<()> {
-    while merge.key().is_some() && merge.value().is_none() {
-        merge.advance()?;
-    }
-    Ok(())
-}
-
 /// Reads every body.
-fn check_bodies(shared: &Shared, runs: &[Arc<Run>], findings: &mut Vec<Finding>) -> Result<()> {
-    let mut merge = Merge::seek(&[], runs, Some(&[bodyrow::TABLE]), Direction::Forward)?;
+fn check_bodies(shared: &Shared, rows: &dyn Rows, findings: &mut Vec<Finding>) -> Result<()> {
+    let mut rows = rows.walk(&[bodyrow::TABLE])?;
     let mut segment = None;
-    while let Some(key) = merge.key()
+    while let Some((key, raw)) = rows.row()
         && let Some(id) = bodyrow::id(key)
     {
-        if let Some(raw) = merge.value()
-            && !is_whole(shared, raw, &mut segment)
+        if !is_whole(shared, raw, &mut segment)
             && let Err(e) = read_body(shared, id)
         {
             findings.push(Finding::of_body(id, e.to_string()));
         }
-        merge.advance()?;
+        rows.advance()?;
     }
     Ok(())
 }

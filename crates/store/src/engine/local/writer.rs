@@ -19,6 +19,7 @@ use super::{
         frame::{Kind, TableEntry},
     },
     sink,
+    view::{Changes, Pressure},
     work::{RelocatedBody, Reply, Work},
 };
 use crate::{
@@ -129,7 +130,8 @@ impl Writer {
             let rotated = self.journal.rotate().map_err(|e| refusal(&e));
             let position = self.journal.position();
             // Nothing lies between the end of the old segment and the beginning of the new one.
-            self.shared.view.apply(|table| table.position = Some(position));
+            let rotated_to = Changes { end: position, ..Changes::default() };
+            self.shared.view.apply(&mut std::iter::once(rotated_to));
             *self.shared.position.lock() = position;
             rotate.into_iter().for_each(|answer| answer.send(rotated));
         }
@@ -169,7 +171,8 @@ impl Writer {
     /// Returns whether the newest rows have room in memory; waits until a run of them is written if that makes some.
     fn has_room(&self) -> bool {
         let Shared { view, maintenance, flush_failed, .. } = &*self.shared;
-        while view.active_size() > TABLE_MAX && view.has_frozen() {
+        let must_wait = |pressure: Pressure| pressure.bytes > TABLE_MAX && pressure.has_frozen;
+        while must_wait(view.pressure()) {
             if flush_failed.load(Ordering::Relaxed) || maintenance.flush().is_err() {
                 return false;
             }
@@ -242,7 +245,7 @@ impl Writer {
     ) {
         let mut table = Vec::new();
         let mut contents = Vec::new();
-        let mut rows = self.shared.view.near();
+        let mut rows = self.shared.view.cached_reader();
         let mut get = |key: &[u8]| match group.overlay.get(key) {
             Some(value) => Ok(value.clone()),
             None => rows.get(key).inspect_err(|e| self.shared.note_damage(e)),
@@ -293,18 +296,17 @@ impl Writer {
         let Shared { view, maintenance, position, .. } = &*self.shared;
         // Before a file can be removed: a backup up to an earlier position would still need it.
         *position.lock() = self.journal.position();
-        view.apply(|table| {
-            for (mut effects, end) in group.effects.drain(..) {
-                // Sent while these rows cannot be set aside, so that maintenance knows of the files before it writes a run.
-                maintenance.remove_files(std::mem::take(&mut effects.unlinked));
-                effects.apply(table, Position { offset: end, ..start });
-            }
-        });
+        view.apply(&mut group.effects.drain(..).map(|(mut effects, end)| {
+            // Sent while these rows cannot be set aside, so that maintenance knows of the files before it writes a run.
+            maintenance.remove_files(std::mem::take(&mut effects.unlinked));
+            effects.into_changes(Position { offset: end, ..start })
+        }));
         for body in group.bodies.values() {
             body.set_stored();
             sink::keep(body);
         }
-        if view.active_size() > TABLE_SIZE && !view.has_frozen() {
+        let pressure = view.pressure();
+        if pressure.bytes > TABLE_SIZE && !pressure.has_frozen {
             view.freeze();
             maintenance.wake();
         }

@@ -20,7 +20,7 @@ use self::{reclaim::Segments, requests::Request};
 use super::{
     Shared,
     rebuild::{self, Sources},
-    view::{Run, View},
+    view::Run,
     work::{Answer, Work},
 };
 use crate::{
@@ -239,7 +239,7 @@ impl Maintainer {
 impl Maintainer {
     /// Writes the rows that were set aside, if there are any.
     pub(super) fn flush_frozen(&mut self) -> Result<()> {
-        if !self.shared.view.has_frozen() {
+        if !self.shared.view.pressure().has_frozen {
             return Ok(());
         }
         let requests = self.shared.maintenance.take_now();
@@ -276,11 +276,13 @@ impl Maintainer {
             let text = "the snapshot is lost: what is whole of the view is more than the journal has";
             return Err(Error::new(ErrorKind::Damaged, text));
         }
-        let fresh = View::beside(&shared.view)?;
-        let replayed =
-            sources.rebuild(&fresh, Some(shared.position()), rebuild::TABLE_WHILE_SERVING, &|_| {})?;
-        self.has_lost_rows |= !replayed.end.damage.is_empty();
-        shared.view.become_like(&fresh)?;
+        let has_lost_rows = &mut self.has_lost_rows;
+        shared.view.rebuild(&mut |fresh| {
+            let until = Some(shared.position());
+            let replayed = sources.rebuild(fresh, until, rebuild::TABLE_WHILE_SERVING, &|_| {})?;
+            *has_lost_rows |= !replayed.end.damage.is_empty();
+            Ok(())
+        })?;
         shared.view_is_damaged.store(false, Ordering::Release);
         Ok(())
     }

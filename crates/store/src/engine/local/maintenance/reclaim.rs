@@ -19,7 +19,7 @@ use crate::{
         bodyrow::{self, BodyRow},
         journal::{self, Position, Segment, frame},
         read_inline,
-        view::Near,
+        view::CachedReader,
         work::{RelocatedBody, Work},
     },
     error::{Error, Result},
@@ -126,7 +126,7 @@ impl Maintainer {
         // What the snapshot does not reflect is needed to rebuild the view.
         let Some(until) = self.snapshot_position().map(|position| position.segment) else { return Ok(()) };
         self.segments.refresh(&self.shared)?;
-        let live = self.shared.view.state().live();
+        let live = self.shared.view.live();
         let is_dead = |number: &u64| live.get(number).is_none_or(|live| *live == 0);
         let ended = self.segments.sizes.range(..until).map(|(number, _)| *number);
         let dead = ended.filter(is_dead).collect();
@@ -138,8 +138,8 @@ impl Maintainer {
         if self.has_lost_rows {
             return Ok(());
         }
-        let state = self.shared.view.state();
-        let mut dead = numbers.into_iter().filter(|number| state.live_in(*number) == 0);
+        let live = self.shared.view.live();
+        let mut dead = numbers.into_iter().filter(|number| live.get(number).is_none_or(|live| *live == 0));
         dead.try_for_each(|number| self.segments.remove(&self.shared, number))
     }
 
@@ -150,8 +150,8 @@ impl Maintainer {
         self.remove_dead_segments()?;
         let Some(until) = self.snapshot_position().map(|position| position.segment) else { return Ok(()) };
         let shared = Arc::clone(&self.shared);
-        let live = shared.view.state().live();
-        let mut relocation = Relocation { rows: shared.view.near(), waiting: Vec::new(), bytes: 0 };
+        let live = shared.view.live();
+        let mut relocation = Relocation { rows: shared.view.cached_reader(), waiting: Vec::new(), bytes: 0 };
         let mut emptied = Vec::new();
         for number in self.segments.chosen(until, &live, sparse, shared.settings.segment_size) {
             if !relocation.take(self, number)? {
@@ -169,7 +169,7 @@ impl Maintainer {
 
 /// Bodies on their way to the current segment. Those of several small segments share a frame.
 struct Relocation<'a> {
-    rows: Near<'a>,
+    rows: Box<dyn CachedReader + 'a>,
     waiting: Vec<RelocatedBody>,
     bytes: usize,
 }
@@ -237,7 +237,7 @@ impl Maintainer {
         // Where there is no room for the next segment, those that have ended come first, and make some.
         let ended = if is_worth_it { self.ask_writer(Work::Rotate) } else { Ok(()) };
         self.segments.refresh(&shared)?;
-        let live = shared.view.state().live();
+        let live = shared.view.live();
         let live = |number: &u64| live.get(number).copied().unwrap_or(0);
         let changed = |number: &u64| self.segments.punched.get(number) != Some(&live(number));
         let numbers: Vec<u64> = self.segments.sizes.keys().copied().filter(changed).collect();
@@ -257,7 +257,7 @@ fn punch_segment(shared: &Shared, number: u64) -> Result<u64> {
     let (segment, _) = Segment::read_header(&shared.disk, &shared.settings.journal, number)?;
     let io = |e| Error::io(segment.path.display().to_string(), e);
     let file = shared.disk.open_for_writing(&segment.path).map_err(io)?;
-    let mut rows = shared.view.near();
+    let mut rows = shared.view.cached_reader();
     let mut freed = 0;
     each_body(&segment, &mut |entry, place| {
         if entry.len < HOLE_MIN {

@@ -26,7 +26,7 @@ impl Maintainer {
     /// Reclaims space, merges runs, and takes a snapshot if one is due. Reclaiming comes first: merging and snapshots need
     /// space temporarily.
     pub(super) fn tidy(&mut self, has_room: bool) -> Result<()> {
-        let flushed = self.shared.view.state().manifest.position;
+        let flushed = self.shared.view.position();
         let ends = [Some(self.shared.position()), Some(flushed), self.snapshot_position()];
         let reviewing = Reviewed { ends, had_room: has_room };
         let is_pinned = self.pins > 0;
@@ -61,22 +61,20 @@ impl Maintainer {
 
     fn merge(&mut self) -> Result<()> {
         let shared = Arc::clone(&self.shared);
-        while let Some(runs) = shared.view.merge_candidates() {
-            shared.view.merge(&runs, None, || self.attend())?;
-        }
-        Ok(())
+        shared.view.tidy(&mut || self.attend())
     }
 
     /// Returns whether reading the journal since the last snapshot would take longer than reading the snapshot, or so much of
     /// the journal is dead that a snapshot pays by what it allows to remove, or the journal has many small segments.
     fn snapshot_is_due(&mut self, has_room: bool) -> Result<bool> {
-        let state = self.shared.view.state();
+        let view = &self.shared.view;
+        let position = view.position();
         let settings = &self.shared.settings;
         let size = self.snapshot.as_ref().map_or(0, |s| s.size());
-        if state.runs.is_empty() {
+        if position == Position::default() {
             return Ok(false);
         }
-        if state.manifest.journaled > size.max(settings.snapshot_min) {
+        if view.journaled() > size.max(settings.snapshot_min) {
             return Ok(true);
         }
         self.segments.refresh(&self.shared)?;
@@ -87,9 +85,9 @@ impl Maintainer {
         }
         // Only segments count that a newer snapshot would allow to remove.
         let since = self.snapshot_position().map_or(0, |position| position.segment);
-        let until = state.manifest.position.segment;
+        let until = position.segment;
         let pays = if has_room { size.max(settings.segment_size) } else { size };
-        Ok(segments.dead(since, until, &state.live()) > pays
+        Ok(segments.dead(since, until, &self.shared.view.live()) > pays
             || segments.small(since, until, settings.segment_size) >= reclaim::JOIN)
     }
 
@@ -97,28 +95,29 @@ impl Maintainer {
     fn take_snapshot(&mut self) -> Result<()> {
         let shared = Arc::clone(&self.shared);
         let (disk, journal) = (&shared.disk, &shared.settings.journal);
-        let state = shared.view.state();
-        let Some(newest) = state.runs.first() else { return Ok(()) };
-        let position = newest.position();
-        if self.snapshot_position() == Some(position) {
+        let position = shared.view.position();
+        if position == Position::default() || self.snapshot_position() == Some(position) {
             return Ok(());
         }
-        let path = rebuild::snapshot_path(journal, position);
+        let new = rebuild::snapshot_path(journal, position).with_extension("new");
+        let mut take = || {
+            // An attempt before this one may have left it behind.
+            disk.remove(&new)?;
+            shared.view.snapshot(&new, &mut || self.attend())
+        };
+        let taken = match take() {
+            // A snapshot allows to remove more than it needs.
+            Err(e) if e.kind() == ErrorKind::Full && shared.reserve.release() => take()?,
+            taken => taken?,
+        };
+        let path = rebuild::snapshot_path(journal, taken.position);
         let mut old = rebuild::snapshots(disk, journal)?;
         // One that exists and cannot be read is replaced.
         old.retain(|old| *old != path);
-        let new = path.with_extension("new");
-        disk.remove(&new)?;
-        let mut merge = || shared.view.merge(&state.runs, Some(&new), || self.attend());
-        match merge() {
-            // A snapshot allows to remove more than it needs.
-            Err(e) if e.kind() == ErrorKind::Full && shared.reserve.release() => merge()?,
-            merged => merged?,
-        }
         disk.rename(&new, &path).map_err(|e| Error::io(path.display().to_string(), e))?;
         disk.sync_dir(journal)?;
         self.snapshot = Some(Arc::new(Run::open(disk, &path)?));
-        shared.view.snapshot_taken(state.manifest.journaled)?;
+        shared.view.snapshot_is_placed(taken)?;
         old.iter().try_for_each(|path| disk.remove(path))
     }
 

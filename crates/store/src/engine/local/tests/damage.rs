@@ -241,11 +241,7 @@ fn a_damaged_filter_is_named_and_hides_no_row() {
     let dir = folder();
     let stored = filled(dir.path());
     open(dir.path()).compact(false).unwrap();
-    let files = fs::read_dir(dir.path().join("view")).unwrap().map(|e| e.unwrap().path());
-    let [run] = &files.filter(|path| path.extension().is_some_and(|e| e == "run")).collect::<Vec<_>>()[..]
-    else {
-        panic!("one run")
-    };
+    let [run] = &view::files(dir.path())[..] else { panic!("one run") };
     let content = fs::read(run).unwrap();
     // Of the trailer of 64 bytes (docs/store-format.md).
     let number = |at| u64::from_le_bytes(content[content.len() - 64 + at..][..8].try_into().unwrap());
@@ -443,7 +439,7 @@ fn a_damaged_view_stays_where_the_journal_cannot_replace_it() {
     }
     engine.compact(true).unwrap();
     fs::remove_file(&journal_files(dir.path(), "snapshot")[0]).unwrap();
-    let run = engine.shared.view.state().runs[0].path().to_path_buf();
+    let run = view::files(dir.path()).remove(0);
     flip(&run, fs::metadata(&run).unwrap().len() / 2);
     assert!(!engine.check().unwrap().is_empty());
     maintain(&engine);
@@ -462,7 +458,7 @@ fn what_is_lost_while_working_stays_in_its_segment() {
     let ids: Vec<_> = (0..1000).map(|n| put_body(&engine, &key(n), &noise(n.into(), 100)).unwrap()).collect();
     engine.compact(true).unwrap();
     // The rows of bodies come first in both.
-    let run = engine.shared.view.state().runs[0].path().to_path_buf();
+    let run = view::files(dir.path()).remove(0);
     flip(&journal_files(dir.path(), "snapshot")[0], 5000);
     flip(&run, 5000);
     assert!(!engine.check().unwrap().is_empty());
@@ -504,7 +500,7 @@ fn an_old_segment_out_of_reach_hinders_nothing_else() {
     std::os::unix::fs::symlink(dir.path().join("nowhere"), &old).unwrap();
     assert!(!maintain(&engine), "it is to be tried again");
     assert!(!engine.shared.view_is_damaged.load(std::sync::atomic::Ordering::Relaxed));
-    assert!(engine.shared.view.state().runs.len() < 4, "runs are merged all the same");
+    assert!(view::files(dir.path()).len() < 4, "runs are merged all the same");
     fs::rename(&aside, &old).unwrap();
     sound(&engine);
     assert_eq!(read_body(&engine, stored[0].1).unwrap(), stored[0].2);

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Local, Options, disk::Disk, journal, maintenance::reclaim, open};
+use super::{Local, Options, disk::Disk, journal, maintenance::reclaim, open, view};
 use crate::{
     Store,
     check::Finding,

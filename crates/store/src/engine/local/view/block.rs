@@ -1,23 +1,24 @@
 //! Sorted rows in a few KiB: the unit in which the view and snapshots are written, read and checked.
 //!
-//! A block is its length and a CRC-32C, four octets each, then rows. A row says how many octets of the key before it
-//! it shares, how many more there are, and the length of its value plus one; zero there is a removed key.
+//! A block is its length and a CRC-32C, four bytes each, then rows. A row is three numbers, the rest of its key, and its
+//! value. The numbers say how many bytes of the key before it the row shares, how many more its key has, and the length
+//! of its value plus one, or zero for a removed key.
 
 use bytes::Bytes;
 
 use crate::codec::{Reader, put_varint};
 
-/// Octets before the rows.
+/// Bytes before the rows.
 pub(super) const HEADER: usize = 8;
-/// A block is closed when its rows have this many octets (our own choice: one read, a few microseconds to search).
+/// A block is closed when its rows have this many bytes (our own choice: one read, a microsecond to search).
 const TARGET: usize = 8 * 1024;
-/// No block is larger: one row can be, but for its value's limit.
+/// No block is larger. One row can exceed [`TARGET`], but values have a limit.
 pub(super) const MAX: usize = 256 * 1024;
 
-/// How many octets two keys have in common at their beginning.
+/// Returns how many bytes two keys have in common at their beginning.
 fn common_prefix(a: &[u8], b: &[u8]) -> usize {
     const WORD: usize = 8;
-    // Whole words first: keys of one table agree in much.
+    // Compares words first: keys of one table have long common beginnings.
     let words = a.chunks_exact(WORD).zip(b.chunks_exact(WORD)).take_while(|(a, b)| a == b).count();
     let rest = |key: &'_ [u8]| key.len().min(words * WORD);
     let (a_rest, b_rest) = (a.get(rest(a)..).unwrap_or_default(), b.get(rest(b)..).unwrap_or_default());
@@ -55,7 +56,7 @@ impl Builder {
         self.out.is_empty()
     }
 
-    /// Whether the next row belongs into another block.
+    /// Whether the next row belongs in another block.
     pub(super) fn is_full(&self) -> bool {
         self.out.len() >= TARGET
     }
@@ -65,7 +66,7 @@ impl Builder {
         &self.first
     }
 
-    /// Appends the block to `file` and begins the next; gives its size.
+    /// Appends the block to `file` and begins the next; returns its size.
     pub(super) fn finish(&mut self, file: &mut Vec<u8>) -> usize {
         let len = self.out.len();
         let payload = self.out.get(HEADER..).unwrap_or_default();
@@ -78,7 +79,7 @@ impl Builder {
     }
 }
 
-/// A block that was read, with the places of its rows.
+/// A decoded block: all its keys, and where its rows are.
 #[derive(Clone, Default)]
 pub(super) struct Block {
     keys: Bytes,
@@ -156,7 +157,7 @@ impl Block {
         self.data.get(from as usize..to as usize)
     }
 
-    /// How many rows have a key before `key`.
+    /// Returns how many rows have a key before `key`.
     pub(super) fn rank(&self, key: &[u8]) -> usize {
         self.rows.partition_point(|place| {
             self.keys.get(place.key.0 as usize..place.key.1 as usize).is_some_and(|k| k < key)
@@ -164,7 +165,7 @@ impl Block {
     }
 }
 
-/// What [`search`] finds: the last row whose key is not behind the one asked for.
+/// The result of [`search`]: the last row whose key is not behind the key that was searched for.
 pub(super) struct Found {
     /// Whether it has that key.
     pub(super) is_exact: bool,
@@ -213,8 +214,25 @@ pub(super) fn search(rows: &Bytes, key: &[u8]) -> Option<Option<Found>> {
     Some(found.map(|(is_exact, value)| Found { is_exact, value: value.map(|v| rows.slice_ref(v)) }))
 }
 
-/// Octets that the keys of one block may take when they are written out (bounds what a damaged block can claim).
+/// Bytes that the decoded keys of one block may take; bounds what a damaged block can claim.
 const MAX_KEYS: usize = 16 * 1024 * 1024;
+
+/// For fuzzing: searching the rows of a block finds what decoding them finds.
+pub(super) fn check_search(rows: &Bytes) {
+    let found = [search(rows, &[]), search(rows, &[0xff; 600])];
+    // Searching to the end reads every row; what makes no sense then is damage to both.
+    let Some(block) = Block::decode(rows) else { return };
+    assert!(found.iter().all(Option::is_some));
+    let keys: Vec<_> = (0..block.len()).filter_map(|i| block.key(i)).collect();
+    // Only a writer's blocks are in order; of others it is enough that reading them ends.
+    if !keys.is_sorted_by(|a, b| a < b) {
+        return;
+    }
+    for (i, key) in keys.iter().enumerate() {
+        let found = search(rows, key).flatten();
+        assert!(found.is_some_and(|f| f.is_exact && f.value.as_deref() == block.value(i)));
+    }
+}
 
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! What the view consists of: one small file, replaced as a whole.
+//! The manifest: a small file that says which runs the view consists of. It is replaced, never changed.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -15,17 +15,17 @@ const VERSION: u32 = 1;
 
 /// The content of the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::engine::local) struct Manifest {
+pub(super) struct Manifest {
     /// The journal position up to which the runs reflect it.
-    pub(in crate::engine::local) position: Position,
+    pub(super) position: Position,
     /// The runs, newest first.
-    pub(in crate::engine::local) runs: Vec<u64>,
+    pub(super) runs: Vec<u64>,
     /// The number of the next run.
-    pub(in crate::engine::local) next_run: u64,
-    /// Octets of operations journaled since the last snapshot.
-    pub(in crate::engine::local) journaled: u64,
-    /// Octets alive in each segment.
-    pub(in crate::engine::local) live: BTreeMap<u64, u64>,
+    pub(super) next_run: u64,
+    /// Bytes of operations that the journal got since the last snapshot.
+    pub(super) journaled: u64,
+    /// Live bytes in each segment.
+    pub(super) live: BTreeMap<u64, u64>,
 }
 
 impl Manifest {
@@ -103,7 +103,7 @@ mod tests {
             let mut flipped = whole.clone();
             flipped[i] ^= 0x10;
             std::fs::write(&path, &flipped).unwrap();
-            assert!(Manifest::read(&disk, dir.path()).is_err(), "octet {i}");
+            assert!(Manifest::read(&disk, dir.path()).is_err(), "byte {i}");
             std::fs::write(&path, &whole[..i]).unwrap();
             assert!(Manifest::read(&disk, dir.path()).is_err(), "cut at {i}");
         }

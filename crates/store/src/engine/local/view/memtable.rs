@@ -8,34 +8,47 @@ use std::{
 
 use bytes::Bytes;
 
+use super::Changes;
 use crate::engine::{Direction, local::journal::Position};
 
-/// What a row costs in memory besides its octets, roughly: two handles and its share of a tree node.
+/// What a row costs in memory besides its bytes, roughly: two handles and its share of a tree node.
 const ROW_OVERHEAD: usize = 150;
 /// Rows that a cursor copies at a time.
 const CHUNK: usize = 256;
 
 /// Rows of the journal that no run has yet.
 #[derive(Default)]
-pub(in crate::engine::local) struct Memtable(RwLock<Table>);
+pub(super) struct Memtable(RwLock<Table>);
 
 /// The content of a [`Memtable`].
 #[derive(Default)]
-pub(in crate::engine::local) struct Table {
+pub(super) struct Table {
     rows: BTreeMap<RowKey, Option<Bytes>>,
-    /// Octets it takes, roughly.
-    pub(in crate::engine::local) size: usize,
-    /// Octets of operations it came from.
-    pub(in crate::engine::local) journaled: u64,
-    /// The end of the journal's part that it holds; `None` while it is empty.
-    pub(in crate::engine::local) position: Option<Position>,
-    /// How much the octets alive in each segment change by it.
-    pub(in crate::engine::local) live: BTreeMap<u64, i64>,
+    /// Bytes that it takes in memory, roughly.
+    pub(super) size: usize,
+    /// Bytes of the operations that its rows come from.
+    pub(super) journaled: u64,
+    /// The journal position that it reflects; `None` while it is empty.
+    pub(super) position: Option<Position>,
+    /// By how much its rows change the live bytes of each segment.
+    pub(super) live: BTreeMap<u64, i64>,
 }
 
 impl Table {
+    /// Applies the changes of a frame: the table reflects the journal up to its end then.
+    pub(super) fn apply(&mut self, changes: Changes) {
+        for (key, value) in changes.rows {
+            self.set(key, value);
+        }
+        for (segment, change) in changes.live {
+            *self.live.entry(segment).or_default() += change;
+        }
+        self.journaled += changes.journaled;
+        self.position = Some(changes.end);
+    }
+
     /// Sets a row, or removes it.
-    pub(in crate::engine::local) fn set(&mut self, key: Bytes, value: Option<Bytes>) {
+    pub(super) fn set(&mut self, key: Bytes, value: Option<Bytes>) {
         let value_len = value.as_ref().map_or(0, Bytes::len);
         let key_len = key.len();
         match self.rows.insert(RowKey::from(key), value) {
@@ -45,22 +58,21 @@ impl Table {
     }
 }
 
-/// A key with its first octets at hand: most comparisons need no others, which would have to be fetched from elsewhere
-/// in memory.
+/// A key with its first bytes inline: most comparisons need no others, which are elsewhere in memory.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct RowKey {
-    /// Sixteen octets, most significant first, filled up with zeros: they compare as the octets do.
+    /// The first sixteen bytes, most significant first, padded with zeros: they order as the bytes do.
     head: u128,
-    octets: Bytes,
+    bytes: Bytes,
 }
 
 impl From<Bytes> for RowKey {
-    fn from(octets: Bytes) -> RowKey {
+    fn from(bytes: Bytes) -> RowKey {
         let mut head = [0; 16];
-        for (to, from) in head.iter_mut().zip(&octets) {
+        for (to, from) in head.iter_mut().zip(&bytes) {
             *to = *from;
         }
-        RowKey { head: u128::from_be_bytes(head), octets }
+        RowKey { head: u128::from_be_bytes(head), bytes }
     }
 }
 
@@ -78,16 +90,16 @@ impl Table {
 
     /// All rows in order.
     pub(super) fn rows(&self) -> impl Iterator<Item = (&Bytes, Option<&Bytes>)> {
-        self.rows.iter().map(|(key, value)| (&key.octets, value.as_ref()))
+        self.rows.iter().map(|(key, value)| (&key.bytes, value.as_ref()))
     }
 }
 
 impl Memtable {
-    pub(in crate::engine::local) fn read(&self) -> RwLockReadGuard<'_, Table> {
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, Table> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(in crate::engine::local) fn write(&self) -> RwLockWriteGuard<'_, Table> {
+    pub(super) fn write(&self) -> RwLockWriteGuard<'_, Table> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -100,7 +112,8 @@ impl Memtable {
     }
 }
 
-/// Walks through a memtable in either direction, a chunk at a time, so that it is not locked meanwhile.
+/// Walks through a memtable in either direction. It copies a chunk of rows at a time and does not lock the table in
+/// between.
 pub(super) struct MemCursor {
     table: Arc<Memtable>,
     direction: Direction,
@@ -125,7 +138,7 @@ impl MemCursor {
     fn fill(&mut self, from: Bound<&[u8]>) {
         let table = self.table.read();
         let from = from.map(RowKey::of);
-        let copy = |(key, value): (&RowKey, &Option<Bytes>)| (key.octets.clone(), value.clone());
+        let copy = |(key, value): (&RowKey, &Option<Bytes>)| (key.bytes.clone(), value.clone());
         self.chunk = match self.direction {
             Direction::Forward => table.rows.range((from, Bound::Unbounded)).take(CHUNK).map(copy).collect(),
             Direction::Backward => {

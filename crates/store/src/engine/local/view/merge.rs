@@ -48,8 +48,8 @@ impl Source {
     }
 }
 
-/// The rows of several sources in order, each key once, as its newest source has it.
-pub(in crate::engine::local) struct Merge {
+/// The rows of several sources in order. Of a key that several sources have, only the newest source's row counts.
+pub(super) struct Merge {
     sources: Vec<Source>,
     direction: Direction,
     /// The sources that have the next key, newest first; the first one has the row.
@@ -57,9 +57,9 @@ pub(in crate::engine::local) struct Merge {
 }
 
 impl Merge {
-    /// Merges tables and runs, newest first; where it begins is told as for
+    /// Merges tables and runs, which come newest first. `key` and `direction` are those of
     /// [`RunCursor::seek`](super::run::RunCursor::seek).
-    pub(in crate::engine::local) fn seek(
+    pub(super) fn seek(
         tables: &[Arc<Memtable>],
         runs: &[Arc<Run>],
         key: Option<&[u8]>,
@@ -100,12 +100,12 @@ impl Merge {
     }
 
     /// The key of the next row.
-    pub(in crate::engine::local) fn key(&self) -> Option<&[u8]> {
+    pub(super) fn key(&self) -> Option<&[u8]> {
         self.source()?.key()
     }
 
     /// The value of the next row; `None` for a removed key.
-    pub(in crate::engine::local) fn value(&self) -> Option<&[u8]> {
+    pub(super) fn value(&self) -> Option<&[u8]> {
         self.source()?.value()
     }
 
@@ -115,7 +115,7 @@ impl Merge {
     }
 
     /// Goes on to the next key.
-    pub(in crate::engine::local) fn advance(&mut self) -> Result<()> {
+    pub(super) fn advance(&mut self) -> Result<()> {
         for i in &self.best {
             if let Some(source) = self.sources.get_mut(*i) {
                 source.advance()?;

@@ -33,8 +33,8 @@ mod reader;
 mod writer;
 
 pub(super) use cursor::RunCursor;
-pub(super) use reader::CachedReader;
-pub(in crate::engine::local) use writer::RunWriter;
+pub(super) use reader::RunReader;
+pub(super) use writer::RunWriter;
 
 const MAGIC: &[u8; 8] = b"moxd-run";
 /// Version of the file format.

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Walks through a run in either direction.
-pub(in crate::engine::local) struct RunCursor {
+pub(in crate::engine::local::view) struct RunCursor {
     run: Arc<Run>,
     direction: Direction,
     top_row: usize,
@@ -26,7 +26,7 @@ pub(in crate::engine::local) struct RunCursor {
 impl RunCursor {
     /// Stands before the first row at or behind `key` (forward), or the last row before `key` (backward; `None` is
     /// the end).
-    pub(in crate::engine::local) fn seek(
+    pub(in crate::engine::local::view) fn seek(
         run: &Arc<Run>,
         key: Option<&[u8]>,
         direction: Direction,
@@ -55,7 +55,7 @@ impl RunCursor {
         Ok(cursor)
     }
 
-    /// Goes to the neighbouring block when this one is used up.
+    /// Goes on to the next block in this direction at the end of the current one.
     fn settle(&mut self) -> Result<()> {
         match self.direction {
             Direction::Forward if self.next > self.data.len() => self.step_block(),
@@ -86,19 +86,19 @@ impl RunCursor {
         Ok(())
     }
 
-    pub(in crate::engine::local) fn key(&self) -> Option<&[u8]> {
+    pub(in crate::engine::local::view) fn key(&self) -> Option<&[u8]> {
         if self.done { None } else { self.data.key(self.next.checked_sub(1)?) }
     }
 
-    pub(in crate::engine::local) fn value(&self) -> Option<&[u8]> {
+    pub(in crate::engine::local::view) fn value(&self) -> Option<&[u8]> {
         self.data.value(self.next.checked_sub(1)?)
     }
 
-    pub(in crate::engine::local) fn row(&self) -> Option<(Bytes, Option<Bytes>)> {
+    pub(in crate::engine::local::view) fn row(&self) -> Option<(Bytes, Option<Bytes>)> {
         if self.done { None } else { self.data.row(self.next.checked_sub(1)?) }
     }
 
-    pub(in crate::engine::local) fn advance(&mut self) -> Result<()> {
+    pub(in crate::engine::local::view) fn advance(&mut self) -> Result<()> {
         match self.direction {
             Direction::Forward => self.next += 1,
             Direction::Backward => self.next = self.next.saturating_sub(1),

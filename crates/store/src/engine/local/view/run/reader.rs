@@ -12,15 +12,15 @@ use crate::{
 
 /// Reads a run by keys that mostly lie near each other: it keeps the blocks that it read last, decoded. For other keys
 /// [`Run::get`] is cheaper.
-pub(in crate::engine::local::view) struct CachedReader {
+pub(in crate::engine::local::view) struct RunReader {
     run: Arc<Run>,
     index: Option<(u64, Block)>,
     data: Option<(u64, Block)>,
 }
 
-impl CachedReader {
-    pub(in crate::engine::local::view) fn new(run: &Arc<Run>) -> CachedReader {
-        CachedReader { run: Arc::clone(run), index: None, data: None }
+impl RunReader {
+    pub(in crate::engine::local::view) fn new(run: &Arc<Run>) -> RunReader {
+        RunReader { run: Arc::clone(run), index: None, data: None }
     }
 
     /// Whether it reads this run.

@@ -62,7 +62,7 @@ fn owned<'a>(
 /// Everything that can be asked of a run is answered as the rows say.
 fn agrees(run: &Arc<Run>, rows: &Rows) {
     assert_eq!((run.rows(), run.position()), (rows.len() as u64, Position { segment: 7, offset: 64 }));
-    let mut reader = CachedReader::new(run);
+    let mut reader = RunReader::new(run);
     for (key, value) in rows {
         assert_eq!(get(run, key).unwrap().as_ref(), Some(value), "{}", key.escape_ascii());
         let read = reader.get(key, KeyHash::of(key)).unwrap();

@@ -21,10 +21,12 @@ use crate::{
 const BUFFER: usize = 256 * 1024;
 
 /// Writes a run, to one file or, the same bytes, to several.
-pub(in crate::engine::local) struct RunWriter {
+pub(in crate::engine::local::view) struct RunWriter {
     output: Output,
     rows: u64,
     filter: Filter,
+    /// Keys of the block in `data`. They go into the filter together, so that its cache misses overlap.
+    hashes: Vec<KeyHash>,
     data: Builder,
     index: Builder,
     top: Builder,
@@ -43,7 +45,11 @@ struct Output {
 impl RunWriter {
     /// Creates the files, which must not exist, for up to `rows` rows. If there are more, more keys that the run does
     /// not have will pass its filter.
-    pub(in crate::engine::local) fn create(disk: &Disk, paths: &[&Path], rows: u64) -> Result<RunWriter> {
+    pub(in crate::engine::local::view) fn create(
+        disk: &Disk,
+        paths: &[&Path],
+        rows: u64,
+    ) -> Result<RunWriter> {
         let mut output = Output {
             disk: disk.clone(),
             files: Vec::new(),
@@ -60,6 +66,7 @@ impl RunWriter {
             output,
             rows: 0,
             filter: Filter::for_keys(rows),
+            hashes: Vec::new(),
             data: Builder::default(),
             index: Builder::default(),
             top: Builder::default(),
@@ -67,14 +74,15 @@ impl RunWriter {
     }
 
     /// Appends a row; keys come in ascending order.
-    pub(in crate::engine::local) fn push(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<()> {
+    pub(in crate::engine::local::view) fn push(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<()> {
         self.rows += 1;
-        self.filter.insert(KeyHash::of(key));
+        self.hashes.push(KeyHash::of(key));
         self.data.push(key, value);
         if self.data.is_full() { self.close_block() } else { Ok(()) }
     }
 
     fn close_block(&mut self) -> Result<()> {
+        self.hashes.drain(..).for_each(|hash| self.filter.insert(hash));
         self.output.close(&mut self.data, &mut self.index);
         if self.index.is_full() {
             self.output.close(&mut self.index, &mut self.top);
@@ -83,9 +91,9 @@ impl RunWriter {
     }
 
     /// Completes the files and makes their content durable (not their names). Returns the size.
-    pub(in crate::engine::local) fn finish(mut self, position: Position) -> Result<u64> {
+    pub(in crate::engine::local::view) fn finish(mut self, position: Position) -> Result<u64> {
         if !self.data.is_empty() {
-            self.output.close(&mut self.data, &mut self.index);
+            self.close_block()?;
         }
         if !self.index.is_empty() {
             self.output.close(&mut self.index, &mut self.top);
