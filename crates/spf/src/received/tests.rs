@@ -90,10 +90,7 @@ fn prints_the_pairs_of_the_section() {
 #[test]
 fn tells_a_problem_only_where_there_is_one() {
     let permerror = field("v=spf1 ip4:192.0.2.1 foo:bar.test", Some("alice"), "c.test", "192.0.2.1");
-    assert_eq!(
-        permerror.value("problem"),
-        Some("unknown mechanism: foo:bar.test at byte 21 (example.test)")
-    );
+    assert_eq!(permerror.value("problem"), Some("unknown mechanism: foo:bar.test at byte 21 (example.test)"));
     assert_eq!(permerror.value("mechanism"), None);
     assert_eq!(field("hello", Some("alice"), "c.test", "192.0.2.1").value("problem"), None);
     assert_eq!(field("v=spf1", Some("alice"), "c.test", "192.0.2.1").value("mechanism"), Some("default"));

@@ -12,7 +12,6 @@ use tracing::warn;
 
 use super::{
     CachedReader, Changes, FOLDER, Pressure, Rows, Taken, View, Walk,
-    filter::KeyHash,
     manifest::{self, Manifest},
     merge::Merge,
     run::{Run, RunReader, RunWriter},
@@ -369,9 +368,8 @@ impl CachedReader for Reader<'_> {
         if self.runs.len() != state.runs.len() || !self.runs.iter().zip(&state.runs).all(same) {
             self.runs = state.runs.iter().map(RunReader::new).collect();
         }
-        let hash = KeyHash::of(key);
         for run in &mut self.runs {
-            if let Some(value) = run.get(key, hash)? {
+            if let Some(value) = run.get(key)? {
                 return Ok(value);
             }
         }

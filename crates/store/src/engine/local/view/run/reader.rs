@@ -5,13 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{Extent, Run, covering};
-use crate::{
-    engine::local::view::{block::Block, filter::KeyHash},
-    error::Result,
-};
+use crate::{engine::local::view::block::Block, error::Result};
 
-/// Reads a run by keys that mostly lie near each other: it keeps the blocks that it read last, decoded. For other keys
-/// [`Run::get`] is cheaper.
+/// Reads a run by keys that mostly lie near each other: it keeps the blocks that it read last, decoded. Looking into
+/// these is cheaper than the filter. For other keys [`Run::get`] is cheaper.
 pub(in crate::engine::local::view) struct RunReader {
     run: Arc<Run>,
     index: Option<(u64, Block)>,
@@ -29,14 +26,7 @@ impl RunReader {
     }
 
     /// As [`Run::get`].
-    pub(in crate::engine::local::view) fn get(
-        &mut self,
-        key: &[u8],
-        hash: KeyHash,
-    ) -> Result<Option<Option<Bytes>>> {
-        if !self.run.may_have(hash)? {
-            return Ok(None);
-        }
+    pub(in crate::engine::local::view) fn get(&mut self, key: &[u8]) -> Result<Option<Option<Bytes>>> {
         let Some(i) = covering(&self.run.top, key) else { return Ok(None) };
         let index = kept(&mut self.index, &self.run, &self.run.top, i)?;
         let Some(i) = covering(index, key) else { return Ok(None) };
