@@ -4,10 +4,11 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
+    sync::Arc,
 };
 
 use bytes::Bytes;
+use parking_lot::RwLock;
 use tracing::warn;
 
 use super::{
@@ -80,11 +81,11 @@ impl Runs {
 
     /// The view as it is now.
     fn state(&self) -> Arc<State> {
-        Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.state.read())
     }
 
     fn update<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        change(Arc::make_mut(&mut self.state.write().unwrap_or_else(PoisonError::into_inner)))
+        change(Arc::make_mut(&mut self.state.write()))
     }
 
     /// Returns the number and the path of a new run. A number is used once, whatever becomes of the run.
@@ -192,13 +193,13 @@ impl View for Runs {
 
     fn apply(&self, changes: &mut dyn Iterator<Item = Changes>) {
         // Nothing is frozen meanwhile, so rows and position stay together.
-        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state.read();
         let mut table = state.active.write();
         changes.for_each(|changes| table.apply(changes));
     }
 
     fn pressure(&self) -> Pressure {
-        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state.read();
         let bytes = state.active.read().size;
         Pressure { bytes, has_frozen: state.frozen.is_some() }
     }
