@@ -58,7 +58,7 @@ impl Channel {
         self
     }
 
-    /// Is there TLS?
+    /// Is the connection encrypted?
     pub fn is_tls(&self) -> bool {
         self.tls
     }

@@ -1,4 +1,4 @@
-//! Client and server of one mechanism agree, whatever the names and passwords; strangers do not get in.
+//! Properties: client and server agree for all names and passwords, and strangers cannot log in.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 
 use std::num::NonZeroU32;
@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use moxd_sasl::*;
 use proptest::prelude::*;
 
-/// As few iterations as a client takes: the tests are about agreement, not about effort.
+/// As few iterations as a client accepts, to save time.
 const ITERATIONS: NonZeroU32 = NonZeroU32::new(MIN_ITERATIONS).unwrap();
 
 struct User {
@@ -39,7 +39,7 @@ impl User {
     }
 }
 
-/// Runs one exchange; the server's verdict, and whether the client believes it. Also all that was said.
+/// Runs one exchange. Returns the server's verdict, whether the client believes it, and the transcript.
 fn exchange(
     mechanism: Mechanism,
     credentials: &Credentials,
@@ -149,7 +149,7 @@ fn check_decoy(mechanism: Mechanism, absent: Absent, expected: ErrorKind) {
     let error = fake.unwrap_err();
     assert_eq!(error.kind(), expected);
     assert_eq!(error.to_string(), "user unknown or password wrong");
-    // The first thing the server says has the same form for a user that is there and for one that is not.
+    // The server's first message has the same form for a user that exists and for one that does not.
     assert_eq!(said_real[0].len(), said_fake[0].len());
 }
 
@@ -166,7 +166,7 @@ fn refuses_to_keep_a_long_first_message() {
     for (more, taken) in [(MAX_NAME, true), (MAX_SCRAM_FIRST, false)] {
         let nonce = Nonce::from_random([2; NONCE_BYTES]);
         let mut server = Server::new(Mechanism::ScramSha256, &Channel::plaintext(), nonce);
-        // RFC 5802 §5.1: extensions may follow, and none is known.
+        // RFC 5802 §5.1: unknown extensions may follow.
         let first = format!("n,,n=user,r=rOprNGfwEbeRWgbNEkqO,x={}", "y".repeat(more));
         let step = server.begin(Some(first.as_bytes()));
         match step {
@@ -182,7 +182,7 @@ fn refuses_answers_to_other_questions() {
     assert!(matches!(server.begin(Some(b"\0tim\0tanstaaf")), Ok(Step::Need(Need::Password { .. }))));
     let secret = CramMd5Secret::derive(&Password::new("tanstaaf").unwrap());
     assert_eq!(server.supply(Verifier::CramMd5(secret)).unwrap_err().kind(), ErrorKind::Misuse);
-    // A question is answered once.
+    // A second answer is refused.
     assert_eq!(server.supply(Verifier::Checked(true)).unwrap_err().kind(), ErrorKind::Misuse);
 }
 

@@ -11,14 +11,14 @@ use moxd_sasl::*;
 
 const SEED: [u8; SEED_OCTETS] = [42; SEED_OCTETS];
 
-/// Who says what.
+/// A line, by its sender.
 #[derive(Debug, PartialEq, Eq)]
 enum Line {
     Client(Vec<u8>),
     Server(Vec<u8>),
 }
 
-/// How it ends.
+/// The end of an exchange.
 #[derive(Debug, PartialEq, Eq)]
 enum End {
     Done(String),
@@ -116,7 +116,7 @@ impl Talk {
         self.setting("username").is_some_and(|known| username(known).unwrap() == name)
     }
 
-    /// What the one who keeps the secrets would answer.
+    /// The answer of the owner of the secrets.
     fn verifier(&self, need: Need) -> Verifier {
         let password = || Password::new(self.setting("password").unwrap()).unwrap();
         let iterations =
@@ -183,7 +183,7 @@ fn play_server(talk: &Talk) {
             }
             Err(error) => {
                 talk.same(&End::Error(error.kind().token().to_owned()), &talk.end);
-                // An exchange that failed stays failed.
+                // A failed exchange cannot go on.
                 assert_eq!(server.step(b"").unwrap_err().kind(), ErrorKind::Misuse);
                 break;
             }

@@ -50,7 +50,7 @@ pub enum Command<'a> {
 }
 
 impl Command<'_> {
-    /// Which command it is.
+    /// The word that the command begins with.
     pub fn verb(&self) -> Verb {
         match self {
             Self::Helo(_) => Verb::Helo,

@@ -74,9 +74,9 @@ pub enum FutureRelease {
 /// How much of the message a failure report returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Return {
-    /// All of it.
+    /// `FULL`: the whole message.
     Full,
-    /// Its header.
+    /// `HDRS`: the header alone.
     Headers,
 }
 
@@ -96,7 +96,7 @@ pub struct Notify {
 pub struct OriginalRecipient<'a> {
     /// The kind of address, `rfc822` or `utf-8` as a rule.
     pub kind: &'a BStr,
-    /// The address.
+    /// Still in xtext, and not parsed, because it may be of any kind.
     pub address: Xtext<'a>,
 }
 

@@ -9,7 +9,7 @@ use std::fmt;
 /// A reply of one or more lines.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Reply<'a> {
-    /// The reply code.
+    /// Three digits, for programs (RFC 5321 §4.2).
     pub code: Code,
     /// The enhanced code (RFC 2034).
     pub enhanced: Option<EnhancedCode>,

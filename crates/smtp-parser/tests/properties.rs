@@ -1,4 +1,4 @@
-//! What holds for every input: the fuzzing entries over random and mutated seeds, and print∘parse on made values.
+//! Properties of every input: the fuzzing entries over random and mutated seeds, and round trips of generated values.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs, reason = "test code")]
 
 use moxd_smtp_parser::*;
@@ -29,7 +29,7 @@ const DATA: &[&[u8]] = &[
     b"\x05\r\r\n\n\x00",
 ];
 
-/// A seed with some bytes replaced, put in or taken out, at places counted from its start.
+/// A seed with some bytes replaced, inserted or removed.
 fn mutated(seeds: &'static [&'static [u8]]) -> impl Strategy<Value = Vec<u8>> {
     let byte = prop_oneof![any::<u8>(), prop::sample::select(b"\r\n. <>@\"\\:=+-09".to_vec())];
     let change = (0..3u8, any::<prop::sample::Index>(), byte);

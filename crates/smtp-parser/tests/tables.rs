@@ -1,11 +1,11 @@
-//! The tables of `testdata/`: what each input means, in every dialect and cut at every place.
+//! Checks the tables of `testdata/`, in every dialect and with the input cut at every place.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs, reason = "test code")]
 
 use bstr::{ByteSlice, ByteVec};
 use moxd_smtp_parser::*;
 use std::path::Path as FilePath;
 
-/// One input and what the table says of it, as `key: value`.
+/// One input and its expectations, as `key: value`.
 struct Case {
     at: String,
     input: Vec<u8>,
@@ -36,7 +36,7 @@ fn cases(suite: &str) -> Vec<Case> {
     cases
 }
 
-/// Writes `{64*a}` out.
+/// Expands `{64*a}`.
 fn expand(text: &str) -> String {
     let Some((before, rest)) = text.split_once('{') else { return text.to_owned() };
     let Some((inside, after)) = rest.split_once('}') else { return text.to_owned() };
@@ -44,7 +44,7 @@ fn expand(text: &str) -> String {
     format!("{before}{}{}", piece.repeat(count.parse().unwrap()), expand(after))
 }
 
-/// Compares each expectation with what `actual` says for its key, and tells all differences at once.
+/// Compares each expectation with the result of `actual` for its key, and reports all differences at once.
 #[track_caller]
 fn check(suite: &str, actual: impl Fn(&str, &[u8]) -> Vec<String>) {
     let mut wrong = Vec::new();
@@ -77,7 +77,7 @@ fn refusal(error: &SyntaxError, line: &[u8]) -> String {
     format!("! {} [{}]", error.kind().token(), escaped(error.subject(line)))
 }
 
-/// A command as it prints; a hello with the host it names as well.
+/// Prints a command; for HELO and EHLO also the host.
 fn describe(line: &[u8], parsed: Result<Command<'_>, SyntaxError>) -> String {
     let command = match parsed {
         Ok(command) => command,
@@ -119,7 +119,7 @@ fn replies() {
     check("replies", |key, bytes| {
         assert_eq!(key, "reply");
         fuzzing::smtp_reply(bytes);
-        // However little has arrived, the answer is that there is more to come, until all of it is there.
+        // Every incomplete reply wants more input.
         if let Ok(Some((_, taken))) = Reply::parse(bytes) {
             for end in 0..taken {
                 assert_eq!(Reply::parse(&bytes[..end]), Ok(None), "{end} bytes of {}", bytes.escape_bytes());
@@ -133,7 +133,7 @@ fn replies() {
     });
 }
 
-/// Decodes the pieces: content, what was seen, and what was left over.
+/// Decodes the pieces. Returns content, facts, and the rest.
 fn decode(mut decoder: DataDecoder, pieces: &[&[u8]]) -> String {
     let mut content = Vec::new();
     let mut ended = false;

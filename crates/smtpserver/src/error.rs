@@ -41,7 +41,7 @@ impl std::error::Error for Error {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// There is no certificate.
+    /// A chain is empty, or a listener got no certificate.
     NoCertificate,
     /// A certificate or key is not valid PEM.
     BadPem,

@@ -212,7 +212,7 @@ pub struct Delays {
 }
 
 impl Delays {
-    /// No delays.
+    /// Zero everywhere, for tests and developer mode.
     pub const NONE: Self =
         Self { bad_client: Duration::ZERO, failed_login: Duration::ZERO, unknown_recipient: Duration::ZERO };
     /// Failed logins without a delay.

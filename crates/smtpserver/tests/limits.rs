@@ -101,6 +101,17 @@ async fn neighbours_do_not_shut_out_an_account_that_logs_in_from_there() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn failures_of_a_connection_and_of_its_account_delay_a_login_once() {
+    let net = Net::new("submission", GateRules::default());
+    let mut client = net.greeted([192, 0, 2, 1]).await;
+    for seconds in [0, 0, 0, 0, 1, 2, 3] {
+        assert_eq!(timed(&mut client, &plain("mox@localhost", WRONG)).await, answer("535", seconds));
+    }
+    // The account's failures count on another connection as well.
+    assert_eq!(net.log_in([192, 0, 2, 1], "mox@localhost", WRONG).await, answer("535", 4));
+}
+
+#[tokio::test(start_paused = true)]
 async fn exchanges_under_way_count_until_they_end() {
     let net = Net::new("submission", GateRules::default());
     let first = BASE64.encode("n,,n=mox@localhost,r=0123456789abcdef");

@@ -37,7 +37,7 @@ const MESSAGE: &[&str] = &[
     "QUIT",
 ];
 
-/// Says these lines; the last is QUIT.
+/// Sends these lines; the last is QUIT.
 async fn talk(lines: &[&str], reveal: Reveal) {
     let stop = Stop::new();
     let settings = Settings { reveal, ..settings(stop.clone()) };
@@ -239,7 +239,7 @@ async fn no_level_shows_secrets() {
 }
 
 #[tokio::test]
-async fn secrets_are_shown_to_who_insists() {
+async fn shows_secrets_where_the_operator_wants_them() {
     let _alone = ALONE.lock().await;
     let reveal = Reveal::default();
     reveal.set(true, true);
@@ -248,11 +248,11 @@ async fn secrets_are_shown_to_who_insists() {
     assert!(log.contains("a confession"), "{log}");
 }
 
-/// Numbers in memory, by name and labels.
+/// Metrics in memory, by name and labels.
 #[derive(Clone, Default)]
 struct Numbers(Arc<Mutex<BTreeMap<String, f64>>>);
 
-/// One of them.
+/// One metric.
 struct Number(Numbers, String);
 
 impl Number {
@@ -347,7 +347,7 @@ async fn counts_what_happens() {
 }
 
 #[tokio::test]
-async fn counts_a_fault_and_gives_back_what_its_connection_held() {
+async fn counts_a_panic_and_gives_back_the_place_of_its_connection() {
     let _alone = ALONE.lock().await;
     let numbers = Numbers::default();
     let _guard = metrics::set_default_local_recorder(&numbers);

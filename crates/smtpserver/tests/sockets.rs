@@ -191,7 +191,7 @@ async fn a_client_certificate_logs_in() {
         let reply = client.ask("MAIL FROM:<mox@localhost>").await;
         assert_eq!(&reply[..10], expected, "{reply}");
         client.ask("RSET").await;
-        // It can be confirmed, but not for another account; without it the login is that of the password.
+        // AUTH can confirm the login, but not for another account. Without a certificate, AUTH decides.
         let other = client.ask("AUTH PLAIN AG90aGVyQGxvY2FsaG9zdABtb3htb3htb3g=").await;
         assert_eq!(&other[..10], if known { "535 5.7.8 " } else { "235 2.7.0 " }, "{other}");
         let confirmed = client.ask("AUTH EXTERNAL =").await;
@@ -219,7 +219,7 @@ async fn refuses_to_keep_large_certificates_of_clients() {
             .with_client_auth_cert(chain, PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap())
             .unwrap();
         let mut client = served.connect().await;
-        // In TLS 1.3 the client is done before the server has seen its certificate.
+        // In TLS 1.3 the client completes the handshake before the server has seen its certificate.
         client.handshake(Arc::new(config), "localhost").await.unwrap();
         assert_eq!(client.line().await.is_some_and(|line| line.starts_with("220 ")), taken);
     }
@@ -243,16 +243,16 @@ async fn plaintext_after_starttls_is_never_a_command() {
     let mut client = served.greeted().await;
     assert_eq!(&client.ask("STARTTLS").await[..10], "220 2.0.0 ");
     client.send(b"MAIL FROM:<evil@client.example>\r\nRCPT TO:<mox@localhost>\r\n").await;
-    // What comes is an alert of TLS, or nothing.
+    // The answer is a TLS alert, or nothing.
     let Stream::Plain(stream) = &mut client.stream else { panic!("TLS") };
-    let mut said = Vec::new();
-    let _ = tokio::io::AsyncReadExt::read_to_end(stream, &mut said).await;
-    assert!(said.is_empty() || said[0] == 21, "{said:?}");
+    let mut read = Vec::new();
+    let _ = tokio::io::AsyncReadExt::read_to_end(stream, &mut read).await;
+    assert!(read.is_empty() || read[0] == 21, "{read:?}");
     assert!(!served.backend.events().iter().any(|event| event.starts_with("sender")));
 }
 
 #[tokio::test]
-async fn a_message_comes_as_it_was_sent() {
+async fn a_message_arrives_as_it_was_sent() {
     let served = Served::new(common::rules("smtp", &[]), None).await;
     let mut client = served.greeted().await;
     for line in ["MAIL FROM:<a@client.example>", "RCPT TO:<mox@localhost>", "DATA"] {
@@ -313,7 +313,7 @@ async fn a_fault_closes_one_connection_alone() {
 }
 
 #[tokio::test]
-async fn a_stop_ends_what_is_idle_and_waits_for_what_is_not() {
+async fn a_stop_ends_idle_connections_and_waits_for_transactions() {
     let served = Served::new(common::rules("smtp", &[]), None).await;
     let mut idle = served.greeted().await;
     let mut busy = served.greeted().await;
@@ -335,18 +335,18 @@ async fn a_stop_resets_no_client_that_is_still_sending() {
     let backend = TestBackend { commits: Some(Arc::clone(&commits)), ..TestBackend::default() };
     let served = Served::with(common::rules("smtp", &[]), None, backend, |settings| settings).await;
     let mut client = served.greeted().await;
-    // A transaction may come to its end, and there it is committed.
+    // A transaction may go on to its end, and is committed.
     client.ask("MAIL FROM:<a@client.example>").await;
     client.ask("RCPT TO:<mox@localhost>").await;
     client.send(b"BDAT 0 LAST\r\n").await;
-    // More than is read at once, so that some of it is never read.
+    // More than the server reads at once, so that it never reads some of it.
     client.send(&b"NOOP\r\n".repeat(10_000)).await;
     served.stop.stop();
     commits.add_permits(1);
     let Stream::Plain(stream) = &mut client.stream else { panic!("TLS") };
-    let mut said = String::new();
-    tokio::io::AsyncReadExt::read_to_string(stream, &mut said).await.expect("closed, not reset");
-    let codes: Vec<_> = said.lines().map(|line| &line[..9]).collect();
+    let mut replies = String::new();
+    tokio::io::AsyncReadExt::read_to_string(stream, &mut replies).await.expect("closed, not reset");
+    let codes: Vec<_> = replies.lines().map(|line| &line[..9]).collect();
     assert_eq!(codes, ["250 2.2.0", "421 4.3.2"]);
 }
 
@@ -380,7 +380,7 @@ async fn refuses_too_many_open_connections_until_one_is_closed() {
     assert!(line.starts_with("421 4.7.0 too many open connections from your ip or network ("), "{line}");
     assert_eq!(second.ask("QUIT").await, "221 2.0.0 okay thanks bye");
     assert_eq!(second.line().await, None);
-    // The place is given back when the task has ended, which the closed connection shows only just before.
+    // The task ends, and gives its place back, shortly after the client sees the connection closed.
     while !first_line(&served).await.starts_with("220") {
         tokio::task::yield_now().await;
     }
@@ -409,7 +409,7 @@ async fn refuses_connections_over_the_rate_and_over_the_whole() {
 }
 
 #[tokio::test]
-async fn refuses_submitters_who_failed_to_log_in_too_often() {
+async fn refuses_submitters_after_too_many_failed_logins() {
     let logins = Logins::new(&GateRules::FAILURE_WINDOWS, Addresses::default());
     let gate = GateRules { logins, ..GateRules::open() };
     let submission = {
@@ -426,7 +426,7 @@ async fn refuses_submitters_who_failed_to_log_in_too_often() {
     }
     let line = first_line(&submission).await;
     assert!(line.starts_with("421 4.7.0 too many auth failures ("), "{line}");
-    // Mail from other servers has nothing to do with it.
+    // Failed logins do not affect mail from other servers.
     let change = |settings: Settings| Settings { gate, ..settings };
     let smtp = Served::with(common::rules("smtp", &[]), None, TestBackend::default(), change).await;
     assert!(first_line(&smtp).await.starts_with("220 "));

@@ -50,6 +50,19 @@ pub(super) enum End {
     Handshake(io::Error),
 }
 
+impl End {
+    /// The stable name of the cause, for logs.
+    fn token(&self) -> &'static str {
+        match self {
+            Self::Closed => "smtpserver.eof",
+            Self::Session(reason) => reason.token(),
+            Self::Io(_) => "smtpserver.io",
+            Self::WriteTimedOut => "smtpserver.write-timed-out",
+            Self::Handshake(_) => "smtpserver.handshake-failed",
+        }
+    }
+}
+
 /// One connection. It is kept small because most connections are idle most of the time.
 pub(super) struct Connection<B: Backend, T> {
     pub(super) shared: Arc<Shared<B>>,
@@ -361,27 +374,17 @@ impl<B: Backend, T: Transport> Connection<B, T> {
     /// Closes the connection. Returns the cause as a token, and another for why a handshake failed.
     pub(super) async fn finish(&mut self, end: End) -> (&'static str, Option<&'static str>) {
         let mut reason = None;
-        let cause = match end {
-            End::Closed => "smtpserver.eof",
-            End::Session(reason) => {
-                match reason {
-                    CloseReason::Quit => self.pipe.say_goodbye().await,
-                    _ => self.pipe.linger(&self.shared.buffers).await,
-                }
-                reason.token()
-            }
-            End::Io(error) => {
-                debug!(%error, "connection broke");
-                "smtpserver.io"
-            }
-            End::WriteTimedOut => "smtpserver.write-timed-out",
+        match &end {
+            End::Session(CloseReason::Quit) => self.pipe.say_goodbye().await,
+            End::Session(_) => self.pipe.linger(&self.shared.buffers).await,
+            End::Io(error) => debug!(%error, "connection broke"),
             End::Handshake(error) => {
                 debug!(%error, "tls handshake failed");
-                reason = Some(handshake::reason(&error));
-                "smtpserver.handshake-failed"
+                reason = Some(handshake::reason(error));
             }
-        };
-        (cause, reason)
+            End::Closed | End::WriteTimedOut => {}
+        }
+        (end.token(), reason)
     }
 }
 

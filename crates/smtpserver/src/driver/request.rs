@@ -17,7 +17,7 @@ pub struct RequestKey {
 }
 
 impl RequestKey {
-    /// Bytes of a key.
+    /// The length of the random data that a key is made of.
     pub const OCTETS: usize = 32;
 
     /// From random bytes, which are kept: ids in old headers and logs can be read as long as the key is the same.

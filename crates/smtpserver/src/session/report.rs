@@ -12,7 +12,7 @@ use crate::refusal::Refusal;
 pub struct ReplyOutcome {
     /// The command; `None` before the first.
     pub verb: Option<Verb>,
-    /// The reply code.
+    /// Three digits (RFC 5321 §4.2).
     pub code: Code,
     /// The enhanced code.
     pub status: Option<EnhancedCode>,
