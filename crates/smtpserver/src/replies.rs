@@ -8,7 +8,7 @@ use smtp_parser::{Code, EnhancedCode};
 /// A reply whose details are not filled in yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplyTemplate {
-    /// The reply code.
+    /// Three digits (RFC 5321 §4.2).
     pub code: Code,
     /// Subject and detail of the enhanced code; `None` where RFC 2034 §4 has none.
     pub status: Option<(u16, u16)>,
@@ -30,7 +30,7 @@ impl ReplyTemplate {
 pub struct Listed {
     /// The name of its constant.
     pub name: &'static str,
-    /// The template.
+    /// Its codes and text.
     pub template: ReplyTemplate,
     /// When the server replies so, and the section that asks for it.
     pub when: &'static str,

@@ -71,7 +71,7 @@ pub struct Rules {
     pub mechanisms: Vec<Mechanism>,
     /// Limits on what a client may send.
     pub limits: Limits,
-    /// Timeouts.
+    /// How long the server waits in each state.
     pub timeouts: Timeouts,
     /// Delays for bad clients.
     pub delays: Delays,
@@ -166,7 +166,7 @@ impl Default for Limits {
 pub struct Timeouts {
     /// A whole TLS handshake.
     pub handshake: Duration,
-    /// The first command.
+    /// The first command of a connection. Short, because silent strangers cost a connection.
     pub first_command: Duration,
     /// A later command, from the reply before it to the end of its line (RFC 5321 §4.5.3.2.7).
     pub command: Duration,

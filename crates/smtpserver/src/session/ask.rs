@@ -61,7 +61,7 @@ pub struct AskHello<'s, T> {
 }
 
 impl<'s, T> AskHello<'s, T> {
-    /// The client that asks.
+    /// The client, whose new name is not among these facts yet.
     pub fn client(&self) -> &Client {
         &self.session.client
     }
@@ -199,7 +199,7 @@ impl<'s, T> AskSender<'s, T> {
         self.session.begin_transaction(self.sender, data, out)
     }
 
-    /// Refuses the sender.
+    /// Refuses the sender, so that no transaction begins.
     pub fn refuse(self, refusal: &Refusal, out: &mut Vec<u8>) -> Next<'s, T> {
         self.session.refuse(refusal, out)
     }
@@ -270,7 +270,7 @@ impl<'s, T> MessageReply<'s, T> {
         self.session.message_accepted(out)
     }
 
-    /// Refuses the message.
+    /// Refuses the message, whose transaction is over.
     pub fn refuse(self, refusal: &Refusal, out: &mut Vec<u8>) -> Next<'s, T> {
         self.session.message_refused(refusal, out)
     }
