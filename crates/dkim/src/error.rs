@@ -25,7 +25,7 @@ impl Error {
         Self { kind, subject: Some(why.into()) }
     }
 
-    /// The kind of error.
+    /// What is wrong; tokens and statuses depend on it alone.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }

@@ -67,7 +67,7 @@ impl Checker<'_> {
             Err(Unusable::Malformed) if matches!(mechanism, Mechanism::Include(_)) => {
                 return Err(Error::new(ErrorKind::IncludeWithoutRecord));
             }
-            // RFC 7208 §4.8 leaves other malformed target-names open. They do not match here: what the sender puts into a
+            // RFC 7208 §4.8: other malformed target-names are left open. They do not match here: what the sender puts into a
             // macro must not invalidate the record. RFC 8616 §4: a local part that is not ASCII does not match either.
             Err(_) => return Ok(false),
         };
@@ -141,8 +141,8 @@ impl Checker<'_> {
             silent |= found.is_empty();
             answered |= !found.is_empty();
         }
-        // RFC 7208 §4.6.4 limits the number of terms whose queries return nothing. So the hosts of a term count once, however
-        // many they are, and not at all if one has addresses: many hosts have none of the client's family.
+        // RFC 7208 §4.6.4: the number of terms whose queries return nothing is limited. So the hosts of a term count once,
+        // however many they are, and not at all if one has addresses: many hosts have none of the client's family.
         if silent && !answered {
             self.lookups.count_void()?;
         }
