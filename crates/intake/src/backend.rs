@@ -35,7 +35,7 @@ pub struct Intake {
     pub(crate) environment: Environment,
 }
 
-/// The state of a connection.
+/// Judges and reverse DNS of one client, for all of its messages.
 #[derive(Debug)]
 pub struct ConnectionState {
     /// None on submission listeners, and where DNS is not queried.

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 /// `random` fills a buffer with bytes of a cryptographic generator. Takes some tens of milliseconds, because the slow hash
 /// must.
 pub fn credentials(password: &Password, random: fn(&mut [u8])) -> Credentials {
-    let mut salt = [0; crate::password::SALT_OCTETS];
+    let mut salt = [0; crate::password::SALT_BYTES];
     random(&mut salt);
     let plain = hash(password.as_str(), &salt);
     let scram = |hash| {

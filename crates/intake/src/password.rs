@@ -1,9 +1,9 @@
-//! The slow hash behind PLAIN and LOGIN: strong against whoever steals the store, cheap for whoever logs in often, and
-//! no lever for denial of service.
+//! The slow hash behind PLAIN and LOGIN: expensive for thieves of the store, cheap for clients that log in often, and bounded,
+//! so that it cannot be used for denial of service.
 //!
-//! Three bounds: hashes on half of the cores at a time, each in memory that is kept for the next one; a queue before them
-//! that is fair to every network and bounded for each; and a success is remembered for a while under a keyed hash, so that a client that logs in for
-//! every message costs one slow hash a quarter of an hour. The password itself is nowhere kept.
+//! Three bounds: hashes run on half of the cores at most, each in memory that the next one uses again; the queue before them
+//! is fair to networks and bounded for each; a success is remembered for a while under a keyed hash, so that a client that
+//! logs in for every message costs one slow hash every quarter of an hour. The password itself is never kept.
 
 use crate::fair::FairQueue;
 use argon2::password_hash::Output;
@@ -25,17 +25,17 @@ pub const MEMORY_KIB: u32 = 9 * 1024;
 /// Passes over that memory.
 pub const PASSES: u32 = 4;
 
-/// Octets of a salt (RFC 9106 §3.1 recommends 16).
-pub(crate) const SALT_OCTETS: usize = 16;
+/// Bytes of a salt (RFC 9106 §3.1 recommends 16).
+pub(crate) const SALT_BYTES: usize = 16;
 
-/// What checking a password came to.
+/// The outcome of checking a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Checked {
     /// It is the password.
     Right,
-    /// It is not, or there is no such account, or the account has no password.
+    /// It is not the password, there is no such account, or the account has no password.
     Wrong,
-    /// Too many are waiting; ask again later.
+    /// Too many checks are waiting; the client should try again later.
     Busy,
 }
 
@@ -43,11 +43,11 @@ pub(crate) enum Checked {
 #[derive(Debug)]
 pub(crate) struct Passwords {
     slots: FairQueue,
-    /// The memory of slots that are free. Given back to the allocator it would stay with one thread after the other.
+    /// The memory of free slots, for the next hash. The allocator would keep freed memory for each thread that had it.
     memory: Arc<Mutex<Vec<Vec<Block>>>>,
     key: hmac::Key,
     remembered: Mutex<HashMap<[u8; 32], Instant>>,
-    /// Verified against for accounts that are not there, so that both cases take the same time.
+    /// The hash that is verified for missing accounts, so that these take the same time.
     decoy: String,
 }
 
@@ -58,8 +58,8 @@ fn hasher() -> Argon2<'static> {
 }
 
 /// The hash of a prepared password as a PHC string, to be stored.
-pub(crate) fn hash(password: &str, salt: &[u8; SALT_OCTETS]) -> String {
-    let salt = argon2::password_hash::SaltString::encode_b64(salt).expect("16 octets make a valid salt");
+pub(crate) fn hash(password: &str, salt: &[u8; SALT_BYTES]) -> String {
+    let salt = argon2::password_hash::SaltString::encode_b64(salt).expect("16 bytes make a valid salt");
     let hash = hasher().hash_password(password.as_bytes(), &salt);
     hash.expect("a bounded password and a valid salt can be hashed").to_string()
 }
@@ -70,28 +70,29 @@ fn verify(password: &str, phc: &str, memory: &mut Vec<Block>) -> bool {
         let parsed = PasswordHash::new(phc).ok()?;
         let params = Params::try_from(&parsed).ok()?;
         memory.resize(params.block_count(), Block::new());
-        let mut salt = [0; MAX_SALT_OCTETS];
+        let mut salt = [0; MAX_SALT_BYTES];
         let salt = parsed.salt?.decode_b64(&mut salt).ok()?;
         let stored = parsed.hash?;
-        let mut found = Zeroizing::new([0; MAX_HASH_OCTETS]);
+        let mut found = Zeroizing::new([0; MAX_HASH_BYTES]);
         let found = found.get_mut(..stored.len())?;
         let argon = Argon2::new(Algorithm::try_from(parsed.algorithm).ok()?, Version::V0x13, params);
         argon.hash_password_into_with_memory(password.as_bytes(), salt, found, memory).ok()?;
-        // The comparison of the library's type takes the same time wherever they differ.
+        // The library compares in constant time.
         Some(stored == Output::new(found).ok()?)
     };
     check().unwrap_or(false)
 }
 
-/// Octets of the longest salt and hash that a PHC string may have.
-const MAX_SALT_OCTETS: usize = 64;
-const MAX_HASH_OCTETS: usize = 64;
+/// Bytes of the longest salt that a PHC string may have.
+const MAX_SALT_BYTES: usize = 64;
+/// Bytes of the longest hash that a PHC string may have.
+const MAX_HASH_BYTES: usize = 64;
 
 impl Passwords {
     /// `key` is random and lives as long as the process.
     pub(crate) fn new(key: &[u8; 32]) -> Self {
         let slots = std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2));
-        let salt: [u8; SALT_OCTETS] = *key.first_chunk().expect("the key is longer than the salt");
+        let salt: [u8; SALT_BYTES] = *key.first_chunk().expect("the key is longer than the salt");
         Self {
             slots: FairQueue::new(slots),
             memory: Arc::default(),
@@ -101,8 +102,8 @@ impl Passwords {
         }
     }
 
-    /// Is this the password whose hash is stored? `stored` is none where there is no account or no password: that
-    /// takes as long as a wrong password.
+    /// Is this the password whose hash is stored? Without an account or a password `stored` is none, which takes as long as a
+    /// wrong password. `now` is a clock that is never set.
     pub(crate) async fn check(
         &self,
         account: &str,
@@ -145,7 +146,7 @@ impl Passwords {
             context.update(part.as_bytes());
         }
         let tag = context.sign();
-        *tag.as_ref().first_chunk().expect("HMAC-SHA-256 gives 32 octets")
+        *tag.as_ref().first_chunk().expect("HMAC-SHA-256 gives 32 bytes")
     }
 
     fn is_remembered(&self, tag: &[u8; 32], now: Instant) -> bool {

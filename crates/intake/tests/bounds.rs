@@ -1,4 +1,4 @@
-//! What one message of a stranger can make of our memory and disk: no product of two numbers that he chooses.
+//! Bounds on the memory and disk that one message can use: no product of two numbers that a stranger chooses.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 
 mod common;
@@ -34,7 +34,7 @@ fn prefix<'t>(text: &'t str, first_field: &str) -> &'t str {
 }
 
 #[tokio::test]
-async fn references_are_not_kept_once_a_recipient() {
+async fn references_are_not_kept_for_each_recipient() {
     let server = with_catch_all(None);
     let references = format!("<{}@b.example>\r\n ", "r".repeat(900)).repeat(1000);
     let text = format!("{HEADER}References: {references}\r\n\r\nbody\r\n");
@@ -48,7 +48,7 @@ async fn references_are_not_kept_once_a_recipient() {
 }
 
 #[tokio::test]
-async fn junk_signatures_are_told_by_their_number_and_hide_none_that_is_good() {
+async fn junk_signatures_are_counted_and_hide_no_good_one() {
     // A signature of ann's, made by a submission.
     let signed = server(None, AccountRules::default());
     let ann = client(Kind::Submission, Some("ann"));

@@ -1,4 +1,4 @@
-//! What becomes of messages, from MAIL to the store, without a socket.
+//! Messages from MAIL to the store, without a socket.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 
 mod common;
@@ -134,7 +134,7 @@ async fn many_large_headers_at_a_time_do_not_take_all_memory() {
 }
 
 #[tokio::test]
-async fn what_claims_to_be_our_own_result_goes() {
+async fn drops_results_that_claim_to_be_ours() {
     let server = server(None, AccountRules::default());
     let forged = "Authentication-Results: mx.a.example; spf=pass\r\n\tsmtp.mailfrom=bank.example\r\n";
     let other = "Authentication-Results: mx.other.example; spf=fail\r\n";
@@ -172,7 +172,7 @@ async fn received_spf_alone_has_the_host_name_of_the_listener() {
 }
 
 #[tokio::test]
-async fn who_does_not_exist_is_told_after_the_message_alone() {
+async fn unknown_recipients_are_refused_after_the_message() {
     let server = server(None, AccountRules::default());
     let smtp = client(Kind::Smtp, None);
     let text = format!("{HEADER}\r\nbody\r\n");
@@ -267,7 +267,7 @@ async fn blind_copies_of_what_is_sent_once_more_stay_blind() {
 }
 
 #[tokio::test]
-async fn dates_and_identifiers_that_nobody_can_read_are_replaced() {
+async fn replaces_unreadable_dates_and_identifiers() {
     const DATE: &str = "Date: Fri, 15 Jan 2027 08:00:00 +0000\r\n";
     const ID: &str = "Message-ID: <BwcHBwcHBwcHBwcHBwcHBw@mx.a.example>\r\n";
     let own_date = "Date: 1 Jan 27 10:00 EST (noon)\r\n";
@@ -301,7 +301,7 @@ async fn dates_and_identifiers_that_nobody_can_read_are_replaced() {
 }
 
 #[tokio::test]
-async fn pedants_are_told_of_broken_structure_in_developer_mode() {
+async fn a_pedantic_developer_mode_refuses_broken_structure() {
     let server = server(None, AccountRules::default());
     let smtp = client(Kind::Smtp, None);
     let start = format!("{HEADER}Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n");
@@ -482,7 +482,7 @@ async fn users_send_as_themselves() {
 }
 
 #[tokio::test]
-async fn pedants_refuse_what_others_mend_or_let_pass() {
+async fn pedantic_mode_refuses_bad_style() {
     let server = server(None, AccountRules::default());
     let ann = client(Kind::Submission, Some("ann"));
     let send = async |header: &str| {
@@ -527,7 +527,7 @@ async fn an_account_has_its_limits() {
 }
 
 #[tokio::test]
-async fn what_was_found_out_stands_in_the_message_and_in_its_record() {
+async fn evidence_is_in_the_message_and_in_its_record() {
     let zone = "
         1.2.0.192.in-addr.arpa. PTR client.example.
         client.example. A 192.0.2.1
@@ -557,7 +557,7 @@ async fn what_was_found_out_stands_in_the_message_and_in_its_record() {
     assert_eq!(message.facts.subject, "hi");
 }
 
-/// DNS that remembers which judges have asked.
+/// DNS that records which judges have queried it.
 struct Heard {
     zone: Arc<Zone>,
     judge: &'static str,
@@ -572,7 +572,7 @@ impl dns::Resolver for Heard {
 }
 
 #[tokio::test]
-async fn nothing_more_is_asked_about_a_message_for_nobody() {
+async fn a_message_without_an_existing_recipient_causes_no_more_queries() {
     let text = "DKIM-Signature: v=1; a=ed25519-sha256; d=b.example; s=s; h=from:subject; b=AAAA;\r\n\t\
          bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\r\nFrom: x@b.example\r\nSubject: hi\r\n\r\n";
     for (to, wanted) in
@@ -588,7 +588,7 @@ async fn nothing_more_is_asked_about_a_message_for_nobody() {
         let mut connection = server.backend.connect(&smtp);
         let mut message = server.begin(&mut connection, &smtp, "x@b.example", &[to]).await.unwrap();
         server.backend.content(&mut message, text.as_bytes()).await.unwrap();
-        // Whoever asks does so now.
+        // Lets the judges start.
         tokio::task::yield_now().await;
         let asked: Vec<_> = asked.lock().unwrap().iter().copied().collect();
         assert_eq!(asked, wanted, "{to}");
@@ -596,7 +596,7 @@ async fn nothing_more_is_asked_about_a_message_for_nobody() {
 }
 
 #[test]
-fn failed_logins_are_counted_by_account_and_nobody_is_told_who_has_one() {
+fn failed_logins_are_counted_by_account_without_telling_which_accounts_exist() {
     let server = server(None, AccountRules::default());
     let mut directory = Directory::new();
     let domain = |name: &str| name.parse().unwrap();
@@ -610,7 +610,7 @@ fn failed_logins_are_counted_by_account_and_nobody_is_told_who_has_one() {
     let same = [
         &["ann@a.example", "ANN@A.EXAMPLE", "ann+1@a.example", "Ann+2@a.example", "sales+x@a.example"][..],
         &["x@c.example", "anybody@c.example", "y+z@C.example"],
-        // Not there, and counted no differently.
+        // These do not exist, and are counted in the same way.
         &["eve@a.example", "Eve@A.example", "eve+1@a.example", "eve+2@a.example"],
         &["joe@elsewhere.example", "JOE@elsewhere.example"],
         &["ann", "ANN"],

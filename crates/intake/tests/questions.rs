@@ -1,4 +1,4 @@
-//! Which questions to DNS a client can cause, and when.
+//! The DNS queries that a client can cause, and when.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 
 mod common;
@@ -17,7 +17,7 @@ fn asking(dns: Arc<dyn dns::Resolver>) -> TestServer {
     server_with(Some(Judges::new(|_| dns.clone(), instant)), &AccountRules::default())
 }
 
-/// DNS that takes a moment for each question, and counts those about names with a text in them.
+/// DNS that answers after a moment, and counts queries about names that contain a text.
 struct Counted {
     zone: Zone,
     about: &'static str,
@@ -46,7 +46,7 @@ impl dns::Resolver for Counted {
     }
 }
 
-/// What can be done without waiting for anybody is done.
+/// Lets all tasks run as far as they can without waiting.
 async fn settle() {
     for _ in 0..100 {
         tokio::task::yield_now().await;
@@ -54,7 +54,7 @@ async fn settle() {
 }
 
 #[tokio::test]
-async fn a_sender_without_recipient_asks_nothing() {
+async fn a_sender_without_recipient_causes_no_query() {
     let dns = Counted::new("b.example. TXT \"v=spf1 -all\"", "b.example");
     let server = asking(dns.clone());
     let smtp = client(Kind::Smtp, None);
@@ -79,7 +79,7 @@ async fn a_sender_without_recipient_asks_nothing() {
 }
 
 #[tokio::test]
-async fn transactions_that_come_to_nothing_do_not_ask_without_end() {
+async fn aborted_transactions_do_not_cause_queries_without_end() {
     let terms: String = (0..9).map(|n| format!(" exists:{n}.%{{l}}.victim.example")).collect();
     let dns = Counted::new(&format!("b.example. TXT \"v=spf1{terms} -all\""), "victim.example");
     let server = asking(dns.clone());
@@ -96,7 +96,7 @@ async fn transactions_that_come_to_nothing_do_not_ask_without_end() {
 }
 
 #[tokio::test]
-async fn keys_of_a_chain_that_nobody_uses_are_not_asked_for() {
+async fn keys_of_an_unused_chain_are_not_queried() {
     let dns = Counted::new("", "_domainkey");
     let server = asking(dns.clone());
     let signed = "a=ed25519-sha256; s=s; b=AAAA";
@@ -116,7 +116,7 @@ async fn keys_of_a_chain_that_nobody_uses_are_not_asked_for() {
     assert_eq!(dns.asked(), 0);
 }
 
-/// DNS that takes as long for each question.
+/// DNS that takes the same time for each query.
 struct Slow(Zone);
 
 const DELAY: Duration = Duration::from_millis(50);

@@ -1,4 +1,4 @@
-//! What strangers can learn about who exists.
+//! What strangers can learn about which users exist.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 
 mod common;
@@ -30,7 +30,7 @@ fn intake() -> Intake {
     Intake::new(store, None, common::settings(directory), environment).unwrap()
 }
 
-/// What SCRAM says to whoever claims this name: salt and iterations.
+/// Salt and iterations that SCRAM sends to a client that claims this name.
 async fn challenge(intake: &Intake, mechanism: Mechanism, username: &str) -> (String, String) {
     let client = common::client(Kind::Submissions, None);
     let mut connection = intake.connect(&client);
@@ -45,7 +45,7 @@ async fn challenge(intake: &Intake, mechanism: Mechanism, username: &str) -> (St
     (fields.next().unwrap(), fields.next().unwrap())
 }
 
-/// Which of several spellings show the same salt, as a stranger can find out.
+/// Which of several spellings show the same salt: for each, the index of the first one with its salt.
 async fn pattern(intake: &Intake, mechanism: Mechanism, spellings: &[String]) -> Vec<usize> {
     let mut salts = Vec::new();
     for spelling in spellings {
@@ -89,17 +89,17 @@ async fn salts_and_iterations_of_unknown_names_look_like_those_of_known_ones() {
 }
 
 #[test]
-fn a_name_that_is_nobodys_takes_no_room_and_is_not_kept() {
+fn a_name_without_an_account_takes_no_room_and_is_not_kept() {
     let intake = intake();
     let keys = ["x", "hunter2", "eve@exact.example"].map(|name| intake.login_key(&name.repeat(40)));
     assert!(keys.iter().all(|key| matches!(key, LoginKey::Nobody(_))), "{keys:?}");
     assert_eq!(intake.login_key("ann@exact.example"), LoginKey::Account("ann".into()));
-    // What strangers choose cannot be made to collide: the hash is another with each start.
+    // Strangers cannot make names collide: the hash differs with each start.
     assert_ne!(intake.login_key("x"), self::intake().login_key("x"));
 }
 
 #[tokio::test]
-async fn addresses_that_nobody_has_are_marked_so_that_they_are_counted_and_others_are_not() {
+async fn unknown_addresses_are_counted_and_others_are_not() {
     let server = common::server(None, AccountRules::default());
     let smtp = common::client(Kind::Smtp, None);
     let alone = Refusal::with(replies::RECIPIENT_ALONE, 1);
@@ -118,7 +118,7 @@ async fn addresses_that_nobody_has_are_marked_so_that_they_are_counted_and_other
     let unknown = Refusal::new(replies::NO_SUCH_USERS).after(Duration::from_secs(5));
     assert_eq!(refusal, unknown.clone().about_unknown_recipient());
     assert_ne!(refusal, unknown);
-    // Users may know who exists.
+    // Users may know which addresses exist.
     let user = common::client(Kind::Submission, Some("ann"));
     let mut connection = server.backend.connect(&user);
     let refusal =

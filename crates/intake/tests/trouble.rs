@@ -1,4 +1,4 @@
-//! What a client hears, and what is counted, when the store cannot keep a message.
+//! Replies and metrics when the store cannot keep a message.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 
 mod common;
@@ -86,7 +86,7 @@ impl Recorder for Numbers {
 
 const NAMES: [&str; 3] = ["ann", "bob", "eve"];
 
-/// Sends a message to all over a store that fails after so many commits: the answer, and what was counted.
+/// Sends a message to all accounts over a store that fails after `commits` commits. Returns the reply and the counters.
 async fn send(commits: usize, error: CommitError) -> (Result<(), Refusal>, BTreeMap<String, u64>) {
     let numbers = Numbers::default();
     let _recorder = metrics::set_default_local_recorder(&numbers);
@@ -102,7 +102,7 @@ async fn send(commits: usize, error: CommitError) -> (Result<(), Refusal>, BTree
     (answer, counted)
 }
 
-/// The first commit is that of the server's secret, then each account has one, then the message.
+/// The first commit is the server's secret, then comes one for each account, then the message.
 #[track_caller]
 fn check(got: (Result<(), Refusal>, BTreeMap<String, u64>), reply: &str, result: &str) {
     let (answer, counted) = got;
@@ -125,7 +125,7 @@ async fn counts_a_failed_commit_for_each_recipient() {
 }
 
 #[tokio::test]
-async fn tells_the_client_what_it_can_do_something_about() {
+async fn tells_the_client_that_the_store_is_full() {
     let full = "452 4.3.1 no storage left, try again later";
     check(send(2, CommitError::Full).await, full, "accounterror");
     check(send(1 + NAMES.len(), CommitError::Full).await, full, "delivererror");

@@ -23,7 +23,7 @@ pub struct Window {
 pub enum Scope {
     /// An address or a network around it.
     Network(Class, Network),
-    /// An account.
+    /// One account, from all addresses together.
     Account,
 }
 
