@@ -70,10 +70,10 @@ fn commit(c: &mut Criterion) {
     group.throughput(Throughput::Elements(1)).sample_size(10).measurement_time(Duration::from_secs(4));
     let dir = tempfile::tempdir_in(".").unwrap();
     let mut file = File::create(dir.path().join("alone")).unwrap();
-    let octets = vec![b'x'; BODY + PREFIX];
+    let bytes = vec![b'x'; BODY + PREFIX];
     group.bench_function("append and sync alone", |b| {
         b.iter(|| {
-            file.write_all(&octets).unwrap();
+            file.write_all(&bytes).unwrap();
             file.sync_data().unwrap();
         });
     });

@@ -3,6 +3,7 @@
 
 use std::{
     io::Read,
+    net::IpAddr,
     time::{Duration, SystemTime},
 };
 
@@ -35,7 +36,8 @@ macro_rules! promises {
 promises! {
     gives_a_new_account_its_mailboxes numbers_and_counts_what_is_delivered
     creates_missing_mailboxes_with_their_parents shares_one_body_among_recipients changes_flags_and_counts
-    leaves_the_numbers_of_a_removed_message finds_by_properties remembers_whom_the_account_has_sent_to
+    leaves_the_numbers_of_a_removed_message finds_by_properties
+    finds_few_messages_among_many_of_a_network remembers_whom_the_account_has_sent_to
     threads_by_references
     sees_its_own_changes_within_a_transaction makes_several_accounts_at_once
     keeps_quota_credentials_and_secrets keeps_rows_for_others numbers_densely_under_parallel_deliveries
@@ -278,6 +280,37 @@ fn finds_by_properties(store: &Store) {
     let _ = store.commit(t).wait().unwrap();
     assert_eq!(find(from, now()), [later.id]);
     assert_eq!(find(Index::MessageId("1@a.test"), now()), []);
+}
+
+/// More messages share the rows of a network than are read at once.
+fn finds_few_messages_among_many_of_a_network(store: &Store) {
+    const MESSAGES: u32 = 2_500;
+    let account = mox(store);
+    let mut writer = store.body_writer();
+    writer.write(b"x").wait().unwrap();
+    let body = writer.finish();
+    let address = |n: u32| IpAddr::from([192, 0, 2, if n.is_multiple_of(1_200) { 7 } else { 200 }]);
+    let mut ids = Vec::new();
+    for part in (0..MESSAGES).collect::<Vec<_>>().chunks(1_000) {
+        let mut t = store.transaction(now());
+        for n in part {
+            let mut facts = facts();
+            facts.received = now() + Duration::from_secs(u64::from(*n));
+            facts.origin.remote_ip = Some(address(*n));
+            t.deliver(account, "Inbox", NewMessage::new(facts), &body);
+        }
+        ids.extend(store.commit(t).wait().unwrap().delivered.into_iter().map(|delivered| delivered.id));
+    }
+    ids.reverse();
+    let find = |index: Index<'_>, limit| store.find(account, &index, now(), limit).unwrap();
+    let rare = [2_400, 1_200, 0].map(|n| ids[(MESSAGES - 1 - n) as usize]);
+    for limit in [1, 2, 3, 10, 5_000] {
+        assert_eq!(find(Index::Ip(address(0)), limit), rare[..limit.min(3)], "limit {limit}");
+    }
+    for limit in [1, 99, 100, 101, 1_000, 1_001, 2_499, 5_000] {
+        let expected = &ids[..limit.min(MESSAGES as usize)];
+        assert!(find(Index::WideNet(address(0)), limit) == expected, "limit {limit}");
+    }
 }
 
 fn remembers_whom_the_account_has_sent_to(store: &Store) {

@@ -26,7 +26,7 @@ pub const MAX_PAGE: usize = 1000;
 /// The most rows of an index that one search reads (our own limit).
 const MAX_SEARCHED: usize = 10 * MAX_PAGE;
 /// The fewest rows of an index that are read at once: small limits must not mean many reads.
-const PAGE: usize = 100;
+const MIN_PAGE: usize = 100;
 
 impl Store {
     /// Returns the number of the account of this name.
@@ -124,8 +124,13 @@ impl Store {
         let mut range = KeyRange::prefix(&prefix);
         range.start = [&prefix[..], &millis(since).to_be_bytes()].concat();
         let mut found = Vec::new();
-        for _ in 0..MAX_SEARCHED / MAX_PAGE {
-            let page = self.engine().range(&range, Direction::Backward, MAX_PAGE.min(limit.max(PAGE)))?;
+        let mut searched = 0;
+        // Most searches find enough in one small page; the pages grow for those that do not.
+        let mut size = limit.clamp(MIN_PAGE, MAX_PAGE);
+        while searched < MAX_SEARCHED {
+            let page = self.engine().range(&range, Direction::Backward, size.min(MAX_SEARCHED - searched))?;
+            searched += page.rows.len();
+            size = MAX_PAGE;
             for (key, _) in page.rows.iter().filter(|(_, value)| index.matches(value)) {
                 found.extend(indexed_message(key));
             }
