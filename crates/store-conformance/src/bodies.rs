@@ -1,6 +1,11 @@
 //! Rules about bodies and the links to them.
 
-use store::engine::{Batch, CommitError};
+use std::sync::Arc;
+
+use store::{
+    BodyId, BodyWriter, Pending,
+    engine::{Batch, BodyContent, BodySink, CommitError, PlacedBody},
+};
 
 use crate::{
     Fixture,
@@ -37,6 +42,44 @@ pub(crate) fn refuses_unknown_bodies(fixture: &Fixture) {
     let result = commit(engine, |b| {
         b.ops.put(b"a", b"1");
         b.ops.link(body.id());
+    });
+    assert_eq!(result, Err(CommitError::Failed));
+    assert_row(engine, b"a", None);
+    assert_body(engine, body.id(), None);
+}
+
+/// Bytes at a place that only another engine knows.
+struct Elsewhere;
+
+impl BodySink for Elsewhere {
+    fn write(&mut self, _: &[u8]) -> Pending<store::Result<()>> {
+        Pending::ready(Ok(()))
+    }
+
+    fn finish(self: Box<Self>) -> BodyContent {
+        BodyContent::Placed(Arc::new(*self))
+    }
+}
+
+impl PlacedBody for Elsewhere {
+    fn is_ready(&self) -> bool {
+        true
+    }
+
+    fn ready(&self) -> Pending<store::Result<()>> {
+        Pending::ready(Ok(()))
+    }
+}
+
+/// Such a body must not be acknowledged, for this engine cannot store it.
+pub(crate) fn refuses_bodies_that_another_engine_has_placed(fixture: &Fixture) {
+    let engine = &*fixture.open();
+    let mut writer = BodyWriter::new(BodyId::from_u64(engine.stamp()), Elsewhere);
+    writer.write(b"content").wait().unwrap();
+    let body = writer.finish();
+    let result = commit(engine, |b| {
+        b.ops.put(b"a", b"1");
+        link(b, &body);
     });
     assert_eq!(result, Err(CommitError::Failed));
     assert_row(engine, b"a", None);
@@ -82,7 +125,7 @@ pub(crate) fn counts_the_links_of_a_batch_together(fixture: &Fixture) {
     let body = receive(engine, b"content");
     let id = body.id();
     commit(engine, |b| link(b, &body)).unwrap();
-    let moves: [fn(&mut Batch, store::BodyId); 2] = [
+    let moves: [fn(&mut Batch, BodyId); 2] = [
         |b, id| {
             b.ops.unlink(id);
             b.ops.link(id);

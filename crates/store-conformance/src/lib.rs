@@ -108,6 +108,7 @@ rules! {
     bodies: Volatile {
         counts_links_to_bodies
         refuses_unknown_bodies
+        refuses_bodies_that_another_engine_has_placed
         stores_no_body_of_a_refused_batch
         never_brings_back_a_removed_body
         counts_the_links_of_a_batch_together

@@ -31,6 +31,7 @@ const FAULTS: &[(Fault, &[&str])] = &[
     (Fault::CountsALinkOnce, &["counts_links_to_bodies", "counts_links_across_handles"]),
     (Fault::KeepsUnlinkedBodies, &["counts_links_to_bodies"]),
     (Fault::LinksToNothing, &["refuses_unknown_bodies", "forgets_bodies_that_no_batch_has_stored"]),
+    (Fault::TakesBodiesOfOthers, &["refuses_bodies_that_another_engine_has_placed"]),
     (Fault::StoresBodiesFirst, &["stores_no_body_of_a_refused_batch"]),
     (Fault::StoresBodiesAgain, &["never_brings_back_a_removed_body"]),
     (Fault::CountsLinksOneByOne, &["counts_the_links_of_a_batch_together"]),

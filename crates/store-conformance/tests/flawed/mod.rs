@@ -38,6 +38,7 @@ pub(crate) enum Fault {
     CountsALinkOnce,
     KeepsUnlinkedBodies,
     LinksToNothing,
+    TakesBodiesOfOthers,
     StoresBodiesFirst,
     StoresBodiesAgain,
     CountsLinksOneByOne,
@@ -194,8 +195,12 @@ impl Data {
             }
         }
         let is_known = |id: &BodyId| {
-            let comes =
-                |body: &store::Body| body.id() == *id && (!body.is_stored() || has(Fault::StoresBodiesAgain));
+            let comes = |body: &store::Body| {
+                let is_ours = matches!(body.content(), BodyContent::Memory { .. });
+                body.id() == *id
+                    && (is_ours || has(Fault::TakesBodiesOfOthers))
+                    && (!body.is_stored() || has(Fault::StoresBodiesAgain))
+            };
             self.bodies.contains_key(id) || batch.bodies.iter().any(comes) || has(Fault::LinksToNothing)
         };
         if !changes.iter().all(|(id, change)| *change <= 0 || is_known(id)) {

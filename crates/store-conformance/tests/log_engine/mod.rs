@@ -200,7 +200,11 @@ impl State {
         for (id, _) in
             links(batch.ops.iter()).iter().filter(|(id, n)| **n > 0 && !self.bodies.contains_key(id))
         {
-            let is_new = |body: &&Body| body.id() == *id && !body.is_stored() && body.is_ready();
+            let is_ours = |body: &Body| {
+                matches!(body.content(), BodyContent::Memory { .. }) || body.placed::<PlacedFile>().is_some()
+            };
+            let is_new =
+                |body: &&Body| body.id() == *id && !body.is_stored() && body.is_ready() && is_ours(body);
             bodies.insert(*id, batch.bodies.iter().find(is_new).ok_or(CommitError::Failed)?);
         }
         Ok(bodies.into_values().collect())

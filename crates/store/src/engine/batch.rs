@@ -141,7 +141,8 @@ pub struct Batch {
     pub preconditions: Vec<Precondition>,
     /// The changes.
     pub ops: Ops,
-    /// The bodies that the operations link to and that may not be stored yet. One may come more than once.
+    /// The bodies that the operations link to and that may not be stored yet, each of them ready. One may come more than
+    /// once. A body that is not ready, or that another engine has placed, makes the batch fail.
     pub bodies: Vec<Body>,
     /// If not zero, the engine accepts a batch with this token once: a second one conflicts. A caller that did not learn
     /// the outcome commits the same batch again to find out.

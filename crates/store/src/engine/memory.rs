@@ -83,7 +83,8 @@ impl State {
             }
         }
         let known = |id: &BodyId| {
-            self.bodies.contains_key(id) || batch.bodies.iter().any(|b| b.id() == *id && !b.is_stored())
+            self.bodies.contains_key(id)
+                || batch.bodies.iter().any(|b| b.id() == *id && new_bytes(b).is_some())
         };
         // Nothing may change before everything is known to be possible.
         if links.iter().any(|(id, n)| *n > 0 && !known(id)) {
@@ -107,14 +108,12 @@ impl State {
     }
 
     fn count(&mut self, id: BodyId, n: i64, bodies: &[Body]) {
-        if let Some(body) = bodies.iter().find(|b| b.id() == id && !b.is_stored())
+        let new = bodies.iter().filter(|b| b.id() == id).find_map(|b| Some((b, new_bytes(b)?)));
+        if let Some((body, bytes)) = new
             && n > 0
         {
             body.set_stored();
-            // This engine has no sink of its own, so all its bodies are bytes in memory.
-            if let BodyContent::Memory { bytes, .. } = body.content() {
-                self.bodies.insert(id, StoredBody { content: bytes.clone(), links: 0 });
-            }
+            self.bodies.insert(id, StoredBody { content: bytes.clone(), links: 0 });
         }
         if let Some(stored) = self.bodies.get_mut(&id) {
             stored.links = u32::try_from(i64::from(stored.links) + n).unwrap_or(0);
@@ -122,6 +121,15 @@ impl State {
                 self.bodies.remove(&id);
             }
         }
+    }
+}
+
+/// The bytes of a body that no batch has stored. This engine has no sink of its own: what a sink has placed is another
+/// engine's.
+fn new_bytes(body: &Body) -> Option<&Bytes> {
+    match body.content() {
+        BodyContent::Memory { bytes, .. } if !body.is_stored() => Some(bytes),
+        _ => None,
     }
 }
 
