@@ -56,7 +56,7 @@ use self::{
     journal::{Position, Segment},
     maintenance::Requests,
     metrics::Metrics,
-    reserve::Reserve,
+    reserve::DiskReserve,
     sink::LocalSink,
     snapshot::Snapshot,
     threads::Thread,
@@ -75,7 +75,7 @@ use crate::{
 
 mod apply;
 mod backup;
-pub(crate) mod bodies;
+mod bodies;
 mod bodyrow;
 mod disk;
 pub(crate) mod fuzzing;
@@ -163,7 +163,7 @@ struct Shared {
     /// The end of what is acknowledged; the writer moves it on.
     position: Mutex<Position>,
     /// New mail is accepted only while this is held.
-    reserve: Arc<Reserve>,
+    reserve: Arc<DiskReserve>,
     /// Held during a check: each rebuilds the view in the same folder.
     checking: Mutex<()>,
     /// A reader has met damage since the view was built. Set by readers so that only the first one reports it; cleared by the

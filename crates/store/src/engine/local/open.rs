@@ -17,7 +17,7 @@ use super::{
     maintenance::{Maintainer, Requests},
     metrics::Metrics,
     rebuild::{self, Replayed, Sources},
-    reserve::Reserve,
+    reserve::DiskReserve,
     threads,
     writer::Writer,
 };
@@ -32,7 +32,7 @@ pub(super) fn open(dir: &Path, options: &Options, disk: &Disk) -> Result<Arc<Loc
     disk.make_private(dir)?;
     let lock = lock(disk, dir)?;
     let maintenance = Arc::new(Requests::default());
-    let reserve = Reserve::new(dir, options.reserve, disk.clone(), Arc::clone(&maintenance));
+    let reserve = DiskReserve::new(dir, options.reserve, disk.clone(), Arc::clone(&maintenance));
     let reserve = Arc::new(reserve);
     reserve.hold();
     let start = || start(dir, options, disk, &reserve, &maintenance);
@@ -50,7 +50,7 @@ fn start(
     dir: &Path,
     options: &Options,
     disk: &Disk,
-    reserve: &Arc<Reserve>,
+    reserve: &Arc<DiskReserve>,
     maintenance: &Arc<Requests>,
 ) -> Result<Arc<Local>> {
     let folder = dir.join(journal::FOLDER);

@@ -19,7 +19,7 @@ use super::{
     metrics::Metrics,
     open::locked,
     rebuild::{self, Replayed, Sources},
-    reserve::Reserve,
+    reserve::DiskReserve,
     view,
 };
 use crate::{
@@ -38,7 +38,7 @@ pub(super) fn open(dir: &Path, scratch: &Path) -> Result<Arc<Local>> {
     let (work, maintenance) = (Inbox::default(), Arc::new(Requests::default()));
     work.close();
     maintenance.close();
-    let reserve = Arc::new(Reserve::new(dir, 0, disk.clone(), Arc::clone(&maintenance)));
+    let reserve = Arc::new(DiskReserve::new(dir, 0, disk.clone(), Arc::clone(&maintenance)));
     let shared = Shared {
         settings: LocalSettings {
             dir: dir.to_path_buf(),

@@ -22,7 +22,7 @@ const FOR_START: u64 = 16;
 const SPARE: u64 = 8;
 
 /// A file that takes up space until the space is needed.
-pub(super) struct Reserve {
+pub(super) struct DiskReserve {
     path: PathBuf,
     len: u64,
     disk: Disk,
@@ -31,10 +31,10 @@ pub(super) struct Reserve {
     maintenance: Arc<Requests>,
 }
 
-impl Reserve {
+impl DiskReserve {
     /// A reserve of `len` bytes in `dir`. One of zero bytes is always held.
-    pub(super) fn new(dir: &Path, len: u64, disk: Disk, maintenance: Arc<Requests>) -> Reserve {
-        Reserve { path: dir.join("reserve"), len, disk, held: Mutex::new(false), maintenance }
+    pub(super) fn new(dir: &Path, len: u64, disk: Disk, maintenance: Arc<Requests>) -> DiskReserve {
+        DiskReserve { path: dir.join("reserve"), len, disk, held: Mutex::new(false), maintenance }
     }
 
     /// Holds the reserve if there is room for it, and returns whether it is held. New mail is accepted only then.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::bodies::{BodyFiles, Reserved, SpillWriter, Spilled};
+use super::bodies::{BodyFiles, ReservedMemory, SpillWriter, Spilled};
 use crate::{
     engine::{Body, BodyContent, BodyId, BodySink, PlacedBody},
     error::Result,
@@ -16,7 +16,7 @@ pub(super) struct LocalSink {
     id: BodyId,
     bytes: Vec<u8>,
     crc: u32,
-    reserved: Reserved,
+    reserved: ReservedMemory,
     home: Arc<BodyFiles>,
     /// The file, once the body has become one; `bytes` is empty then.
     file: Option<SpillWriter>,
@@ -25,7 +25,7 @@ pub(super) struct LocalSink {
 /// Bytes of a body, and the memory that is accounted for them.
 struct Accounted {
     bytes: Vec<u8>,
-    _reserved: Reserved,
+    _reserved: ReservedMemory,
 }
 
 impl AsRef<[u8]> for Accounted {
@@ -36,7 +36,7 @@ impl AsRef<[u8]> for Accounted {
 
 impl LocalSink {
     pub(super) fn new(id: BodyId, home: Arc<BodyFiles>) -> LocalSink {
-        LocalSink { id, bytes: Vec::new(), crc: 0, reserved: Reserved::default(), home, file: None }
+        LocalSink { id, bytes: Vec::new(), crc: 0, reserved: ReservedMemory::default(), home, file: None }
     }
 }
 
@@ -52,7 +52,7 @@ impl BodySink for LocalSink {
         }
         let mut all = std::mem::take(&mut self.bytes);
         all.extend_from_slice(bytes);
-        self.reserved = Reserved::default();
+        self.reserved = ReservedMemory::default();
         self.file.insert(self.home.spill(self.id)).write(&all)
     }
 

@@ -18,10 +18,13 @@ impl Maintainer {
         errors.pop().map_or(Ok(()), Err)
     }
 
-    /// Before a run is written that has the rows of unlinked bodies no more: no replay will name these bodies again. So their
-    /// files are removed first; those that must stay for now are marked, and the next start removes them if this process
-    /// does not.
+    /// To be called before rows are written as a run: once the run says that bodies are gone, no replay names them again. So
+    /// this removes their files; it marks those that must stay for now, and the next start removes them if this process does
+    /// not.
     pub(super) fn settle_unlinked(&mut self) {
+        // Rows that were set aside came after the requests to remove the files that they no longer name.
+        let requests = self.shared.maintenance.take_now();
+        self.accept(requests);
         if self.pins == 0
             && let Err(e) = self.remove_unlinked()
         {

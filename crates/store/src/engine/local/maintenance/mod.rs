@@ -242,8 +242,6 @@ impl Maintainer {
         if !self.shared.view.pressure().has_frozen {
             return Ok(());
         }
-        let requests = self.shared.maintenance.take_now();
-        self.accept(requests);
         self.settle_unlinked();
         let flushed = match self.shared.view.flush() {
             // Mail that is acknowledged comes before mail that might come.
@@ -270,6 +268,7 @@ impl Maintainer {
         }
         info!("the view is damaged: rebuilding it from the journal");
         let _paused = self.pause_writer()?;
+        self.settle_unlinked();
         let shared = &self.shared;
         let sources = Sources::open(&shared.disk, &shared.settings.journal)?;
         if !sources.has_beginning() {

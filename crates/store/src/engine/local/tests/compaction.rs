@@ -148,6 +148,18 @@ fn a_removed_file_goes_though_the_process_was_killed_during_a_backup() {
     starts_without_files(crashed(&engine).path());
 }
 
+/// So are they once the view was rebuilt.
+#[test]
+fn a_removed_file_goes_though_the_view_was_rebuilt_during_a_backup() {
+    let dir = folder();
+    let (engine, id) = with_old_file(dir.path());
+    let _pin = engine.shared.maintenance.pin().unwrap();
+    remove_body(&engine, b"large", id);
+    engine.shared.view_is_damaged.store(true, std::sync::atomic::Ordering::Relaxed);
+    engine.shared.maintenance.rebuild_view().unwrap();
+    starts_without_files(crashed(&engine).path());
+}
+
 /// A message to many recipients names its body once for each of them; it stands in the journal once.
 #[test]
 fn many_recipients_do_not_end_segments() {
