@@ -1,26 +1,44 @@
-//! What `moxd config test` finds in the files and names that a configuration mentions: everything that would keep the
-//! server from starting, and what is probably not meant.
+//! `moxd config test`: checks the files and names that a configuration mentions, for what would keep the server from starting
+//! and for what is probably not meant.
 
-use crate::{keys, privileges, tls, wiring};
+use crate::{configuration, wiring};
+use anyhow::{Result, ensure};
+use certificates::{objections, read};
 use config::{Config, Listener, Server};
-use nix::unistd::{User, geteuid, getgrouplist};
-use std::ffi::CString;
-use std::fs::Metadata;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use host::keyfile::{self, KeyRing};
+use host::text::printable;
+use host::{privileges, terminal};
+use nix::unistd::{User, geteuid};
+use std::io::Write;
+use std::path::Path;
 use std::time::SystemTime;
 
-/// What was found, a line each.
-#[derive(Debug, Default)]
-pub(crate) struct Findings {
-    /// The server would not start, or clients would refuse it.
-    pub(crate) errors: Vec<String>,
-    /// It works, and is probably not meant.
-    pub(crate) warnings: Vec<String>,
+/// `moxd config test`.
+pub(crate) fn test(path: &Path) -> Result<()> {
+    let config = configuration::load(path)?;
+    let Findings { errors, warnings } = inspect(&config, wiring::now());
+    for warning in warnings {
+        writeln!(std::io::stderr(), "moxd: warning: {}", printable(&warning))?;
+    }
+    ensure!(errors.is_empty(), "{}", errors.join("\n"));
+    let count = |number: usize, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
+    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+    let accounts = count(config.domains.accounts.len(), "account");
+    let domains = count(config.domains.domains.len(), "domain");
+    terminal::print(format!("{name} and domains.toml are valid: {accounts}, {domains}\n").as_bytes())
 }
 
-/// Looks at everything that the configuration names.
-pub(crate) fn inspect(config: &Config, now: SystemTime) -> Findings {
+/// What the test found, one line each.
+#[derive(Debug, Default)]
+struct Findings {
+    /// Mistakes: the server would not start, or clients would refuse it.
+    errors: Vec<String>,
+    /// What works, but is probably not meant.
+    warnings: Vec<String>,
+}
+
+/// Checks everything that the configuration names.
+fn inspect(config: &Config, now: SystemTime) -> Findings {
     let mut findings = Findings::default();
     findings.warnings.extend(config.questions().iter().map(ToString::to_string));
     let user = findings.user(&config.server);
@@ -28,11 +46,11 @@ pub(crate) fn inspect(config: &Config, now: SystemTime) -> Findings {
     findings.certificates(&config.server, now, user.as_ref());
     for (domain, rules) in &config.domains.domains {
         for (name, selector) in &rules.dkim.selectors {
-            findings.outcome(wiring::signer(domain, name, rules, &mut keys::KeyRing::default()).map(drop));
+            findings.outcome(wiring::signer(domain, name, rules, &mut KeyRing::default()).map(drop));
             findings.key_file(&selector.key, user.as_ref());
         }
     }
-    // Services and listeners share files.
+    // Listeners share files, so some findings are made twice.
     for lines in [&mut findings.errors, &mut findings.warnings] {
         let mut seen = std::collections::HashSet::new();
         lines.retain(|line| seen.insert(line.clone()));
@@ -41,11 +59,11 @@ pub(crate) fn inspect(config: &Config, now: SystemTime) -> Findings {
 }
 
 impl Findings {
-    /// The server may be able to read what the user who runs the test cannot.
-    fn outcome(&mut self, result: anyhow::Result<()>) {
+    /// Notes a failed check. A file that this user cannot read may be readable for the server.
+    fn outcome(&mut self, result: Result<()>) {
         match result {
             Ok(()) => {}
-            Err(error) if keys::is_denied(&error) && !geteuid().is_root() => {
+            Err(error) if keyfile::is_denied(&error) && !geteuid().is_root() => {
                 self.warnings.push(format!("not checked: {error:#}"));
             }
             Err(error) => self.errors.push(format!("{error:#}")),
@@ -54,7 +72,7 @@ impl Findings {
 
     fn user(&mut self, server: &Server) -> Option<User> {
         let Some(name) = &server.user else {
-            // On loopback alone it is for development.
+            // A server on loopback only is for development.
             let is_public = |listener: &Listener| listener.ips.iter().any(|ip| !ip.is_loopback());
             if geteuid().is_root() && server.listeners.iter().any(is_public) {
                 let text = "user is not set, so that moxd runs as root if root starts it";
@@ -75,7 +93,7 @@ impl Findings {
     fn data(&mut self, server: &Server, user: Option<&User>) {
         let path = &server.data_dir;
         let owned = match std::fs::metadata(path) {
-            // It is made at the first start.
+            // The server makes it at its first start.
             Err(_) => return,
             Ok(folder) if !folder.is_dir() => {
                 Err(anyhow::anyhow!("data_dir: {} is no folder", path.display()))
@@ -90,80 +108,32 @@ impl Findings {
 
     fn certificates(&mut self, server: &Server, now: SystemTime, user: Option<&User>) {
         for listener in &server.listeners {
-            let host = listener.hostname.as_ref().unwrap_or(&server.hostname);
+            let known = wiring::certificates(server, listener);
             let mut certificates = Vec::new();
-            for files in &listener.tls {
-                match tls::read(files) {
-                    Ok((certificate, _)) => certificates.push((files.certificate.as_path(), certificate)),
-                    Err(error) => {
-                        self.outcome(Err(error.context(format!("listeners.{}.tls", listener.name))))
-                    }
+            for files in &known.files {
+                match read(files) {
+                    Ok(certificate) => certificates.push((files.certificate.as_path(), certificate)),
+                    Err(error) => self.outcome(Err(error.context(format!("listeners.{}.tls", known.name)))),
                 }
                 self.key_file(&files.key, user);
                 self.readable(&files.certificate, user);
             }
-            // A name may be in one that could not be read.
-            let whole = certificates.len() == listener.tls.len();
-            let objections = tls::objections(&certificates, whole.then_some(host.as_str()), now);
+            // The name of the host may be in a certificate that could not be read.
+            let is_whole = certificates.len() == known.files.len();
+            let objections = objections(&certificates, is_whole.then_some(known.host.as_str()), now);
             let about = |text: String| format!("listeners.{}.tls: {text}", listener.name);
             self.errors.extend(objections.into_iter().map(about));
         }
     }
 
-    /// A private key: for nobody else, and readable for the user of the server.
+    /// Checks that no other user can use a private key, and that the user of the server can read it.
     fn key_file(&mut self, path: &Path, user: Option<&User>) {
-        let Ok(meta) = std::fs::metadata(path) else { return };
-        let mode = meta.permissions().mode();
-        let shown = path.display();
-        if mode & 0o007 != 0 {
-            let text =
-                format!("everyone on this host can use the private key {shown} (mode {:04o})", mode & 0o7777);
-            self.warnings.push(format!("{text}; chmod 0640 {shown}"));
-        } else if mode & 0o020 != 0 {
-            let text = format!("a group can replace the private key {shown} (mode {:04o})", mode & 0o7777);
-            self.warnings.push(format!("{text}; chmod 0640 {shown}"));
-        }
+        self.warnings.extend(keyfile::exposure(path));
         self.readable(path, user);
     }
 
-    /// Without this a reload keeps what was read at the start.
+    /// Checks that the user of the server can read a file again on reload.
     fn readable(&mut self, path: &Path, user: Option<&User>) {
-        let (Some(user), Ok(meta)) = (user, std::fs::metadata(path)) else { return };
-        if let Some(closed) = closed_to(path, user) {
-            let is_file = std::path::absolute(path).is_ok_and(|path| path == closed);
-            let whose =
-                if is_file { keys::owner_and_mode(&meta) } else { format!("in {}", closed.display()) };
-            let (name, path) = (&user.name, path.display());
-            self.warnings.push(format!(
-                "{name} cannot read {path} ({whose}): a reload keeps the version read at the start; \
-                 let {name} read it, with chown or a group, to take renewals without a restart"
-            ));
-        }
+        self.warnings.extend(user.and_then(|user| keyfile::unreadable_for(path, user)));
     }
-}
-
-/// The file, or a folder above it, that this user may not read or enter, by owner, group and mode.
-fn closed_to(path: &Path, user: &User) -> Option<PathBuf> {
-    let groups = CString::new(user.name.clone()).ok().and_then(|name| getgrouplist(&name, user.gid).ok());
-    let groups = groups.unwrap_or_default();
-    // 4: may read, 1: may enter.
-    let may = |meta: &Metadata, right: u32| {
-        let mode = meta.permissions().mode();
-        let shift = if meta.uid() == user.uid.as_raw() {
-            6
-        } else if groups.iter().any(|group| group.as_raw() == meta.gid()) {
-            3
-        } else {
-            0
-        };
-        user.uid.is_root() || mode >> shift & right != 0
-    };
-    let path = std::path::absolute(path).ok()?;
-    let folders = path.ancestors().skip(1).collect::<Vec<_>>();
-    let closed =
-        folders.iter().rev().find(|folder| std::fs::metadata(folder).is_ok_and(|meta| !may(&meta, 1)));
-    if let Some(folder) = closed {
-        return Some((*folder).to_owned());
-    }
-    std::fs::metadata(&path).is_ok_and(|meta| !may(&meta, 4)).then_some(path)
 }

@@ -1,43 +1,24 @@
 //! moxd, a mail server for people who run their own mail: arguments, dispatch, exit code.
 
-mod atrest;
-mod blocked;
-mod cli;
 mod client;
-mod console;
+mod configuration;
 mod control;
-mod ctl;
-mod export;
-mod frames;
-mod import;
 mod inspect;
-mod keeper;
-mod keys;
-mod lines;
-mod localserve;
 mod logging;
-mod monitoring;
-mod pages;
-mod privileges;
-mod process;
-mod protocols;
-mod request;
+mod opening;
 mod serve;
-mod sources;
-mod summary;
-mod system;
-mod text;
-mod tls;
+mod verify;
 mod version;
 mod wiring;
 
-use anyhow::{Result, ensure};
-use clap::FromArgMatches;
-use cli::{
-    BlockedVerb, Cli, ConfigFile, ConfigVerb, CtlVerb, MailboxVerb, MessageVerb, Reported, Verb, Wrong,
-};
-use request::Request;
+use admin::{Request, keeper, socket};
+use anyhow::{Context, Result, ensure};
+use cli::{BlockedVerb, Cli, ConfigFile, ConfigVerb, CtlVerb, MailboxVerb, MessageVerb, Verb, Wrong, pages};
+use host::logging::Reported;
+use host::{terminal, text};
+use setup::localserve;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Returns memory to the system after peaks: a thread of jemalloc's gives back what has been unused for a second (see
@@ -47,27 +28,27 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// It could not be done.
+/// Exit status: the work could not be done.
 const FAILED: u8 = 1;
-/// The arguments are wrong.
+/// Exit status: the arguments are wrong.
 const WRONG: u8 = 2;
-/// The result is not `pass`, and `--exit-code` was given.
+/// Exit status: the result is not `pass`, and `--exit-code` was given.
 const NOT_PASSED: u8 = 3;
 
 fn main() -> ExitCode {
     let result = match keeper::arguments() {
-        Some((data, user)) => keeper::keep(&data, user.as_deref()),
-        None => parse().map_err(misread).and_then(run),
+        Some((data, user)) => keeper::keep(&data, user.as_deref(), wiring::OPERATOR_ENVIRONMENT),
+        None => cli::parse(version::WHOLE, std::env::args_os()).map_err(misread).and_then(run),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         // The result was printed, and there is nothing to add.
-        Err(error) if error.is::<protocols::NotPassed>() => ExitCode::from(NOT_PASSED),
+        Err(error) if error.is::<checks::NotPassed>() => ExitCode::from(NOT_PASSED),
         Err(error) if error.is::<Reported>() => ExitCode::from(FAILED),
         Err(error) => {
-            // One line, unless it is about many things, such as a configuration with many mistakes.
+            // Mostly one line; one for each mistake in a configuration.
             for line in format!("{error:#}").lines() {
-                // Nothing can be done if standard error is gone too.
+                // If standard error is closed too, there is no place left to report to.
                 let _ = writeln!(std::io::stderr(), "moxd: {}", text::printable(line));
             }
             ExitCode::from(if error.is::<Wrong>() { WRONG } else { FAILED })
@@ -75,19 +56,14 @@ fn main() -> ExitCode {
     }
 }
 
-/// Reads the arguments.
-fn parse() -> Result<Cli, clap::Error> {
-    Cli::from_arg_matches(&pages::command().try_get_matches()?)
-}
-
-/// What is wrong with the arguments, in one line. Who asked for help gets it here and now.
+/// What is wrong with the arguments, in one line. Answers a request for help at once.
 fn misread(error: clap::Error) -> anyhow::Error {
     use clap::error::ErrorKind::{
         DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion, MissingSubcommand,
     };
     match error.kind() {
         DisplayHelpOnMissingArgumentOrSubcommand => error.exit(),
-        DisplayHelp | DisplayVersion => match console::print_styled(&error.render().ansi().to_string()) {
+        DisplayHelp | DisplayVersion => match terminal::print_styled(&error.render().ansi().to_string()) {
             Ok(()) => std::process::exit(0),
             Err(error) => error,
         },
@@ -103,35 +79,31 @@ fn misread(error: clap::Error) -> anyhow::Error {
 
 fn run(cli: Cli) -> Result<()> {
     if let Some(level) = &cli.log_level {
-        logging::check(level).map_err(|error| Wrong(format!("--log-level: {error:#}")))?;
+        logging::parse(level).map_err(|error| Wrong(format!("--log-level: {error:#}")))?;
     }
     match &cli.verb {
         Verb::Serve => serve::serve(&cli, wiring::Mode::Serve, || {
-            // What the log says of files should be found from anywhere.
-            let path = std::path::absolute(wiring::config_path(cli.config.as_deref())?)?;
-            let config = wiring::load(&path)?;
+            // The log names files by paths that can be found from any folder.
+            let path = std::path::absolute(configuration::path(cli.config.as_deref())?)?;
+            let config = configuration::load(&path)?;
             Ok((path, config))
         }),
         Verb::Localserve(arguments) => serve::serve(&cli, wiring::Mode::Develop, || {
-            let path = localserve::prepare(arguments, wiring::now())?;
-            let config = wiring::load(&path)?;
+            let folder = localserve::Folder::of(arguments)?;
+            // The configuration must not change under a running server.
+            ensure!(
+                !socket::is_served(&folder.data()),
+                "a server runs in {} already: stop it, or name another --dir",
+                folder.path().display()
+            );
+            let path = folder.make(wiring::now(), wiring::random)?;
+            let config = configuration::load(&path)?;
             Ok((path, config))
         }),
-        Verb::Config(verb) => config_verb(&cli, verb),
+        Verb::Config(ConfigVerb::Test) => inspect::test(&configuration::path(cli.config.as_deref())?),
+        Verb::Config(verb) => terminal::print(example(verb).as_bytes()),
         Verb::Setaccountpassword { account } => client::set_password(&cli, account),
-        Verb::Ctl(verb) => client::ask(
-            &cli,
-            match verb {
-                CtlVerb::Reload => Request::Reload,
-                CtlVerb::Stop => Request::Stop,
-                CtlVerb::Status { output } => Request::Status { json: output.json },
-                CtlVerb::Blocked(BlockedVerb::List { output }) => Request::BlockedList { json: output.json },
-                CtlVerb::Blocked(BlockedVerb::Lift { name, output }) => {
-                    Request::BlockedLift { name: name.clone(), json: output.json }
-                }
-                CtlVerb::Loglevel { filter } => Request::LogLevel { filter: filter.clone() },
-            },
-        ),
+        Verb::Ctl(verb) => client::ask(&cli, &control_request(verb)),
         Verb::Mailbox(MailboxVerb::List { account, output }) => {
             let json = output.json;
             client::ask_about(&cli, account, |account, configured| Request::MailboxList {
@@ -145,26 +117,32 @@ fn run(cli: Cli) -> Result<()> {
             client::export(&cli, *format, account, path, output.json)
         }
         Verb::Import { format, account, mailbox, path, output } => {
-            client::import(&cli, *format, account, mailbox, path, output.json)
+            client::import(&cli, (*format, path), account, mailbox, output.json)
         }
-        Verb::Verifydata { dir, output } => client::verify(dir, output.json),
-        Verb::Backup { dir, output } => client::backup(&cli, dir, output.json),
-        Verb::Compact { thorough } => client::ask(&cli, Request::Compact { thorough: *thorough }),
-        Verb::Spf(verb) => protocols::spf::run(verb),
-        Verb::Dkim(verb) => protocols::dkim::run(verb),
-        Verb::Dmarc(verb) => protocols::dmarc::run(verb),
-        Verb::Iprev { ip, lookup, judged } => protocols::names::iprev(*ip, lookup, *judged),
-        Verb::Dnsbl(verb) => protocols::names::dnsbl(verb),
-        Verb::Verify(arguments) => protocols::verify::run(arguments),
-        Verb::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(*shell, &mut pages::command(), "moxd", &mut script);
-            console::print(&script)
+        Verb::Verifydata { dir, output } => admin::client::verify(dir, output.json),
+        Verb::Backup { dir, output } => admin::client::backup(&client::place(&cli)?, dir, output.json),
+        Verb::Compact { thorough } => client::ask(&cli, &Request::Compact { thorough: *thorough }),
+        Verb::Spf(verb) => checks::spf::run(verb, wiring::now()),
+        Verb::Dkim(verb) => checks::dkim::run(verb, wiring::now(), wiring::random),
+        Verb::Dmarc(verb) => checks::dmarc::run(verb),
+        Verb::Iprev { ip, lookup, judged } => checks::names::iprev(*ip, lookup, *judged),
+        Verb::Dnsbl(verb) => checks::names::dnsbl(verb),
+        Verb::Verify(arguments) => verify::run(arguments),
+        Verb::Completions { shell } => terminal::print(&cli::completions(*shell)),
+        Verb::Manpages { dir } => write_man_pages(dir),
+    }
+}
+
+fn control_request(verb: &CtlVerb) -> Request {
+    match verb {
+        CtlVerb::Reload => Request::Reload,
+        CtlVerb::Stop => Request::Stop,
+        CtlVerb::Status { output } => Request::Status { json: output.json },
+        CtlVerb::Blocked(BlockedVerb::List { output }) => Request::BlockedList { json: output.json },
+        CtlVerb::Blocked(BlockedVerb::Lift { name, output }) => {
+            Request::BlockedLift { name: name.clone(), json: output.json }
         }
-        Verb::Manpages { dir } => {
-            let today = jiff::Timestamp::try_from(wiring::now()).unwrap_or_default();
-            pages::write(dir, &today.strftime("%Y-%m-%d").to_string())
-        }
+        CtlVerb::Loglevel { filter } => Request::LogLevel { filter: filter.clone() },
     }
 }
 
@@ -188,28 +166,24 @@ fn message_verb(cli: &Cli, verb: MessageVerb) -> Result<()> {
     }
 }
 
-fn config_verb(cli: &Cli, verb: &ConfigVerb) -> Result<()> {
+/// The example configuration that a verb prints.
+fn example(verb: &ConfigVerb) -> String {
     match verb {
-        ConfigVerb::Test => {
-            let path = wiring::config_path(cli.config.as_deref())?;
-            let config = wiring::load(&path)?;
-            let inspect::Findings { errors, warnings } = inspect::inspect(&config, wiring::now());
-            for warning in warnings {
-                writeln!(std::io::stderr(), "moxd: warning: {}", text::printable(&warning))?;
-            }
-            ensure!(errors.is_empty(), "{}", errors.join("\n"));
-            let count =
-                |number: usize, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
-            let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-            let accounts = count(config.domains.accounts.len(), "account");
-            let domains = count(config.domains.domains.len(), "domain");
-            console::print(format!("{name} and domains.toml are valid: {accounts}, {domains}\n").as_bytes())
-        }
-        ConfigVerb::Example { file: ConfigFile::Moxd } => console::print(config::short_server().as_bytes()),
-        ConfigVerb::Example { file: ConfigFile::Domains } => {
-            console::print(config::short_domains().as_bytes())
-        }
-        ConfigVerb::DescribeStatic => console::print(config::example_server().as_bytes()),
-        ConfigVerb::DescribeDomains => console::print(config::example_domains().as_bytes()),
+        ConfigVerb::Test => String::new(),
+        ConfigVerb::Example { file: ConfigFile::Moxd } => config::short_server().to_owned(),
+        ConfigVerb::Example { file: ConfigFile::Domains } => config::short_domains().to_owned(),
+        ConfigVerb::DescribeStatic => config::example_server(),
+        ConfigVerb::DescribeDomains => config::example_domains(),
     }
+}
+
+fn write_man_pages(folder: &Path) -> Result<()> {
+    let today = jiff::Timestamp::try_from(wiring::now()).unwrap_or_default();
+    let about = pages::About {
+        version: version::NUMBER,
+        date: &today.strftime("%Y-%m-%d").to_string(),
+        server_example: &config::example_server(),
+        domains_example: &config::example_domains(),
+    };
+    pages::write(folder, &about).with_context(|| format!("write the man pages to {}", folder.display()))
 }

@@ -1,31 +1,31 @@
-//! From configuration to services. Nothing else knows both.
+//! Converts the configuration to the settings of the services. No other code knows both.
 
-use crate::keys::KeyRing;
-use crate::privileges;
-use anyhow::{Context, Result, bail, ensure};
-use config::{Address, Config, DataPlace, Domains, Server};
-use dkim::{KeyType, SignOptions};
+use anyhow::{Context, Result, ensure};
+use certificates::Files;
+use config::{Address, Domains, Server};
+use dkim::{KeyType, SignOptions, SigningKey};
 use dns::Domain;
+use host::keyfile::KeyRing;
 use intake::{
     AccountRules, Destination, Directory, Environment, IntakeSettings, JunkFlags, LocalDomain, Pattern,
     Ruleset, Signer,
 };
+use message::Headers;
 use ratelimit::{Addresses, Network, Prefixes};
 use sasl::Mechanism;
 use smtp_parser::Dialect;
 use smtpserver::{Delays, GateRules, Kind, Logins, Rules, Timeouts};
 use std::collections::HashMap;
-use std::io::Write;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
+use store::NewMessage;
 
-/// Open files there must be for each connection: a connection is one, and what it sends may need another (a large body,
-/// a question to a DNS server: [`FILES_PER_EXCHANGE`]). The store must be able to open its segments however many clients there are.
+/// How many open files the process must be allowed for each connection: the connection itself, and one for a large body or a
+/// share of the questions to DNS ([`FILES_PER_EXCHANGE`]). The store must be able to open its segments however many clients connect.
 const FILES_PER_CONNECTION: usize = 2;
 
-/// Open files there must be for each question to a DNS server that may be open: it takes up to three, and all of them
-/// together a quarter of what there is.
+/// How many open files the process must be allowed for each question to DNS at a time. A question takes up to three, and all of
+/// them together may take a quarter of the files.
 const FILES_PER_EXCHANGE: usize = 12;
 
 /// The clock.
@@ -57,91 +57,22 @@ pub(crate) enum Mode {
     Develop,
 }
 
-/// The configuration file to use: the one given, or the first of the usual ones that is there.
-pub(crate) fn config_path(given: Option<&Path>) -> Result<PathBuf> {
-    if let Some(path) = given {
-        return Ok(path.to_owned());
-    }
-    let [here, system] = ["config/moxd.toml", "/etc/moxd/moxd.toml"].map(Path::new);
-    // The folder that root happens to be in may be a stranger's, and its file would say which files root reads.
-    let weak = match here.exists() && nix::unistd::geteuid().is_root() {
-        true => privileges::weak_link(here).with_context(|| format!("look at {}", here.display()))?,
-        false => None,
-    };
-    if let Some(weak) = &weak {
-        let text = format!(
-            "moxd: warning: {} is passed over: {} is not root's alone; name the file with --config to use it all the same",
-            here.display(),
-            weak.display()
-        );
-        // The verb goes on where nobody reads this.
-        let _ = writeln!(std::io::stderr(), "{text}");
-    }
-    if here.exists() && weak.is_none() {
-        return Ok(here.to_owned());
-    }
-    ensure!(
-        system.exists(),
-        "no configuration: neither {} nor {} is there; name the file with --config FILE",
-        here.display(),
-        system.display()
-    );
-    Ok(system.to_owned())
+/// What the answers to operators need from outside.
+pub(crate) const OPERATOR_ENVIRONMENT: admin::Environment = admin::Environment { now, describe };
+
+/// Makes the record of an imported message from its header. `is_sent`: the account itself sent it.
+fn describe(headers: &Headers<'_>, received: SystemTime, is_sent: bool) -> NewMessage {
+    let mut message = intake::facts_from_header(headers, received);
+    message.sent = is_sent.then(|| intake::recipients_from_header(headers, received));
+    message
 }
 
-/// Reads both files. Every problem goes into the error, a line each.
-pub(crate) fn load(path: &Path) -> Result<Config> {
-    let domains_path = domains_path(path);
-    let (server, domains) = (read(path)?, read(&domains_path)?);
-    let origins = (path.to_string_lossy(), domains_path.to_string_lossy());
-    config::parse((&server, &origins.0), (&domains, &origins.1)).or_else(|problems| failed(&problems))
-}
-
-/// Reads of moxd.toml where the data is, whatever else is wrong with the file.
-pub(crate) fn load_data_place(path: &Path) -> Result<DataPlace> {
-    config::parse_data_place(&read(path)?, &path.to_string_lossy()).or_else(|problems| failed(&problems))
-}
-
-/// Reads moxd.toml alone.
-pub(crate) fn load_server(path: &Path) -> Result<Server> {
-    config::parse_server(&read(path)?, &path.to_string_lossy()).or_else(|problems| failed(&problems))
-}
-
-/// Reads domains.toml again, and checks it against what the server runs with.
-pub(crate) fn reload(path: &Path, server: &Server) -> Result<Domains> {
-    let path = domains_path(path);
-    let domains = config::parse_domains(&read(&path)?, &path.to_string_lossy())
-        .or_else(|problems| failed(&problems))?;
-    match config::disagreements(server, &domains) {
-        problems if problems.is_empty() => Ok(domains),
-        problems => failed(&problems),
-    }
-}
-
-fn failed<T>(problems: &[config::Problem]) -> Result<T> {
-    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    bail!("{}", lines.join("\n"))
-}
-
-fn domains_path(path: &Path) -> PathBuf {
-    path.with_file_name("domains.toml")
-}
-
-fn read(path: &Path) -> Result<String> {
-    let bytes = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
-    String::from_utf8(bytes).map_err(|error| {
-        let valid = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
-        let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
-        anyhow::anyhow!("{}:{line}: is not UTF-8; save the file as UTF-8", path.display())
-    })
-}
-
-/// What intake goes by. `keys` keeps the DKIM keys for the next reload.
+/// The settings of intake. `keys` gets the DKIM keys, for the next reload.
 pub(crate) fn settings(
     server: &Server,
     domains: &Domains,
     mode: Mode,
-    keys: &mut KeyRing,
+    keys: &mut KeyRing<SigningKey>,
 ) -> Result<IntakeSettings> {
     let mut directory = Directory::new();
     for (domain, rules) in &domains.domains {
@@ -188,23 +119,6 @@ pub(crate) fn settings(
     Ok(IntakeSettings { hostname: server.hostname.clone(), directory, signers, pedantic: server.pedantic })
 }
 
-/// The name of the account that is meant: by its name, by its name in another case, or by one of its addresses.
-pub(crate) fn account(domains: &Domains, given: &str) -> Option<String> {
-    let names = || domains.accounts.keys();
-    let exact = domains.accounts.get_key_value(given).map(|(name, _)| name);
-    let alike = || {
-        let mut alike = names().filter(|name| name.eq_ignore_ascii_case(given));
-        // Two that differ in case alone are told apart by nothing else.
-        alike.next().filter(|_| alike.next().is_none())
-    };
-    let by_address = || {
-        let address = domains.address(given)?;
-        let has = |account: &config::Account| account.destinations.iter().any(|to| to.address == address);
-        domains.accounts.iter().find(|(_, account)| has(account)).map(|(name, _)| name)
-    };
-    exact.or_else(alike).or_else(by_address).cloned()
-}
-
 fn ruleset(from: &config::Ruleset) -> Result<Ruleset> {
     let pattern =
         |text: &String| Pattern::new(text).map_err(|why| anyhow::anyhow!("pattern {text:?}: {why}"));
@@ -222,11 +136,11 @@ pub(crate) fn signer(
     domain: &Domain,
     name: &str,
     rules: &config::LocalDomain,
-    keys: &mut KeyRing,
+    keys: &mut KeyRing<SigningKey>,
 ) -> Result<Signer> {
     let about = || format!("DKIM selector {name} of {domain}");
     let selector = rules.dkim.selectors.get(name).with_context(about)?;
-    let key = keys.get(&selector.key).with_context(about)?;
+    let key = keys.get(&selector.key, read_key).with_context(about)?;
     let wanted = selector.algorithm.map(|algorithm| match algorithm {
         config::Algorithm::RsaSha256 => KeyType::Rsa,
         config::Algorithm::Ed25519Sha256 => KeyType::Ed25519,
@@ -251,6 +165,11 @@ pub(crate) fn signer(
     Ok(Signer { signing, key })
 }
 
+fn read_key(pem: &[u8]) -> Result<SigningKey, String> {
+    let pem = std::str::from_utf8(pem).map_err(|_| "this is not PEM text".to_owned())?;
+    SigningKey::from_pem(pem).map_err(|error| error.to_string())
+}
+
 fn canonicalization(from: config::Canonicalization) -> dkim::Canonicalization {
     match from {
         config::Canonicalization::Simple => dkim::Canonicalization::Simple,
@@ -258,7 +177,19 @@ fn canonicalization(from: config::Canonicalization) -> dkim::Canonicalization {
     }
 }
 
-/// What the services of a listener go by.
+/// A listener, as far as its certificates are concerned.
+pub(crate) fn certificates(server: &Server, listener: &config::Listener) -> certificates::Listener {
+    let files = listener.tls.iter();
+    let files = files.map(|files| Files { certificate: files.certificate.clone(), key: files.key.clone() });
+    let host = listener.hostname.as_ref().unwrap_or(&server.hostname);
+    certificates::Listener {
+        name: listener.name.clone(),
+        host: host.as_str().to_owned(),
+        files: files.collect(),
+    }
+}
+
+/// The settings of the services of a listener.
 pub(crate) fn rules(server: &Server, listener: &config::Listener, mode: Mode) -> Vec<Rules> {
     let hostname = listener.hostname.as_ref().unwrap_or(&server.hostname);
     let mut all = Vec::new();
@@ -278,7 +209,7 @@ pub(crate) fn rules(server: &Server, listener: &config::Listener, mode: Mode) ->
             rules.mechanisms.retain(|mechanism| !mechanism.is_plus());
         }
         if server.cram_md5 {
-            // Before those that send the password, after those that prove it better.
+            // After mechanisms that are safer, and before those that send the password itself.
             let at = rules
                 .mechanisms
                 .iter()
@@ -303,7 +234,7 @@ pub(crate) fn rules(server: &Server, listener: &config::Listener, mode: Mode) ->
     all
 }
 
-/// STARTTLS is on offer only where there is a certificate.
+/// Offers STARTTLS only if there is a certificate.
 pub(crate) fn with_tls(mut rules: Rules, available: bool) -> Rules {
     rules.starttls &= available;
     rules
@@ -332,7 +263,7 @@ fn timeouts(from: &config::Timeouts) -> Timeouts {
     timeouts
 }
 
-/// How DNS is asked, by a process that may have `open_files` files open.
+/// The settings of the resolver, for a process that may have `open_files` files open.
 pub(crate) fn resolver(open_files: usize) -> dns_hickory::Options {
     let mut options = dns_hickory::Options::default();
     options.exchanges = options.exchanges.min(open_files / FILES_PER_EXCHANGE);
@@ -374,27 +305,6 @@ fn limited(server: &Server) -> GateRules {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn accounts_are_meant_by_name_in_any_case_and_by_address() {
-        let text = "[domains.\"a.example\"]\n[accounts.alice.destinations]\n\"Alice.B@a.example\" = {}\n\
-            [accounts.Twin.destinations]\n\"@a.example\" = {}\n[accounts.twin]\n";
-        let domains = config::parse_domains(text, "domains.toml").unwrap();
-        for (given, expected) in [
-            ("alice", Some("alice")),
-            ("ALICE", Some("alice")),
-            ("alice.b@A.example", Some("alice")),
-            ("Twin", Some("Twin")),
-            ("twin", Some("twin")),
-            ("TWIN", None),
-            // An address that is only caught is nobody's name.
-            ("other@a.example", None),
-            ("alice.b@b.example", None),
-            ("", None),
-        ] {
-            assert_eq!(account(&domains, given).as_deref(), expected, "{given}");
-        }
-    }
 
     fn server(text: &str) -> Server {
         let text = format!("{text}\n{}", config::example_server());

@@ -8,14 +8,14 @@ use crate::flags::{Flag, Flags};
 use crate::times::plausible;
 use message::{Date, decode_words, headers, without_fields};
 
-/// Who writes a field.
+/// The programs that write a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Program {
     Unix,
     Mozilla,
 }
 
-/// Fields that programs write. The last two say nothing of flags, and stay.
+/// Fields that programs write. The last two have no flags in them, and stay in the message.
 const FIELDS: [(&str, Program); 8] = [
     ("Status", Program::Unix),
     ("X-Status", Program::Unix),
@@ -27,7 +27,7 @@ const FIELDS: [(&str, Program); 8] = [
     ("X-UIDL", Program::Mozilla),
 ];
 
-/// Letters of `Status` and `X-Status` for flags. `O` (old), `N` (new) and `U` (unread) say nothing that is kept.
+/// Letters of `Status` and `X-Status` for flags. `O` (old), `N` (new) and `U` (unread) stand for no flag of ours.
 const LETTERS: [(u8, Option<Flag>); 8] = [
     (b'R', Some(Flag::Seen)),
     (b'A', Some(Flag::Answered)),
@@ -39,8 +39,8 @@ const LETTERS: [(u8, Option<Flag>); 8] = [
     (b'U', None),
 ];
 
-/// Bits of `X-Mozilla-Status`, and of `X-Mozilla-Status2` above them. A message that was expunged is in the file until it
-/// is compacted.
+/// Bits of `X-Mozilla-Status`, and above them those of `X-Mozilla-Status2`. The file may have expunged messages, until
+/// Thunderbird compacts it.
 const BITS: [(u32, Flag); 6] = [
     (0x0001, Flag::Seen),
     (0x0002, Flag::Answered),
@@ -50,7 +50,7 @@ const BITS: [(u32, Flag); 6] = [
     (0x0080_0000, Flag::MdnSent),
 ];
 
-/// How the subject begins of what c-client and its heirs keep about the mailbox.
+/// How the subject begins of the first entry of an mbox in which c-client and its heirs keep data about the mailbox.
 const INTERNAL: &str = "DON'T DELETE THIS MESSAGE";
 
 /// What the header of a message in an mbox says.
@@ -59,11 +59,11 @@ pub(crate) struct Found {
     pub(crate) flags: Flags,
     /// The time of its Date field.
     pub(crate) date: Option<i64>,
-    /// It is no mail, but what c-client and its heirs keep about the mailbox.
+    /// The entry is no mail: c-client and its heirs keep data about the mailbox in it.
     pub(crate) is_internal: bool,
 }
 
-/// Reads what the header says, and removes the fields that are no part of the message.
+/// Reads flags and date from a header, and removes the fields of mail programs from it.
 pub(crate) fn take(header: &mut Vec<u8>) -> Found {
     let top = at_top(header);
     let is_marked = top.is_some();
@@ -100,19 +100,19 @@ struct Top {
     program: Program,
     flags: Flags,
     length: usize,
-    /// Those of them that stay.
+    /// The fields among them that stay in the message.
     kept: Vec<u8>,
 }
 
 impl Top {
-    /// Removes the fields, and returns what they say.
+    /// Removes the fields from the header, and returns their flags.
     fn take_from(self, header: &mut Vec<u8>) -> Flags {
         header.splice(..self.length, self.kept);
         self.flags
     }
 }
 
-/// Finds the fields of one program at the top, each at most once. None if there are none that say something of flags.
+/// Finds the fields of one program at the top, each at most once. None if none of them is about flags.
 fn at_top(header: &[u8]) -> Option<Top> {
     let mut top: Option<Top> = None;
     let mut seen = [false; FIELDS.len()];
@@ -122,7 +122,7 @@ fn at_top(header: &[u8]) -> Option<Top> {
         else {
             break;
         };
-        let Some((field, said)) = read(name, value.get(1..).unwrap_or_default()) else { break };
+        let Some((field, value)) = read(name, value.get(1..).unwrap_or_default()) else { break };
         let Some((_, program)) = FIELDS.get(field) else { break };
         let again = seen.get_mut(field).is_none_or(|seen| std::mem::replace(seen, true));
         let begun = Top { program: *program, flags: Flags::default(), length: 0, kept: Vec::new() };
@@ -130,11 +130,11 @@ fn at_top(header: &[u8]) -> Option<Top> {
         if again || top.program != *program {
             break;
         }
-        match said {
-            Said::Nothing => top.kept.extend_from_slice(line),
-            said => {
+        match value {
+            Value::Nothing => top.kept.extend_from_slice(line),
+            value => {
                 has_flags = true;
-                add(said, &mut top.flags);
+                add(value, &mut top.flags);
             }
         }
         top.length += line.len();
@@ -142,60 +142,60 @@ fn at_top(header: &[u8]) -> Option<Top> {
     top.filter(|_| has_flags)
 }
 
-/// The fields of all programs anywhere in the header.
+/// Reads and removes the fields of all programs anywhere in the header.
 fn take_anywhere(header: &mut Vec<u8>, flags: &mut Flags) {
     let kept = without_fields(header, |name, value| match read(name, value) {
-        None | Some((_, Said::Nothing)) => false,
-        Some((_, said)) => {
-            add(said, flags);
+        None | Some((_, Value::Nothing)) => false,
+        Some((_, value)) => {
+            add(value, flags);
             true
         }
     });
     *header = kept.into_iter().filter_map(|range| header.get(range)).collect::<Vec<_>>().concat();
 }
 
-/// What a field says.
-enum Said<'a> {
+/// The value of a field.
+enum Value<'a> {
     Letters(&'a str),
     Bits(u32),
     Keywords(&'a str),
     Nothing,
 }
 
-/// Reads a field by its name, and says which it is. None if it is not one of [`FIELDS`], or is one of another meaning that
-/// has the name of one.
-fn read<'a>(name: &[u8], value: &'a [u8]) -> Option<(usize, Said<'a>)> {
+/// Reads a field. Returns its index in [`FIELDS`] and its value; None if it is none of them, or only has the name of one.
+fn read<'a>(name: &[u8], value: &'a [u8]) -> Option<(usize, Value<'a>)> {
     let field = FIELDS.iter().position(|(known, _)| known.as_bytes().eq_ignore_ascii_case(name))?;
     let value = std::str::from_utf8(value).ok()?.trim();
     let hex = || u32::from_str_radix(value, 16).ok().filter(|_| value.len() <= 8);
-    let said = match field {
+    let value = match field {
         0 | 1 => {
             let known = |byte: u8| LETTERS.iter().any(|(letter, _)| *letter == byte);
-            value.bytes().all(known).then_some(Said::Letters(value))?
+            value.bytes().all(known).then_some(Value::Letters(value))?
         }
-        3 => Said::Bits(hex()? & 0xffff),
-        4 => Said::Bits(hex()? & 0xffff_0000),
-        2 | 5 => Said::Keywords(value),
-        _ => Said::Nothing,
+        3 => Value::Bits(hex()? & 0xffff),
+        4 => Value::Bits(hex()? & 0xffff_0000),
+        2 | 5 => Value::Keywords(value),
+        _ => Value::Nothing,
     };
-    Some((field, said))
+    Some((field, value))
 }
 
-fn add(said: Said<'_>, flags: &mut Flags) {
-    match said {
-        Said::Letters(letters) => {
+fn add(value: Value<'_>, flags: &mut Flags) {
+    match value {
+        Value::Letters(letters) => {
             let flag = |byte| LETTERS.iter().find(|(letter, _)| *letter == byte).and_then(|(_, flag)| *flag);
             flags.known.extend(letters.bytes().filter_map(flag));
         }
-        Said::Bits(bits) => {
+        Value::Bits(bits) => {
             flags.known.extend(BITS.iter().filter(|(bit, _)| bits & bit != 0).map(|(_, flag)| *flag));
         }
-        Said::Keywords(words) => words.split_whitespace().for_each(|word| flags.add_keyword(word)),
-        Said::Nothing => (),
+        Value::Keywords(words) => words.split_whitespace().for_each(|word| flags.add_keyword(word)),
+        Value::Nothing => (),
     }
 }
 
-/// Labels of Google Mail, separated by commas. A message without `Unread` was opened: older files say only that.
+/// Adds the flags that labels of Google Mail stand for. The labels are separated by commas. Without `Unread` the message is
+/// seen: older files have no label for that.
 fn add_labels(value: &str, flags: &mut Flags) {
     let text = decode_words(value.as_bytes());
     let mut unread = false;
@@ -214,8 +214,8 @@ fn add_labels(value: &str, flags: &mut Flags) {
     }
 }
 
-/// Writes the fields for flags, all of them whatever the flags are: a field of the same name that came with the message is
-/// then never taken for one of ours.
+/// Writes the fields for flags, even for flags that are not set. A field of the same name that came with the message can then not
+/// be taken for ours.
 pub(crate) fn write(flags: &Flags, out: &mut Vec<u8>) {
     let has = |flag: Option<Flag>| flag.is_some_and(|flag| flags.known.contains(&flag));
     let letter =

@@ -1,10 +1,10 @@
-//! Flags and keywords of a message, whatever kind of file they stand in.
+//! Flags and keywords of a message, in whatever kind of file.
 
 use std::collections::BTreeSet;
 
-/// Keywords that are kept of one message; what comes after them is left out.
+/// How many keywords of one message are kept; further ones are dropped.
 pub const MAX_KEYWORDS: usize = 100;
-/// The longest keyword in bytes; longer ones are left out.
+/// The longest keyword, in bytes; longer ones are dropped.
 pub const MAX_KEYWORD: usize = 100;
 
 /// A flag with a meaning of its own.
@@ -33,7 +33,7 @@ pub enum Flag {
 }
 
 impl Flag {
-    /// All flags.
+    /// Every flag, in the order in which names are listed.
     pub const ALL: [Flag; 10] = [
         Flag::Seen,
         Flag::Answered,
@@ -47,7 +47,7 @@ impl Flag {
         Flag::MdnSent,
     ];
 
-    /// The name that interfaces print, such as `seen`.
+    /// The name for people and interfaces, such as `seen`.
     pub fn name(self) -> &'static str {
         match self {
             Flag::Seen => "seen",
@@ -68,7 +68,7 @@ impl Flag {
         Self::ALL.into_iter().find(|flag| flag.name() == name)
     }
 
-    /// The keyword that says the same. None where IMAP has a system flag (RFC 9051 §2.3.2).
+    /// The keyword that means the same. None if IMAP has a system flag for it (RFC 9051 §2.3.2).
     pub(crate) fn keyword(self) -> Option<&'static str> {
         match self {
             Flag::Forwarded => Some("$Forwarded"),
@@ -93,7 +93,7 @@ impl Flag {
     }
 }
 
-/// What a file says about a message beside its text.
+/// The flags and keywords of a message.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Flags {
     /// Flags with a meaning of their own.
@@ -103,7 +103,7 @@ pub struct Flags {
 }
 
 impl Flags {
-    /// Adds a keyword, or the flag that it stands for. What IMAP could not have as a keyword is left out.
+    /// Adds a keyword, or the flag that it stands for. Drops a word that is no keyword in IMAP.
     pub fn add_keyword(&mut self, word: &str) {
         if let Some(flag) = Flag::from_keyword(word) {
             self.known.insert(flag);

@@ -1,4 +1,4 @@
-//! Entry points for fuzzing, each with the properties it holds. Not part of the public face.
+//! Entry points for fuzzing, each with the properties that it checks. Not part of the public API.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -10,10 +10,10 @@ use crate::maildir::{Keywords, MAX_COMPONENT, Name, file_name, folder_of, mailbo
 use crate::mbox::{Mbox, Message, Writer};
 use std::io::Read;
 
-/// What a message is given where a file says no time.
+/// The time of a message if the file has none.
 const SOME_TIME: i64 = 1_000_000_000;
 
-/// mbox: nothing is added to what is in the file, and what was read is written and read as the same, apart from line ends.
+/// mbox: reading adds nothing to the file, and messages that are written and read again are the same, apart from line ends.
 pub fn mbox(data: &[u8]) {
     let Some(read) = messages(data) else { return };
     let size: usize = read.iter().map(|(_, text)| text.len()).sum();
@@ -48,7 +48,7 @@ fn messages(file: &[u8]) -> Option<Vec<(Message, Vec<u8>)>> {
     Some(found)
 }
 
-/// The text with the line ends that it has after it was in a file.
+/// The text with the line ends that it has after writing and reading.
 fn in_file(text: &[u8]) -> Vec<u8> {
     let (mut lf, mut lines) = (ToLf::default(), Vec::new());
     lf.push(text, &mut lines);
@@ -61,8 +61,8 @@ fn in_file(text: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Maildir: the first line is the name of a message, the second that of a mailbox, the rest a file of keywords. Names that
-/// are written say the same when read, and no folder is out of place.
+/// Maildir: the first line is the name of a message, the second that of a mailbox, the rest a file of keywords. Names round-trip,
+/// and no folder leads out of its own.
 pub fn maildir(data: &[u8]) {
     packing(data);
     let mut start = data.to_vec();

@@ -1,11 +1,11 @@
 //! mbox and Maildir: mail in files, read and written with its flags and times.
 //!
 //! [`mbox::Mbox`] reads the messages of an mbox file and [`mbox::Writer`] writes one. [`maildir`] reads and writes what the
-//! names of a Maildir say: times, flags, keywords, and which mailbox a folder is. Files have LF at the end of each line, mail
-//! has CRLF: [`CrlfReader`] and [`LfWriter`] stand between them.
+//! names of a Maildir say: times, flags, keywords, and which mailbox a folder is. Lines end in LF in files and in CRLF in mail:
+//! [`CrlfReader`] and [`LfWriter`] convert.
 //!
-//! The crate does not know where mail is stored, accounts, paths or the clock. Whatever it reads, memory stays within named
-//! limits, and only the reader or writer below it can fail.
+//! The crate knows no store, accounts, paths or clock. Whatever it reads, it uses bounded memory, and only the reader or writer
+//! that the caller hands in can fail.
 
 #![warn(clippy::indexing_slicing)]
 

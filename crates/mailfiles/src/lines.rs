@@ -3,10 +3,10 @@
 use memchr::memchr;
 use std::io::{self, Read, Write};
 
-/// Bytes that are read or written at a time.
+/// How many bytes are read at a time.
 const PIECE: usize = 64 * 1024;
 
-/// Makes every bare LF CRLF, over pieces cut anywhere.
+/// Turns every bare LF into CRLF. The text may come in pieces cut anywhere.
 #[derive(Debug, Default)]
 pub(crate) struct ToCrlf {
     after_cr: bool,
@@ -28,10 +28,10 @@ impl ToCrlf {
     }
 }
 
-/// Makes every CRLF LF, over pieces cut anywhere.
+/// Turns every CRLF into LF. The text may come in pieces cut anywhere.
 #[derive(Debug, Default)]
 pub(crate) struct ToLf {
-    /// A CR at the end of the last piece, not written yet.
+    /// The last piece ended in CR, which is written once the next byte is known.
     holds_cr: bool,
 }
 
@@ -61,7 +61,7 @@ impl ToLf {
         out.extend_from_slice(rest);
     }
 
-    /// The end of the text.
+    /// Ends the text.
     pub(crate) fn finish(&mut self, out: &mut Vec<u8>) {
         if std::mem::take(&mut self.holds_cr) {
             out.push(b'\r');
@@ -86,7 +86,7 @@ impl Pending {
         self.taken = 0;
     }
 
-    /// Hands out what has room in `buffer`.
+    /// Moves as many bytes to `buffer` as fit.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> usize {
         let mut rest = self.bytes.get(self.taken..).unwrap_or_default();
         // Reading from a slice cannot fail.
@@ -155,10 +155,10 @@ impl<W: Write> LfWriter<W> {
         Self { inner, lines: ToLf::default(), out: Vec::new() }
     }
 
-    /// Writes what is held back, and returns the writer below.
+    /// Writes the last byte if it was held back, and returns `inner`.
     ///
     /// # Errors
-    /// The writer below fails.
+    /// `inner` fails.
     pub fn finish(mut self) -> io::Result<W> {
         self.out.clear();
         self.lines.finish(&mut self.out);

@@ -1,12 +1,12 @@
-//! The times of mail in files: those of `From ` lines, in the many forms that programs write.
+//! The times in `From ` lines of an mbox, in the many forms that programs write.
 
 use message::Date;
 
-/// The last moment that is taken for the time of a message, in seconds since 1970: 7 February 2106. A larger number is
-/// milliseconds or a counter.
+/// The latest time that a message can have, in seconds since 1970: 7 February 2106. A larger number counts milliseconds or
+/// something else.
 pub const LATEST: i64 = u32::MAX as i64;
 
-/// Names of time zones with minutes east of UTC. Names of several zones, such as IST, have their usual meaning in mail.
+/// Names of time zones, with minutes east of UTC. Ambiguous names, such as IST, have their usual meaning in mail.
 const ZONES: [(&str, i64); 38] = [
     ("UT", 0),
     ("UTC", 0),
@@ -53,13 +53,13 @@ const MONTHS: [&str; 12] =
 
 const WEEKDAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
-/// A time that a message can have been received at.
+/// Returns `seconds` if a message can have been received then.
 pub(crate) fn plausible(seconds: i64) -> Option<i64> {
     (1..=LATEST).contains(&seconds).then_some(seconds)
 }
 
-/// The time in the words that follow the sender of a `From ` line, UTC where no zone is named. The order of the words does
-/// not matter: `Tue Nov  3 15:04:05 2026`, `Tue, 3 Nov 2026 15:04 +0100`, `2026-11-03T15:04:05Z`.
+/// Reads the time from the words after the sender of a `From ` line; it is in UTC if no zone is named. The order of the words
+/// does not matter: `Tue Nov  3 15:04:05 2026`, `Tue, 3 Nov 2026 15:04 +0100`, `2026-11-03T15:04:05Z`.
 pub(crate) fn from_words<'a>(words: impl Iterator<Item = &'a str>) -> Option<i64> {
     let mut parts = Parts::default();
     words.for_each(|word| parts.add(word));
@@ -74,7 +74,7 @@ pub(crate) fn is_name(word: &str) -> bool {
     MONTHS.iter().chain(&WEEKDAYS).any(begins) || ZONES.iter().any(is_zone)
 }
 
-/// As `ctime` writes it, in UTC: `Tue Nov  3 15:04:05 2026`.
+/// The time as `ctime` writes it, in UTC: `Tue Nov  3 15:04:05 2026`.
 pub(crate) fn asctime(seconds: i64) -> String {
     let date = Date::new(seconds, 0).to_string();
     let words: Vec<&str> = date.split([',', ' ']).filter(|word| !word.is_empty()).collect();
@@ -82,7 +82,7 @@ pub(crate) fn asctime(seconds: i64) -> String {
     format!("{weekday} {month} {day:>2} {time} {year}")
 }
 
-/// What the words of a date have said so far; the first of each kind counts.
+/// The parts of a date that were found so far; the first of each kind counts.
 #[derive(Default)]
 struct Parts {
     day: Option<String>,
@@ -126,7 +126,7 @@ impl Parts {
         }
     }
 
-    /// `15:04:05`, and what may stand right behind it: parts of a second, `Z`, an offset.
+    /// Reads `15:04:05`, and what may follow it at once: fractions of a second, `Z`, an offset.
     fn clock(&mut self, word: &str) {
         let end = word.find(|c: char| !c.is_ascii_digit() && c != ':').unwrap_or(word.len());
         let (time, rest) = word.split_at(end);
@@ -144,7 +144,7 @@ impl Parts {
         }
     }
 
-    /// The day first, then the year, unless four digits say that it is the year.
+    /// Reads the day, or the year: four digits are the year, and so is the second number of two digits.
     fn number(&mut self, word: &str) {
         let whole = are_digits(word);
         let slot = match word.len() {
@@ -157,7 +157,7 @@ impl Parts {
         }
     }
 
-    /// A month, or a zone with or without an offset (`GMT+0100`).
+    /// Reads a month, or a zone with or without an offset (`GMT+0100`).
     fn name(&mut self, word: &str) {
         let end = word.find(['+', '-']).unwrap_or(word.len());
         let (name, rest) = word.split_at(end);
@@ -181,7 +181,7 @@ impl Parts {
     }
 }
 
-/// Does it begin as `2026-11-03` does?
+/// Does the word begin with a date such as `2026-11-03`?
 fn is_iso_date(word: &str) -> bool {
     let digits = |from: usize, to: usize| word.get(from..to).is_some_and(are_digits);
     let hyphens = word.get(4..5) == Some("-") && word.get(7..8) == Some("-");

@@ -58,7 +58,11 @@ impl<'q> Checker<'q> {
         let found = self.lookups.ask_uncounted(here.domain, Kind::Txt, next).await?;
         let in_record = |error: Error| error.in_record(here.domain, here.depth);
         // RFC 7208 §4.5: no record is none.
-        let text = record_among(&found).map_err(in_record)?.ok_or_else(|| Error::new(ErrorKind::NoRecord))?;
+        let texts = found.iter().filter_map(|found| match found {
+            dns::Record::Txt(text) => Some(text.as_slice()),
+            _ => None,
+        });
+        let text = record_among(texts).map_err(in_record)?.ok_or_else(|| Error::new(ErrorKind::NoRecord))?;
         let mut reading = Reading::for_client(self.query.ip);
         let kept;
         let plan = match self.query.cache {
@@ -139,11 +143,8 @@ impl<'q> Checker<'q> {
 }
 
 /// Returns the text of the one SPF record among the TXT records of a domain.
-fn record_among(found: &[dns::Record]) -> Result<Option<&[u8]>, Error> {
-    let mut records = found.iter().filter_map(|found| match found {
-        dns::Record::Txt(text) if is_record(text) => Some(text.as_slice()),
-        _ => None,
-    });
+pub(crate) fn record_among<'t>(texts: impl Iterator<Item = &'t [u8]>) -> Result<Option<&'t [u8]>, Error> {
+    let mut records = texts.filter(|text| is_record(text));
     match (records.next(), records.next()) {
         (record, None) => Ok(record),
         // RFC 7208 §4.5: more than one record is a permerror.

@@ -1,6 +1,6 @@
 //! SPF (RFC 7208): whether an address may send mail for a domain.
 //!
-//! The crate reads and prints records ([`Record`]), evaluates them for a sender ([`check`], [`check_helo`]), fetches the
+//! The crate reads and prints records ([`Record`]), fetches them ([`fetch`]), evaluates them for a sender ([`check`], [`check_helo`]), fetches the
 //! explanation of a fail ([`explain`]), and prints and reads the Received-SPF field ([`ReceivedSpf`]).
 //!
 //! It does not know sockets, a runtime, the clock or metrics: DNS is a [`dns::Resolver`] and time an argument. It bounds
@@ -34,6 +34,7 @@ mod domain_spec;
 mod error;
 mod evaluation;
 mod explain;
+mod fetch;
 mod lookups;
 mod macros;
 mod mechanisms;
@@ -52,6 +53,7 @@ pub use domain_spec::DomainSpec;
 pub use error::{Error, ErrorKind};
 pub use evaluation::{Evaluation, Matched};
 pub use explain::{MAX_EXPLANATION, explain};
+pub use fetch::fetch;
 pub use mechanisms::MAX_NAMES;
 pub use outcome::{Identity, Outcome, ParseOutcomeError};
 pub use query::{Limits, Query};

@@ -30,6 +30,22 @@ impl Domains {
     pub fn address(&self, text: &str) -> Option<Address> {
         Address::parse(text, |domain| self.domains.get(domain)).ok()
     }
+
+    /// The name of the account that an operator means: by its name, by its name in another case, or by one of its addresses.
+    pub fn account(&self, given: &str) -> Option<&str> {
+        let exact = self.accounts.get_key_value(given).map(|(name, _)| name);
+        let alike = || {
+            let mut alike = self.accounts.keys().filter(|name| name.eq_ignore_ascii_case(given));
+            // Two that differ in case alone are told apart by nothing else.
+            alike.next().filter(|_| alike.next().is_none())
+        };
+        let by_address = || {
+            let address = self.address(given)?;
+            let has = |account: &Account| account.destinations.iter().any(|to| to.address == address);
+            self.accounts.iter().find(|(_, account)| has(account)).map(|(name, _)| name)
+        };
+        exact.or_else(alike).or_else(by_address).map(String::as_str)
+    }
 }
 
 pub(crate) static SECTION: Section = Section {

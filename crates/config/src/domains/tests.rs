@@ -154,3 +154,24 @@ fn asks_about_what_is_probably_not_meant() {
     assert!(account.starts_with("domains.toml:2: accounts.a: has no address, "), "{account}");
     assert!(questions.iter().all(|question| question.ends_with(" [config.questionable]")), "{questions:?}");
 }
+
+#[test]
+fn accounts_are_meant_by_name_in_any_case_and_by_address() {
+    let text = "[domains.\"a.example\"]\n[accounts.alice.destinations]\n\"Alice.B@a.example\" = {}\n\
+        [accounts.Twin.destinations]\n\"@a.example\" = {}\n[accounts.twin]\n";
+    let domains = parse_domains(text, "domains.toml").unwrap();
+    for (given, expected) in [
+        ("alice", Some("alice")),
+        ("ALICE", Some("alice")),
+        ("alice.b@A.example", Some("alice")),
+        ("Twin", Some("Twin")),
+        ("twin", Some("twin")),
+        ("TWIN", None),
+        // An address that is only caught is nobody's name.
+        ("other@a.example", None),
+        ("alice.b@b.example", None),
+        ("", None),
+    ] {
+        assert_eq!(domains.account(given), expected, "{given}");
+    }
+}

@@ -84,8 +84,9 @@ pub(crate) static SECTION: Section = Section {
             name: "failed_logins_per_account_per_day",
             sample: Sample::Default("200"),
             doc: &[
-                "Failed logins to one account in any 24 hours, from all addresses together. Beyond the limit, logins to the",
-                "account are let through one every two seconds, except from networks where it logged in during the last 30 days.",
+                "Failed logins to one account in any 24 hours, from all addresses together. Beyond the limit, or beyond 100 in any",
+                "minute, logins to the account are let through one every two seconds, except from networks where it logged in",
+                "during the last 30 days.",
             ],
         },
         Key {

@@ -87,7 +87,35 @@ pub enum LogLevel {
     TraceData,
 }
 
+impl LogFilter {
+    /// The filter as `tracing_subscriber::EnvFilter` reads it, which knows nothing of secrets.
+    pub fn directives(&self) -> String {
+        let directives = self.0.iter().map(|(part, level)| match part.as_str() {
+            "" => level.without_secrets().to_owned(),
+            part => format!("{part}={}", level.without_secrets()),
+        });
+        directives.collect::<Vec<_>>().join(",")
+    }
+
+    /// The level of the part that is logged most.
+    pub fn most(&self) -> LogLevel {
+        self.0.iter().map(|(_, level)| *level).max().unwrap_or(LogLevel::Off)
+    }
+}
+
 impl LogLevel {
+    /// The level by the name that libraries know. Which secrets a trace shows is decided where its lines are made.
+    fn without_secrets(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace | Self::TraceAuth | Self::TraceData => "trace",
+        }
+    }
+
     const NAMES: [(&'static str, Self); 8] = [
         ("off", Self::Off),
         ("error", Self::Error),
@@ -101,7 +129,8 @@ impl LogLevel {
 }
 
 /// The parts of moxd that log, by the short names of their crates.
-const PARTS: [&str; 5] = ["dns-hickory", "intake", "moxd", "smtpserver", "store"];
+const PARTS: [&str; 8] =
+    ["admin", "certificates", "dns-hickory", "host", "intake", "moxd", "smtpserver", "store"];
 /// Libraries whose log lines appear with those of moxd.
 const LIBRARIES: [&str; 5] = ["hickory_net", "hickory_proto", "hickory_resolver", "hyper", "rustls"];
 
@@ -184,12 +213,28 @@ mod tests {
     }
 
     #[test]
+    fn prints_directives_without_secret_levels_and_keeps_the_highest() {
+        for (text, directives, most) in [
+            ("trace", "trace", LogLevel::Trace),
+            (
+                "info,smtpserver=traceauth,hyper=warn",
+                "info,moxd_smtpserver=trace,hyper=warn",
+                LogLevel::TraceAuth,
+            ),
+            ("tracedata,dns-hickory=off", "trace,moxd_dns_hickory=off", LogLevel::TraceData),
+        ] {
+            let filter: LogFilter = text.parse().unwrap();
+            assert_eq!((filter.directives().as_str(), filter.most()), (directives, most), "{text}");
+        }
+    }
+
+    #[test]
     fn refuses_what_is_no_level_or_no_part() {
         for (text, why) in [
             ("loud", "there is no log level \"loud\"; give one of off, error,"),
             ("ifno", "there is no log level \"ifno\"; did you mean info?"),
             ("info,smtpserve=trace", "there is no part \"smtpserve\"; did you mean smtpserver?"),
-            ("info,banana=trace", "there is no part \"banana\"; name one of dns-hickory, intake,"),
+            ("info,banana=trace", "there is no part \"banana\"; name one of admin, certificates,"),
             ("smtpserver=loud", "there is no log level \"loud\""),
             ("info,", "there is no log level \"\""),
             ("", "there is no log level \"\""),

@@ -1,8 +1,8 @@
 //! The folders of mailboxes.
 //!
-//! On writing, each level of a mailbox's name becomes a folder in the one above. No mailbox name contains `%`, so `%` marks
-//! levels that a folder cannot be called: `..`, the parts of a Maildir such as `cur`, and names that are too long, which are
-//! cut into several folders. Reading also understands Maildir++ (`.Lists.Rust`), modified UTF-7, and Thunderbird's
+//! On writing, each level of a mailbox's name becomes a folder in the one above. Some names are impossible for a folder: `..`,
+//! the parts of a Maildir such as `cur`, and long names, which become several folders. They are written with `%`, which no
+//! mailbox name contains. Reading also understands Maildir++ (`.Lists.Rust`), modified UTF-7, and Thunderbird's
 //! `Lists.sbd`.
 
 use message::decode_base64;
@@ -10,13 +10,13 @@ use message::decode_base64;
 /// The longest name of a folder, in bytes: what Linux and most file systems allow.
 pub const MAX_COMPONENT: usize = 255;
 
-/// Thunderbird keeps the mailboxes in a mailbox in a folder with this at its end.
+/// The end of the folder in which Thunderbird keeps the mailboxes below a mailbox.
 const SUBFOLDERS: &str = ".sbd";
 
-/// Names of a Maildir's own folders, and what we write for their first letter.
+/// Names of a Maildir's own folders, and the escape for their first letter.
 const RESERVED: [(&str, &str); 3] = [("cur", "%63"), ("new", "%6E"), ("tmp", "%74")];
 
-/// Everything that we write with a `%`, and what it stands for.
+/// The escapes, and what they stand for.
 const ESCAPES: [(&str, &str); 4] = [("%2E", "."), ("%63", "c"), ("%6E", "n"), ("%74", "t")];
 
 /// Returns the folder for a mailbox, with `/` between levels. Different mailboxes get different folders. No folder leads out
@@ -36,7 +36,7 @@ fn level_folder(level: &str) -> String {
     if let Some(start) = escaped.strip_suffix(SUBFOLDERS) {
         escaped = format!("{start}%2Esbd");
     }
-    // A `%` at the end says that the level goes on in the folder inside, whose name begins with another.
+    // A `%` at the end of a folder and one at the start of the next say that the level continues there.
     let mut pieces = vec![];
     let mut rest = escaped.as_str();
     while rest.len() > MAX_COMPONENT - 2 {

@@ -1,4 +1,4 @@
-//! The file in which Dovecot names the keywords of a folder, for which letters stand in the names of its messages.
+//! `dovecot-keywords`: the keywords of a folder. In the names of its messages, a letter stands for each of them.
 
 use super::LETTERS;
 use crate::flags::{Flags, MAX_KEYWORD};
@@ -8,7 +8,7 @@ pub const KEYWORDS_FILE: &str = "dovecot-keywords";
 /// The largest file of keywords that is read, in bytes.
 pub const MAX_KEYWORDS_FILE: u64 = 64 * 1024;
 
-/// There are this many letters from `a` to `z`.
+/// How many letters there are from `a` to `z`.
 const COUNT: usize = 26;
 
 /// The keywords of a folder, each with its letter.
@@ -16,7 +16,7 @@ const COUNT: usize = 26;
 pub struct Keywords([Option<String>; COUNT]);
 
 impl Keywords {
-    /// Reads the file: a number from 0 and a keyword on each line. Other lines are passed over.
+    /// Reads the file: a number from 0 and a keyword on each line. Ignores other lines.
     pub fn parse(file: &[u8]) -> Self {
         let mut keywords = Self::default();
         for line in String::from_utf8_lossy(file).lines() {
@@ -37,7 +37,7 @@ impl Keywords {
         self.0.get(usize::try_from(number).ok()?)?.as_deref()
     }
 
-    /// The letter of a keyword, which may be a new one. None if all letters are taken.
+    /// The letter of a keyword. A new keyword gets one; None if all letters are taken.
     pub(super) fn letter(&mut self, word: &str) -> Option<char> {
         let known = self.0.iter().position(|known| known.as_deref() == Some(word));
         let number = known.or_else(|| self.0.iter().position(Option::is_none))?;
@@ -52,7 +52,7 @@ impl Keywords {
         flags.keywords_and(has_own).all(|word| self.0.iter().flatten().any(|known| known == word))
     }
 
-    /// The file. It is empty where there are no keywords, and then need not be written.
+    /// The text of the file. It is empty if there are no keywords; then no file is needed.
     pub fn file(&self) -> String {
         let lines = self.0.iter().enumerate();
         lines.filter_map(|(number, word)| Some(format!("{number} {}\n", word.as_ref()?))).collect()

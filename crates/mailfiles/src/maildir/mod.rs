@@ -1,7 +1,7 @@
-//! Maildir: what the names of files and folders say, and what programs put beside them.
+//! Maildir: what the names of files and folders mean, and what mail programs put beside them.
 //!
 //! A name is `time.unique.host:2,FLAGS` (<https://cr.yp.to/proto/maildir.html>); Dovecot adds letters for keywords and may
-//! compress the files; mailboxes are folders in each other, or beside each other with dots in their names (Maildir++).
+//! compress the files; mailboxes are folders within each other, or beside each other with dots in their names (Maildir++).
 
 mod folders;
 mod keywords;
@@ -13,17 +13,16 @@ use crate::fields::take_mozilla;
 use crate::flags::{Flag, Flags};
 use crate::times::plausible;
 
-/// The folders of a Maildir that hold messages. Those in `tmp` are not whole yet.
+/// The folders of a Maildir that hold messages. Messages in a third one, `tmp`, are still being delivered.
 pub const PARTS: [&str; 2] = ["new", "cur"];
 
-/// The earliest time that a name is believed to say: March 1973. Smaller numbers count messages, or are days such as
-/// 20201103.
+/// The earliest time that a name can have: March 1973. Smaller numbers count messages, or are days such as 20201103.
 const EARLIEST: i64 = 100_000_000;
 
-/// What stands before the flags. File systems without colons have others in its place.
+/// What stands before the flags. On file systems that allow no colon, programs use another character.
 const INFO: [&str; 3] = [":2,", ";2,", "!2,"];
 
-/// Letters of a name for flags, in the order that the form demands.
+/// Letters for flags in a name, in ASCII order, as Maildir demands.
 const LETTERS: [(char, Flag); 6] = [
     ('D', Flag::Draft),
     ('F', Flag::Flagged),
@@ -48,7 +47,7 @@ impl<'a> Name<'a> {
     pub fn parse(name: &'a str) -> Self {
         let received = name.split('.').next().and_then(seconds);
         let info = INFO.iter().filter_map(|mark| name.rfind(mark)).max();
-        // Programs put things of their own behind another comma.
+        // Some programs add data of their own after another comma.
         let letters = info.and_then(|at| name.get(at + 3..)?.split(',').next());
         Self { received, letters }
     }
@@ -58,7 +57,7 @@ impl<'a> Name<'a> {
         self.letters.is_some()
     }
 
-    /// The flags and keywords that its letters stand for in a folder with these keywords.
+    /// The flags and keywords that the letters of the name stand for. `keywords` are those of its folder.
     pub fn flags(&self, keywords: &Keywords) -> Flags {
         let mut flags = Flags::default();
         for letter in self.letters.unwrap_or_default().chars() {
@@ -91,30 +90,30 @@ pub fn file_name(received: i64, number: u64, flags: &Flags, keywords: &mut Keywo
 /// The compression of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Packing {
-    /// As it is.
+    /// Not compressed.
     Plain,
     /// gzip (RFC 1952).
     Gzip,
-    /// Another form, of this name.
+    /// Another compression, by its name.
     Other(&'static str),
 }
 
 /// How many bytes of a file [`packing`] and [`take_flags`] look at.
 pub const MAX_START: usize = 1024;
 
-/// Takes from the start of a message the fields in which Thunderbird keeps flags, and returns those. `start` should have
+/// Removes the fields in which Thunderbird keeps flags from the start of a message, and returns the flags. `start` should have
 /// [`MAX_START`] bytes or the whole file.
 pub fn take_flags(start: &mut Vec<u8>) -> Flags {
     take_mozilla(start)
 }
 
-/// Tells how a file is packed, by its start. No message begins so.
+/// Tells by its start how a file is compressed. No message begins with these bytes.
 pub fn packing(start: &[u8]) -> Packing {
     const OTHERS: [(&[u8], &str); 4] = [
         (b"\x28\xb5\x2f\xfd", "zstd"),
         (b"\xfd7zXZ\x00", "xz"),
         (b"Dovecot-LZ4", "lz4"),
-        // The size of its blocks stands between its name and its mark.
+        // A digit for the size of the blocks follows, then a mark, which is checked below.
         (b"BZh", "bzip2"),
     ];
     if start.starts_with(b"\x1f\x8b") {

@@ -4,32 +4,32 @@ use memchr::memchr;
 
 const FROM: &[u8] = b"From ";
 
-/// Where a line is, as far as quoting cares.
+/// The position in a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
-    /// So far nothing but `>`, and that many bytes of `From `.
+    /// At its start: `>`s so far, and this many bytes of `From `.
     Start(usize),
-    /// Past what decides.
+    /// Past its start: the rest of the line needs no quoting.
     Text,
 }
 
-/// Follows the lines of a message through pieces cut anywhere. What it holds back is a few bytes, however long a line is.
+/// Follows the lines of a message, which may come in pieces cut anywhere. Holds back a few bytes at most, however long a line is.
 #[derive(Debug)]
 struct Scan {
     place: Place,
 }
 
-/// What a step over some bytes has found.
+/// What the next bytes are.
 enum Step {
-    /// That many bytes that quoting leaves alone.
+    /// This many bytes that quoting does not change.
     Plain(usize),
-    /// One `>` before `From `.
+    /// One `>` at the start of a line.
     Quote,
-    /// One more byte of `From `, which is not whole yet.
+    /// One more byte of `From `, but not its last.
     Held,
     /// The last byte of `From `.
     From,
-    /// What was held is no `From `; the byte was not taken.
+    /// No `From `: this many bytes of it were held back. The next byte is still to be looked at.
     Released(usize),
 }
 
@@ -59,7 +59,7 @@ impl Scan {
     }
 }
 
-/// Adds the quotes.
+/// Quotes lines.
 #[derive(Debug)]
 pub(super) struct Quoter(Scan);
 
@@ -81,7 +81,7 @@ impl Quoter {
                     1
                 }
                 Step::Held => 1,
-                // All before are `>`, so one more of them may as well be the last.
+                // Everything before it in the line is `>`, so the new one may stand last.
                 Step::From => {
                     out.push(b'>');
                     out.extend_from_slice(FROM);
@@ -96,7 +96,7 @@ impl Quoter {
         }
     }
 
-    /// The end of the message.
+    /// Ends the message.
     pub(super) fn finish(&mut self, out: &mut Vec<u8>) {
         if let Place::Start(held) = std::mem::replace(&mut self.0.place, Place::Start(0)) {
             out.extend_from_slice(FROM.get(..held).unwrap_or_default());
@@ -104,11 +104,11 @@ impl Quoter {
     }
 }
 
-/// Takes the quotes away.
+/// Unquotes lines.
 #[derive(Debug)]
 pub(super) struct Unquoter {
     scan: Scan,
-    /// A `>` that was not handed out: it goes if `From ` follows.
+    /// A `>` is held back: it is dropped if `From ` follows.
     quote: bool,
 }
 
@@ -153,7 +153,7 @@ impl Unquoter {
         }
     }
 
-    /// The end of the message.
+    /// Ends the message.
     pub(super) fn finish(&mut self, out: &mut Vec<u8>) {
         self.release(out);
         if let Place::Start(held) = std::mem::replace(&mut self.scan.place, Place::Start(0)) {
@@ -205,7 +205,7 @@ mod tests {
         for piece in quotes.chunks(1 << 12) {
             out.clear();
             quoter.push(piece, &mut out);
-            // What is held back would have to be gone through again with each piece.
+            // Quotes that were held back would be scanned again with each piece.
             assert_eq!(out.len(), piece.len());
         }
         out.clear();

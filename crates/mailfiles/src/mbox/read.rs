@@ -7,12 +7,12 @@ use crate::flags::Flags;
 use crate::lines::{Pending, ToCrlf};
 use std::io::{self, BufRead, Read};
 
-/// The longest part of a line that is looked at at a time, in bytes.
+/// How much of a line is read at a time, in bytes.
 const PIECE: u64 = 64 * 1024;
-/// Bytes of a header in which flags and the Date field are looked for.
+/// How many bytes of a header are searched for flags and the Date field.
 pub const MAX_HEADER: usize = 256 * 1024;
 
-/// What an mbox says about a message beside its text.
+/// What an mbox says about a message besides its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     /// When it was received, in seconds since 1970: by the line above it, else by its Date field.
@@ -21,20 +21,20 @@ pub struct Message {
     pub flags: Flags,
 }
 
-/// The messages of an mbox. [`Mbox::next`] goes on to a message, whose text is then read through [`Read`], with CRLF at the
-/// end of every line.
+/// Reads the messages of an mbox. [`Mbox::next`] moves on to a message; [`Read`] then gives its text, with CRLF at the end of
+/// every line.
 #[derive(Debug)]
 pub struct Mbox<R> {
     input: R,
-    /// A piece that was looked at and is still to be taken.
+    /// A piece of the input that was looked at, but not taken yet.
     ahead: Option<Vec<u8>>,
     /// Does the next piece begin a line?
     starts_line: bool,
-    /// The line that begins the next message, and its form.
+    /// The form of the line that begins the next message, if it was read.
     separator: Option<Form>,
     /// An empty line is held back: it belongs to the message unless another begins below it.
     empty_line: bool,
-    /// The current message is at its end.
+    /// Was the current message read to its end?
     is_done: bool,
     unquoter: Unquoter,
     unquoted: Vec<u8>,
@@ -47,10 +47,10 @@ pub struct Mbox<R> {
 }
 
 impl<R: BufRead> Mbox<R> {
-    /// Begins to read. An empty file is an mbox without messages.
+    /// Starts to read. An empty file is an mbox without messages.
     ///
     /// # Errors
-    /// The reader fails, or (`InvalidData`) what it reads does not begin as an mbox does.
+    /// The reader fails, or the file does not begin as an mbox does (`InvalidData`).
     pub fn new(input: R) -> io::Result<Self> {
         let mut mbox = Self {
             input,
@@ -81,7 +81,7 @@ impl<R: BufRead> Mbox<R> {
         Ok(mbox)
     }
 
-    /// Goes on to the next message; what is left of the current one is passed over. None at the end of the file.
+    /// Moves on to the next message, past the rest of the current one. None at the end of the file.
     ///
     /// # Errors
     /// The reader fails.
@@ -107,7 +107,7 @@ impl<R: BufRead> Mbox<R> {
 
     /// Reads the header of a message.
     fn begin(&mut self) -> io::Result<Found> {
-        // Some programs put a line of their own above one that was there.
+        // Some programs add a line of their own above one that exists.
         while let Some(line) = self.peek()?
             && matches!(separator::form(line), Some(Form::Dated(_)))
         {
@@ -121,7 +121,7 @@ impl<R: BufRead> Mbox<R> {
         Ok(fields::take(&mut self.pending.bytes))
     }
 
-    /// The next piece of a line, at most [`PIECE`] long, which stays where it is. None at the end of the file.
+    /// Looks at the next piece of a line, at most [`PIECE`] long, without taking it. None at the end of the file.
     fn peek(&mut self) -> io::Result<Option<&[u8]>> {
         if self.ahead.is_none() {
             let mut piece = Vec::new();
@@ -135,7 +135,7 @@ impl<R: BufRead> Mbox<R> {
     fn read_piece(&mut self) -> io::Result<()> {
         self.peek()?;
         let Some(piece) = self.ahead.take() else {
-            // The empty line before the end of the file is the form's, not the message's.
+            // The empty line at the end of the file belongs to the format and not to the message.
             self.end();
             return Ok(());
         };
@@ -173,17 +173,18 @@ impl<R: BufRead> Mbox<R> {
         (self.is_done, self.empty_line) = (true, false);
     }
 
-    /// Bytes of the file that were read so far.
+    /// How many bytes of the file were read so far.
     pub fn position(&self) -> u64 {
         self.bytes
     }
 
-    /// Messages passed over so far that are no mail but what c-client and its heirs keep about the mailbox.
+    /// How many entries were skipped so far because they are data of c-client and its heirs about the mailbox.
     pub fn internal(&self) -> u64 {
         self.internal
     }
 
-    /// Lines so far that may begin a message and were taken for text: as many messages may stand at the end of others.
+    /// How many lines so far look like the start of a message, but were taken for text. Each may be the start of a message that is
+    /// now the end of another.
     pub fn merged(&self) -> u64 {
         self.merged
     }
@@ -193,7 +194,7 @@ impl<R: BufRead> Read for Mbox<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.pending.is_empty() {
             self.pending.clear();
-            // Whoever reads may send each piece to another process, so a line is too small a piece.
+            // The caller may send each piece to another process, so a single line would be too small a piece.
             while !self.is_done && self.pending.bytes.len() < buffer.len() {
                 self.read_piece()?;
             }

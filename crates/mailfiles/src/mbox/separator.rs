@@ -1,12 +1,12 @@
 //! Decides which lines that begin with `From ` begin a message. Programs differ in what follows `From `, and not all of them
-//! quote such lines in a text. So we look at three signs, the form of the line, an empty line before it, and a header field
-//! after it, and want two of them.
+//! quote such lines in a text. So two of three signs are demanded: the form of the line, an empty line before it, and a header
+//! field after it.
 
 use crate::times;
 
 /// The longest line that begins a message.
 const MAX_LINE: usize = 1000;
-/// The longest name of a header field that is believed.
+/// The longest name that is taken for that of a header field.
 const MAX_NAME: usize = 76;
 
 /// Header fields that begin messages, in lower case: a sentence before a colon is none of them.
@@ -42,16 +42,16 @@ pub(super) enum Form {
     Dated(i64),
     /// With a sender and no time that can be read: `From -`, `From ann@example.org`.
     Bare,
-    /// As a sentence may begin.
+    /// Like the start of a sentence.
     Prose,
 }
 
 /// What the line after it looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
-    /// A header field that messages begin with, or another line that stands at the top of messages in files.
+    /// One of the usual header fields, or another line that programs write at the top of messages.
     Common,
-    /// A header field by its form.
+    /// It has the form of a header field.
     Field,
     /// An empty line, or the end of the file: a message without a header.
     Nothing,
@@ -72,8 +72,8 @@ pub(super) fn form(line: &[u8]) -> Option<Form> {
     Some(if is_sender || words.next().is_none() { Form::Bare } else { Form::Prose })
 }
 
-/// Do these words, which have a time among them, say more than that? Programs add zones, which begin with a capital letter,
-/// remarks in parentheses, and `remote from` with a host.
+/// Are these words, which have a time among them, a sentence? Programs add zones, which begin with a capital letter, remarks in
+/// parentheses, and `remote from` with a host.
 fn is_sentence<'a>(words: impl Iterator<Item = &'a str>) -> bool {
     let mut plain = words.take_while(|word| !word.starts_with('(') && *word != "remote");
     plain.any(|word| {
@@ -87,7 +87,7 @@ pub(super) fn next(line: &[u8]) -> Next {
     if matches!(line, b"" | b"\n" | b"\r\n") {
         return Next::Nothing;
     }
-    // Mail that came by UUCP has the lines of its hops at the top, quoted.
+    // Mail that came by UUCP has quoted `From ` lines of its hops at the top.
     if line.starts_with(b">From ") || matches!(form(line), Some(Form::Dated(_))) {
         return Next::Common;
     }

@@ -7,8 +7,8 @@ use crate::lines::ToLf;
 use crate::times::asctime;
 use std::io::{self, Write};
 
-/// Stands for the sender where none is known, or where it is not one word.
-const NOBODY: &str = "MAILER-DAEMON";
+/// Stands for the sender if none is known, or if it is not one word.
+const UNKNOWN_SENDER: &str = "MAILER-DAEMON";
 
 /// Writes messages into an mbox: [`Writer::begin`], [`Writer::content`] for each piece, [`Writer::end`].
 ///
@@ -47,15 +47,14 @@ impl<W: Write> Writer<W> {
         }
     }
 
-    /// Begins a message: who has sent it (empty where that is not known), when it was received in seconds since 1970, and
-    /// its flags.
+    /// Begins a message. `sender` is empty if it is not known; `received` is in seconds since 1970.
     ///
     /// # Errors
-    /// The writer below fails.
+    /// `inner` fails.
     pub fn begin(&mut self, sender: &str, received: i64, flags: &Flags) -> io::Result<()> {
         (self.quoter, self.lines, self.ends_line) = (Quoter::new(), ToLf::default(), true);
         let is_word = !sender.is_empty() && !sender.contains(|c: char| c.is_whitespace() || c.is_control());
-        let sender = if is_word { sender } else { NOBODY };
+        let sender = if is_word { sender } else { UNKNOWN_SENDER };
         let mut out = format!("From {sender} {}\n", asctime(received)).into_bytes();
         fields::write(flags, &mut out);
         self.inner.write_all(&out)
@@ -64,7 +63,7 @@ impl<W: Write> Writer<W> {
     /// Writes a piece of the message.
     ///
     /// # Errors
-    /// The writer below fails.
+    /// `inner` fails.
     pub fn content(&mut self, piece: &[u8]) -> io::Result<()> {
         let Some(last) = piece.last() else { return Ok(()) };
         self.ends_line = *last == b'\n';
@@ -75,10 +74,10 @@ impl<W: Write> Writer<W> {
         self.inner.write_all(&self.out)
     }
 
-    /// Ends the message: its last line, if it does not end itself, and the empty line that the form wants.
+    /// Ends the message: ends its last line if need be, and adds the empty line that the format demands.
     ///
     /// # Errors
-    /// The writer below fails.
+    /// `inner` fails.
     pub fn end(&mut self) -> io::Result<()> {
         self.quoted.clear();
         self.out.clear();
@@ -89,7 +88,7 @@ impl<W: Write> Writer<W> {
         self.inner.write_all(&self.out)
     }
 
-    /// The writer below.
+    /// Returns `inner`.
     pub fn into_inner(self) -> W {
         self.inner
     }

@@ -1,0 +1,24 @@
+//! What a server needs of the machine it runs on.
+//!
+//! [`privileges`] says which user the process is and which files root may believe; [`sockets`] opens listening sockets or takes
+//! those that the service manager hands over, and [`service`] tells that manager how the server does; [`keyfile`] reads
+//! private files again and again; [`logging`] writes the log; [`monitoring`] serves the metrics; [`terminal`] and [`text`]
+//! print what strangers wrote without harm.
+//!
+//! The crate does not know mail, its protocols, or the configuration: it gets paths, names and addresses.
+
+pub mod keyfile;
+mod lines;
+pub mod logging;
+pub mod monitoring;
+pub mod privileges;
+mod process;
+pub mod service;
+pub mod sockets;
+pub mod terminal;
+pub mod text;
+
+/// The example of the README is run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
