@@ -1,13 +1,13 @@
 //! The seam under the store: an ordered key-value engine with conditional atomic batches and message bodies.
 //!
-//! An engine of another crate implements [`Engine`], and holds itself to these rules with the tests of the crate
-//! `moxd-store-conformance`. The seam is small enough for engines of many kinds, and lets several machines share one: a
-//! batch can be an SQL transaction, a body an object in an object store. Five rules keep it so:
+//! Other crates can implement [`Engine`]; the crate `moxd-store-conformance` tests whether they keep the rules. The seam is
+//! small enough for engines of many kinds, and several machines may share one: a batch can be an SQL transaction, a body
+//! an object in an object store. Five rules keep it so:
 //!
 //! 1. No preconditions on ranges: a row that all writers of a range write guards it.
-//! 2. A row that guards others carries a unique stamp ([`Engine::stamp`]); equal rows are the same row. A batch may
-//!    be planned on what batches before it will leave, if they succeed. Without a stamp another writer could leave a
-//!    row with the same bytes, and the batch would pass on assumptions that never came true.
+//! 2. A row that guards others carries a unique stamp ([`Engine::stamp`]), so that equal rows are the same row. The store
+//!    plans batches on the rows that earlier batches will leave if they succeed. Without a stamp, another writer could
+//!    leave a row with the same bytes, and the engine would accept a batch that is planned on rows that never existed.
 //! 3. No callbacks inside a commit.
 //! 4. A token makes retries harmless.
 //! 5. Two pages of a range need not agree with each other. The caller reads the row that guards a range first, and then
