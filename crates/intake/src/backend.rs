@@ -1,7 +1,7 @@
 //! [`Intake`]: the answers to what an SMTP session asks.
 
 use crate::body::{Arriving, HeaderRoom, Piece, not_kept};
-use crate::events::Story;
+use crate::events::MessageLog;
 use crate::evidence::{ConnectionJudges, Gathering, Judges, Reverse, SessionOrigin};
 use crate::offered::{Envelope, Offer, Offered, OfferedMessage};
 use crate::outgoing::Ledgers;
@@ -120,7 +120,7 @@ impl Intake {
         let written = message.arriving.write_header(|name, value| {
             // RFC 8601 §5: drops results that claim to be ours.
             (name.eq_ignore_ascii_case(b"Authentication-Results") && message::claims(value, host))
-                || unwanted.as_mut().is_some_and(|unwanted| unwanted.goes(name, value))
+                || unwanted.as_mut().is_some_and(|unwanted| unwanted.drops(name, value))
         });
         written.await.map_err(|e| not_kept(&e))?;
         if let Offered::FromUser { hashing, .. } = offered {
@@ -186,8 +186,9 @@ impl Backend for Intake {
     ) -> Result<Offer, Refusal> {
         let settings = self.settings();
         let login = client.login.as_deref();
-        recipients::check_sender(&settings, login, &sender.path)
-            .inspect_err(|refusal| Story::begun(login.is_some(), &sender.path, None).refused(refusal))?;
+        recipients::check_sender(&settings, login, &sender.path).inspect_err(|refusal| {
+            MessageLog::at_command(login.is_some(), &sender.path, None).refused(refusal)
+        })?;
         let offered = match login {
             Some(login) => Offered::FromUser { login: login.clone(), hashing: None },
             None => {
@@ -239,18 +240,18 @@ impl Backend for Intake {
     fn refused(&self, client: &Client, what: Refused<'_, Offer>, refusal: &Refusal) {
         match what {
             Refused::Sender(path) => {
-                Story::begun(client.kind.is_submission(), path, None).refused(refusal);
+                MessageLog::at_command(client.kind.is_submission(), path, None).refused(refusal);
             }
             Refused::Recipient(offer, path) => {
                 let sender = &offer.message.envelope.sender;
                 recipient_refused(offer.offered.is_submission(), sender, path, refusal);
             }
             Refused::Message(offer, size) => {
-                let mut story = Story::of(offer, size);
+                let mut log = MessageLog::of(offer, size);
                 if let Some(id) = written_id(&message::headers(offer.message.arriving.header())) {
-                    story.has_id(&id);
+                    log.set_id(&id);
                 }
-                story.refused(refusal);
+                log.refused(refusal);
             }
         }
     }
@@ -262,7 +263,7 @@ impl Backend for Intake {
         mut offer: Offer,
         received: &Received,
     ) -> Result<(), Refusal> {
-        let mut story = Story::of(&offer, received.size);
+        let mut log = MessageLog::of(&offer, received.size);
         let label = offer.message.settings.acceptance_label();
         let ended = match offer.message.arriving.is_complete() {
             true => Ok(()),
@@ -272,20 +273,20 @@ impl Backend for Intake {
         let result = match (ended, offered) {
             (Err(refusal), _) => Err(refusal),
             (Ok(()), Offered::FromUser { login, hashing }) => {
-                self.submit(client, message, &login, hashing, &mut story).await
+                self.submit(client, message, &login, hashing, &mut log).await
             }
             (Ok(()), Offered::FromServer { gathering }) => {
-                self.deliver(connection, client, message, *gathering, &mut story).await
+                self.deliver(connection, client, message, *gathering, &mut log).await
             }
         };
         match &result {
             Ok(()) => {
-                story.accepted(label);
+                log.accepted(label);
                 if let Some(judges) = &connection.judges {
                     judges.allowance.renew();
                 }
             }
-            Err(refusal) => story.refused(refusal),
+            Err(refusal) => log.refused(refusal),
         }
         result
     }
@@ -294,5 +295,5 @@ impl Backend for Intake {
 /// Counts and logs a recipient that was refused at RCPT.
 fn recipient_refused(is_submission: bool, sender: &Path, recipient: &Path, refusal: &Refusal) {
     metrics::recipient_refused(is_submission, refusal.code());
-    Story::begun(is_submission, sender, Some(recipient)).refused(refusal);
+    MessageLog::at_command(is_submission, sender, Some(recipient)).refused(refusal);
 }

@@ -106,13 +106,13 @@ impl Arriving {
         &self.header
     }
 
-    /// Writes the header without the fields for which `goes` returns true. [`Arriving::header`] then lacks them too. The
+    /// Writes the header without the fields for which `drops` returns true. [`Arriving::header`] then lacks them too. The
     /// result is ready when the writer can take more.
     pub(crate) fn write_header(
         &mut self,
-        goes: impl FnMut(&[u8], &[u8]) -> bool,
+        drops: impl FnMut(&[u8], &[u8]) -> bool,
     ) -> Pending<store::Result<()>> {
-        let kept = message::without_fields(&self.header, goes);
+        let kept = message::without_fields(&self.header, drops);
         if !matches!(kept.as_slice(), [all] if all.len() == self.header.len()) {
             let parts = kept.into_iter().filter_map(|range| self.header.get(range));
             self.header = parts.collect::<Vec<_>>().concat();

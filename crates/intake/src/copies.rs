@@ -1,7 +1,7 @@
 //! The copies of a message: one for each recipient, with header fields of its own before the one body.
 
 use crate::backend::Intake;
-use crate::events::Story;
+use crate::events::MessageLog;
 use crate::offered::Envelope;
 use crate::prefix::{MAX_PREFIX, Trace, delivered_to, return_path};
 use crate::recipients::Recipient;
@@ -48,7 +48,7 @@ impl Intake {
         &self,
         transaction: &mut Transaction,
         copies: &Copies<'_>,
-        story: &mut Story,
+        log: &mut MessageLog,
     ) -> Result<(), store::Error> {
         let &Copies { settings, envelope, record, fields, .. } = copies;
         let now = record.facts.received;
@@ -74,7 +74,7 @@ impl Intake {
             let junk_flags = rules.and_then(|rules| rules.junk_flags.as_ref());
             copy.facts.flags = junk_flags.map(|junk_flags| junk_flags.of(mailbox)).unwrap_or_default();
             copy.facts.reason = copies.reason().token().to_owned();
-            story.goes_to(place, mailbox);
+            log.set_mailbox(place, mailbox);
             transaction.deliver(account, mailbox, copy, copies.body);
         }
         Ok(())

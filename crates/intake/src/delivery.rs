@@ -3,7 +3,7 @@
 use crate::backend::{ConnectionState, Intake};
 use crate::body::clients_concern;
 use crate::copies::{Copies, Fields};
-use crate::events::Story;
+use crate::events::MessageLog;
 use crate::evidence::Gathering;
 use crate::metrics;
 use crate::offered::OfferedMessage;
@@ -27,13 +27,13 @@ impl Intake {
         client: &Client,
         message: OfferedMessage,
         gathering: Gathering,
-        story: &mut Story,
+        log: &mut MessageLog,
     ) -> Result<(), Refusal> {
         let now = (self.environment.now)();
         let OfferedMessage { settings, envelope, arriving } = message;
         let parsed = message::headers(arriving.header());
         let mut record = facts_from_header(&parsed, now);
-        story.has_id(record.facts.message_id_as_written());
+        log.set_id(record.facts.message_id_as_written());
         if envelope.recipients.iter().all(|recipient| recipient.to.is_none()) {
             metrics::delivery("unknownuser", "");
             let refusal = Refusal::new(replies::NO_SUCH_USERS).after(UNKNOWN_RECIPIENTS_DELAY);
@@ -70,7 +70,7 @@ impl Intake {
         };
         let recipients = envelope.recipients.len();
         let mut transaction = self.store.transaction(now);
-        let added = self.add_copies(&mut transaction, &copies, story).await;
+        let added = self.add_copies(&mut transaction, &copies, log).await;
         added.map_err(|error| failed("accounterror", recipients, &error))?;
         match self.store.commit(transaction).await {
             Ok(receipt) => {

@@ -13,7 +13,7 @@ const MAX_FIELD: usize = 320;
 const ACCEPTED: u16 = 250;
 
 /// The fields of a message's log events.
-pub(crate) struct Story {
+pub(crate) struct MessageLog {
     submission: bool,
     from: String,
     message_id: String,
@@ -28,7 +28,7 @@ struct Recipient {
     mailbox: String,
 }
 
-impl Story {
+impl MessageLog {
     /// A message of `size` bytes, as far as it has come.
     pub(crate) fn of(offer: &Offer, size: u64) -> Self {
         let message = &offer.message;
@@ -47,7 +47,7 @@ impl Story {
     }
 
     /// A transaction that ends, so far, with this recipient; none if the sender was refused.
-    pub(crate) fn begun(submission: bool, sender: &Path, recipient: Option<&Path>) -> Self {
+    pub(crate) fn at_command(submission: bool, sender: &Path, recipient: Option<&Path>) -> Self {
         let address_of = recipient.map(address).unwrap_or_default();
         let recipient = Recipient { address: address_of, account: String::new(), mailbox: String::new() };
         let (message_id, size) = (String::new(), 0);
@@ -55,12 +55,12 @@ impl Story {
     }
 
     /// Sets the Message-ID, as it is written.
-    pub(crate) fn has_id(&mut self, id: &str) {
+    pub(crate) fn set_id(&mut self, id: &str) {
         id.clone_into(&mut self.message_id);
     }
 
     /// Sets the mailbox of the copy for the recipient at `place`.
-    pub(crate) fn goes_to(&mut self, place: usize, mailbox: &str) {
+    pub(crate) fn set_mailbox(&mut self, place: usize, mailbox: &str) {
         if let Some(recipient) = self.recipients.get_mut(place) {
             mailbox.clone_into(&mut recipient.mailbox);
         }
@@ -68,15 +68,15 @@ impl Story {
 
     /// Logs that the message was accepted.
     pub(crate) fn accepted(&self, reason: &str) {
-        self.tell("accept", reason, ACCEPTED);
+        self.write("accept", reason, ACCEPTED);
     }
 
     /// Logs that the message, its sender or a recipient was refused.
     pub(crate) fn refused(&self, refusal: &Refusal) {
-        self.tell("reject", refusal.text(), refusal.code().get());
+        self.write("reject", refusal.text(), refusal.code().get());
     }
 
-    fn tell(&self, verdict: &str, reason: &str, code: u16) {
+    fn write(&self, verdict: &str, reason: &str, code: u16) {
         let (from, message_id, size) = (shown(&self.from), shown(&self.message_id), self.size);
         let (from, message_id, reason) = (&*from, &*message_id, &*shown(reason));
         for Recipient { address, account, mailbox } in &self.recipients {

@@ -5,7 +5,7 @@ use crate::backend::{Intake, unix};
 use crate::body::not_kept;
 use crate::copies::{Copies, Fields};
 use crate::delivery::check_message_id;
-use crate::events::Story;
+use crate::events::MessageLog;
 use crate::metrics;
 use crate::offered::{Envelope, OfferedMessage};
 use crate::outgoing::{Exceeded, NotReserved, OutgoingLimits, Sending};
@@ -31,19 +31,19 @@ impl Intake {
         message: OfferedMessage,
         login: &Login,
         hashing: Option<Hashing>,
-        story: &mut Story,
+        log: &mut MessageLog,
     ) -> Result<(), Refusal> {
         let now = (self.environment.now)();
         let OfferedMessage { settings, envelope, arriving } = message;
         let parsed = message::headers(arriving.header());
         let mut record = facts_from_header(&parsed, now);
-        story.has_id(record.facts.message_id_as_written());
+        log.set_id(record.facts.message_id_as_written());
         check(&settings, &envelope, login, &parsed, arriving.header())?;
         check_message_id(settings.pedantic, &parsed)?;
         set_sender(&mut record.facts.origin, client, &envelope.sender);
         let missing = self.missing_fields(&settings, envelope.utf8, &parsed, now);
         if let Some(id) = missing.message_id {
-            story.has_id(&id);
+            log.set_id(&id);
             record.facts.set_message_id(id.to_lowercase(), id);
         }
         let signatures = hashing.map(|hashing| hashing.finish(&missing.fields, unix(now)));
@@ -64,7 +64,7 @@ impl Intake {
             fields: &Fields { added, ..Fields::default() },
             evidence: None,
         };
-        self.commit_submission(&copies, login, story).await?;
+        self.commit_submission(&copies, login, log).await?;
         metrics::submission("ok", envelope.recipients.len() as u64);
         Ok(())
     }
@@ -74,7 +74,7 @@ impl Intake {
         &self,
         copies: &Copies<'_>,
         login: &Login,
-        story: &mut Story,
+        log: &mut MessageLog,
     ) -> Result<(), Refusal> {
         let now = copies.record.facts.received;
         let rules = copies.settings.directory.account(&login.account).cloned().unwrap_or_default();
@@ -89,7 +89,7 @@ impl Intake {
         let mut attempts = 1;
         loop {
             let mut transaction = self.store.transaction(now);
-            let added = self.add_copies(&mut transaction, copies, story).await;
+            let added = self.add_copies(&mut transaction, copies, log).await;
             added.map_err(|error| failed(&error))?;
             let reserved = self.outgoing.reserve(&mut transaction, sending).await;
             let reservation = reserved.map_err(|error| not_reserved(&error, limits))?;
@@ -141,7 +141,7 @@ impl Unwanted {
     }
 
     /// Is this field dropped? To be called for all fields in their order.
-    pub(crate) fn goes(&mut self, name: &[u8], value: &[u8]) -> bool {
+    pub(crate) fn drops(&mut self, name: &[u8], value: &[u8]) -> bool {
         let is = |wanted: &str| name.eq_ignore_ascii_case(wanted.as_bytes());
         // RFC 6409 §8.2, §8.3: a Date or Message-ID with bad syntax is replaced, just as a missing one is added.
         if is("Date") {
