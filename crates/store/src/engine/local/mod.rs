@@ -5,12 +5,12 @@
 //!
 //! | thread | owns | hears through |
 //! | --- | --- | --- |
-//! | `store-writer` | the open end of the journal ([`journal::JournalWriter`]); decides batches ([`writer`]) | [`Inbox`] of [`Work`] |
-//! | `store-files` | all files behind it: runs, snapshots, ended segments, unlinked bodies ([`maintenance`]) | [`Requests`] |
-//! | `store-bodies` (2) | the files of arriving large bodies ([`BodyFiles`]) | a channel each |
+//! | `store-writer` | the open end of the journal (`JournalWriter`); decides batches (`writer`) | `Inbox` of `Work` |
+//! | `store-files` | all files behind it: runs, snapshots, ended segments, unlinked bodies (`maintenance`) | `Requests` |
+//! | `store-bodies` (2) | the files of arriving large bodies (`BodyFiles`) | a channel each |
 //! | `store-syncs` | their syncs and names | a channel |
 //!
-//! Callers commit through `Work`. They read without messages: rows from the [`View`], of which a reader takes the state as it
+//! Callers commit through `Work`. They read without messages: rows from the `View`, of which a reader takes the state as it
 //! is, and bodies from their files, which never change.
 //!
 //! # Who waits for whom
@@ -30,9 +30,9 @@
 //! never wait for each other. A message to a thread that has ended is answered by an error, however it ended.
 //!
 //! What is shared without messages: the view's state, the end of what is acknowledged, whether the reserve is held, and two
-//! flags that keep a failure from being reported by every reader or commit that meets it ([`Shared`]).
+//! flags that keep a failure from being reported by every reader or commit that meets it (`Shared`).
 //!
-//! All files are reached through [`disk`], and all threads are started in [`threads`].
+//! All files are reached through `disk`, and all threads are started in `threads`.
 
 use std::{
     fmt,

@@ -17,7 +17,7 @@ fn tree(dir: &Path) -> BTreeMap<PathBuf, (std::time::SystemTime, Vec<u8>)> {
     all
 }
 
-/// Checks a folder that nobody has open, and that checking leaves it as it is.
+/// Checks a folder that no engine has open, and asserts that this changes nothing in it.
 fn checked(dir: &Path) -> Vec<Finding> {
     let scratch = folder();
     let before = tree(dir);

@@ -1,8 +1,8 @@
-//! Room is given back, and what was removed is gone.
+//! Reclaiming space: removed mail gives its room back, and thoroughly removed mail is gone.
 
 use super::*;
 
-/// Waits until the thread that tends the files has nothing to do.
+/// Waits until maintenance has nothing to do.
 fn settle(engine: &Local) {
     engine.compact(false).unwrap();
 }
@@ -28,7 +28,7 @@ fn keeps_disk_use_bounded() {
     }
     let bound = 2 * alive.len() as u64 * 4100 + 2 * small().segment_size;
     let used = disk_use(&dir.path().join("journal")) + disk_use(&dir.path().join("bodies"));
-    assert!(used < bound, "{used} octets on the disk, {bound} allowed");
+    assert!(used < bound, "{used} bytes on the disk, {bound} allowed");
     sound(&engine);
     engine.close();
     let engine = open(dir.path());
@@ -37,7 +37,7 @@ fn keeps_disk_use_bounded() {
 }
 
 #[test]
-fn removes_every_octet_of_removed_mail() {
+fn removes_every_byte_of_removed_mail() {
     let dir = folder();
     let engine = open(dir.path());
     let secret = b"this was private";
@@ -64,7 +64,7 @@ fn starts_from_the_snapshot() {
         }
         engine.compact(false).unwrap();
         assert_eq!(journal_files(dir.path(), "snapshot").len(), 1);
-        // 600,000 octets were written; what is needed are the snapshot and the segment that goes on behind it.
+        // 600,000 bytes were written; what is needed are the snapshot and the segment that goes on behind it.
         assert!(journal_files(dir.path(), "log").len() <= 2, "{:?}", journal_files(dir.path(), "log"));
     }
     fs::remove_dir_all(dir.path().join("view")).unwrap();

@@ -1,5 +1,5 @@
-//! Files that are cut, flipped, deleted or half written: what is whole stays readable, the rest is named, and no wrong
-//! octet is given out.
+//! Files that are cut, flipped, deleted or half written: what is whole stays readable, a check names the rest, and no read
+//! returns a wrong byte.
 
 use super::*;
 
@@ -15,7 +15,7 @@ fn filled(dir: &Path) -> Vec<(Vec<u8>, BodyId, Vec<u8>)> {
     stored
 }
 
-/// Opens a damaged store, and checks that what it has is right. Gives how many bodies can be read, and the findings.
+/// Opens a damaged store, and asserts that what it has is right. Returns how many bodies can be read, and the findings.
 fn survivors(dir: &Path, stored: &[(Vec<u8>, BodyId, Vec<u8>)]) -> (usize, Vec<Finding>) {
     let engine = open(dir);
     let found = rows(&*engine);
@@ -23,7 +23,7 @@ fn survivors(dir: &Path, stored: &[(Vec<u8>, BodyId, Vec<u8>)]) -> (usize, Vec<F
     for (key, id, content) in stored {
         match read_body(&engine, *id) {
             Ok(read) => {
-                assert_eq!(&read, content, "a wrong octet was given out");
+                assert_eq!(&read, content, "a wrong byte was returned");
                 assert_eq!(found.get(key).map(|v| &v[..]), Some(&id.get().to_be_bytes()[..]));
                 readable += 1;
             }
@@ -68,7 +68,10 @@ fn keeps_what_is_whole_when_the_journal_is_flipped() {
         }
         let (readable, findings) = survivors(copy.path(), &stored);
         assert!(readable >= stored.len() - 1, "{readable} of {}", stored.len());
-        assert!(readable == stored.len() || !findings.is_empty(), "something is lost and nothing is said");
+        assert!(
+            readable == stored.len() || !findings.is_empty(),
+            "something is lost, and no finding says so"
+        );
     }
 }
 
@@ -137,7 +140,7 @@ fn is_not_fooled_by_frames_in_bodies() {
     let stored = filled(dir.path());
     let segment = fs::read(&journal_files(dir.path(), "log")[0]).unwrap();
     let engine = open(dir.path());
-    // A message that consists of frames, sent by somebody who has seen the journal of another server.
+    // A message that consists of frames, sent by someone who has seen the journal of another server.
     let id = put_body(&engine, b"frames", &segment).unwrap();
     put(&engine, b"behind", b"1").unwrap();
     let place = engine.shared.find(id).unwrap().place.unwrap();
@@ -161,7 +164,7 @@ fn names_what_a_cut_segment_lost() {
         cut(&segments[i % segments.len()], by);
         let (readable, findings) = survivors(copy.path(), &stored);
         assert!(readable < stored.len() || by < 8, "cut by {by}");
-        assert!(readable == stored.len() || !findings.is_empty(), "cut by {by}: nothing is said");
+        assert!(readable == stored.len() || !findings.is_empty(), "cut by {by}: no finding says so");
     }
 }
 
@@ -182,7 +185,7 @@ fn names_what_a_deleted_file_lost() {
 }
 
 #[test]
-fn never_gives_out_a_wrong_octet_of_a_large_body() {
+fn never_returns_a_wrong_byte_of_a_large_body() {
     let dir = folder();
     let stored = filled(dir.path());
     let (_, id, content) = &stored[7];
@@ -202,7 +205,7 @@ fn never_gives_out_a_wrong_octet_of_a_large_body() {
                 Err(e) => break e,
             }
         };
-        assert_eq!(error.kind(), crate::ErrorKind::Damaged, "octet {at}");
+        assert_eq!(error.kind(), crate::ErrorKind::Damaged, "byte {at}");
         assert_eq!(kinds(&engine.check().unwrap()), ["store.finding.body"]);
         engine.close();
         fs::write(&path, whole).unwrap();
@@ -210,7 +213,7 @@ fn never_gives_out_a_wrong_octet_of_a_large_body() {
 }
 
 #[test]
-fn makes_a_damaged_view_anew() {
+fn rebuilds_a_damaged_view() {
     let dir = folder();
     let stored = filled(dir.path());
     open(dir.path()).compact(false).unwrap();
@@ -289,20 +292,15 @@ fn what_is_out_of_reach_for_now_is_left_as_it_is() {
     }
 }
 
-/// Everything can be read, if not at once then when the view was made anew.
+/// Asserts that everything can be read, at the latest once the view was rebuilt.
 fn mended(dir: &Path, stored: &[(Vec<u8>, BodyId, Vec<u8>)]) {
     let engine = open(dir);
     for (key, id, content) in stored {
         let read = || -> crate::Result<_> { Ok((engine.get(key)?, read_body(&engine, *id)?)) };
-        let (row, body) = (0..200)
-            .find_map(|_| {
-                let result = read().ok();
-                if result.is_none() {
-                    std::thread::sleep(std::time::Duration::from_millis(10));
-                }
-                result
-            })
-            .expect("the view is made anew");
+        let (row, body) = read().unwrap_or_else(|_| {
+            engine.shared.maintenance.rebuild_view().unwrap();
+            read().expect("the view was rebuilt")
+        });
         assert_eq!(row.as_deref(), Some(&id.get().to_be_bytes()[..]));
         assert_eq!(&body, content);
     }
@@ -359,12 +357,12 @@ fn a_body_whose_row_was_lost_stays() {
     engine.close();
     drop(engine);
     let [segment] = &journal_files(dir.path(), "log")[..] else { panic!("one segment") };
-    let mut octets = fs::read(segment).unwrap();
-    let at = octets.windows(6).position(|window| window == b"FINDME").unwrap();
-    octets[at] ^= 1;
-    fs::write(segment, octets).unwrap();
+    let mut bytes = fs::read(segment).unwrap();
+    let at = bytes.windows(6).position(|window| window == b"FINDME").unwrap();
+    bytes[at] ^= 1;
+    fs::write(segment, bytes).unwrap();
     fs::remove_dir_all(dir.path().join("view")).unwrap();
-    // Whoever mends the journal, or looks for the message, finds it; also after more starts than the one that noticed.
+    // An operator who looks for the message finds it, also after more starts than the one that noticed.
     for _ in 0..3 {
         let engine = open(dir.path());
         assert!(!engine.check().unwrap().is_empty());
@@ -403,7 +401,7 @@ fn a_lost_snapshot_is_named() {
     fs::remove_dir_all(dir.path().join("view")).unwrap();
     let engine = open(dir.path());
     assert_eq!(kinds(&engine.check().unwrap()), ["store.finding.journal"]);
-    // Rows are lost; what they led to stays, for whoever looks for it.
+    // Rows are lost; what they led to stays, for an operator who looks for it.
     engine.compact(true).unwrap();
     engine.close();
     assert!(contains(&dir.path().join("journal"), &noise(1, 5000)));
@@ -449,7 +447,7 @@ fn a_damaged_view_stays_where_the_journal_cannot_replace_it() {
     assert!((0..1000).all(|n| !matches!(get(n), Ok(None))), "a row is said not to be there");
 }
 
-/// What is lost while the view is made anew under way keeps its octets, as what was lost before the start does.
+/// Bodies whose rows are lost while the store runs keep their bytes, like those whose rows were lost before the start.
 #[test]
 fn what_is_lost_while_working_stays_in_its_segment() {
     let dir = folder();
@@ -467,7 +465,7 @@ fn what_is_lost_while_working_stays_in_its_segment() {
     assert!((1..1000).contains(&lost.len()), "{} lost", lost.len());
     engine.compact(true).unwrap();
     for (n, _) in lost {
-        assert!(contains(&dir.path().join("journal"), &noise(n, 100)), "octets of body {n}");
+        assert!(contains(&dir.path().join("journal"), &noise(n, 100)), "bytes of body {n}");
     }
 }
 

@@ -23,7 +23,7 @@ fn refuses_when_full_and_goes_on_when_there_is_room() {
     let disk = Disk::default();
     let engine = open_on(dir.path(), &disk);
     put(&engine, b"before", b"1").unwrap();
-    // However little is left, and however often it is tried: nothing acknowledged is touched.
+    // However little room is left, and however often a client tries: acknowledged data is not touched.
     for room in [0, 1, 40, 100, 200, 1000, 3000] {
         limit(&disk, Some(room));
         let mut accepted = 0;
@@ -34,7 +34,7 @@ fn refuses_when_full_and_goes_on_when_there_is_room() {
             }
             Err(e) => Some(e),
         });
-        assert_eq!(result, Some(CommitError::Full), "{room} octets left, {accepted} accepted");
+        assert_eq!(result, Some(CommitError::Full), "{room} bytes left, {accepted} accepted");
         assert!(put_body(&engine, b"body", &noise(9, 5000)).is_err());
         assert_eq!(engine.get(b"before").unwrap().as_deref(), Some(&b"1"[..]));
         limit(&disk, None);
@@ -59,7 +59,7 @@ fn never_trusts_a_disk_after_a_failed_sync() {
     disk.faults.let_syncs_fail(false);
     put(&engine, b"after", b"3").unwrap();
     assert_eq!(journal_files(dir.path(), "log").len(), segments + 1, "a new segment was begun");
-    // What was refused is not there after a restart either, though its octets may be on the disk.
+    // What was refused is not there after a restart either, though its bytes may be on the disk.
     let copy = crashed(&engine);
     fs::remove_dir_all(copy.path().join("view")).unwrap();
     let again = open(copy.path());
@@ -205,7 +205,7 @@ fn mail_that_was_removed_before_the_disk_was_full_makes_room() {
     sound(&engine);
 }
 
-/// A large body that has no room uses up the disk for all others as long as it is there.
+/// A large body for which there is no room uses up the disk for all others until it is removed.
 #[test]
 fn the_reserve_is_there_when_a_large_body_has_no_room() {
     let dir = folder();
@@ -217,7 +217,7 @@ fn the_reserve_is_there_when_a_large_body_has_no_room() {
     writer.write(&noise(3, 600_000)).wait().unwrap();
     let body = writer.finish();
     assert_eq!(placed(body.clone()).unwrap_err().kind(), crate::ErrorKind::Full);
-    // Whoever commits the message learns the reason, though the body failed before.
+    // The caller that commits the message learns the reason, though the body failed before.
     let store = Store::on(Arc::clone(&engine) as Arc<dyn Engine>);
     let mut transaction = store.transaction(std::time::UNIX_EPOCH);
     transaction.link(&body);

@@ -30,7 +30,7 @@ fn small() -> Options {
     Options { segment_size: 64 * 1024, snapshot_min: 32 * 1024, reserve: 64 * 1024, ..Options::default() }
 }
 
-/// A folder of this test, in memory where that can be: thousands of syncs cost nothing there, and no test here asks
+/// A folder of this test, in memory if that is possible: thousands of syncs cost nothing there, and no test here asks
 /// what a power cut leaves.
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
@@ -100,7 +100,7 @@ fn rows(engine: &dyn Engine) -> BTreeMap<Vec<u8>, Vec<u8>> {
     page.rows.into_iter().map(|(key, value)| (key.to_vec(), value.to_vec())).collect()
 }
 
-/// Content that is different for every `n`, and not compressible to nothing.
+/// Content that is different for every `n`.
 fn noise(n: u64, len: usize) -> Vec<u8> {
     let mut state = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let next = || {
@@ -145,7 +145,7 @@ fn contains(dir: &Path, needle: &[u8]) -> bool {
     })
 }
 
-/// Octets that a folder takes on the disk.
+/// Returns the bytes that a folder takes on the disk.
 fn disk_use(dir: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt;
     let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap());
@@ -156,7 +156,7 @@ fn disk_use(dir: &Path) -> u64 {
     entries.map(size).sum()
 }
 
-/// The directory of an open engine as it is at this moment: what a crash would leave.
+/// Copies the directory of an open engine as it is at this moment: what a crash would leave.
 fn crashed(engine: &Local) -> tempfile::TempDir {
     let dir = engine.shared.settings.dir.clone();
     engine.shared.maintenance.run(move |maintainer| {
@@ -200,7 +200,7 @@ fn refuses_a_second_process() {
     open(dir.path()).close();
 }
 
-/// Whatever a folder allowed to others before: mail in it is its owner's.
+/// However much a folder allowed to others before, mail in it is its owner's.
 #[test]
 fn takes_its_folder_from_other_users() {
     use std::os::unix::fs::PermissionsExt;
@@ -255,7 +255,7 @@ fn never_gives_a_body_number_again() {
 }
 
 #[test]
-fn drops_bodies_that_nobody_wants() {
+fn drops_bodies_that_no_batch_has_stored() {
     let dir = folder();
     let engine = open(dir.path());
     drop(body(&engine, &noise(1, 700_000)));

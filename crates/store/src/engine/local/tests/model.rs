@@ -9,7 +9,7 @@ use super::*;
 enum Step {
     Put(u8, u16),
     Delete(u8),
-    /// A body of this many octets.
+    /// A body of this many bytes.
     Body(u8, u32),
     Unbody(u8),
     /// Only if the row is not there.
