@@ -196,7 +196,6 @@ pub const RULES: &[Rule] = &[
             "host",
             "iprev",
             "mailfiles",
-            "message",
             "smtp-parser",
             "spf",
         ],

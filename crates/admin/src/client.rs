@@ -100,7 +100,7 @@ fn resolved(path: &Path) -> PathBuf {
 /// An account, by its name.
 #[derive(Debug, Clone)]
 pub struct Account {
-    /// The name.
+    /// As the configuration writes it, or as the operator does where the configuration has no such account.
     pub name: String,
     /// Does the configuration have it? Then the store makes it if it has no such account yet.
     pub configured: bool,

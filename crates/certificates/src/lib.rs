@@ -106,7 +106,7 @@ impl Certificates {
         }
     }
 
-    /// All files.
+    /// What a reload will read again.
     pub fn files(&self) -> Vec<Files> {
         let loaded = self.loaded.lock();
         loaded.iter().map(|one| one.files.clone()).collect()

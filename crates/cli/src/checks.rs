@@ -51,7 +51,7 @@ pub struct DmarcCheck {
     /// Domain of the From header field
     #[arg(long)]
     pub from: String,
-    /// SPF result
+    /// Result of SPF, such as pass or softfail
     #[arg(long, requires = "spf_domain")]
     pub spf_result: Option<String>,
     /// Domain that SPF checked

@@ -165,7 +165,7 @@ impl<K> KeyRing<K> {
         Ok(key)
     }
 
-    /// The files of all keys.
+    /// What a reload will read again.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         self.keys.keys().map(PathBuf::as_path)
     }
