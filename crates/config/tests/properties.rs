@@ -10,7 +10,7 @@ fn examples() -> [String; 2] {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn takes_any_text(text in "\\PC{0,200}") {

@@ -80,7 +80,7 @@ fn words() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn the_right_password_opens(mechanism in mechanisms(), name in words(), word in words(), salt: [u8; 16]) {
