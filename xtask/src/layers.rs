@@ -37,13 +37,14 @@ pub const SIDEWAYS: [(&str, &str); 1] = [("message", "smtp-parser")];
 ///
 /// A judge has a lock only around what evaluations share (`parking_lot`); it never holds one while it waits.
 pub const RULES: &[Rule] = &[
-    Rule { name: "dns", layer: 0, house: &[], outside: &["idna", "psl"] },
+    Rule { name: "bounded-cache", layer: 0, house: &[], outside: &[] },
+    Rule { name: "dns", layer: 0, house: &[], outside: &["futures-util", "idna", "psl"] },
     Rule { name: "smtp-parser", layer: 1, house: &["dns"], outside: &["bstr", "jiff", "memchr", "nom"] },
     Rule {
         name: "message",
         layer: 1,
         house: &["dns", "smtp-parser"],
-        outside: &["bstr", "charset", "encoding_rs", "memchr", "oem_cp"],
+        outside: &["base64", "bstr", "charset", "encoding_rs", "jiff", "memchr", "oem_cp"],
     },
     Rule {
         name: "sasl",
@@ -52,21 +53,21 @@ pub const RULES: &[Rule] = &[
         // PRECIS and normalisation are tables; md-5 is for CRAM-MD5 alone.
         outside: &["base64", "md-5", "precis-profiles", "ring", "unicode-normalization", "zeroize"],
     },
-    Rule { name: "ratelimit", layer: 1, house: &[], outside: &[] },
-    Rule { name: "spf", layer: 2, house: &["dns"], outside: &["parking_lot"] },
-    Rule { name: "iprev", layer: 2, house: &["dns"], outside: &[] },
+    Rule { name: "ratelimit", layer: 1, house: &["bounded-cache"], outside: &[] },
+    Rule { name: "spf", layer: 2, house: &["bounded-cache", "dns"], outside: &["parking_lot"] },
+    Rule { name: "iprev", layer: 2, house: &["dns"], outside: &["futures-util"] },
     Rule {
         name: "dkim",
         layer: 2,
         house: &["dns", "message"],
-        outside: &["base64", "memchr", "ring", "zeroize"],
+        outside: &["base64", "futures-util", "memchr", "ring", "zeroize"],
     },
-    Rule { name: "dmarc", layer: 2, house: &["dns"], outside: &["parking_lot"] },
-    Rule { name: "mailfiles", layer: 2, house: &["message"], outside: &["memchr"] },
+    Rule { name: "dmarc", layer: 2, house: &["dns"], outside: &["futures-util", "parking_lot"] },
+    Rule { name: "mailfiles", layer: 2, house: &["message"], outside: &["base64", "memchr"] },
     Rule {
         name: "store",
         layer: 3,
-        house: &[],
+        house: &["bounded-cache"],
         // tokio for the channel a commit is waited for with, and to leave a runtime's worker before the disk is waited for;
         // it starts no runtime.
         // nix and rustix to reserve room on disk, to lock the folder, and to read what is in memory alone.
@@ -90,7 +91,7 @@ pub const RULES: &[Rule] = &[
     Rule {
         name: "dns-hickory",
         layer: 3,
-        house: &["dns"],
+        house: &["bounded-cache", "dns"],
         outside: &[
             "hickory-net",
             "hickory-proto",
@@ -108,6 +109,7 @@ pub const RULES: &[Rule] = &[
         outside: &[
             "arc-swap",
             "base64",
+            "getrandom",
             "memchr",
             "metrics",
             "parking_lot",
@@ -123,7 +125,7 @@ pub const RULES: &[Rule] = &[
         name: "config",
         layer: 3,
         house: &["dns", "smtp-parser"],
-        outside: &["regex-lite", "toml", "unicode-normalization"],
+        outside: &["regex-lite", "strsim", "toml", "unicode-normalization"],
     },
     // For tests alone.
     Rule { name: "store-conformance", layer: 4, house: &["store"], outside: &[] },
@@ -205,6 +207,7 @@ pub const RULES: &[Rule] = &[
         name: "intake",
         layer: 4,
         house: &[
+            "bounded-cache",
             "dkim",
             "dmarc",
             "dns",

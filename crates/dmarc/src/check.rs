@@ -4,7 +4,8 @@ use crate::{
     Discovery, Evaluation, MAX_WALKS, Memo, Organization, Organizations, Outcome, Percent, Proven, Rules,
     discover, evaluate, needed, organization, worth_walking,
 };
-use dns::{Domain, Resolver, join_all};
+use dns::{Domain, Resolver};
+use futures_util::future::join_all;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -37,7 +38,7 @@ pub async fn check(
             async move { Part::Identifier(Domain::clone(domain), organization(dns, domain, rules).await) },
         )
     };
-    let work = std::iter::once(author).chain(early.into_iter().map(identifier)).collect();
+    let work = std::iter::once(author).chain(early.into_iter().map(identifier));
 
     let mut organizations = Organizations::default();
     let mut found = None;

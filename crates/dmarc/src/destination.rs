@@ -1,9 +1,8 @@
 //! [`destination`] checks whether reports about one domain may go to an address at another (RFC 9990 §4, RFC 7489 §7.1).
 
-use crate::{Organization, Record, Rules, Uri, organization};
-use dns::{Domain, Name, Resolver, Security, join_all, txt};
-use std::future::Future;
-use std::pin::Pin;
+use crate::{Record, Rules, Uri, organization};
+use dns::{Domain, Name, Resolver, Security, txt};
+use futures_util::future::join;
 
 /// Whether the owner of a destination accepts the reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -44,14 +43,8 @@ pub async fn destination(dns: &dyn Resolver, policy: &Domain, target: &Domain, r
     if policy == target {
         return answer(Consent::Same, Security::Unknown);
     }
-    type Part<'a> = Pin<Box<dyn Future<Output = Organization> + Send + 'a>>;
-    let walks: Vec<Part<'_>> =
-        vec![Box::pin(organization(dns, policy, rules)), Box::pin(organization(dns, target, rules))];
-    let mut organizations = join_all(walks).await.into_iter();
-    if let (Some(ours), Some(theirs)) = (organizations.next(), organizations.next())
-        && ours.domain.is_some()
-        && ours.domain == theirs.domain
-    {
+    let (ours, theirs) = join(organization(dns, policy, rules), organization(dns, target, rules)).await;
+    if ours.domain.is_some() && ours.domain == theirs.domain {
         return answer(Consent::Same, ours.security.min(theirs.security));
     }
     // RFC 9990 §4 step 4: a name too long for DNS cannot give consent.

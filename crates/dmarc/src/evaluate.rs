@@ -1,7 +1,8 @@
 //! [`evaluate`]: the verdict, from the discovered record and the proven identifiers, without DNS.
 
 use crate::{Alignment, Discovery, Organization, Policy, Rules, Status, organization};
-use dns::{Domain, Resolver, join_all, suffix};
+use dns::{Domain, Resolver, suffix};
+use futures_util::future::join_all;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -70,7 +71,7 @@ impl Organizations {
     pub async fn gather(&mut self, dns: &dyn Resolver, domains: &[Domain], rules: Rules) {
         type Part<'a> = std::pin::Pin<Box<dyn Future<Output = Organization> + Send + 'a>>;
         let walks = domains.iter().map(|domain| Box::pin(organization(dns, domain, rules)) as Part<'_>);
-        for (domain, found) in domains.iter().zip(join_all(walks.collect()).await) {
+        for (domain, found) in domains.iter().zip(join_all(walks).await) {
             self.insert(domain.clone(), &found);
         }
     }

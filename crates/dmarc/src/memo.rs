@@ -1,15 +1,21 @@
 //! [`Memo`]: no query is sent twice for one message.
 
 use dns::{Kind, Lookup, Name, Outcome, Question, Resolver};
+use futures_util::FutureExt as _;
+use futures_util::future::WeakShared;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
 
-type Places<'d> = BTreeMap<Name, Vec<(Kind, Arc<Shared<'d>>)>>;
+type Asked<'d> = BTreeMap<Name, Vec<(Kind, State<'d>)>>;
+
+/// How far a query has come.
+enum State<'d> {
+    /// In flight, as long as a lookup that waits for it exists: dropping the last one cancels the query.
+    Open(WeakShared<Lookup<'d>>),
+    Answered(Outcome),
+}
 
 /// A resolver over another that sends each query once. Later lookups of the same name and type share the answer, and
 /// wait together while the query is in flight.
@@ -18,7 +24,7 @@ type Places<'d> = BTreeMap<Name, Vec<(Kind, Arc<Shared<'d>>)>>;
 /// more is cancelled, so that it does not hold a socket or a place in a queue for as long as the message takes.
 pub struct Memo<'d> {
     dns: Source<'d>,
-    asked: Mutex<Places<'d>>,
+    asked: Mutex<Asked<'d>>,
 }
 
 #[derive(Clone)]
@@ -33,24 +39,25 @@ impl<'d> Memo<'d> {
         Self { dns: Source::Borrowed(dns), asked: Mutex::default() }
     }
 
-    /// Returns the shared lookup for a question; creates it on the first call.
-    fn place(&self, question: Question<'_>) -> Arc<Shared<'d>> {
-        let Question { name, kind } = question;
-        let mut asked = self.asked.lock();
-        let places = asked.entry(name.clone()).or_default();
-        if let Some((_, place)) = places.iter().find(|(known, _)| *known == kind) {
-            return Arc::clone(place);
-        }
-        let (dns, name) = (self.dns.clone(), name.clone());
-        let place = Arc::new(Shared::new(async move {
+    /// Creates the lookup that sends the query.
+    fn exchange(&self, question: Question<'_>) -> Lookup<'d> {
+        let (dns, name, kind) = (self.dns.clone(), question.name.clone(), question.kind);
+        Lookup::waiting(async move {
             let question = Question { name: &name, kind };
             match dns {
                 Source::Borrowed(dns) => dns.lookup(question).await,
                 Source::Owned(dns) => dns.lookup(question).await,
             }
-        }));
-        places.push((kind, Arc::clone(&place)));
-        place
+        })
+    }
+
+    /// Keeps the answer of a query.
+    fn keep(&self, question: Question<'_>, outcome: &Outcome) {
+        if let Some(states) = self.asked.lock().get_mut(question.name)
+            && let Some((_, state)) = states.iter_mut().find(|(kind, _)| *kind == question.kind)
+        {
+            *state = State::Answered(outcome.clone());
+        }
     }
 }
 
@@ -63,94 +70,30 @@ impl Memo<'static> {
 
 impl Resolver for Memo<'_> {
     fn lookup<'a>(&'a self, question: Question<'a>) -> Lookup<'a> {
-        let waiter = Waiter { memo: self, question, place: self.place(question) };
-        Lookup::waiting(poll_fn(move |context| waiter.place.poll(context)))
-    }
-}
-
-/// A lookup that waits for a shared answer.
-struct Waiter<'m, 'd> {
-    memo: &'m Memo<'d>,
-    question: Question<'m>,
-    place: Arc<Shared<'d>>,
-}
-
-impl Drop for Waiter<'_, '_> {
-    fn drop(&mut self) {
-        let mut asked = self.memo.asked.lock();
-        // The table has one reference and this waiter another; while the lock is held there can be no new one.
-        if Arc::strong_count(&self.place) > 2 || self.place.is_done() {
-            return;
-        }
-        if let Some(places) = asked.get_mut(self.question.name) {
-            places.retain(|(kind, _)| *kind != self.question.kind);
-        }
+        let mut asked = self.asked.lock();
+        let states = asked.entry(question.name.clone()).or_default();
+        let open = match states.iter().find(|(kind, _)| *kind == question.kind) {
+            Some((_, State::Answered(outcome))) => return Lookup::ready(outcome.clone()),
+            Some((_, State::Open(shared))) => shared.upgrade(),
+            None => None,
+        };
+        let shared = open.unwrap_or_else(|| {
+            let shared = self.exchange(question).shared();
+            states.retain(|(kind, _)| *kind != question.kind);
+            states.extend(shared.downgrade().map(|weak| (question.kind, State::Open(weak))));
+            shared
+        });
+        Lookup::waiting(async move {
+            let outcome = shared.await;
+            self.keep(question, &outcome);
+            outcome
+        })
     }
 }
 
 impl fmt::Debug for Memo<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Memo").field("names", &self.asked.lock().keys()).finish_non_exhaustive()
-    }
-}
-
-/// One query that several lookups wait for. Each drives it when it is polled.
-struct Shared<'d> {
-    state: Mutex<State<'d>>,
-    waiting: Arc<Waiting>,
-}
-
-enum State<'d> {
-    Open(Lookup<'d>),
-    Done(Outcome),
-}
-
-impl<'d> Shared<'d> {
-    fn new(lookup: impl Future<Output = Outcome> + Send + 'd) -> Self {
-        Self { state: Mutex::new(State::Open(Lookup::waiting(lookup))), waiting: Arc::default() }
-    }
-
-    fn is_done(&self) -> bool {
-        matches!(&*self.state.lock(), State::Done(_))
-    }
-
-    fn poll(&self, context: &Context<'_>) -> Poll<Outcome> {
-        let mut state = self.state.lock();
-        let future = match &mut *state {
-            State::Done(outcome) => return Poll::Ready(outcome.clone()),
-            State::Open(future) => future,
-        };
-        // Registered before the poll, so that no wake-up is lost in between.
-        self.waiting.add(context.waker());
-        let waker = Waker::from(Arc::clone(&self.waiting));
-        let Poll::Ready(outcome) = Pin::new(future).poll(&mut Context::from_waker(&waker)) else {
-            return Poll::Pending;
-        };
-        *state = State::Done(outcome.clone());
-        drop(state);
-        waker.wake();
-        Poll::Ready(outcome)
-    }
-}
-
-/// The wakers of all lookups that wait for one query. All are woken, since the one that was polled last may be dropped.
-#[derive(Default)]
-struct Waiting(Mutex<Vec<Waker>>);
-
-impl Waiting {
-    fn add(&self, waker: &Waker) {
-        let mut wakers = self.0.lock();
-        if !wakers.iter().any(|known| known.will_wake(waker)) {
-            wakers.push(waker.clone());
-        }
-    }
-}
-
-impl Wake for Waiting {
-    fn wake(self: Arc<Self>) {
-        for waker in std::mem::take(&mut *self.0.lock()) {
-            waker.wake();
-        }
     }
 }
 

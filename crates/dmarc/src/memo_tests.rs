@@ -1,8 +1,12 @@
 use super::*;
 use crate::{Rules, discover, organization};
 use dns::zone::{Zone, block_on_ready};
-use dns::{Domain, LookupError, LookupErrorKind, join_all, txt};
+use dns::{Domain, LookupError, LookupErrorKind, txt};
+use futures_util::future::join_all;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 
 /// Counts the questions that reach it, and answers each at its second poll.
 struct Counting {
@@ -58,7 +62,7 @@ fn asks_each_question_once_whenever_it_comes() {
     let dns = counting("_dmarc.example.com. TXT v=DMARC1");
     let memo = Memo::new(&dns);
     let name: Name = "_dmarc.example.com".parse().unwrap();
-    let both = drive(join_all(vec![Box::pin(txt(&memo, &name)) as _, Box::pin(txt(&memo, &name))]));
+    let both = drive(join_all([txt(&memo, &name), txt(&memo, &name)]));
     assert_eq!(both[0].as_ref().unwrap(), both[1].as_ref().unwrap());
     assert_eq!(block_on_ready(txt(&memo, &name)).unwrap().records.len(), 1);
     assert_eq!(dns.asked.load(Ordering::Relaxed), 1);

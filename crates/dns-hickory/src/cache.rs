@@ -1,102 +1,58 @@
 //! A bounded cache with an end of life for each entry.
 
-use parking_lot::{Mutex, MutexGuard};
-use std::collections::HashMap;
+use bounded_cache::BoundedCache;
+use parking_lot::Mutex;
 use std::hash::Hash;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Two generations: what is used moves to the young one; when that is full, the old one is dropped and the young one
-/// takes its place. What was used lately stays, and nothing is ever searched for something to evict.
-pub(crate) struct Cache<K, V> {
-    /// Octets in one generation.
-    size: usize,
-    generations: Mutex<Generations<K, V>>,
-}
-
-struct Generations<K, V> {
-    young: HashMap<K, Entry<V>>,
-    young_size: usize,
-    old: HashMap<K, Entry<V>>,
-}
+/// Values with an end of life, within a number of bytes.
+pub(crate) struct Cache<K, V>(Mutex<BoundedCache<K, Entry<V>>>);
 
 struct Entry<V> {
     value: V,
+    /// Bytes it takes, with [`OVERHEAD`].
     size: usize,
     until: Instant,
 }
 
-/// Octets an entry takes beside its data: hash table, pointers, times.
+/// Bytes an entry takes beside its data: hash table, pointers, times.
 const OVERHEAD: usize = 256;
 
 impl<K: Hash + Eq, V: Clone> Cache<K, V> {
-    /// Room for about `size` octets.
+    /// Creates a cache with room for about `size` bytes.
     pub(crate) fn new(size: usize) -> Self {
-        let generations = Generations { young: HashMap::new(), young_size: 0, old: HashMap::new() };
-        Self { size: size / 2, generations: Mutex::new(generations) }
+        Self(Mutex::new(BoundedCache::weighed(size, |_, entry: &Entry<V>| entry.size)))
     }
 
-    /// What is there and not over its time.
+    /// Returns the value of `key` unless its lifetime has passed.
     pub(crate) fn get(&self, key: &K) -> Option<V> {
         let now = Instant::now();
-        let mut generations = self.lock();
-        if let Some(entry) = generations.young.get(key) {
-            return (now < entry.until).then(|| entry.value.clone());
-        }
-        let (key, entry) = generations.old.remove_entry(key)?;
-        if now >= entry.until {
-            return None;
-        }
-        let value = entry.value.clone();
-        self.insert(&mut generations, key, entry);
-        Some(value)
+        let mut entries = self.0.lock();
+        let entry = entries.get(key).filter(|entry| now < entry.until)?;
+        Some(entry.value.clone())
     }
 
-    /// Keeps a value of `size` octets for a time.
+    /// Keeps a value of `size` bytes for `lifetime`.
     pub(crate) fn put(&self, key: K, value: V, size: usize, lifetime: Duration) {
-        let size = size + OVERHEAD;
-        if lifetime.is_zero() || size > self.size {
-            return;
+        if !lifetime.is_zero() {
+            let entry = Entry { value, size: size + OVERHEAD, until: Instant::now() + lifetime };
+            self.0.lock().insert(key, entry);
         }
-        let entry = Entry { value, size, until: Instant::now() + lifetime };
-        self.insert(&mut self.lock(), key, entry);
     }
 
-    /// Changes what is there, and until when it stays; it goes at once if `change` returns false.
+    /// Lets `change` alter the value of `key` and the end of its life; removes it if `change` returns false.
     pub(crate) fn change(&self, key: &K, change: impl FnOnce(&mut V, &mut Instant) -> bool) {
-        let mut generations = self.lock();
-        let is_young = generations.young.contains_key(key);
-        let entries = if is_young { &mut generations.young } else { &mut generations.old };
-        let Some(entry) = entries.get_mut(key) else { return };
-        if change(&mut entry.value, &mut entry.until) {
-            return;
-        }
-        let size = entries.remove(key).map_or(0, |entry| entry.size);
-        if is_young {
-            generations.young_size -= size;
+        let mut entries = self.0.lock();
+        let Some(entry) = entries.get(key) else { return };
+        if !change(&mut entry.value, &mut entry.until) {
+            entries.remove(key);
         }
     }
 
-    /// Forgets everything.
+    /// Removes everything.
     pub(crate) fn clear(&self) {
-        let mut generations = self.lock();
-        (generations.young, generations.old) = (HashMap::new(), HashMap::new());
-        generations.young_size = 0;
-    }
-
-    fn insert(&self, generations: &mut Generations<K, V>, key: K, entry: Entry<V>) {
-        if generations.young_size + entry.size > self.size {
-            generations.old = std::mem::take(&mut generations.young);
-            generations.young_size = 0;
-        }
-        generations.young_size += entry.size;
-        if let Some(before) = generations.young.insert(key, entry) {
-            generations.young_size -= before.size;
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Generations<K, V>> {
-        self.generations.lock()
+        self.0.lock().clear();
     }
 }
 
@@ -145,8 +101,7 @@ mod tests {
         for n in 1..1000 {
             cache.put(n, n, 100, MINUTE);
             assert_eq!(cache.get(&0), Some(0), "used each time");
-            let generations = cache.lock();
-            assert!(generations.young.len() + generations.old.len() <= 20);
+            assert!(cache.0.lock().len() <= 20);
         }
         assert_eq!(cache.get(&999), Some(999));
         assert_eq!(cache.get(&500), None);

@@ -233,8 +233,9 @@ async fn equal_questions_at_one_time_are_asked_once_and_others_side_by_side() {
     let server = serve(settings).await;
     let resolver = resolver(&server);
     let names = ["example.test", "example.test", "a.example.test", "no1.test", "no2.test"];
-    let lookups: Vec<_> = names.iter().map(|n| Box::pin(ask(&resolver, n, Kind::Txt)) as _).collect();
-    let failed = dns::join_all(lookups).await.into_iter().filter_map(Result::err).collect::<Vec<_>>();
+    let lookups: Vec<_> = names.iter().map(|n| ask(&resolver, n, Kind::Txt)).collect();
+    let failed =
+        futures_util::future::join_all(lookups).await.into_iter().filter_map(Result::err).collect::<Vec<_>>();
     assert!(!failed.contains(&LookupErrorKind::Timeout), "{failed:?}");
     assert_eq!(server.asked().len(), 4);
 }

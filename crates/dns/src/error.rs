@@ -1,4 +1,4 @@
-//! What can be wrong with a name, and how a lookup can fail.
+//! Errors of names and lookups.
 
 use crate::{Kind, Name, Security};
 use std::fmt;
@@ -17,11 +17,11 @@ pub enum NameErrorKind {
     Empty,
     /// Two dots in a row, or one at the start.
     EmptyLabel,
-    /// A label of more than 63 octets.
+    /// A label of more than 63 bytes.
     LabelTooLong,
-    /// More than 253 octets as text.
+    /// More than 253 bytes as text.
     NameTooLong,
-    /// A character that has no place in the name.
+    /// A character that the name may not have.
     BadCharacter,
     /// A label that begins or ends with a hyphen.
     BadHyphen,
@@ -49,7 +49,7 @@ impl NameError {
         Self { kind }
     }
 
-    /// Why it was refused.
+    /// Why the text is not a domain name.
     pub fn kind(&self) -> NameErrorKind {
         self.kind
     }
@@ -60,8 +60,8 @@ impl fmt::Display for NameError {
         f.write_str(match self.kind {
             NameErrorKind::Empty => "empty domain name",
             NameErrorKind::EmptyLabel => "empty label in domain name",
-            NameErrorKind::LabelTooLong => "label of more than 63 octets in domain name",
-            NameErrorKind::NameTooLong => "domain name of more than 253 octets",
+            NameErrorKind::LabelTooLong => "label of more than 63 bytes in domain name",
+            NameErrorKind::NameTooLong => "domain name of more than 253 bytes",
             NameErrorKind::BadCharacter => "character not allowed in domain name",
             NameErrorKind::BadHyphen => "label begins or ends with a hyphen",
             NameErrorKind::BadInternational => "not a valid internationalised domain name",
@@ -116,12 +116,12 @@ impl LookupErrorKind {
 }
 
 impl LookupError {
-    /// The failure of one question.
+    /// Creates the failure of one question.
     pub fn new(kind: LookupErrorKind, name: Name, question: Kind) -> Self {
         Self { kind, name, question, security: Security::Unknown }
     }
 
-    /// The same failure with what DNSSEC says of it: a denial may be proven too.
+    /// Sets what DNSSEC says about the failure: a denial can be validated too.
     #[must_use]
     pub fn with_security(mut self, security: Security) -> Self {
         self.security = security;
@@ -148,13 +148,13 @@ impl LookupError {
         self.security
     }
 
-    /// DNS works, and there is nothing: NXDOMAIN or NODATA.
+    /// Did DNS work and the records do not exist (NXDOMAIN or NODATA)?
     pub fn is_absent(&self) -> bool {
         matches!(self.kind, LookupErrorKind::NoName | LookupErrorKind::NoData)
     }
 
-    /// Asking again later may help: everything but absence. A malformed or bogus answer counts, since the
-    /// zone's owner or an attacker on the way may stop, and nothing is known until then.
+    /// May asking again later help? True for everything but absence. A malformed or bogus answer counts as temporary, because
+    /// the owner of the zone may mend it or an attacker may stop.
     pub fn is_temporary(&self) -> bool {
         !self.is_absent()
     }

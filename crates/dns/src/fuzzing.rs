@@ -1,8 +1,8 @@
-//! Entry points for fuzzing, each with the property it holds. Not part of the public face.
+//! Entry points for fuzzing, each with the property it checks. Not part of the public API.
 
 use crate::{Domain, Host, Name, suffix, zone::Zone};
 
-/// Names: text that is taken prints as itself, and the parts agree.
+/// Names: a parsed name is the same after it is written and parsed again, and its parts agree with it.
 pub fn name(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if let Ok(name) = text.parse::<Name>() {

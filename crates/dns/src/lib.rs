@@ -1,10 +1,10 @@
-//! What a domain name is, and how a judge of mail may ask a question about one.
+//! Domain names, and the interface through which the judges of mail query DNS.
 //!
 //! The crate knows names ([`Domain`], [`Host`], [`Name`]), the one seam to DNS ([`Resolver`]), a [`zone`] double that
 //! answers from text, and the public suffixes ([`suffix`]).
 //!
-//! It does not know sockets, timeouts, caches, or a runtime: those belong to whoever implements [`Resolver`]. It does
-//! not know what a record means either: an SPF or DKIM record is bytes of a TXT answer here.
+//! It does not know sockets, timeouts, caches or a runtime: those belong to the implementations of [`Resolver`]. It does not
+//! know what a record means either: an SPF or DKIM record is only bytes of a TXT answer here.
 //!
 //! ```
 //! use moxd_dns::{zone::{block_on_ready, Zone}, txt, Domain, Name};
@@ -22,7 +22,6 @@
 #![warn(clippy::indexing_slicing)]
 
 mod error;
-mod join;
 mod lookup;
 mod name;
 mod record;
@@ -31,7 +30,6 @@ pub mod suffix;
 pub mod zone;
 
 pub use error::{LookupError, LookupErrorKind, NameError, NameErrorKind};
-pub use join::join_all;
 pub use lookup::{Lookup, Outcome, Question, Resolver};
 pub use name::{Domain, Host, MAX_LABEL, MAX_LABELS, MAX_NAME, Name};
 pub use record::{Kind, Mx, Record, Tlsa};

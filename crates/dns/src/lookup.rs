@@ -6,7 +6,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// What is asked.
+/// A name and the type of records wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Question<'a> {
     /// The absolute name; no search list is ever applied to it.
@@ -15,24 +15,24 @@ pub struct Question<'a> {
     pub kind: Kind,
 }
 
-/// What a question leads to.
+/// The outcome of a question.
 pub type Outcome = Result<Answer<Record>, LookupError>;
 
-/// An answer: on its way, or there already. What a cache knows needs no boxed future.
+/// A future for an outcome. An outcome from a cache is ready and needs no boxed future.
 pub enum Lookup<'a> {
-    /// Known without waiting; none once it was handed over.
+    /// Known without waiting; none after the outcome was returned.
     Ready(Option<Outcome>),
-    /// Somebody has to be asked.
+    /// A server must be queried.
     Waiting(Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>),
 }
 
 impl<'a> Lookup<'a> {
-    /// An outcome that is there already.
+    /// Creates a lookup whose outcome is known.
     pub fn ready(outcome: Outcome) -> Self {
         Self::Ready(Some(outcome))
     }
 
-    /// An outcome that takes time.
+    /// Creates a lookup whose outcome takes time.
     pub fn waiting(future: impl Future<Output = Outcome> + Send + 'a) -> Self {
         Self::Waiting(Box::pin(future))
     }
@@ -42,7 +42,7 @@ impl Future for Lookup<'_> {
     type Output = Outcome;
 
     /// # Panics
-    /// The outcome was handed over already, as with any future.
+    /// The outcome was returned already, as with any future.
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
         match self.get_mut() {
             Self::Ready(outcome) => Poll::Ready(outcome.take().expect("not polled after its end")),
@@ -60,13 +60,13 @@ impl fmt::Debug for Lookup<'_> {
     }
 }
 
-/// Whoever can answer a question.
+/// Answers questions to DNS.
 ///
-/// An implementation follows aliases, bounds its time, and returns records of the asked type alone; an answer without
-/// such records is an error of kind [`LookupErrorKind::NoData`](crate::LookupErrorKind::NoData). One boxed future for each question that has to be sent
-/// is nothing beside the question, and no type parameter spreads through the crates that ask.
+/// An implementation follows aliases, limits its time, and returns only records of the requested type; an answer without such
+/// records is an error of kind [`LookupErrorKind::NoData`](crate::LookupErrorKind::NoData). A boxed future costs nothing
+/// compared with a question on the network, and spares the calling crates a type parameter.
 pub trait Resolver: Send + Sync {
-    /// Asks one question.
+    /// Starts one lookup.
     fn lookup<'a>(&'a self, question: Question<'a>) -> Lookup<'a>;
 }
 

@@ -8,17 +8,17 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// RFC 1035 §2.3.4: octets in one label.
+/// RFC 1035 §2.3.4: bytes in one label.
 pub const MAX_LABEL: usize = 63;
-/// RFC 1035 §2.3.4: 255 octets on the wire are at most 253 as text without the final dot.
+/// RFC 1035 §2.3.4: 255 bytes on the wire are at most 253 as text without the final dot.
 pub const MAX_NAME: usize = 253;
-/// Labels of the longest name: every label takes an octet and its dot.
+/// Labels of the longest name: every label takes at least one byte and a dot.
 pub const MAX_LABELS: usize = 127;
 
 /// An absolute name as DNS knows it: any printable label, lower-case, written without the final dot.
 ///
-/// Service names (`_dmarc.example.org`) and names made from SPF macros are `Name`s but not [`Domain`]s. The latter may
-/// hold blanks: out of a quoted local part, or the `%_` of RFC 7208 §7.1.
+/// Service names (`_dmarc.example.org`) and names from SPF macros are `Name`s but not [`Domain`]s. Names from macros may have
+/// spaces, from a quoted local part or the `%_` of RFC 7208 §7.1.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Name(Arc<str>);
 
@@ -28,10 +28,10 @@ impl Name {
         Self(Arc::from(""))
     }
 
-    /// `label` (which may hold dots) put before `base`.
+    /// Creates a name from `label` (which may have dots) and `base` behind it.
     ///
     /// # Errors
-    /// The joined text is not a name, for its length or its characters.
+    /// The joined text is too long for a name, or has characters that a name may not have.
     pub fn prefixed(label: &str, base: &Name) -> Result<Self, NameError> {
         format!("{label}.{base}").parse()
     }
@@ -59,7 +59,7 @@ impl Name {
         Some(self.0.split_once('.').map_or_else(Name::root, |(_, rest)| Name(Arc::from(rest))))
     }
 
-    /// The name that the last labels form; the name itself if it has no more than so many. None for none.
+    /// The name of the last `count` labels; the name itself if it has fewer. None if `count` is 0, and for the root.
     pub fn last_labels(&self, count: usize) -> Option<Name> {
         let dots = self.0.rmatch_indices('.').map(|(at, _)| at + 1);
         match count {
@@ -95,7 +95,7 @@ impl FromStr for Name {
         if text.len() > MAX_NAME {
             return Err(NameError::new(NameErrorKind::NameTooLong));
         }
-        // One pass without an iterator of labels: names are read for every question that a message asks.
+        // One pass without an iterator of labels, because every lookup of a message parses a name.
         let (mut label, mut printable, mut upper) = (0, true, false);
         for b in text.bytes() {
             if b == b'.' {
@@ -115,8 +115,8 @@ impl FromStr for Name {
     }
 }
 
-fn check_label(octets: usize) -> Result<(), NameError> {
-    match octets {
+fn check_label(length: usize) -> Result<(), NameError> {
+    match length {
         0 => Err(NameError::new(NameErrorKind::EmptyLabel)),
         1..=MAX_LABEL => Ok(()),
         // RFC 1035 §3.1: labels are 63 octets or less.
@@ -139,9 +139,9 @@ impl fmt::Debug for Name {
 /// The domain of a host or mailbox: letters, digits, underscores and inner hyphens, kept as lower-case A-labels
 /// (RFC 5890 §2.3.2.1).
 ///
-/// Two spellings that IDNA maps to one name are equal, and so is the one with a final dot. RFC 5321 §4.1.2 has no
-/// underscores, but real senders use them, DNS and RFC 5322 allow them, and a From domain that we could not read would
-/// escape its DMARC policy. [`Domain::is_hostname`] tells the names without.
+/// Two spellings that IDNA maps to the same name are equal, and a final dot makes no difference. RFC 5321 §4.1.2 allows no
+/// underscores, but real senders use them, DNS and RFC 5322 allow them, and a From domain that we could not parse would
+/// escape its DMARC policy. [`Domain::is_hostname`] is false for names with underscores.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Domain(Name);
 
@@ -149,7 +149,7 @@ impl Domain {
     /// Reads a domain that must be ASCII already, as in a session without SMTPUTF8. A-labels are accepted.
     ///
     /// # Errors
-    /// As [`Domain::from_str`]; every non-ASCII character is a bad character.
+    /// The same as for [`Domain::from_str`]; every non-ASCII character is a bad character.
     pub fn from_ascii(text: &str) -> Result<Self, NameError> {
         if !text.is_ascii() {
             return Err(NameError::new(NameErrorKind::BadCharacter));
@@ -157,7 +157,7 @@ impl Domain {
         text.parse()
     }
 
-    /// The name as DNS is asked for it.
+    /// The name for lookups.
     pub fn name(&self) -> &Name {
         &self.0
     }
@@ -193,7 +193,7 @@ impl Domain {
         !self.as_str().contains('_')
     }
 
-    /// A name out of an answer that happens to be a valid domain.
+    /// Converts a name from an answer, if it is a valid domain.
     pub fn from_name(name: &Name) -> Option<Domain> {
         name.as_str().parse().ok()
     }
@@ -204,7 +204,7 @@ impl FromStr for Domain {
 
     /// Reads a domain with or without the final dot, in A-labels or U-labels of any case.
     fn from_str(text: &str) -> Result<Self, NameError> {
-        // The common case needs no tables: UTS 46 only lower-cases ASCII.
+        // The common case needs no tables, because UTS 46 only lower-cases ASCII.
         let plain = text.is_ascii() && !text.split('.').any(is_a_label);
         let name: Name = if plain { text.parse()? } else { to_a_labels(text)?.parse()? };
         if name.is_root() {
@@ -229,11 +229,11 @@ fn is_a_label(label: &str) -> bool {
 
 /// The text with each U-label mapped to its A-label, and each A-label checked (UTS 46).
 fn to_a_labels(text: &str) -> Result<Cow<'_, str>, NameError> {
-    // Bound the work of the mapping before it starts: U-labels are never more than 4 times their A-label.
+    // Limit the work of the mapping before it starts: a U-label is at most 4 times as long as its A-label.
     if text.len() > 4 * MAX_NAME {
         return Err(NameError::new(NameErrorKind::NameTooLong));
     }
-    // The caller looks for bad characters: punycode leaves ASCII as it is, so nothing hides in an A-label.
+    // The caller checks for bad characters: Punycode keeps ASCII unchanged, so none can hide in an A-label.
     let (any_ascii, hyphens) = (AsciiDenyList::EMPTY, Hyphens::CheckFirstLast);
     Uts46::new()
         .to_ascii(text.as_bytes(), any_ascii, hyphens, DnsLength::Ignore)
@@ -278,7 +278,7 @@ impl Host {
 }
 
 impl fmt::Display for Host {
-    /// As in SMTP: `example.org`, `[192.0.2.1]`, `[IPv6:2001:db8::1]`.
+    /// Writes the form of SMTP: `example.org`, `[192.0.2.1]`, `[IPv6:2001:db8::1]`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Domain(domain) => domain.fmt(f),
@@ -291,7 +291,7 @@ impl fmt::Display for Host {
 impl FromStr for Host {
     type Err = NameError;
 
-    /// A domain, or an address literal with both brackets; the `IPv6:` tag is required for IPv6 alone.
+    /// Reads a domain, or an address literal with both brackets. IPv6 requires the `IPv6:` tag.
     fn from_str(text: &str) -> Result<Self, NameError> {
         let Some(inner) = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')) else {
             return text.parse().map(Self::Domain);

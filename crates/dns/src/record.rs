@@ -1,10 +1,10 @@
-//! The record types that mail asks for.
+//! The record types that mail uses.
 
 use crate::Name;
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// A record type that can be asked for.
+/// A record type that can be looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {
@@ -20,7 +20,7 @@ pub enum Kind {
     Ptr,
     /// Certificate association (RFC 6698 §2).
     Tlsa,
-    /// Alias. Asked for by checks of a domain's set-up; resolvers follow aliases by themselves.
+    /// Alias. Only checks of a domain's configuration look it up; resolvers follow aliases by themselves.
     Cname,
 }
 

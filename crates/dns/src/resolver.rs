@@ -1,16 +1,15 @@
-//! Answers, and the questions that mail asks through the seam.
+//! Answers, and typed lookups of the records that mail needs.
 
-use crate::{Kind, LookupError, LookupErrorKind, Mx, Name, Question, Record, Resolver, Tlsa, join_all};
+use crate::{Kind, LookupError, LookupErrorKind, Mx, Name, Question, Record, Resolver, Tlsa};
+use futures_util::future::join;
 use std::fmt;
-use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::pin::Pin;
 use std::sync::Arc;
 
 /// What DNSSEC says about an answer (RFC 4035 §4.3). A bogus answer is an error, never an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Security {
-    /// Nothing was checked, or it could not be.
+    /// The answer was not validated, or could not be.
     #[default]
     Unknown,
     /// Proven to come from a zone that is not signed.
@@ -29,10 +28,10 @@ impl fmt::Display for Security {
     }
 }
 
-/// Records with what is known about them; never empty. Clones share the records, so that a cache need not copy them.
+/// The records of an answer, at least one. Clones share the records, so a cache does not copy them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer<T> {
-    /// In the order of the answer, except MX: those by preference.
+    /// In the order of the answer; MX records by preference.
     pub records: Arc<[T]>,
     /// The weakest verdict over all records and aliases of the answer.
     pub security: Security,
@@ -60,19 +59,19 @@ async fn ask<T>(
     Ok(Answer { records, security: answer.security })
 }
 
-/// TXT records, the strings of each joined.
+/// Looks up TXT records; the strings of each are joined.
 ///
 /// # Errors
-/// No such record, or DNS did not work.
+/// There is no such record, or the lookup failed.
 pub async fn txt(dns: &dyn Resolver, name: &Name) -> Result<Answer<Vec<u8>>, LookupError> {
     let pick = |record: &Record| if let Record::Txt(text) = record { Some(text.clone()) } else { None };
     ask(dns, name, Kind::Txt, pick).await
 }
 
-/// Mail exchanges by preference. The order among equal preferences is the answer's; a client shuffles them.
+/// Looks up mail exchanges, sorted by preference. Equal preferences keep the order of the answer; a client shuffles them.
 ///
 /// # Errors
-/// No such record, or DNS did not work.
+/// There is no such record, or the lookup failed.
 pub async fn mx(dns: &dyn Resolver, name: &Name) -> Result<Answer<Mx>, LookupError> {
     let pick = |record: &Record| if let Record::Mx(mx) = record { Some(mx.clone()) } else { None };
     let mut answer = ask(dns, name, Kind::Mx, pick).await?;
@@ -80,42 +79,38 @@ pub async fn mx(dns: &dyn Resolver, name: &Name) -> Result<Answer<Mx>, LookupErr
     Ok(answer)
 }
 
-/// IPv4 addresses.
+/// Looks up IPv4 addresses.
 ///
 /// # Errors
-/// No such record, or DNS did not work.
+/// There is no such record, or the lookup failed.
 pub async fn ipv4(dns: &dyn Resolver, name: &Name) -> Result<Answer<Ipv4Addr>, LookupError> {
     let pick = |record: &Record| if let Record::A(ip) = record { Some(*ip) } else { None };
     ask(dns, name, Kind::A, pick).await
 }
 
-/// IPv6 addresses.
+/// Looks up IPv6 addresses.
 ///
 /// # Errors
-/// No such record, or DNS did not work.
+/// There is no such record, or the lookup failed.
 pub async fn ipv6(dns: &dyn Resolver, name: &Name) -> Result<Answer<Ipv6Addr>, LookupError> {
     let pick = |record: &Record| if let Record::Aaaa(ip) = record { Some(*ip) } else { None };
     ask(dns, name, Kind::Aaaa, pick).await
 }
 
-/// Addresses of both families, IPv4 first, both asked for at the same time.
+/// Looks up addresses of both families at the same time; IPv4 comes first.
 ///
 /// # Errors
-/// Neither family has a record (then the absence is reported), or one failed and the other has none.
+/// Neither family has a record (the error is an absence), or one lookup failed and the other found none.
 pub async fn addresses(dns: &dyn Resolver, name: &Name) -> Result<Answer<IpAddr>, LookupError> {
-    type Part<'a> = Pin<Box<dyn Future<Output = Result<Answer<IpAddr>, LookupError>> + Send + 'a>>;
-    let v4: Part<'_> = Box::pin(async { Ok(widen(ipv4(dns, name).await?)) });
-    let v6: Part<'_> = Box::pin(async { Ok(widen(ipv6(dns, name).await?)) });
-    let mut answers = join_all(vec![v4, v6]).await.into_iter();
-    match (answers.next(), answers.next()) {
-        (Some(Ok(a)), Some(Ok(b))) => Ok(Answer {
+    let (v4, v6) = join(ipv4(dns, name), ipv6(dns, name)).await;
+    match (v4.map(widen), v6.map(widen)) {
+        (Ok(a), Ok(b)) => Ok(Answer {
             records: a.records.iter().chain(&*b.records).copied().collect(),
             security: a.security.min(b.security),
         }),
-        (Some(Ok(one)), Some(Err(_))) | (Some(Err(_)), Some(Ok(one))) => Ok(one),
-        // A failure tells that something may be there; absence would claim that nothing is.
-        (Some(Err(a)), Some(Err(b))) => Err(if a.is_absent() { b } else { a }),
-        _ => Err(LookupError::new(LookupErrorKind::NoData, name.clone(), Kind::A)),
+        (Ok(one), Err(_)) | (Err(_), Ok(one)) => Ok(one),
+        // After a failure there may still be records; absence would claim that there are none.
+        (Err(a), Err(b)) => Err(if a.is_absent() { b } else { a }),
     }
 }
 
@@ -124,26 +119,26 @@ fn widen<T: Copy + Into<IpAddr>>(answer: Answer<T>) -> Answer<IpAddr> {
     Answer { records, security: answer.security }
 }
 
-/// The names that an address points to.
+/// Looks up the names that an address points to.
 ///
 /// # Errors
-/// No such record, or DNS did not work.
+/// There is no such record, or the lookup failed.
 pub async fn pointers(dns: &dyn Resolver, ip: IpAddr) -> Result<Answer<Name>, LookupError> {
     let pick = |record: &Record| if let Record::Ptr(name) = record { Some(name.clone()) } else { None };
     ask(dns, &reverse_name(ip), Kind::Ptr, pick).await
 }
 
-/// Certificate associations.
+/// Looks up certificate associations.
 ///
 /// # Errors
-/// No such record, or DNS did not work.
+/// There is no such record, or the lookup failed.
 pub async fn tlsa(dns: &dyn Resolver, name: &Name) -> Result<Answer<Tlsa>, LookupError> {
     let pick = |record: &Record| if let Record::Tlsa(tlsa) = record { Some(tlsa.clone()) } else { None };
     ask(dns, name, Kind::Tlsa, pick).await
 }
 
-/// The name at which an address's pointers stand: under `in-addr.arpa` (RFC 1035 §3.5) or `ip6.arpa` (RFC 3596 §2.5).
-/// An IPv4-mapped IPv6 address counts as IPv4.
+/// Returns the name of the pointers of an address, under `in-addr.arpa` (RFC 1035 §3.5) or `ip6.arpa` (RFC 3596 §2.5). An
+/// IPv4-mapped IPv6 address counts as IPv4.
 pub fn reverse_name(ip: IpAddr) -> Name {
     let text = match ip.to_canonical() {
         IpAddr::V4(ip) => {

@@ -1,13 +1,13 @@
-//! Public suffixes: under which names strangers register domains of their own.
+//! Public suffixes: the names under which anyone can register a domain.
 //!
-//! The list is compiled in. Only its ICANN section counts: a company that hands out names below its own domain is
-//! still one organisation to DMARC of RFC 7489 §3.2.
+//! The list is compiled in. Only its ICANN section counts: a company that gives out names below its own domain is one
+//! organization for the DMARC of RFC 7489 §3.2.
 
 use crate::{Domain, Name};
 use psl::{List, Psl, Type};
 
-/// The organizational domain: the public suffix and one label before it (RFC 7489 §3.2). A public suffix itself, or
-/// a single label, is its own organizational domain.
+/// Returns the organizational domain: the public suffix and one label before it (RFC 7489 §3.2). A public suffix or a single
+/// label is its own organizational domain.
 pub fn organizational(domain: &Domain) -> Domain {
     let suffix_labels = suffix_labels(domain.as_str());
     let labels: Vec<&str> = domain.name().labels().collect();
@@ -16,8 +16,8 @@ pub fn organizational(domain: &Domain) -> Domain {
     kept.parse().unwrap_or_else(|_| domain.clone())
 }
 
-/// What stands behind a name of any kind, such as `_dmarc.example.org`: the public suffix and one label before it. None for
-/// the root and for a public suffix.
+/// Returns the registered domain of a name of any kind, such as `_dmarc.example.org`: the public suffix and one label before
+/// it. None for the root and for a public suffix.
 pub fn registered(name: &Name) -> Option<Name> {
     if name.is_root() {
         return None;
@@ -26,12 +26,12 @@ pub fn registered(name: &Name) -> Option<Name> {
     (name.labels().count() >= keep).then(|| name.last_labels(keep)).flatten()
 }
 
-/// Is this name a public suffix, so that nobody in particular stands behind it?
+/// Is this name a public suffix, which belongs to no single organization?
 pub fn is_public(domain: &Domain) -> bool {
     suffix_labels(domain.as_str()) >= domain.name().labels().count()
 }
 
-/// Labels in the longest ICANN suffix. A top-level domain that is not listed counts as a suffix.
+/// Counts the labels of the longest ICANN suffix. An unlisted top-level domain counts as a suffix.
 fn suffix_labels(name: &str) -> usize {
     let mut rest = name;
     loop {
@@ -40,7 +40,7 @@ fn suffix_labels(name: &str) -> usize {
         if suffix.typ() != Some(Type::Private) {
             return labels;
         }
-        // A private suffix lies below an ICANN one: look again with one label less than the private suffix has.
+        // A private suffix is below an ICANN suffix: look again with one label less than the private suffix has.
         let Some(start) = rest.len().checked_sub(suffix.as_bytes().len()) else { return 1 };
         match rest.get(start..).and_then(|s| s.split_once('.')) {
             Some((_, parent)) => rest = parent,

@@ -1,6 +1,7 @@
-//! A resolver that answers from text: for tests, fixtures, and records given on a command line.
+//! A resolver that answers from text, for tests, fixtures and records given on a command line.
 //!
-//! One record or directive a line; `;` begins a comment outside quotes. Several strings of one TXT record are joined.
+//! The text has one record or directive per line; `;` outside quotes begins a comment. Several strings of one TXT record are
+//! joined.
 //!
 //! ```text
 //! example.test.        TXT  "v=spf1 ip4:192.0.2.0/24 -all"
@@ -8,7 +9,7 @@
 //! mail.example.test.   A    192.0.2.1
 //! www.example.test.    CNAME example.test.
 //! *.wild.test.         A    192.0.2.9
-//! !servfail slow.test.            every question about the name fails; a type may follow the name
+//! !servfail slow.test.            every lookup of the name fails; a type may follow the name
 //! !timeout  dead.test.   TXT
 //! !bogus    forged.test.
 //! !secure   example.test.         answers about the name and all below it are validated
@@ -81,12 +82,12 @@ impl Zone {
         self.records.entry(name).or_default().push(record);
     }
 
-    /// All records, by name: what a name server needs that serves the same text.
+    /// All records by name, for a name server that serves the same text.
     pub fn records(&self) -> impl Iterator<Item = (&Name, &[Record])> {
         self.records.iter().map(|(name, records)| (name, records.as_slice()))
     }
 
-    /// The failure that a question about this name and type meets by directive.
+    /// The failure that a directive sets for this name and type.
     pub fn failure(&self, name: &Name, kind: Kind) -> Option<LookupErrorKind> {
         let hit =
             |(n, k, _): &&(Name, Option<Kind>, LookupErrorKind)| n == name && k.is_none_or(|k| k == kind);
@@ -129,7 +130,7 @@ impl Zone {
         if signed { Security::Secure } else { Security::Insecure }
     }
 
-    /// The records of a name, or of the wildcard that covers it (RFC 4592 §3.3.1). None: the name does not exist.
+    /// Returns the records of a name, or of the wildcard that covers it (RFC 4592 §3.3.1). None if the name does not exist.
     fn node(&self, name: &Name) -> Option<&[Record]> {
         if let Some(records) = self.records.get(name) {
             return Some(records);
@@ -190,10 +191,10 @@ impl Resolver for Zone {
     }
 }
 
-/// Polls a future that never has to wait, such as a judge over a [`Zone`], to its end.
+/// Runs a future that never waits, such as a judge over a [`Zone`].
 ///
 /// # Panics
-/// If the future waits for something.
+/// If the future is not ready at the first poll.
 #[expect(clippy::panic, reason = "waiting here is a fault of the caller, and there is nothing to return")]
 pub fn block_on_ready<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
@@ -203,7 +204,7 @@ pub fn block_on_ready<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// The words of a line: quoted strings keep their blanks; a backslash keeps the next character.
+/// Splits a line into words. Quoted strings keep their white space; a backslash keeps the next character.
 fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;

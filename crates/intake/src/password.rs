@@ -8,17 +8,17 @@
 use crate::fair::FairQueue;
 use argon2::password_hash::Output;
 use argon2::{Algorithm, Argon2, Block, Params, PasswordHash, PasswordHasher, Version};
+use bounded_cache::BoundedCache;
 use parking_lot::Mutex;
 use ring::hmac;
 use smtpserver::Standing;
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 /// How long a success is remembered.
 pub const REMEMBERED_FOR: Duration = Duration::from_secs(15 * 60);
-/// Successes remembered at most; beyond that the memory starts afresh.
+/// Successes remembered at most; beyond that, those not used for longest are forgotten.
 pub const MAX_REMEMBERED: usize = 10_000;
 /// Memory of one Argon2id hash in KiB (RFC 9106 §4 scaled to a small machine: OWASP's choice for 9 MiB).
 pub const MEMORY_KIB: u32 = 9 * 1024;
@@ -46,7 +46,7 @@ pub(crate) struct Passwords {
     /// The memory of free slots, for the next hash. The allocator would keep freed memory for each thread that had it.
     memory: Arc<Mutex<Vec<Vec<Block>>>>,
     key: hmac::Key,
-    remembered: Mutex<HashMap<[u8; 32], Instant>>,
+    remembered: Mutex<BoundedCache<[u8; 32], Instant>>,
     /// The hash that is verified for missing accounts, so that these take the same time.
     decoy: String,
 }
@@ -97,7 +97,7 @@ impl Passwords {
             slots: FairQueue::new(slots),
             memory: Arc::default(),
             key: hmac::Key::new(hmac::HMAC_SHA256, key),
-            remembered: Mutex::new(HashMap::new()),
+            remembered: Mutex::new(BoundedCache::new(MAX_REMEMBERED)),
             decoy: hash("no password hashes to this by design", &salt),
         }
     }
@@ -150,16 +150,12 @@ impl Passwords {
     }
 
     fn is_remembered(&self, tag: &[u8; 32], now: Instant) -> bool {
-        let remembered = self.remembered.lock();
+        let mut remembered = self.remembered.lock();
         remembered.get(tag).is_some_and(|since| now.saturating_duration_since(*since) < REMEMBERED_FOR)
     }
 
     fn remember(&self, tag: [u8; 32], now: Instant) {
-        let mut remembered = self.remembered.lock();
-        if remembered.len() >= MAX_REMEMBERED {
-            remembered.clear();
-        }
-        remembered.insert(tag, now);
+        self.remembered.lock().insert(tag, now);
     }
 }
 

@@ -3,11 +3,10 @@
 //! A list that refuses a resolver, or was abandoned, may answer every query. Believing it would turn all mail away, so
 //! only a code that can be a listing counts as one, and [`health`] checks whether a list works at all.
 
-use dns::{Domain, LookupError, LookupErrorKind, Name, Resolver, ipv4, join_all, reverse_name, txt};
+use dns::{Domain, LookupError, LookupErrorKind, Name, Resolver, ipv4, reverse_name, txt};
+use futures_util::future::join;
 use std::fmt;
-use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr};
-use std::pin::Pin;
 
 /// Codes kept of one answer. A list returns one for each of its sublists that has the address.
 pub const MAX_CODES: usize = 32;
@@ -225,10 +224,9 @@ pub async fn health(dns: &dyn Resolver, zone: &Domain) -> Health {
     else {
         return Health::Unknown(Reason::ZoneTooLong);
     };
-    type Asked<'a> = Pin<Box<dyn Future<Output = Evaluation> + Send + 'a>>;
-    let asked: Vec<Asked<'_>> = vec![Box::pin(lookup(dns, &never)), Box::pin(lookup(dns, &always))];
+    let (never, always) = join(lookup(dns, &never), lookup(dns, &always)).await;
     let mut reason = None;
-    for (evaluation, expected) in join_all(asked).await.into_iter().zip([Outcome::Pass, Outcome::Listed]) {
+    for (evaluation, expected) in [(never, Outcome::Pass), (always, Outcome::Listed)] {
         match evaluation.result {
             Outcome::TempError => reason = reason.or(evaluation.reason),
             result if result == expected => {}

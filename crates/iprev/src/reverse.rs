@@ -1,6 +1,7 @@
 //! Checks whether an address and its name point at each other (RFC 8601 §3).
 
-use dns::{LookupError, Name, Resolver, Security, ipv4, ipv6, join_all, pointers};
+use dns::{LookupError, Name, Resolver, Security, ipv4, ipv6, pointers};
+use futures_util::future::join_all;
 use std::fmt;
 use std::future::Future;
 use std::net::IpAddr;
@@ -80,7 +81,7 @@ pub async fn check(dns: &dyn Resolver, ip: IpAddr) -> Evaluation {
         .iter()
         .take(MAX_NAMES)
         .map(|name| -> Lookup<'_> { Box::pin(forward(dns, name, ip)) });
-    let answers = join_all(lookups.collect()).await;
+    let answers = join_all(lookups).await;
     let mut failed = None;
     let mut security = evaluation.security;
     for (name, answer) in evaluation.names.iter().zip(answers) {

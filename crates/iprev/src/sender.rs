@@ -2,7 +2,8 @@
 //!
 //! Mail that cannot be answered cannot be bounced either, and is seldom wanted.
 
-use dns::{Answer, Domain, LookupError, Name, Resolver, addresses, join_all, mx};
+use dns::{Answer, Domain, LookupError, Name, Resolver, addresses, mx};
+use futures_util::future::join_all;
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -75,7 +76,7 @@ async fn any_address(dns: &dyn Resolver, hosts: &[Name]) -> Outcome {
     type Lookup<'a> = Pin<Box<dyn Future<Output = Result<Answer<IpAddr>, LookupError>> + Send + 'a>>;
     let lookups = hosts.iter().map(|host| -> Lookup<'_> { Box::pin(addresses(dns, host)) });
     let mut outcome = Outcome::NoAddress;
-    for answer in join_all(lookups.collect()).await {
+    for answer in join_all(lookups).await {
         match answer {
             Ok(_) => return Outcome::Accepts,
             Err(error) if error.is_absent() => {}

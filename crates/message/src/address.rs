@@ -1,4 +1,4 @@
-//! Addresses as header fields have them: lists, groups, comments, quoted strings, and older ways of writing.
+//! Addresses in header fields: lists, groups, comments, quoted strings, and obsolete syntax.
 
 mod salvage;
 
@@ -8,25 +8,25 @@ use crate::lex::{Cursor, is_atext, text};
 use dns::{Domain, Host};
 use smtp_parser::{Localpart, Mailbox};
 
-/// Entries and group members of one list that are read. RFC 5321 §4.5.3.1.8 asks for 100 recipients at the least.
+/// Entries and group members of one list that are read. RFC 5321 §4.5.3.1.8 asks for at least 100 recipients.
 pub const MAX_ADDRESSES: usize = 1000;
 
-/// What an address field holds.
+/// The entries of an address field.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AddressList {
     /// The entries, in order.
     pub entries: Vec<Entry>,
-    /// Entries that break the grammar. Addresses that were found in them are among `entries`.
+    /// Number of entries that break the grammar. Addresses found in them are among `entries`.
     pub malformed: usize,
-    /// There are more than [`MAX_ADDRESSES`]; what follows them was not read.
+    /// There are more than [`MAX_ADDRESSES`]; the rest was not read.
     pub cut: bool,
 }
 
 /// One entry of an address field (RFC 5322 §3.4).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {
-    /// A mailbox.
+    /// One address, with or without a display name.
     Mailbox(Address),
     /// A named group, which may be empty.
     Group {
@@ -41,15 +41,15 @@ pub enum Entry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Address {
-    /// The display name, unquoted, else the comment behind the address. Encoded words (RFC 2047) stand as they came.
+    /// The display name, unquoted; without one, the comment behind the address. Encoded words (RFC 2047) are not decoded.
     pub name: Option<String>,
     /// The local part without quoting.
     pub localpart: String,
-    /// What stands behind the `@`.
+    /// The part behind the `@`.
     pub site: Site,
 }
 
-/// What stands behind the `@` of an address.
+/// The part of an address behind the `@`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Site {
     /// A domain name or an address literal.
@@ -69,7 +69,7 @@ impl Address {
         }
     }
 
-    /// The address as SMTP has it, if it can stand there.
+    /// The address in the form of SMTP, if it has one.
     pub fn mailbox(&self) -> Option<Mailbox> {
         let domain = self.domain()?.clone();
         Localpart::new(&self.localpart).ok().map(|localpart| Mailbox::new(localpart, domain))
@@ -85,7 +85,7 @@ impl AddressList {
         })
     }
 
-    /// As [`AddressList::mailboxes`], for callers that keep them.
+    /// The same as [`AddressList::mailboxes`], for callers that keep them.
     pub fn into_mailboxes(self) -> impl Iterator<Item = Address> {
         self.entries.into_iter().flat_map(|entry| match entry {
             Entry::Mailbox(address) => vec![address],
@@ -94,10 +94,10 @@ impl AddressList {
     }
 }
 
-/// Reads the value of a From, To, Cc, Reply-To or like field, folded or not.
+/// Reads the value of a From, To, Cc, Reply-To or similar field, folded or not.
 ///
-/// Never fails. An entry that breaks the grammar is counted; the addresses that a reader would see in it are taken all
-/// the same, for mail clients show them as well.
+/// Never fails. Counts entries that break the grammar, and still takes the addresses that a reader would see in them,
+/// because mail clients show those as well.
 ///
 /// ```
 /// let list = moxd_message::addresses(b"\"Doe, J.\" <j@example.org>, team: a@example.org, b@example.org;");
@@ -136,7 +136,7 @@ pub fn addresses(value: &[u8]) -> AddressList {
             resync(&mut cursor, group.is_some());
         }
         let raw = start.get(..start.len() - cursor.rest().len()).unwrap_or(start);
-        // What has no end, such as an open quote, took all that follows with it.
+        // An entry without an end, such as an open quote, includes everything that follows.
         let mut found = if parsed.is_none() || cursor.broken != broken {
             salvage(raw, Quotes::Respected, MAX_ADDRESSES - count + 1)
         } else {
@@ -172,7 +172,7 @@ enum Parsed {
     GroupStart(String),
 }
 
-/// Passes the rest of an entry that breaks the grammar, quoted strings and comments as a whole.
+/// Skips the rest of an entry that breaks the grammar. A comma in a quoted string or comment does not end it.
 fn resync(cursor: &mut Cursor<'_>, in_group: bool) {
     loop {
         cursor.cfws();
@@ -185,14 +185,14 @@ fn resync(cursor: &mut Cursor<'_>, in_group: bool) {
     }
 }
 
-/// Words before it is known what they are: display name, local part, or group name.
+/// Words that may turn out to be a display name, a local part or a group name.
 #[derive(Default)]
 struct Words {
-    /// With one space where white space or a comment was.
+    /// The words with one space where white space or a comment was.
     phrase: String,
-    /// Without any.
+    /// The words without spaces.
     joined: String,
-    /// White space between two words that no dot joins: no local part.
+    /// There is white space between two words that no dot joins, so they are no local part.
     gap: bool,
     any: bool,
 }
@@ -243,7 +243,7 @@ fn entry(cursor: &mut Cursor<'_>, in_group: bool, comment: &mut Option<String>) 
         Some(b'@') if words.any && !words.gap => {
             cursor.next();
             let site = site(cursor, comment)?;
-            // Many write an address as its own display name without quotes. It is clear if both are one.
+            // Many senders write an address as its own display name without quotes. That is clear if both are the same.
             if cursor.peek() == Some(b'<') && angle(cursor)? != (words.joined.clone(), site.clone()) {
                 return None;
             }
@@ -269,7 +269,7 @@ fn entry(cursor: &mut Cursor<'_>, in_group: bool, comment: &mut Option<String>) 
     ended.then_some(Parsed::Address(parsed))
 }
 
-/// Reads `<…>`, an obsolete source route in it is passed over (RFC 5322 §4.4).
+/// Reads `<…>` and skips an obsolete source route in it (RFC 5322 §4.4).
 fn angle(cursor: &mut Cursor<'_>) -> Option<(String, Site)> {
     cursor.next();
     cursor.cfws();
@@ -293,7 +293,7 @@ fn angle(cursor: &mut Cursor<'_>) -> Option<(String, Site)> {
     cursor.eat(b'>').then_some((words.joined, site))
 }
 
-/// Reads what stands behind an `@`.
+/// Reads the part behind an `@`.
 fn site(cursor: &mut Cursor<'_>, comment: &mut Option<String>) -> Option<Site> {
     if let Some(found) = cursor.cfws() {
         *comment = Some(found);
@@ -326,14 +326,14 @@ fn site(cursor: &mut Cursor<'_>, comment: &mut Option<String>) -> Option<Site> {
     Some(host(&written))
 }
 
-/// What stands behind the `@`, without typographical signs around it.
+/// Parses the part behind the `@`, without typographical signs around it.
 fn host(written: &[u8]) -> Site {
     let written = text(written);
     written.trim_matches(is_sign).parse().map_or(Site::Invalid(written), Site::Host)
 }
 
-/// Is it a typographical sign: a quote, dash, arrow, picture? No name has one (RFC 5892 §3), but IDNA mapping lets some
-/// pass, and people read an address without those around it.
+/// Is it a typographical sign: a quote, dash, arrow or picture? No domain name has one (RFC 5892 §3), but IDNA mapping
+/// accepts some, and people read an address without the signs around it.
 fn is_sign(c: char) -> bool {
     matches!(c, '\u{ab}' | '\u{bb}' | '\u{2010}'..='\u{2027}' | '\u{2030}'..='\u{205e}' | '\u{20a0}'..='\u{20ff}'
         | '\u{2190}'..='\u{245f}' | '\u{2500}'..='\u{2bff}' | '\u{3001}'..='\u{3003}' | '\u{3008}'..='\u{3020}'

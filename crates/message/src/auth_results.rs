@@ -1,4 +1,4 @@
-//! Authentication-Results (RFC 8601): written as we add it, read back, and found where a stranger forged it.
+//! Authentication-Results (RFC 8601): writing our own, reading them, and finding forged ones.
 
 mod claims;
 mod parse;
@@ -11,18 +11,18 @@ use dns::Domain;
 use smtp_parser::Mailbox;
 use std::fmt;
 
-/// Characters of a reason or comment that are written; longer ones are cut. It keeps a value that cannot be folded
-/// within the 998 octets of a line, whatever its escapes and its UTF-8 (RFC 5322 §2.1.1).
+/// Characters of a reason or comment that are written; longer ones are cut. The limit keeps a value that cannot be folded
+/// within the 998 bytes of a line, with any escapes and UTF-8 (RFC 5322 §2.1.1).
 pub const MAX_VALUE: usize = 200;
 
-/// Octets of a property value as it is written, for the same reason; every name and address in ASCII fits. A property
-/// with more is left out: cut, a name could become that of somebody else, who would seem to have proven something.
+/// Bytes of a property value as written, for the same reason; every name and address in ASCII fits. A longer property is
+/// left out and not cut: a cut name could be the name of another domain, which would seem to have proven something.
 pub const MAX_PROPERTY: usize = 800;
 
 /// Characters of a keyword that are written; the longest registered one has 18.
 const MAX_KEYWORD: usize = 64;
 
-/// One Authentication-Results field: who judged, and the results method by method.
+/// One Authentication-Results field: the host that judged, and the result of each method.
 ///
 /// `Display` writes it on one line, for people; [`AuthResults::field`] writes it folded, for a message.
 ///
@@ -62,7 +62,7 @@ pub struct MethodResult {
     pub comment: Option<String>,
     /// Why the result is what it is.
     pub reason: Option<String>,
-    /// What was looked at.
+    /// The evidence.
     pub properties: Vec<Property>,
 }
 
@@ -81,13 +81,13 @@ pub struct Property {
 }
 
 impl AuthResults {
-    /// Results of the service that has this identifier.
+    /// Creates results without methods for the service with this identifier.
     pub fn new(authserv_id: impl Into<String>) -> Self {
         Self { authserv_id: authserv_id.into(), comment: None, methods: Vec::new() }
     }
 
-    /// Results of this host. `utf8`: the message may have UTF-8 in its header (RFC 6532); an internationalised name is
-    /// then written in Unicode, with its ASCII form in a comment.
+    /// Creates results for this host. With `utf8` the message may have UTF-8 in its header (RFC 6532), and an
+    /// internationalised name is written in Unicode with its ASCII form in a comment.
     pub fn of_host(host: &Domain, utf8: bool) -> Self {
         let (authserv_id, comment) = spelled(host, utf8);
         Self { authserv_id, comment, methods: Vec::new() }
@@ -96,7 +96,7 @@ impl AuthResults {
     /// Reads the value of an Authentication-Results field, folded or not.
     ///
     /// # Errors
-    /// The value does not follow RFC 8601 §2.2. Values that need quotes and have none are taken all the same.
+    /// The value does not follow RFC 8601 §2.2. Missing quotes around values are no error.
     pub fn parse(value: &[u8]) -> Result<Self, crate::Error> {
         parse::parse(value)
     }
@@ -152,7 +152,7 @@ impl fmt::Display for AuthResults {
 }
 
 impl MethodResult {
-    /// A result without evidence.
+    /// Creates a result without evidence.
     pub fn new(method: impl Into<String>, result: impl Into<String>) -> Self {
         Self {
             method: method.into(),
@@ -164,21 +164,21 @@ impl MethodResult {
         }
     }
 
-    /// With a comment on the result, which is written only if a reason or property follows.
+    /// Sets the comment on the result, which is written only if a reason or property follows.
     #[must_use]
     pub fn comment(mut self, text: impl Into<String>) -> Self {
         self.comment = Some(text.into());
         self
     }
 
-    /// With a reason.
+    /// Sets the reason, a text for people that is cut at [`MAX_VALUE`] characters when written.
     #[must_use]
     pub fn reason(mut self, text: impl Into<String>) -> Self {
         self.reason = Some(text.into());
         self
     }
 
-    /// With one more property, `ptype.name=value`.
+    /// Adds a property, `ptype.name=value`.
     #[must_use]
     pub fn property(
         mut self,
@@ -191,7 +191,7 @@ impl MethodResult {
         self
     }
 
-    /// With one more property whose value is a domain. `utf8` as in [`AuthResults::of_host`].
+    /// Adds a property whose value is a domain. `utf8` as in [`AuthResults::of_host`].
     #[must_use]
     pub fn domain(
         mut self,
@@ -205,7 +205,7 @@ impl MethodResult {
         self
     }
 
-    /// With one more property whose value is an address. `utf8` as in [`AuthResults::of_host`].
+    /// Adds a property whose value is an address. `utf8` as in [`AuthResults::of_host`].
     #[must_use]
     pub fn mailbox(
         mut self,
@@ -221,7 +221,7 @@ impl MethodResult {
         self
     }
 
-    /// The value of a property, if it is there.
+    /// Returns the value of a property.
     pub fn get(&self, ptype: &str, name: &str) -> Option<&str> {
         let same = |p: &&Property| p.ptype.eq_ignore_ascii_case(ptype) && p.name.eq_ignore_ascii_case(name);
         self.properties.iter().find(same).map(|property| property.value.as_str())
@@ -254,15 +254,15 @@ impl fmt::Display for MethodResult {
     }
 }
 
-/// A domain as the message may have it, and its ASCII form where that differs.
+/// Returns a domain in the form the message may have, and its ASCII form where that differs.
 pub(crate) fn spelled(domain: &Domain, utf8: bool) -> (String, Option<String>) {
     let unicode = if utf8 { domain.unicode() } else { domain.to_string() };
     let ascii = Some(domain.to_string()).filter(|ascii| *ascii != unicode);
     (unicode, ascii)
 }
 
-/// RFC 8601 §2.2: a Keyword is letters, digits and hyphens. What is none of these is left out; an underscore stays, as
-/// registered names have it (`smtp.rcpt_to`).
+/// RFC 8601 §2.2: a Keyword has letters, digits and hyphens. Other characters are left out, except the underscore, which
+/// registered names have (`smtp.rcpt_to`).
 fn keyword(text: &str) -> String {
     let word = text.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
     word.take(MAX_KEYWORD).collect()
@@ -272,13 +272,13 @@ fn cut(text: &str) -> &str {
     text.char_indices().nth(MAX_VALUE).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
 }
 
-/// Text of no fixed form as a value.
+/// Formats free text as a value.
 fn value(text: &str) -> String {
     quoted(cut(text))
 }
 
-/// A value, in quotes unless RFC 8601 §2.2 lets it stand without: a token of RFC 2045 §5.1, or
-/// `[ [ local-part ] "@" ] domain-name`. Strict readers drop the whole field for a bare base64 text or IPv6 address.
+/// Formats a value, with quotes unless RFC 8601 §2.2 allows it without: a token of RFC 2045 §5.1, or
+/// `[ [ local-part ] "@" ] domain-name`. Strict readers ignore the entire field if base64 or an IPv6 address has no quotes.
 fn quoted(text: &str) -> String {
     let text: String = text.chars().map(plain).collect();
     if (!text.is_empty() && text.bytes().all(is_token)) || is_address(&text) {
@@ -310,7 +310,7 @@ fn is_address(text: &str) -> bool {
         }
     }
     let local = text.strip_suffix(str::from_utf8(cursor.rest()).unwrap_or_default()).unwrap_or_default();
-    // Readers may take any white space for the end of the value.
+    // For some readers any white space ends the value.
     let atom = local.starts_with('"') || !local.contains(char::is_whitespace);
     atom && str::from_utf8(cursor.rest()).is_ok_and(|site| site.parse::<Domain>().is_ok())
 }

@@ -1,4 +1,4 @@
-//! Who says to have written a message: the From address that DMARC and reputation rest on.
+//! The author that a message claims: the From address that DMARC and reputation rest on.
 
 use crate::address::{Quotes, salvage};
 use crate::charset::{UNKNOWN, to_utf8};
@@ -10,12 +10,13 @@ use crate::{
 use dns::{Domain, Host, MAX_LABELS, MAX_NAME};
 use std::borrow::Cow;
 
-/// The one author of a message: exactly one From field with exactly one address, which has a domain.
+/// Returns the one author of a message: exactly one From field with exactly one address, which has a domain.
 ///
-/// Names without an address beside it are no authors: many write `Example, Inc. <a@example.org>` without quotes.
+/// Names without an address beside it do not count as authors: many senders write `Example, Inc. <a@example.org>` without
+/// quotes.
 ///
 /// # Errors
-/// There is no such author; the kind says why. A message without a clear author proves nothing about anybody.
+/// There is no such author; the kind says why. A message without a clear author proves nothing about any domain.
 pub fn author(headers: &Headers<'_>) -> Result<Address, FromError> {
     let list = authors(from_field(headers)?)?;
     let mut with_site = list.mailboxes().filter(|address| address.site != Site::Missing);
@@ -34,7 +35,7 @@ pub fn author(headers: &Headers<'_>) -> Result<Address, FromError> {
 fn from_field<'h>(headers: &'h Headers<'_>) -> Result<&'h [u8], FromError> {
     let limited = |kind| matches!(kind, FindingKind::HeaderTooLarge | FindingKind::TooManyFields);
     if headers.findings().iter().any(|finding| limited(finding.kind)) {
-        // A second From may be among what was not read.
+        // The part that was not read may have a second From field.
         return Err(FromError::new(FromErrorKind::Unread));
     }
     let mut fields = headers.all("From");
@@ -52,8 +53,8 @@ fn authors(value: &[u8]) -> Result<AddressList, FromError> {
     if list.cut { Err(FromError::new(FromErrorKind::SeveralAuthors)) } else { Ok(list) }
 }
 
-/// The text as a reader sees it: white space of any kind as a space, and without the characters that nobody sees, some of
-/// which end it for programs.
+/// Returns the text as a reader sees it: any white space becomes a space, and invisible characters are removed, because
+/// some of them end the text for programs.
 fn visible(value: &[u8]) -> Cow<'_, [u8]> {
     let plain = |b: &u8| matches!(b, b' '..=b'~' | b'\t' | b'\r' | b'\n');
     if value.iter().all(plain) {
@@ -72,14 +73,14 @@ fn visible(value: &[u8]) -> Cow<'_, [u8]> {
         | '\u{feff}'
         | '\u{fff9}'..='\u{fffb}'
         | '\u{e0000}'..='\u{e007f}' => None,
-        // The pattern of Braille without a dot is blank.
+        // The Braille pattern without dots is blank.
         '\u{2800}' => Some(' '),
         _ if c.is_whitespace() => Some(' '),
-        // The leader of one dot looks like one, and no name has it.
+        // ONE DOT LEADER looks like a dot, and no name has it.
         '\u{2024}' => Some('.'),
         _ => Some(c),
     };
-    // Octets that are no UTF-8 are shown as those of a charset of one octet for a character, if at all.
+    // Mail clients show bytes that are not UTF-8 in a single-byte charset, if at all.
     let text = to_utf8(value, UNKNOWN).unwrap_or_default();
     Cow::Owned(text.chars().filter_map(shown).collect::<String>().into_bytes())
 }
@@ -94,15 +95,15 @@ fn site(address: &Address) -> Result<&Domain, FromError> {
     }))
 }
 
-/// The domain whose DMARC policy a message is under: that of its author, or of all its authors, should there be several
-/// (RFC 9989 §5.3.1). Otherwise naming a domain twice would switch its policy off.
+/// Returns the domain whose DMARC policy applies to a message: the domain of its author, or the one that several authors
+/// have in common (RFC 9989 §5.3.1). Otherwise naming a domain twice would switch its policy off.
 ///
-/// Whatever single address a reader of the From field sees has a domain here, or breaking the grammar would switch a
-/// policy off: where no address can be read, one in quotes, in a comment or in encoded words counts, and for a domain
-/// that cannot exist the domain above it.
+/// If a reader of the From field sees a single address, this function finds its domain, because otherwise breaking the
+/// grammar would switch a policy off. Where no address can be parsed, one in quotes, in a comment or in encoded words
+/// counts; for a domain that cannot exist, the domain above it counts.
 ///
 /// # Errors
-/// There is no From field or more than one; no domain is seen in it, or more than one.
+/// There is no From field or more than one; or it shows no domain, or several.
 ///
 /// ```
 /// use moxd_message::{FromErrorKind, from_domain, headers};
@@ -119,9 +120,9 @@ pub fn from_domain(headers: &Headers<'_>) -> Result<Domain, FromError> {
     if let Some(domain) = common(list.mailboxes())? {
         return Ok(domain);
     }
-    // Some readers show encoded words in quotes as they stand, and others decoded.
+    // Some mail clients decode encoded words in quotes, and others do not.
     let decoded = guess_words(&visible(value));
-    // The signs of East Asian width look the same. They count last: in a display name they are nothing but text.
+    // Full-width at signs look the same. They count last, because in a display name they are only text.
     let narrow = decoded.replace(['\u{ff20}', '\u{fe6b}'], "@");
     for text in [value, decoded.as_bytes(), narrow.as_bytes()] {
         let seen = salvage(&visible(text), Quotes::Plain, MAX_ADDRESSES);
@@ -135,7 +136,7 @@ pub fn from_domain(headers: &Headers<'_>) -> Result<Domain, FromError> {
     }
 }
 
-/// The one domain of all the addresses that have one.
+/// Returns the domain that all addresses with a domain have in common.
 fn common<'a>(addresses: impl Iterator<Item = &'a Address>) -> Result<Option<Domain>, FromError> {
     let mut found: Option<Domain> = None;
     for domain in addresses.filter_map(nearest_domain) {
@@ -147,15 +148,15 @@ fn common<'a>(addresses: impl Iterator<Item = &'a Address>) -> Result<Option<Dom
     Ok(found)
 }
 
-/// The domain of an address; for a name that cannot exist the nearest one above it that can, else the one between the
-/// characters around it that no name has. Of two labels at the least.
+/// Returns the domain of an address. For a name that cannot exist, returns the nearest name above it that can, or else the
+/// name that is left without the characters that no name has. It has at least two labels.
 fn nearest_domain(address: &Address) -> Option<Domain> {
     let written = match &address.site {
         Site::Host(host) => return host.domain().cloned(),
         Site::Invalid(written) => written.trim_matches(['[', ']', '.']),
         Site::Missing => return None,
     };
-    // RFC 1123 §2.1: the last label of a name is not a number; this is half an address literal.
+    // RFC 1123 §2.1: the last label of a name is not a number, so this is part of an address literal.
     if written.rsplit('.').next().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit())) {
         return None;
     }
@@ -177,8 +178,8 @@ fn nearest_domain(address: &Address) -> Option<Domain> {
     })
 }
 
-/// The author for people, where [`author`] finds none: the first address of the first From field, or its text where it has
-/// no address, such as `MAILER-DAEMON`.
+/// Returns an author to show to people where [`author`] finds none: the first address of the first From field, or the text
+/// of the field if it has no address, such as `MAILER-DAEMON`.
 pub fn shown_author(headers: &Headers<'_>) -> Option<String> {
     let value = visible(headers.first("From")?.value);
     let list = addresses(&value);
@@ -195,202 +196,4 @@ pub fn shown_author(headers: &Headers<'_>) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{MAX_FIELDS, headers};
-
-    #[track_caller]
-    fn check(block: &str, expected: Result<&str, FromErrorKind>) {
-        let found = from_domain(&headers(block.as_bytes()));
-        assert_eq!(found.as_ref().map(Domain::as_str).map_err(|e| e.kind()), expected, "{block}");
-    }
-
-    #[test]
-    fn accepts_one_author() {
-        check("From: a@Example.ORG\r\n", Ok("example.org"));
-        check("to: x@y\r\nFROM : \"b@evil.example\" <a@example.org> (c@evil.example)\r\n", Ok("example.org"));
-        check("From: ü@bücher.example\r\n", Ok("xn--bcher-kva.example"));
-        check("From: Head Office <boss@Head_Office.example.com>\r\n", Ok("head_office.example.com"));
-        check("From: <boss@_.bücher_.example.com.>\r\n", Ok("_.xn--bcher_-3ya.example.com"));
-        // RFC 6854 §2: a group may stand in From.
-        check("From: Team: a@example.org;\r\n", Ok("example.org"));
-    }
-
-    #[test]
-    fn accepts_several_authors_of_one_domain() {
-        check("From: a@example.org, B <b@EXAMPLE.org>\r\n", Ok("example.org"));
-        check("From: g: a@example.org, a@example.org;\r\n", Ok("example.org"));
-        check("From: a@example.org, b@sub.example.org\r\n", Err(FromErrorKind::SeveralAuthors));
-        check("From: a@example.org, root\r\n", Ok("example.org"));
-        let two = author(&headers(b"From: a@example.org, b@example.org\r\n"));
-        assert_eq!(two.unwrap_err().kind(), FromErrorKind::SeveralAuthors);
-    }
-
-    /// The one address that is seen in a From value is its author, or at least the domain is known.
-    #[test]
-    fn breaking_the_grammar_switches_no_policy_off() {
-        for from in [
-            // Display names that need quotes.
-            "[Ticket 7] <boss@example.com>",
-            "Example, Inc. <boss@example.com>",
-            "Sales: Boss <boss@example.com>",
-            "boss@evil.example <boss@example.com>",
-            "@Boss <boss@example.com>",
-            "Boss; CEO <boss@example.com>",
-            "Boss \\ CEO <boss@example.com>",
-            "Boss <CEO> <boss@example.com>",
-            "a:b:c <boss@example.com>",
-            "http://evil.example/ <boss@example.com>",
-            ".Boss. <boss@example.com>",
-            "=?utf-8?q?Boss?= (CEO) [x] <boss@example.com>",
-            // Before and behind the address.
-            "Boss <boss@example.com> extra",
-            "Boss <boss@example.com>, ",
-            "Boss <boss@example.com>;",
-            "root, boss@example.com",
-            "Boss boss@example.com",
-            "[x] boss@example.com.",
-            "boss@example.com [x]",
-            "mailto:boss@example.com",
-            "boss@example.com:;",
-            "boss@example.com; boss@example.com",
-            // Brackets, quotes, comments without an end.
-            "Boss <boss@example.com",
-            "Boss boss@example.com>",
-            "<<boss@example.com>>",
-            "\"Boss <boss@example.com>",
-            "Boss\" <boss@example.com>",
-            "\"Boss\" \"x <boss@example.com>",
-            "Boss (CEO <boss@example.com>",
-            "(Boss <boss@example.com>",
-            "Boss ((CEO) <boss@example.com>",
-            "Boss CEO) <boss@example.com>",
-            "\"x@evil.example\" [x] <boss@example.com>",
-            "(x@evil.example) [x] boss@example.com",
-            "boss@example.com (open",
-            // Groups.
-            "Team: boss@example.com",
-            "Team:; boss@example.com",
-            "Team: Sales: boss@example.com;",
-            "a:; b:; Boss <boss@example.com>",
-            // Obsolete forms.
-            "<@relay.example:boss@example.com>",
-            "<@relay.example, boss@example.com>",
-            "[x] <boss @ example.com>",
-            "Boss <boss@example . com>",
-            "boss@example.com@evil.example",
-            "boss@x@example.com",
-            "Boss <boss@x@@example.com@y>",
-            // Domains.
-            "boss@Example.COM.",
-            "boss@example..com",
-            "boss@.example.com",
-            "boss@[example.com]",
-            // What is not seen.
-            "Boss\0 <boss@example.com>",
-            "Boss <boss@exam\0ple.com>",
-            "\u{1}boss@example.com\u{7f}",
-            "Boss <boss@example.com\u{200e}>",
-            "Boss <boss@\u{202d}example.com>",
-            "Boss <bo\u{200b}ss@exam\u{ad}ple.com>",
-            "[x] Bö\u{fffd}ss <boss@example.com>",
-            "Boss <boss@example.com\u{a0}>",
-            "Boss <boss@\u{3000}example.\u{2009}com>",
-            "Boss\u{a0}boss@example.com\u{2028}",
-            "Boss <boss@example.com\u{2800}>",
-            // Folded.
-            "Boss\r\n\t[x]\r\n <boss@example.com>",
-            "Boss <boss@\r\n example.com",
-            // No address but in quotes, comments, encoded words.
-            "\"boss@example.com\"",
-            "\"Boss <boss@example.com>\"",
-            "(boss@example.com)",
-            "\"boss@example.com\":;",
-            "=?utf-8?q?boss=40example=2Ecom?=",
-            "=?utf-8?b?Qm9zcyA8Ym9zc0BleGFtcGxlLmNvbT4=?=",
-            "Boss <=?utf-8?q?boss=40example.com?=>",
-            "boss@=?utf-8?q?example.com?=",
-            "=?x-none?q?boss=40example.com?=",
-            "=?utf-8?q?boss=40exam=00ple.com?=",
-            "=?iso-8859-1?q?boss=40example.com=A0?=",
-            // Comments and quotes that some readers pass over.
-            "Boss <boss@exam(x)ple.com>",
-            "boss@exam(x)ple.com",
-            "Boss <boss@\"example.com\">",
-            "Boss <boss@\"example\".com>",
-            "Boss <boss@ex\\ample.com>",
-            // Signs around the domain that no name has, and signs that look like others.
-            "Boss <boss@example.com/>",
-            "Boss <boss@example.com?subject=x>",
-            "Boss <boss@example.com->",
-            "Boss <boss@$example.com>",
-            "Boss \u{ff1c}boss@example.com\u{ff1e}",
-            "\u{201c}boss@example.com\u{201d}",
-            "Boss <boss@\u{300a}example.com\u{300b}>",
-            "\u{1f4e7} boss@example.com\u{1f4e7}",
-            "[x] \u{ab}boss@example.com\u{bb}",
-            "boss@example\u{2024}com",
-            "boss\u{ff20}example.com",
-            "Boss <boss\u{fe6b}example.com>",
-            "Boss\u{ff20}evil.example <boss@example.com>",
-            "\u{ff1c}x@evil.example\u{ff1e} <boss@example.com>",
-        ] {
-            check(&format!("From: {from}\r\n"), Ok("example.com"));
-            crate::fuzzing::addresses(from.as_bytes());
-        }
-        for from in [&b"boss@example.com\xa0"[..], b"B\xf6ss <boss@exam\xadple.com>"] {
-            let found = from_domain(&headers(&[b"From: ", from, b"\r\n"].concat())).unwrap();
-            assert_eq!(found.as_str(), "example.com", "{from:?}");
-        }
-        // The name that cannot exist has no policy of its own, and the one above it counts.
-        for domain in ["-x.example.com", "a!b.example.com", "xn--a.example.com", "x.-.example.com"] {
-            check(&format!("From: boss@{domain}\r\n"), Ok("example.com"));
-        }
-        check("From: =?utf-8?q?x?= boss@mail.example.com, \"x\" root\r\n", Ok("mail.example.com"));
-        // Names whose ends look odd to programs, and are letters and marks.
-        check(
-            "From: a@\u{92d}\u{93e}\u{930}\u{924}\u{92e}\u{94d}.\u{92d}\u{93e}\u{930}\u{924}\u{92e}\u{94d}\r\n",
-            Ok("xn--h2breg3eve.xn--h2breg3eve"),
-        );
-        check("From: [x] ann@a_b.example.com\r\n", Ok("a_b.example.com"));
-        check("From: boss@exa!mple.com\r\n", Err(FromErrorKind::BadDomain));
-        check("From: a@[999.0.2.1]\r\n", Err(FromErrorKind::BadDomain));
-    }
-
-    #[test]
-    fn shows_what_stands_in_from_where_there_is_no_one_author() {
-        for (from, shown) in [
-            ("Mail System <MAILER-DAEMON>", "MAILER-DAEMON"),
-            ("Ann <ann@example.com>, Bob <bob@example.org>", "ann@example.com"),
-            ("Anna, Bert <b@bücher.example>", "b@bücher.example"),
-            ("ann@-.example", "ann@-.example"),
-            ("ann@[192.0.2.1]", "ann@[192.0.2.1]"),
-            ("=?utf-8?q?J=C3=BCrgen?= !", "Jürgen !"),
-            ("[x]", "[x]"),
-            ("", ""),
-        ] {
-            let header = format!("From: {from}\r\nFrom: other@example.net\r\n");
-            assert_eq!(shown_author(&headers(header.as_bytes())).as_deref(), Some(shown), "{from}");
-        }
-        assert_eq!(shown_author(&headers(b"To: x@y\r\n")), None);
-    }
-
-    #[test]
-    fn refuses_everything_that_leaves_doubt() {
-        check("To: a@example.org\r\n", Err(FromErrorKind::NoField));
-        check("From: a@example.org\r\nfrom: a@example.org\r\n", Err(FromErrorKind::SeveralFields));
-        check("From:\r\n", Err(FromErrorKind::NoAuthor));
-        check("From: Nobody:;\r\n", Err(FromErrorKind::NoAuthor));
-        check("From: a@example.org, b@example.com\r\n", Err(FromErrorKind::SeveralAuthors));
-        check("From: a@example.org, <b@example.com\r\n", Err(FromErrorKind::SeveralAuthors));
-        check("From: <a@example.org> <b@example.com>\r\n", Err(FromErrorKind::SeveralAuthors));
-        check("From: a@example.org\rFrom: b@example.com\r\n", Err(FromErrorKind::SeveralAuthors));
-        check("From: a@\r\n", Err(FromErrorKind::Malformed));
-        check("From: root\r\n", Err(FromErrorKind::NoDomain));
-        check("From: a@-example\r\n", Err(FromErrorKind::BadDomain));
-        check("From: a@[192.0.2.1]\r\n", Err(FromErrorKind::AddressLiteral));
-        let many = "A: b\r\n".repeat(MAX_FIELDS - 1);
-        check(&format!("{many}From: a@example.org\r\n"), Ok("example.org"));
-        check(&format!("{many}From: a@example.org\r\nA: b\r\n"), Err(FromErrorKind::Unread));
-    }
-}
+mod tests;

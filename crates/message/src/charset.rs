@@ -1,7 +1,7 @@
-//! Text of any charset as UTF-8.
+//! Decodes text of any charset to UTF-8.
 //!
-//! Most charsets are those of the WHATWG Encoding Standard. Mail has more: other names of the same, UTF-7, the code pages
-//! of DOS, and two encodings of seven bits that browsers refuse.
+//! Most charsets are in the WHATWG Encoding Standard. Mail has more: other names of the same, UTF-7, the code pages of DOS,
+//! and two seven-bit encodings that browsers refuse.
 
 use charset::Charset as Web;
 use encoding_rs::{BIG5, EUC_KR, Encoding, GBK, ISO_2022_JP, SHIFT_JIS, UTF_8, WINDOWS_1252};
@@ -9,10 +9,10 @@ use memchr::{memrchr, memrchr2};
 use oem_cp::code_table::DECODING_TABLE_CP_MAP;
 use oem_cp::code_table_type::TableType;
 
-/// What reads a charset.
+/// The decoder of a charset.
 #[derive(Clone, Copy)]
 enum Decoder {
-    /// One of the Encoding Standard, or UTF-7.
+    /// A charset of the Encoding Standard, or UTF-7.
     Web(Web),
     /// A code page of DOS.
     Dos(&'static TableType),
@@ -20,24 +20,24 @@ enum Decoder {
     Hz,
     /// ISO-2022-KR (RFC 1557): KS X 1001 between the shifts.
     Korean,
-    /// Octets of which the sender knew nothing.
+    /// Bytes whose charset the sender did not know.
     Unknown,
 }
 
-/// The charset of octets of which the sender knew nothing (RFC 1428 §3). Any octets have a text in it.
+/// The charset name for bytes whose charset the sender did not know (RFC 1428 §3). Any bytes can be decoded with it.
 pub(crate) const UNKNOWN: &str = "unknown-8bit";
 
 const ESCAPE: u8 = 0x1b;
 const SHIFT_OUT: u8 = 0x0e;
 const SHIFT_IN: u8 = 0x0f;
 
-/// Octets of a charset as text; what cannot be mapped is replaced. None if the charset is not known.
+/// Decodes bytes of a charset, with replacement characters for what cannot be mapped. None if the charset is unknown.
 ///
-/// Names are those of the WHATWG Encoding Standard, which has ASCII and Latin-1 read as windows-1252, as mail needs, and
-/// others that mail uses.
+/// Knows the names of the WHATWG Encoding Standard, which reads ASCII and Latin-1 as windows-1252, as mail needs, and more
+/// names that mail uses.
 pub fn to_utf8(bytes: &[u8], charset: &str) -> Option<String> {
     let label = charset.trim().to_ascii_lowercase();
-    // A body that says it is ASCII and is UTF-8 means UTF-8: octets over 127 mean nothing in ASCII.
+    // A body labelled ASCII that is valid UTF-8 is UTF-8: bytes over 127 mean nothing in ASCII.
     let ascii = matches!(label.as_str(), "us-ascii" | "ascii");
     let decoder = decoder(&label)?;
     if (ascii || matches!(decoder, Decoder::Unknown))
@@ -54,23 +54,23 @@ pub fn to_utf8(bytes: &[u8], charset: &str) -> Option<String> {
     })
 }
 
-/// The decoder of a charset by its name in lower case.
+/// Finds the decoder of a charset by its name in lower case.
 fn decoder(label: &str) -> Option<Decoder> {
     match label {
         "hz-gb-2312" | "hz" => return Some(Decoder::Hz),
         "iso-2022-kr" | "csiso2022kr" => return Some(Decoder::Korean),
-        // RFC 1428 §3: what a gateway writes that knows no charset.
+        // RFC 1428 §3: a gateway that does not know the charset writes this.
         UNKNOWN | "x-unknown" | "unknown" | "default" => return Some(Decoder::Unknown),
         _ => {}
     }
-    // Those that the standard replaces as a whole are not known: the text stays as it came.
+    // Charsets that the standard replaces with a single replacement character count as unknown, so that the text stays.
     if let Some(web) = Web::for_label_no_replacement(label.as_bytes()) {
         return Some(Decoder::Web(web));
     }
     code_page(label)
 }
 
-/// The decoder of a code page by its number, as in `cp850`, `IBM00858`, `csPC850Multilingual`, `850`.
+/// Finds the decoder of a code page by its number, as in `cp850`, `IBM00858`, `csPC850Multilingual`, `850`.
 fn code_page(label: &str) -> Option<Decoder> {
     const PREFIXES: [&str; 9] = ["cp", "x-cp", "ibm", "csibm", "cspc", "ms", "dos", "oem", "windows"];
     let named = PREFIXES.iter().any(|prefix| label.starts_with(prefix));
@@ -92,7 +92,7 @@ fn code_page(label: &str) -> Option<Decoder> {
     }
 }
 
-/// Has the charset shift states, so that its octets mean nothing without what went before?
+/// Does the charset have shift states, so that the meaning of a byte depends on earlier ones?
 pub(crate) fn is_stateful(charset: &str) -> bool {
     match decoder(&charset.trim().to_ascii_lowercase()) {
         Some(Decoder::Hz | Decoder::Korean) => true,
@@ -101,7 +101,8 @@ pub(crate) fn is_stateful(charset: &str) -> bool {
     }
 }
 
-/// Is a text in a charset with shift states back in ASCII at its end? None if it does not switch, or has no such states.
+/// Does a text in a charset with shift states end in the ASCII state? None if the text never switches, or the charset has
+/// no such states.
 pub(crate) fn ends_in_ascii(bytes: &[u8], charset: &str) -> Option<bool> {
     match decoder(&charset.trim().to_ascii_lowercase())? {
         Decoder::Hz => {
@@ -111,7 +112,7 @@ pub(crate) fn ends_in_ascii(bytes: &[u8], charset: &str) -> Option<bool> {
         }
         Decoder::Korean => memrchr2(SHIFT_OUT, SHIFT_IN, bytes).map(|at| bytes.get(at) == Some(&SHIFT_IN)),
         Decoder::Web(web) if web == Web::for_encoding(ISO_2022_JP) => {
-            // ESC ( B and ESC ( J go back to one octet for a character (RFC 1468).
+            // ESC ( B and ESC ( J return to one byte per character (RFC 1468).
             let escape = bytes.get(memrchr(ESCAPE, bytes)?..)?;
             Some(escape.starts_with(b"\x1b(B") || escape.starts_with(b"\x1b(J"))
         }
@@ -119,7 +120,7 @@ pub(crate) fn ends_in_ascii(bytes: &[u8], charset: &str) -> Option<bool> {
     }
 }
 
-/// HZ as GBK: the pairs between `~{` and `~}` with their high bits set.
+/// Converts HZ to GBK by setting the high bits of the pairs between `~{` and `~}`.
 fn hz(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     let (mut rest, mut shifted) = (bytes, false);
@@ -134,7 +135,7 @@ fn hz(bytes: &[u8]) -> Vec<u8> {
                 shifted = false;
                 tail
             }
-            // A tilde is written twice, and one before a line end joins lines (RFC 1843).
+            // Two tildes stand for one, and a tilde before a line end joins lines (RFC 1843).
             [b'~', b'~', tail @ ..] if !shifted => {
                 out.push(b'~');
                 tail
@@ -145,7 +146,7 @@ fn hz(bytes: &[u8]) -> Vec<u8> {
                 tail
             }
             [b, tail @ ..] => {
-                // A line end ends the state too.
+                // A line end also returns to ASCII.
                 shifted &= *b != b'\n';
                 out.push(*b);
                 tail
@@ -154,7 +155,7 @@ fn hz(bytes: &[u8]) -> Vec<u8> {
     }
 }
 
-/// ISO-2022-KR as EUC-KR: the octets between the shifts with their high bits set, without the designation.
+/// Converts ISO-2022-KR to EUC-KR: sets the high bits of the bytes between the shifts, and drops the designation.
 fn korean(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     let (mut rest, mut shifted) = (bytes, false);
@@ -248,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn any_octets_are_text() {
+    fn decodes_any_bytes() {
         let all: Vec<u8> = (0..=255).chain((0..=255).rev()).collect();
         for name in ["utf-7", "hz", "iso-2022-kr", "cp864", "cp932", "iso-2022-jp", "x-unknown"] {
             for start in 0..all.len() {

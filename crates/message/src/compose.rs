@@ -1,12 +1,12 @@
-//! The other fields a mail server adds, each folded and with CRLF at its end.
+//! Writes the fields that a mail server adds, except Received and Authentication-Results; each is folded and ends in CRLF.
 
-use crate::encoding::encode_base64_url;
 use crate::{Date, Fold};
+use base64::engine::{Engine as _, general_purpose::URL_SAFE_NO_PAD};
 use dns::Domain;
 use smtp_parser::{Mailbox, Path};
 
-/// A Message-ID made of random octets and our host name, with its angle brackets. `utf8`: the host in Unicode
-/// (RFC 6532), for messages that need SMTPUTF8 anyway.
+/// Makes a Message-ID from random bytes and our host name, with angle brackets. `utf8`: the host name in Unicode (RFC 6532),
+/// for messages that need SMTPUTF8 anyway.
 ///
 /// ```
 /// let id = moxd_message::compose::message_id(&[7; 16], &"mx.example.org".parse()?, false);
@@ -14,31 +14,31 @@ use smtp_parser::{Mailbox, Path};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn message_id(random: &[u8; 16], host: &Domain, utf8: bool) -> String {
-    let random = encode_base64_url(random);
+    let random = URL_SAFE_NO_PAD.encode(random);
     if utf8 { format!("<{random}@{}>", host.unicode()) } else { format!("<{random}@{host}>") }
 }
 
-/// A Message-Id field of a [`message_id`].
+/// Writes the Message-Id field for the result of [`message_id`].
 pub fn message_id_field(id: &str) -> String {
     field("Message-Id", id)
 }
 
-/// A Date field.
+/// Writes the Date field that submission adds if it is missing (RFC 6409 §8.2).
 pub fn date_field(date: Date) -> String {
     field("Date", &date.to_string())
 }
 
-/// The Return-Path field of a delivered message (RFC 5321 §4.4), its domain in ASCII.
+/// Writes the Return-Path field of a delivered message (RFC 5321 §4.4), with the domain in ASCII.
 pub fn return_path(sender: &Path) -> String {
     field("Return-Path", &sender.to_string())
 }
 
-/// The Delivered-To field of a delivered message (RFC 9228 §4). `utf8`: the domain in Unicode.
+/// Writes the Delivered-To field of a delivered message (RFC 9228 §4). `utf8`: the domain in Unicode.
 pub fn delivered_to(recipient: &Mailbox, utf8: bool) -> String {
     field("Delivered-To", &if utf8 { recipient.unicode() } else { recipient.to_string() })
 }
 
-/// A path with its angle brackets. `utf8`: the domain in Unicode.
+/// Formats a path with angle brackets. `utf8`: the domain in Unicode.
 pub(crate) fn path(path: &Path, utf8: bool) -> String {
     match path {
         Path::Mailbox(mailbox) if utf8 => format!("<{}>", mailbox.unicode()),

@@ -1,22 +1,24 @@
-//! Date and time as header fields have them (RFC 5322 §3.3).
+//! Date and time in header fields (RFC 5322 §3.3).
 
 use crate::lex::Cursor;
 use crate::{Error, ErrorKind};
+use jiff::SignedDuration;
+use jiff::civil::{self, DateTime};
 use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
-/// Seconds of 1 January of the year 0 and of the last second of the year 9999: what four digits can say.
+/// Start of the seconds in [`Date`].
+const EPOCH: DateTime = civil::date(1970, 1, 1).at(0, 0, 0, 0);
+/// The first second of the year 0 and the last of the year 9999: the range of a year with four digits.
 const YEARS: std::ops::RangeInclusive<i64> = -62_167_219_200..=253_402_300_799;
-const DAY: i64 = 86_400;
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-/// 1 January 1970 was a Thursday.
-const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 
-/// A moment, to the second, and the time zone it is written in.
+/// A time with a resolution of one second, and the time zone it is written in.
 ///
-/// Written with the weekday, and read leniently: comments, two-digit years, named zones, no seconds, no zone.
+/// Writing includes the weekday. Reading is lenient: it accepts comments, two-digit years, named zones, and a missing zone or
+/// missing seconds.
 ///
 /// ```
 /// use moxd_message::Date;
@@ -34,9 +36,9 @@ pub struct Date {
 }
 
 impl Date {
-    /// A moment in seconds since 1970 (UTC), to be written with an offset of `zone` minutes east of UTC.
+    /// Creates a date from seconds since 1970 (UTC) that is written with an offset of `zone` minutes east of UTC.
     ///
-    /// What four digits of a year and of a zone cannot say is brought to the nearest that they can.
+    /// Clamps both to what a year of four digits and a zone of four digits can express.
     pub fn new(unix: i64, zone: i16) -> Self {
         let zone = zone.clamp(-99 * 60 - 59, 99 * 60 + 59);
         let seconds = i64::from(zone) * 60;
@@ -56,7 +58,7 @@ impl Date {
 }
 
 impl From<SystemTime> for Date {
-    /// In UTC; fractions of a second are cut.
+    /// Uses UTC, and drops fractions of a second.
     fn from(time: SystemTime) -> Self {
         let seconds = |d: Duration| i64::try_from(d.as_secs()).unwrap_or(i64::MAX);
         let unix = match time.duration_since(SystemTime::UNIX_EPOCH) {
@@ -69,16 +71,10 @@ impl From<SystemTime> for Date {
 
 impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let local = self.unix + i64::from(self.zone) * 60;
-        let (days, seconds) = (local.div_euclid(DAY), local.rem_euclid(DAY));
-        let (year, month, day) = civil(days);
-        let named = |names: &'static [&'static str], index: i64| {
-            usize::try_from(index).ok().and_then(|index| names.get(index)).copied().unwrap_or_default()
-        };
-        let (weekday, month) = (named(&WEEKDAYS, days.rem_euclid(7)), named(&MONTHS, month - 1));
-        let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+        // `new` keeps the year within four digits, and the calendar covers more.
+        let local = EPOCH.saturating_add(SignedDuration::from_secs(self.unix + i64::from(self.zone) * 60));
         let (sign, zone) = (if self.zone < 0 { '-' } else { '+' }, self.zone.unsigned_abs());
-        write!(f, "{weekday}, {day} {month} {year:04} {hour:02}:{minute:02}:{second:02} ")?;
+        write!(f, "{} ", local.strftime("%a, %-d %b %Y %H:%M:%S"))?;
         write!(f, "{sign}{:02}{:02}", zone / 60, zone % 60)
     }
 }
@@ -91,33 +87,10 @@ impl FromStr for Date {
     }
 }
 
-/// Year, month from 1 and day of the month of a day counted from 1 January 1970, in the Gregorian calendar.
-fn civil(days: i64) -> (i64, i64, i64) {
-    // Years are counted from 1 March of the year 0, so that a leap day is the last day of its year; 400 of them
-    // have 146,097 days.
-    let days = days + 719_468;
-    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let in_month = day - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (era * 400 + year + i64::from(month <= 2), month, in_month)
-}
-
-/// The reverse of [`civil`].
-fn days(year: i64, month: i64, day: i64) -> i64 {
-    let year = year - i64::from(month <= 2);
-    let (era, in_era) = (year.div_euclid(400), year.rem_euclid(400));
-    let month = if month > 2 { month - 3 } else { month + 9 };
-    let in_year = (153 * month + 2) / 5 + day - 1;
-    era * 146_097 + in_era * 365 + in_era / 4 - in_era / 100 + in_year - 719_468
-}
-
 fn parse(cursor: &mut Cursor<'_>) -> Option<Date> {
     cursor.cfws();
     if cursor.peek().is_some_and(|b| b.is_ascii_alphabetic()) {
-        // The weekday says nothing the date does not; a wrong one is common in old mail.
+        // The weekday adds nothing to the date, and is often wrong in old mail.
         cursor.take_while(|b| b.is_ascii_alphabetic() || b == b'.');
         cursor.cfws();
         cursor.eat(b',');
@@ -129,11 +102,10 @@ fn parse(cursor: &mut Cursor<'_>) -> Option<Date> {
     let month = 1 + MONTHS
         .iter()
         .position(|month| name.get(..3).is_some_and(|start| start.eq_ignore_ascii_case(month.as_bytes())))?;
-    let month = i64::try_from(month).ok()?;
     cursor.eat(b'.');
     separator(cursor);
     let (year, digits) = number(cursor, 4)?;
-    // RFC 5322 §4.3: two digits below 50 are of this century, other two and three digits count from 1900.
+    // RFC 5322 §4.3: two digits below 50 count from 2000, other two and three digits from 1900.
     let year = match digits {
         2 if year < 50 => year + 2000,
         2 | 3 => year + 1900,
@@ -142,21 +114,20 @@ fn parse(cursor: &mut Cursor<'_>) -> Option<Date> {
     };
     cursor.cfws();
     let (seconds_of_day, zone) = time(cursor)?;
-    let whole = days(year, month, day);
-    if civil(whole) != (year, month, day) {
-        return None;
-    }
-    Some(Date::new(whole * DAY + seconds_of_day - i64::from(zone) * 60, zone))
+    let (year, month, day) = (year.try_into().ok()?, month.try_into().ok()?, day.try_into().ok()?);
+    let midnight = civil::Date::new(year, month, day).ok()?.at(0, 0, 0, 0);
+    let local = midnight.duration_since(EPOCH).as_secs() + seconds_of_day;
+    Some(Date::new(local - i64::from(zone) * 60, zone))
 }
 
-/// White space, or the hyphen of `3-Nov-2026`.
+/// Consumes white space, or the hyphen of `3-Nov-2026`.
 fn separator(cursor: &mut Cursor<'_>) {
     cursor.cfws();
     cursor.eat(b'-');
     cursor.cfws();
 }
 
-/// Seconds since midnight, and the zone in minutes; nothing may follow.
+/// Reads seconds since midnight, and the zone in minutes; nothing may follow.
 fn time(cursor: &mut Cursor<'_>) -> Option<(i64, i16)> {
     let colon = |cursor: &mut Cursor<'_>| {
         cursor.cfws();
@@ -184,7 +155,7 @@ fn zone(cursor: &mut Cursor<'_>) -> Option<i16> {
         Some(b'-') => -1,
         _ => {
             let name = cursor.take_while(|b| b.is_ascii_alphabetic()).to_ascii_uppercase();
-            // RFC 5322 §4.3: unknown and military names are to be taken for -0000.
+            // RFC 5322 §4.3: unknown and military names count as -0000.
             return Some(match name.as_slice() {
                 b"EDT" => -4 * 60,
                 b"EST" | b"CDT" => -5 * 60,
@@ -203,7 +174,7 @@ fn zone(cursor: &mut Cursor<'_>) -> Option<i16> {
     (count == 4 && minutes < 60).then_some(sign * zone)
 }
 
-/// A number of at most `most` digits, and how many it had.
+/// Reads a number of up to `most` digits; returns it with its number of digits.
 fn number(cursor: &mut Cursor<'_>, most: usize) -> Option<(i64, usize)> {
     let digits = cursor.take_while(|b| b.is_ascii_digit());
     if digits.is_empty() || digits.len() > most {
@@ -287,17 +258,11 @@ mod tests {
     }
 
     #[test]
-    fn every_day_of_800_years_follows_the_one_before() {
-        let mut last = civil(days(1600, 1, 1));
-        for day in days(1600, 1, 1) + 1..=days(2400, 12, 31) {
-            let next = civil(day);
-            assert_eq!(days(next.0, next.1, next.2), day);
-            let follows = next == (last.0, last.1, last.2 + 1)
-                || next == (last.0, last.1 + 1, 1)
-                || next == (last.0 + 1, 1, 1);
-            assert!(follows, "{last:?} {next:?}");
-            last = next;
+    fn round_trips_days_of_ten_thousand_years() {
+        // Every 97th day, each time a second later, comes by all months, weekdays and leap years.
+        for unix in YEARS.step_by(97 * 86_400 + 1) {
+            let date = Date::new(unix, 0);
+            assert_eq!(date.to_string().parse(), Ok(date), "{unix}");
         }
-        assert_eq!(last, (2400, 12, 31));
     }
 }

@@ -1,4 +1,4 @@
-//! Delivery status notifications (RFC 3464, RFC 6533): written, and read back.
+//! Delivery status notifications (RFC 3464, RFC 6533): writing and reading them.
 
 mod parse;
 mod status;
@@ -12,29 +12,29 @@ use smtp_parser::{EnhancedCode, Mailbox, Path};
 use std::fmt;
 use std::net::IpAddr;
 
-/// Recipients of one report that are read. As many as one transaction may have.
+/// Recipients of one report that are read; a transaction may have as many.
 pub const MAX_RECIPIENTS: usize = 1000;
 
-/// What became of a message, for programs (RFC 3464 §2).
+/// The machine-readable part of a report: what happened to a message (RFC 3464 §2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
-    /// The envelope identifier the sender gave with ENVID (RFC 3461 §4.4), decoded.
+    /// The envelope identifier that the sender gave with ENVID (RFC 3461 §4.4), decoded.
     pub envelope_id: Option<String>,
-    /// Who reports.
+    /// The server that reports.
     pub reporting_mta: Mta,
     /// The gateway that translated a report of another kind, if any.
     pub gateway: Option<Mta>,
-    /// From whom the message was received.
+    /// The server that the message came from.
     pub received_from: Option<Mta>,
     /// When the message was received.
     pub arrival: Option<Date>,
-    /// What became of it, recipient by recipient.
+    /// What happened for each recipient.
     pub recipients: Vec<Recipient>,
 }
 
 impl Report {
-    /// A report of this host, as yet without recipients.
+    /// Creates a report of this host without recipients.
     pub fn new(reporting_mta: Mta) -> Self {
         Self {
             envelope_id: None,
@@ -47,34 +47,34 @@ impl Report {
     }
 }
 
-/// What became of a message for one recipient (RFC 3464 §2.3).
+/// What happened to a message for one recipient (RFC 3464 §2.3).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Recipient {
-    /// The recipient the sender wrote to, as given with ORCPT.
+    /// The recipient that the sender wrote to, from ORCPT.
     pub original: Option<OriginalAddress>,
-    /// The recipient as we knew it.
+    /// The recipient that we tried to deliver to.
     pub recipient: Path,
-    /// What was done.
+    /// The outcome of the last attempt.
     pub action: Action,
-    /// Why.
+    /// The reason, as a code.
     pub status: EnhancedCode,
-    /// The same in words.
+    /// The reason in words.
     pub status_text: Option<String>,
-    /// The server that told us, if one did.
+    /// The server that gave the reason, if one did.
     pub remote: Option<Mta>,
-    /// What it told us: the SMTP reply.
+    /// The SMTP reply of that server.
     pub diagnostic: Option<String>,
-    /// When we tried last.
+    /// Time of the last attempt.
     pub last_attempt: Option<Date>,
-    /// Our identifier of the last attempt, for whoever reads logs.
+    /// Our identifier of the last attempt, to find it in logs.
     pub log_id: Option<String>,
-    /// Until when we shall try, if we go on.
+    /// Time of the last retry, if we go on trying.
     pub retry_until: Option<Date>,
 }
 
 impl Recipient {
-    /// What was done for a recipient, with the general status of that action: 5.0.0, 4.0.0 or 2.0.0.
+    /// Creates the entry of a recipient with the general status of the action: 5.0.0, 4.0.0 or 2.0.0.
     pub fn new(recipient: Path, action: Action) -> Self {
         let status = match action {
             Action::Failed => EnhancedCode::permanent(0, 0),
@@ -99,20 +99,20 @@ impl Recipient {
 /// What was done with a message for one recipient (RFC 3464 §2.3.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// It was not delivered and will not be.
+    /// Not delivered, and we gave up.
     Failed,
-    /// It was not delivered yet; we go on trying.
+    /// Not delivered yet; we go on trying.
     Delayed,
-    /// It is in the recipient's mailbox.
+    /// Delivered to the recipient's mailbox.
     Delivered,
-    /// It went on to a server that does not report.
+    /// Relayed to a server that sends no reports.
     Relayed,
-    /// It went on to several recipients.
+    /// Relayed to several recipients.
     Expanded,
 }
 
 impl Action {
-    /// All of them.
+    /// All actions, in the order of RFC 3464.
     pub const ALL: [Self; 5] = [Self::Failed, Self::Delayed, Self::Delivered, Self::Relayed, Self::Expanded];
 
     /// The word of RFC 3464 §2.3.3.
@@ -133,23 +133,23 @@ impl fmt::Display for Action {
     }
 }
 
-/// A server, by its name in DNS or what it said its name is.
+/// A server, by its name in DNS or the name it gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Mta {
     /// The name, or an address literal.
     pub name: String,
-    /// Its address, if that is to be told.
+    /// Its address, if the report is to name it.
     pub ip: Option<IpAddr>,
 }
 
 impl Mta {
-    /// A server of this name.
+    /// Creates a server with a name and no address.
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), ip: None }
     }
 
-    /// The same with its address.
+    /// Sets the address.
     #[must_use]
     pub fn at(mut self, ip: IpAddr) -> Self {
         self.ip = Some(ip);
@@ -157,52 +157,52 @@ impl Mta {
     }
 }
 
-/// An address of any kind, as ORCPT gives it (RFC 3461 §4.2), decoded.
+/// An address of any kind from ORCPT (RFC 3461 §4.2), decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OriginalAddress {
-    /// The kind of address: `rfc822` or `utf-8` as a rule.
+    /// The kind of address, usually `rfc822` or `utf-8`.
     pub kind: String,
-    /// The address.
+    /// The decoded text, which may be in any syntax.
     pub address: String,
 }
 
 impl OriginalAddress {
-    /// An address of this kind.
+    /// Creates an address from its kind and decoded text.
     pub fn new(kind: impl Into<String>, address: impl Into<String>) -> Self {
         Self { kind: kind.into(), address: address.into() }
     }
 }
 
-/// The letter that carries a report, for people.
+/// The message that carries a report, with the text for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Letter {
-    /// Who writes: postmaster of the reporting host.
+    /// The author: postmaster of the reporting host.
     pub from: Mailbox,
     /// The sender of the message reported on.
     pub to: Mailbox,
-    /// Subject, any text.
+    /// The subject; any text.
     pub subject: String,
     /// Its Message-ID with angle brackets, as [`crate::compose::message_id`] makes it.
     pub message_id: String,
     /// The Message-ID of the message reported on, with angle brackets.
     pub references: Option<String>,
-    /// What happened, in words; lines may end in LF or CRLF.
+    /// The explanation for people; lines may end in LF or CRLF.
     pub text: String,
-    /// Use UTF-8 as RFC 6533 has it. Only done if the original needed SMTPUTF8.
+    /// Use UTF-8 (RFC 6533). Only has an effect if the original used SMTPUTF8.
     pub utf8: bool,
 }
 
 /// The message reported on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Original<'a> {
-    /// The message or its header; only the header is sent back. Empty: nothing is.
+    /// The message or its header. Only the header is returned; nothing if this is empty.
     pub message: &'a [u8],
     /// Its transaction used SMTPUTF8.
     pub utf8: bool,
 }
 
-/// An enhanced status code at the start of a text, and the text after it.
+/// Splits a text into the enhanced status code at its start and the rest.
 ///
 /// ```
 /// let (code, rest) = moxd_message::dsn::split_status("5.1.1 no such user").ok_or("no code")?;

@@ -1,4 +1,4 @@
-//! Why a message has no author, and why a header value is not what it should be.
+//! Errors: why a message has no author, and why a header value or a report is invalid.
 
 use std::fmt;
 
@@ -12,15 +12,15 @@ pub struct FromError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FromErrorKind {
-    /// There is no From field.
+    /// No header field is called From.
     NoField,
     /// There is more than one From field.
     SeveralFields,
-    /// The From field names nobody: it is empty, or an empty group.
+    /// The From field has no address: it is empty, or an empty group.
     NoAuthor,
     /// The From field names more than one author.
     SeveralAuthors,
-    /// The From field cannot be read, in whole or in part.
+    /// The From field, or a part of it, cannot be parsed.
     Malformed,
     /// The author's address has no domain.
     NoDomain,
@@ -28,7 +28,7 @@ pub enum FromErrorKind {
     BadDomain,
     /// The author's address has an address literal in place of a domain.
     AddressLiteral,
-    /// The header is beyond its limits and was not read whole.
+    /// The header exceeds its limits, so a part of it was not read.
     Unread,
 }
 
@@ -78,13 +78,13 @@ impl fmt::Display for FromError {
 
 impl std::error::Error for FromError {}
 
-/// A header value, or a report, that is not what it should be.
+/// An invalid header value or report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Error {
     kind: ErrorKind,
 }
 
-/// What is wrong with a value.
+/// Why a header value or report is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -92,7 +92,7 @@ pub enum ErrorKind {
     BadDate,
     /// Not an Authentication-Results value (RFC 8601 §2.2).
     BadAuthResults,
-    /// A report that tells of no recipient (RFC 3464 §2.1).
+    /// A report without a recipient (RFC 3464 §2.1).
     NoRecipient,
 }
 
@@ -112,7 +112,7 @@ impl Error {
         Self { kind }
     }
 
-    /// What is wrong.
+    /// Why the value is invalid.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }

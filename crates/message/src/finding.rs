@@ -1,18 +1,18 @@
-//! What was found wrong with a message that was read all the same.
+//! Problems of a message that do not keep us from reading it.
 
 use std::fmt;
 
-/// One kind of trouble in a message: where it was first met, and how often.
+/// One kind of problem in a message: where it occurs first, and how often.
 ///
-/// Reading a stranger's message never fails; what breaks a rule is told beside the result. There is at most one
-/// finding of each kind, so that a hostile message cannot make the list grow.
+/// Reading a stranger's message never fails; findings beside the result say which rules it breaks. There is at most one
+/// finding of each kind, so a hostile message cannot make the list grow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Finding {
-    /// What it is.
+    /// The rule that the message breaks.
     pub kind: FindingKind,
-    /// Offset in octets of the first place, from the start of the bytes given.
+    /// Offset of the first occurrence, in bytes from the start of the input.
     pub offset: usize,
-    /// How many places there are.
+    /// Number of occurrences.
     pub count: usize,
 }
 
@@ -24,9 +24,9 @@ pub enum FindingKind {
     BareCr,
     /// A line feed without a carriage return before it; it was taken as a line end.
     BareLf,
-    /// A NUL octet in the header.
+    /// A NUL byte in the header.
     Nul,
-    /// A header line of more than 998 octets.
+    /// A header line of more than 998 bytes.
     LineTooLong,
     /// A header line without a colon.
     NoColon,
@@ -40,27 +40,27 @@ pub enum FindingKind {
     MboxLine,
     /// The last header line has no line end.
     Unterminated,
-    /// The header is larger than [`crate::MAX_HEADER_SIZE`]; what is beyond was not read.
+    /// The header is larger than [`crate::MAX_HEADER_SIZE`]; the rest was not read.
     HeaderTooLarge,
-    /// The header has more than [`crate::MAX_FIELDS`] fields; what is beyond was not read.
+    /// The header has more than [`crate::MAX_FIELDS`] fields; the rest was not read.
     TooManyFields,
-    /// A Content-Type without type and subtype; the part is taken for plain text (RFC 2045 §5.2).
+    /// A Content-Type without type and subtype; the part counts as plain text (RFC 2045 §5.2).
     BadContentType,
     /// Content-Type, Content-Transfer-Encoding or Content-Disposition more than once; the first counts.
     RepeatedContentField,
-    /// A transfer encoding that is not known (RFC 2045 §6.4).
+    /// An unknown transfer encoding (RFC 2045 §6.4).
     UnknownEncoding,
-    /// A multipart that says it is encoded (RFC 2045 §6.4); it was taken as it stands.
+    /// A multipart with a transfer encoding (RFC 2045 §6.4), which was ignored.
     EncodedMultipart,
-    /// A multipart without a boundary; it was not taken apart.
+    /// A multipart without a boundary; it was not split.
     NoBoundary,
     /// A boundary of more than 70 characters.
     BoundaryTooLong,
     /// A multipart without its closing delimiter.
     UnclosedMultipart,
-    /// Parts nested deeper than the limit; the deepest was not taken apart.
+    /// Parts nested deeper than the limit; the deepest was not split.
     TooDeep,
-    /// More parts than the limit; the rest was not taken apart.
+    /// More parts than the limit; the rest was not split.
     TooManyParts,
 }
 
@@ -92,7 +92,7 @@ impl FindingKind {
         }
     }
 
-    /// Does it hide or distort header fields, so that two readers may see different ones?
+    /// Does the problem hide or distort header fields, so that two readers may see different ones?
     pub fn is_malformed_header(self) -> bool {
         matches!(
             self,
@@ -112,7 +112,7 @@ impl fmt::Display for FindingKind {
             Self::BareCr => "carriage return without line feed",
             Self::BareLf => "line feed without carriage return",
             Self::Nul => "NUL in the header",
-            Self::LineTooLong => "header line of more than 998 octets",
+            Self::LineTooLong => "header line of more than 998 bytes",
             Self::NoColon => "header line without a colon",
             Self::EmptyName => "header line without a name",
             Self::BadName => "bad character in a header field name",
@@ -134,7 +134,7 @@ impl fmt::Display for FindingKind {
     }
 }
 
-/// Adds one more place of trouble.
+/// Counts one more occurrence.
 pub(crate) fn note(findings: &mut Vec<Finding>, kind: FindingKind, offset: usize) {
     match findings.iter_mut().find(|finding| finding.kind == kind) {
         Some(finding) => finding.count = finding.count.saturating_add(1),

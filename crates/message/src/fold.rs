@@ -3,8 +3,8 @@
 /// RFC 5322 §2.1.1: characters a line should have at most, without its CRLF.
 pub const FOLD_AT: usize = 78;
 
-/// A header field being written word by word; a word that would make the line longer than 78 characters goes to
-/// the next line, behind CR LF TAB.
+/// Writes a header field word by word. A word that would make the line longer than 78 characters goes to the next line,
+/// after CR LF TAB.
 ///
 /// ```
 /// let mut field = moxd_message::Fold::new("References");
@@ -20,7 +20,7 @@ pub struct Fold {
 }
 
 impl Fold {
-    /// Begins the field with its name and colon.
+    /// Starts the field with its name and colon.
     pub fn new(name: &str) -> Self {
         Self { out: format!("{name}:"), line: name.chars().count() + 1, begun: false }
     }
@@ -28,8 +28,8 @@ impl Fold {
     /// Adds a word, with a space or a folded line end before it. A word is never split.
     pub fn word(&mut self, word: &str) {
         let length = word.chars().count();
-        // RFC 5322 §2.1.1: each line SHOULD be no more than 78 characters. The first word stays with the name, since
-        // some readers take a first line without a value for an empty field.
+        // RFC 5322 §2.1.1: each line SHOULD be no more than 78 characters. The first word stays with the name, because
+        // some readers treat a first line without a value as an empty field.
         if self.begun && self.line + 1 + length > FOLD_AT {
             self.out.push_str("\r\n\t");
             self.line = 1;
@@ -49,7 +49,7 @@ impl Fold {
     }
 }
 
-/// A field out of words, folded.
+/// Writes a folded field from words.
 pub(crate) fn folded(name: &str, words: &[String]) -> String {
     let mut fold = Fold::new(name);
     for word in words {
@@ -58,7 +58,7 @@ pub(crate) fn folded(name: &str, words: &[String]) -> String {
     fold.finish()
 }
 
-/// Text for a comment: parentheses and backslashes escaped, control characters replaced.
+/// Formats text as a comment: escapes parentheses and backslashes, and replaces control characters.
 pub(crate) fn comment(text: &str) -> String {
     let mut out = String::from("(");
     for c in text.chars() {
@@ -72,7 +72,7 @@ pub(crate) fn comment(text: &str) -> String {
     out
 }
 
-/// Control characters have no place in a header value, quoted or not; a CRLF would begin a field of its own.
+/// Replaces a control character: a header value may have none, quoted or not, and a CRLF would start another field.
 pub(crate) fn plain(c: char) -> char {
     if c.is_control() { '?' } else { c }
 }

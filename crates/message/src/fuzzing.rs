@@ -1,4 +1,4 @@
-//! Entry points for fuzzing, each with the properties it holds. Not part of the public face.
+//! Entry points for fuzzing, each with the properties it checks. Not part of the public API.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -42,7 +42,7 @@ pub fn headers(data: &[u8]) {
     assert_eq!(without_claims(&kept, &host).len(), usize::from(!kept.is_empty()));
 }
 
-/// A header that comes in pieces ends where the whole one does.
+/// A header that arrives in pieces ends where the complete one does.
 fn chunks(data: &[u8], end: Option<usize>) {
     let size = data.first().map_or(1, |first| usize::from(*first) % 7 + 1);
     for limit in [usize::MAX, data.len() / 2] {
@@ -104,7 +104,7 @@ fn tiles(part: &Part, data: &[u8]) {
     part.filename();
 }
 
-/// Addresses: bounded, and those SMTP can have are read back from what they print.
+/// Addresses: their number is bounded, and those with a form in SMTP are read back from that form.
 pub fn addresses(data: &[u8]) {
     let list = read_addresses(data);
     assert!(list.mailboxes().count() <= MAX_ADDRESSES);
@@ -122,7 +122,7 @@ pub fn addresses(data: &[u8]) {
     }
 }
 
-/// Authentication-Results: what is read prints, and prints the same when read again, on lines of the right kind.
+/// Authentication-Results: writing what was read and reading it again gives the same field, on lines of allowed length.
 pub fn auth_results(data: &[u8]) {
     let Ok(results) = AuthResults::parse(data) else { return };
     let field = results.field();
@@ -135,7 +135,7 @@ pub fn auth_results(data: &[u8]) {
     assert_eq!((instance, again.field()), (1, field));
 }
 
-/// Delivery reports: a report that is read is written and read as the same.
+/// Delivery reports: a report that was read is the same after it is written and read again.
 pub fn dsn(data: &[u8]) {
     let (part, _) = Part::parse(data, Limits::default());
     let Some(read) = report::parse(&part, data) else { return };

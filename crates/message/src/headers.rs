@@ -7,18 +7,18 @@ use memchr::{memchr, memchr2};
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// Octets of a header that are read. No RFC sets it; a To field of ten thousand recipients fits.
+/// Bytes of a header that are read; our own limit. A To field of ten thousand recipients fits.
 pub const MAX_HEADER_SIZE: usize = 1 << 20;
-/// Fields of a header that are read. No RFC sets it; ordinary messages have some sixty.
+/// Fields of a header that are read; our own limit. Ordinary messages have some sixty.
 pub const MAX_FIELDS: usize = 1000;
-/// RFC 5322 §2.1.1: octets of a line, without its CRLF.
+/// RFC 5322 §2.1.1: bytes of a line, without its CRLF.
 pub const MAX_LINE: usize = 998;
 
 /// One header field, byte for byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Header<'a> {
-    /// The name as written, without the white space obsolete syntax allows before the colon.
+    /// The name as written, without the white space that obsolete syntax allows before the colon.
     pub name: &'a BStr,
     /// The whole field: name, colon, value with its folding, and the final line end if there is one.
     pub raw: &'a BStr,
@@ -34,7 +34,7 @@ impl<'a> Header<'a> {
         self.name.eq_ignore_ascii_case(name.as_bytes())
     }
 
-    /// The octets of the block that the field takes.
+    /// The byte range of the field in the block.
     pub fn range(&self) -> Range<usize> {
         self.offset..self.offset.saturating_add(self.raw.len())
     }
@@ -46,8 +46,8 @@ impl<'a> Header<'a> {
         if memchr2(b'\r', b'\n', value).is_none() {
             return Cow::Borrowed(value.as_bstr());
         }
-        // RFC 5322 §2.2.3: unfolding removes any CRLF that is immediately followed by white space. After trimming,
-        // every line end left is such a one.
+        // RFC 5322 §2.2.3: unfolding removes any CRLF that is immediately followed by white space. After trimming, white
+        // space follows every line end that is left.
         let mut out = Vec::with_capacity(value.len());
         for line in value.split_inclusive(|b| *b == b'\n') {
             let line = line.strip_suffix(b"\n").unwrap_or(line);
@@ -57,7 +57,7 @@ impl<'a> Header<'a> {
     }
 }
 
-/// The fields of a header in their order, and what was found wrong on the way.
+/// The fields of a header in their order, and the findings about it.
 #[derive(Debug, Clone)]
 pub struct Headers<'a> {
     fields: Vec<Header<'a>>,
@@ -86,7 +86,7 @@ impl<'a> Headers<'a> {
         self.fields.iter().find(|field| field.is(name))
     }
 
-    /// What was wrong, at most one of each kind.
+    /// The findings, at most one of each kind.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
     }
@@ -96,7 +96,7 @@ impl<'a> Headers<'a> {
         self.findings.iter().copied().find(|finding| finding.kind.is_malformed_header())
     }
 
-    /// Where the body begins: after the empty line. None if the block ends without an empty line.
+    /// Offset of the body, which begins after the empty line; none if the block has no empty line.
     pub fn body_offset(&self) -> Option<usize> {
         self.body
     }
@@ -113,10 +113,11 @@ impl<'s, 'a> IntoIterator for &'s Headers<'a> {
 
 /// Reads the header at the start of `block`, up to the empty line or the end. The block may go on with a body.
 ///
-/// Lines end in CRLF; a bare LF is taken for a line end and reported. Lines that are no field are left out and
-/// reported; mbox separators at the top do not make the header malformed, for they hide no field. Work and memory are bounded by [`MAX_HEADER_SIZE`] and [`MAX_FIELDS`].
+/// Lines end in CRLF; a bare LF also ends a line and is reported. Lines that are no field are left out and reported. Mbox
+/// separators at the top do not make the header malformed, because they hide no field. [`MAX_HEADER_SIZE`] and
+/// [`MAX_FIELDS`] bound work and memory.
 pub fn headers(block: &[u8]) -> Headers<'_> {
-    // Most headers have fewer fields than one per 48 octets; growing once is cheap when not.
+    // Most headers have fewer than one field per 48 bytes; for the others the vector grows once.
     let mut fields = Vec::with_capacity((block.len() / 48).clamp(4, 64));
     let mut findings = Vec::new();
     let mut raw_fields = RawFields::new(block);
@@ -148,12 +149,12 @@ pub fn headers(block: &[u8]) -> Headers<'_> {
     Headers { fields, findings, body: raw_fields.body }
 }
 
-/// The fields of a block with their offsets, whatever is in them, up to the empty line. Lines that are no field come
-/// like the others. There is no limit on their number.
+/// Iterates over the fields of a block with their offsets, up to the empty line, without a limit. Lines that are no field
+/// are returned as well.
 struct RawFields<'a> {
     rest: &'a [u8],
     at: usize,
-    /// Where the body begins, once the empty line was met.
+    /// Offset of the body, once the empty line was found.
     body: Option<usize>,
 }
 
@@ -186,7 +187,7 @@ impl<'a> Iterator for RawFields<'a> {
     }
 }
 
-/// The length of the first line of `rest` and its continuation lines.
+/// Returns the length of the first line of `rest` with its continuation lines.
 fn field_length(rest: &[u8]) -> usize {
     let mut length = 0;
     loop {
@@ -234,7 +235,7 @@ fn check_line(line: &[u8], at: usize, findings: &mut Vec<Finding>) {
     }
 }
 
-/// The name and the value of a field; none if it is no field.
+/// Splits a field into name and value; none if the line is no field.
 fn field_name(raw: &[u8]) -> Option<(&[u8], &[u8])> {
     // RFC 5322 §2.2: a field name is printable ASCII without the colon.
     let ftext = raw.iter().take_while(|b| b.is_ascii_graphic() && **b != b':').count();
@@ -247,12 +248,12 @@ fn field_name(raw: &[u8]) -> Option<(&[u8], &[u8])> {
     }
 }
 
-/// Does a line that is no field separate messages in an mbox, with or without its quoting?
+/// Is a line that is no field an mbox separator, quoted with `>` or not?
 fn is_mbox_line(raw: &[u8]) -> bool {
     raw.trim_start_with(|c| c == '>').starts_with(b"From ")
 }
 
-/// Why a line is no field.
+/// Returns the reason why a line is no field.
 fn trouble(raw: &[u8]) -> FindingKind {
     let line = raw.split(|b| *b == b'\n').next().unwrap_or(raw);
     match line.first() {
@@ -268,12 +269,13 @@ fn continues(raw: &[u8]) -> bool {
     matches!(raw.first(), Some(b' ' | b'\t'))
 }
 
-/// The parts of a header block that stay when the fields go of which `goes` says so, by name and value. Mbox separators at
-/// the top go as well: below the fields that a mail server adds, they would end the header for many readers. So do
-/// continuation lines of no field: they would be a stranger's text in the last of those fields.
+/// Returns the parts of a header block that are left when the fields are removed for which `goes` returns true, given name
+/// and value. Mbox separators at the top are removed as well: below the fields that a mail server adds, they would end the
+/// header for many readers. So are continuation lines at the top: they would add a stranger's text to the last of those
+/// fields.
 ///
-/// Neighbouring parts are joined, so that an untouched block is one range. The block may go on with the empty line and a
-/// body, which stay. There is no limit on the number of fields.
+/// Neighbouring parts are joined, so an untouched block is one range. The empty line and a body may follow the header;
+/// they stay. The number of fields is not limited.
 pub fn without_fields(block: &[u8], mut goes: impl FnMut(&[u8], &[u8]) -> bool) -> Vec<Range<usize>> {
     let mut kept = Vec::new();
     let mut from = 0;
@@ -295,7 +297,7 @@ pub fn without_fields(block: &[u8], mut goes: impl FnMut(&[u8], &[u8]) -> bool) 
     kept
 }
 
-/// Where the body begins in a whole message or header block: after the first empty line.
+/// Returns the offset of the body in a message or header block: after the first empty line.
 pub fn header_end(block: &[u8]) -> Option<usize> {
     match HeaderScan::new(usize::MAX).push(block) {
         Scanned::End(at) => Some(at),
@@ -330,19 +332,20 @@ enum Place {
     Done(Scanned),
 }
 
-/// What a piece of a message meant for the end of its header.
+/// Where the header ends, as far as the pieces so far tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scanned {
     /// The header goes on after this piece.
     More,
-    /// The header and its empty line end after that many octets of this piece: 0 if it had ended before.
+    /// The header and its empty line end after that many bytes of this piece; 0 if they ended in an earlier piece.
     End(usize),
-    /// The header is larger than the limit. That many octets of this piece are within it: 0 if it was passed before.
+    /// The header is larger than the limit. That many bytes of this piece are within it; 0 if an earlier piece exceeded
+    /// it.
     TooLarge(usize),
 }
 
 impl HeaderScan {
-    /// Begins a message whose header may have `limit` octets, the empty line included.
+    /// Starts a message whose header may have up to `limit` bytes, the empty line included.
     pub fn new(limit: usize) -> Self {
         Self { place: Place::LineStart, left: limit }
     }

@@ -1,18 +1,18 @@
-//! The lexical tokens header values share: folding white space, comments, quoted strings (RFC 5322 §3.2).
+//! The lexical tokens of header values: folding white space, comments, quoted strings (RFC 5322 §3.2).
 
 use bstr::ByteSlice;
 
-/// Is this an octet of an atom (RFC 5322 §3.2.3)? Octets of UTF-8 count, as RFC 6532 §3.2 has it.
+/// May this byte stand in an atom (RFC 5322 §3.2.3)? Bytes of UTF-8 may (RFC 6532 §3.2).
 pub(crate) fn is_atext(b: u8) -> bool {
     b.is_ascii_alphanumeric() || b >= 0x80 || b"!#$%&'*+-/=?^_`{|}~".contains(&b)
 }
 
-/// Is this an octet of a token: any printable ASCII without tspecials (RFC 2045 §5.1)?
+/// May this byte stand in a token: printable ASCII without tspecials (RFC 2045 §5.1)?
 pub(crate) fn is_token(b: u8) -> bool {
     b.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?=".contains(&b)
 }
 
-/// A place in a header value. Every step is linear in what it passes, and nothing recurses.
+/// A position in a header value. Every method is linear in what it consumes, and none recurses.
 #[derive(Debug, Clone)]
 pub(crate) struct Cursor<'a> {
     rest: &'a [u8],
@@ -43,7 +43,7 @@ impl<'a> Cursor<'a> {
         Some(*first)
     }
 
-    /// Passes `wanted` if it comes next.
+    /// Consumes `wanted` if it comes next.
     pub(crate) fn eat(&mut self, wanted: u8) -> bool {
         let found = self.peek() == Some(wanted);
         if found {
@@ -52,15 +52,15 @@ impl<'a> Cursor<'a> {
         found
     }
 
-    /// Passes octets as long as they please.
-    pub(crate) fn take_while(&mut self, pleases: impl Fn(u8) -> bool) -> &'a [u8] {
-        let end = self.rest.iter().position(|b| !pleases(*b)).unwrap_or(self.rest.len());
+    /// Consumes bytes as long as `accepts` returns true.
+    pub(crate) fn take_while(&mut self, accepts: impl Fn(u8) -> bool) -> &'a [u8] {
+        let end = self.rest.iter().position(|b| !accepts(*b)).unwrap_or(self.rest.len());
         let (taken, rest) = self.rest.split_at_checked(end).unwrap_or((self.rest, &[]));
         self.rest = rest;
         taken
     }
 
-    /// Passes white space and line ends.
+    /// Consumes white space and line ends.
     pub(crate) fn fws(&mut self) {
         loop {
             match self.rest {
@@ -70,7 +70,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Passes white space and comments; gives the text of the last comment.
+    /// Consumes white space and comments; returns the text of the last comment.
     pub(crate) fn cfws(&mut self) -> Option<String> {
         let mut last = None;
         loop {
@@ -82,9 +82,9 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Passes a comment; the text is without the outer parentheses, escapes and line ends.
+    /// Consumes a comment; the text has no outer parentheses, escapes or line ends.
     pub(crate) fn comment(&mut self) -> String {
-        // RFC 5322 §3.2.2: comments nest; a counter follows them to any depth.
+        // RFC 5322 §3.2.2: comments nest, to any depth.
         let mut depth = 0_usize;
         let mut text = Vec::new();
         while let Some(b) = self.next() {
@@ -109,7 +109,7 @@ impl<'a> Cursor<'a> {
         text.to_str_lossy().into_owned()
     }
 
-    /// Passes a quoted string; the text is without quotes, escapes and line ends. None if no quote comes next.
+    /// Consumes a quoted string; the text has no quotes, escapes or line ends. None if no quote comes next.
     pub(crate) fn quoted(&mut self) -> Option<Vec<u8>> {
         if !self.eat(b'"') {
             return None;
@@ -128,13 +128,13 @@ impl<'a> Cursor<'a> {
         Some(text)
     }
 
-    /// Passes an atom; empty if none comes next.
+    /// Consumes an atom; empty if none comes next.
     pub(crate) fn atom(&mut self) -> &'a [u8] {
         self.take_while(is_atext)
     }
 }
 
-/// Octets as text; what is not UTF-8 is replaced.
+/// Returns bytes as text, with replacement characters for what is not UTF-8.
 pub(crate) fn text(bytes: &[u8]) -> String {
     bytes.to_str_lossy().into_owned()
 }

@@ -1,11 +1,11 @@
 //! RFC 5322 and MIME: headers byte for byte, authors, Received and Authentication-Results, parts, delivery reports.
 //!
-//! It reads what strangers send without ever failing, within named limits, and tells beside the result what was wrong
-//! ([`Finding`]). It writes the fields a mail server adds, folded as RFC 5322 wants.
+//! Reading a stranger's message never fails and stays within named limits; [`Finding`]s beside the result say what was
+//! wrong. Writing folds the fields that a mail server adds as RFC 5322 wants.
 //!
-//! It does not know sockets, files, the clock or randomness: a date or the octets of a Message-ID are arguments. It
-//! does not know what a result means: who passes SPF or whose mail is junk is for others to judge. It never changes
-//! a message: it says which octets are what.
+//! It does not know sockets, files, the clock or randomness: a date or the random bytes of a Message-ID are arguments.
+//! It does not know what a result means: other crates judge SPF and junk. It never changes a message: it returns byte
+//! ranges.
 //!
 //! ```
 //! use moxd_message::{from_domain, headers};
@@ -38,7 +38,7 @@ mod received;
 mod thread;
 mod words;
 
-/// The domains that this API speaks of; with it a caller needs no other crate.
+/// The domains in this API come from here; the re-export saves callers a dependency.
 pub use dns;
 
 pub use address::{Address, AddressList, Entry, MAX_ADDRESSES, Site, addresses};
@@ -68,7 +68,7 @@ pub use words::decode_words;
 #[doc(hidden)]
 pub mod fuzzing;
 
-/// The example of the README is run as a test.
+/// Runs the example of the README as a test.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -4,7 +4,7 @@ use crate::charset::to_utf8;
 use crate::encoding::hex;
 use crate::lex::{Cursor, is_token, text};
 
-/// Parameters of one field that are read. No RFC sets it; ten are many.
+/// Parameters of one field that are read; our own limit. Ten are many.
 pub const MAX_PARAMS: usize = 100;
 
 /// The parameters of a field, with continuations joined and charsets decoded (RFC 2231).
@@ -14,7 +14,7 @@ pub struct Params {
 }
 
 impl Params {
-    /// The value of a parameter; case of the name does not matter.
+    /// Returns the value of a parameter; case of the name does not matter.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.pairs.iter().find(|(have, _)| have.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
@@ -77,7 +77,7 @@ fn token(cursor: &mut Cursor<'_>) -> Option<String> {
     Some(text(&token.to_ascii_lowercase())).filter(|token| !token.is_empty())
 }
 
-/// One parameter as it stands, before RFC 2231 is applied.
+/// One parameter as written, before RFC 2231 is applied.
 struct Piece {
     name: String,
     /// Its place among the continuations; 0 if it has none.
@@ -90,7 +90,7 @@ struct Piece {
 fn params(cursor: &mut Cursor<'_>) -> Params {
     let mut pieces = Vec::new();
     while pieces.len() < MAX_PARAMS {
-        // What is no parameter is passed over, up to the next semicolon.
+        // Skip to the next semicolon.
         loop {
             cursor.cfws();
             match cursor.peek() {
@@ -116,8 +116,8 @@ fn value(cursor: &mut Cursor<'_>) -> Vec<u8> {
     if let Some(quoted) = cursor.quoted() {
         return quoted;
     }
-    // RFC 2045 §5.1: a value without quotes is a token; spaces and specials are common in file names all the same.
-    // Parentheses at the end are a comment, those in the middle are not.
+    // RFC 2045 §5.1: a value without quotes is a token, but spaces and specials are common in file names. Parentheses at the
+    // end are a comment; those in the middle are not.
     let bare = cursor.take_while(|b| !matches!(b, b';' | b'"' | b'\r' | b'\n')).trim_ascii();
     let comment = match bare.iter().rposition(|b| matches!(b, b'(' | b')')) {
         Some(at) if bare.get(at) == Some(&b'(') || at + 1 == bare.len() => {
@@ -128,7 +128,7 @@ fn value(cursor: &mut Cursor<'_>) -> Vec<u8> {
     comment.and_then(|at| bare.get(..at)).unwrap_or(bare).trim_ascii_end().to_vec()
 }
 
-/// Takes `name*2*` apart (RFC 2231 §3, §4).
+/// Splits `name*2*` (RFC 2231 §3, §4).
 fn piece(name: String, value: Vec<u8>) -> Piece {
     let (base, extended) = name.strip_suffix('*').map_or((name.as_str(), false), |base| (base, true));
     let numbered = base.split_once('*').and_then(|(base, section)| Some((base, section.parse().ok()?)));
@@ -136,7 +136,7 @@ fn piece(name: String, value: Vec<u8>) -> Piece {
     Piece { name: base.to_owned(), section, extended, value }
 }
 
-/// Joins continuations in the order of their numbers, and decodes what is extended.
+/// Joins continuations in the order of their numbers, and decodes extended values.
 fn join(mut pieces: Vec<Piece>) -> Params {
     let mut params = Params::default();
     while let Some(first) = pieces.first() {
@@ -148,8 +148,8 @@ fn join(mut pieces: Vec<Piece>) -> Params {
     params
 }
 
-/// The value of one name: pieces 0, 1, 2, … as far as they go without a gap. Of two with one number the first counts,
-/// and the extended form before the plain one that is sent for old readers (RFC 6266 §4.3 has it so for HTTP).
+/// Returns the value of one name: pieces 0, 1, 2, … up to the first gap. Of two pieces with the same number the first counts,
+/// except that the extended form wins over the plain one for old readers (as in HTTP, RFC 6266 §4.3).
 fn whole(same: &[Piece]) -> String {
     let mut bytes = Vec::new();
     let mut charset = None;
@@ -184,8 +184,8 @@ fn percent(mut value: &[u8], out: &mut Vec<u8>) {
             [high, low, ..] if *first == b'%' => hex(*high).zip(hex(*low)),
             _ => None,
         };
-        let (octet, passed) = pair.map_or((*first, 1), |(high, low)| (high << 4 | low, 3));
-        out.push(octet);
+        let (byte, passed) = pair.map_or((*first, 1), |(high, low)| (high << 4 | low, 3));
+        out.push(byte);
         value = value.get(passed..).unwrap_or_default();
     }
 }

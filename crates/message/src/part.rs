@@ -1,4 +1,4 @@
-//! The MIME structure of a message: which octets are which part (RFC 2045, RFC 2046).
+//! The MIME structure of a message: the byte ranges of its parts (RFC 2045, RFC 2046).
 
 mod scan;
 
@@ -9,28 +9,28 @@ use crate::{ContentType, Disposition, Finding};
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// How much of a message's structure is read. What is beyond stays in the octets of the part it stands in.
+/// How much of a message's structure is read. Parts beyond the limits stay unsplit in the body around them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// How deep parts may stand in one another; the message itself is the first.
+    /// How deep parts may be nested; the message itself is the first level.
     pub depth: usize,
-    /// Parts in all, the message itself included.
+    /// Total number of parts, the message itself included.
     pub parts: usize,
-    /// Octets of the header of one inner part; a larger one is not read, and its part is plain text.
+    /// Bytes of the header of one inner part; a larger one is not read, and its part counts as plain text.
     pub header: usize,
 }
 
 impl Default for Limits {
-    /// 100 deep, as Postfix has it (`mime_nesting_limit`); 1,000 parts; 64 KiB of header for each.
+    /// 100 levels, as in Postfix (`mime_nesting_limit`); 1,000 parts; 64 KiB of header for each.
     fn default() -> Self {
         Self { depth: 100, parts: 1000, header: 64 << 10 }
     }
 }
 
-/// One part of a message, or the whole of it. All ranges are octets from the start of the message.
+/// One part of a message, or the message itself. All ranges count bytes from the start of the message.
 ///
-/// Ranges tile: a part is its header and its body; the parts of a multipart stand in its body in order and without
-/// overlap, with delimiter lines between them; the message in a message part is its whole body.
+/// A part consists of its header and its body. The parts of a multipart are within its body, in order and without overlap,
+/// with delimiter lines between them. The message in a message part is its entire body.
 ///
 /// ```
 /// use moxd_message::{Limits, Part};
@@ -48,15 +48,15 @@ impl Default for Limits {
 pub struct Part {
     /// The header with its empty line.
     pub header: Range<usize>,
-    /// What follows the header, without the line end that belongs to the next delimiter.
+    /// The body, without the line end that belongs to the next delimiter.
     pub body: Range<usize>,
-    /// The media type; none if it is not given or cannot be read. See [`Part::is`].
+    /// The media type; none if it is missing or invalid. See [`Part::is`].
     pub content_type: Option<ContentType>,
     /// How the body is encoded.
     pub encoding: Encoding,
-    /// How the part is to be shown, if the header says.
+    /// How to show the part, if the header says.
     pub disposition: Option<Disposition>,
-    /// It stands in a multipart/digest, and so is a message if its header does not say otherwise.
+    /// The part is in a multipart/digest, so without a media type it is a message.
     pub in_digest: bool,
     /// The parts of a multipart, or the one message of a message part.
     pub parts: Vec<Part>,
@@ -65,7 +65,7 @@ pub struct Part {
 impl Part {
     /// Reads the structure of a message, header and body, in one pass; the work is linear in its length.
     ///
-    /// Never fails: what is broken is taken the way that shows most of it, and told in the findings.
+    /// Never fails: broken structure is read in the way that shows most of it, and reported in the findings.
     pub fn parse(message: &[u8], limits: Limits) -> (Self, Vec<Finding>) {
         scan::scan(message, limits)
     }
@@ -75,8 +75,7 @@ impl Part {
         self.header.start..self.body.end
     }
 
-    /// Type and subtype in lower case. RFC 2045 §5.2, RFC 2046 §5.1.5: plain text where nothing is said, a message in
-    /// a digest.
+    /// Returns type and subtype in lower case. RFC 2045 §5.2, RFC 2046 §5.1.5: plain text by default, a message in a digest.
     pub fn media_type(&self) -> (&str, &str) {
         match &self.content_type {
             Some(found) => (&found.kind, &found.subtype),
@@ -85,12 +84,12 @@ impl Part {
         }
     }
 
-    /// Is it of this type and subtype, given in lower case?
+    /// Does the part have this type and subtype, given in lower case?
     pub fn is(&self, kind: &str, subtype: &str) -> bool {
         self.media_type() == (kind, subtype)
     }
 
-    /// The part and all parts in it, each before its own parts.
+    /// Iterates over the part and all parts in it, each before its own parts.
     pub fn walk(&self) -> impl Iterator<Item = &Part> {
         let mut open = vec![self];
         std::iter::from_fn(move || {
@@ -100,7 +99,7 @@ impl Part {
         })
     }
 
-    /// The body with its transfer encoding undone, at most `limit` octets. Unknown encodings are left as they are.
+    /// Decodes the transfer encoding of the body, up to `limit` bytes. A body with an unknown encoding is returned unchanged.
     pub fn decoded<'m>(&self, message: &'m [u8], limit: usize) -> Cow<'m, [u8]> {
         let body = message.get(self.body.clone()).unwrap_or_default();
         let own = |decoded: Decoded| Cow::Owned(decoded.bytes);
@@ -111,19 +110,19 @@ impl Part {
         }
     }
 
-    /// The body as text: transfer encoding and charset undone, from at most `limit` decoded octets. An unknown charset
-    /// is read as UTF-8, and what does not fit is replaced.
+    /// Decodes the body to text, from up to `limit` bytes after the transfer encoding. An unknown charset is read as UTF-8
+    /// with replacement characters.
     pub fn text(&self, message: &[u8], limit: usize) -> String {
         let bytes = self.decoded(message, limit);
         let charset = self.content_type.as_ref().and_then(|found| found.params.get("charset"));
         to_utf8(&bytes, charset.unwrap_or("us-ascii")).unwrap_or_else(|| crate::lex::text(&bytes))
     }
 
-    /// The file name the sender gives the part, for people. It may hold anything: never use it as a path.
+    /// Returns the file name that the sender gave, to show to people. It may contain anything: never use it as a path.
     pub fn filename(&self) -> Option<String> {
         let disposition = self.disposition.as_ref().and_then(|found| found.params.get("filename"));
         let name = || self.content_type.as_ref().and_then(|found| found.params.get("name"));
-        // RFC 2047 §5: no encoded words in parameters; they are common all the same.
+        // RFC 2047 §5 forbids encoded words in parameters, but they are common.
         disposition.or_else(name).map(|name| decode_words(name.as_bytes()))
     }
 

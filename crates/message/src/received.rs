@@ -1,4 +1,4 @@
-//! The Received field: what we saw of whoever handed us the message (RFC 5321 §4.4).
+//! The Received field: what we know of the client that sent us the message (RFC 5321 §4.4).
 
 use crate::auth_results::spelled;
 use crate::compose::path;
@@ -9,35 +9,36 @@ use smtp_parser::Path;
 use std::fmt;
 use std::net::IpAddr;
 
-/// A Received field. `Display` writes it on one line, for people; [`Received::field`] writes it folded, for a message.
+/// The parts of a Received field. `Display` writes it on one line, for people; [`Received::field`] writes it folded, for a
+/// message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Received {
-    /// The name the client gave with HELO or EHLO; at submission our own host, to hide the client's.
+    /// The name that the client gave with HELO or EHLO; for a submission our own host name, to hide the client's.
     pub from: Host,
-    /// The name its address resolves to, if any. Not written if it is what the client said.
+    /// The name that the client's address resolves to. Not written if the client gave the same name.
     pub reverse: Option<Name>,
-    /// Its address; none at submission.
+    /// The client's address; none for a submission.
     pub remote: Option<IpAddr>,
     /// Our host name.
     pub by: Domain,
-    /// The address it connected to.
+    /// Our address that the client connected to.
     pub local: Option<IpAddr>,
     /// How the message was transferred.
     pub protocol: Protocol,
-    /// The TLS version and cipher suite as to be written, such as `TLS1.3 TLS_AES_128_GCM_SHA256`.
+    /// The TLS version and cipher suite in the form to write, such as `TLS1.3 TLS_AES_128_GCM_SHA256`.
     pub tls: Option<String>,
-    /// REQUIRETLS was asked for (RFC 8689).
+    /// The client asked for REQUIRETLS (RFC 8689).
     pub require_tls: bool,
-    /// Our identifier of the request.
+    /// Our identifier of the transaction.
     pub id: String,
-    /// The recipient, if it is to be told.
+    /// The recipient, if the field is to name one.
     pub recipient: Option<Path>,
-    /// When.
+    /// When we received the message.
     pub date: Date,
 }
 
-/// How a message was transferred, as the `with` clause tells it (RFC 3848, RFC 6531 §4.3).
+/// How a message was transferred, for the `with` clause (RFC 3848, RFC 6531 §4.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub struct Protocol {
@@ -45,7 +46,7 @@ pub struct Protocol {
     pub extended: bool,
     /// The transaction used SMTPUTF8.
     pub utf8: bool,
-    /// Over TLS.
+    /// The connection used TLS.
     pub tls: bool,
     /// The client was authenticated.
     pub authenticated: bool,
@@ -60,7 +61,7 @@ impl Protocol {
 
 impl fmt::Display for Protocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // RFC 3848 §1: the S and A forms exist only for what begins with EHLO, which TLS and AUTH need.
+        // RFC 3848 §1: the S and A forms exist only for sessions with EHLO, which TLS and AUTH need.
         f.write_str(match (self.utf8, self.extended || self.tls || self.authenticated) {
             (true, _) => "UTF8SMTP",
             (false, true) => "ESMTP",
@@ -72,7 +73,7 @@ impl fmt::Display for Protocol {
 }
 
 impl Received {
-    /// A field with what it has to tell at least.
+    /// Creates a field with its required parts.
     pub fn new(from: Host, by: Domain, protocol: Protocol, id: impl Into<String>, date: Date) -> Self {
         Self {
             from,
@@ -110,7 +111,7 @@ impl Received {
         words.extend(ascii.as_deref().map(comment));
         words.extend(["via", "tcp", "with"].map(str::to_owned));
         words.push(self.protocol.to_string());
-        // No with clause is registered for RFC 8689; a comment tells it to people.
+        // No with clause is registered for RFC 8689, so a comment says it.
         words.extend(self.require_tls.then(|| "(requiretls)".to_owned()));
         words.extend(["id".to_owned(), self.id.chars().map(plain).collect()]);
         words.extend(self.tls.as_deref().map(comment));
@@ -124,7 +125,7 @@ impl Received {
         words
     }
 
-    /// RFC 5321 §4.4: the TCP-info clause, with what DNS and the connection said.
+    /// RFC 5321 §4.4: the TCP-info clause, with the name from DNS and the address.
     fn seen(&self) -> Option<String> {
         let said = self.from.domain().map(Domain::name);
         let reverse = self.reverse.as_ref().filter(|name| Some(*name) != said).map(Name::to_string);
@@ -140,7 +141,7 @@ impl fmt::Display for Received {
     }
 }
 
-/// How many hops a message has behind it (RFC 5321 §6.3): its Received fields.
+/// Counts the hops of a message by its Received fields (RFC 5321 §6.3).
 pub fn hops(headers: &Headers<'_>) -> usize {
     headers.all("Received").count()
 }

@@ -1,21 +1,22 @@
-//! What tells that two messages belong together: canonical Message-IDs and base subjects.
+//! Canonical Message-IDs and base subjects, by which messages belong to one thread.
 
 use crate::decode_words;
 use crate::lex::text;
 use memchr::{memchr, memrchr};
 use smtp_parser::{Dialect, Mailbox};
 
-/// Characters of a subject that count for its base; the rest is cut off before.
+/// Characters of a subject that count for its base; the rest is cut off first.
 pub const MAX_SUBJECT: usize = 1000;
 /// Message-IDs of one References field that are kept: the last ones, which are the nearest ancestors.
 pub const MAX_REFERENCES: usize = 10;
-/// Bytes of a Message-ID in a References field. A line has no more (RFC 5322 §2.1.1), so a longer one names no message.
+/// Longest Message-ID in a References field, in bytes. RFC 5322 §2.1.1 allows no longer line, so a longer one names no
+/// message.
 pub const MAX_REFERENCE: usize = 998;
 
-/// A Message-ID in the one form it is compared in: lower case, without brackets and without quoting it does not need.
-/// None if the value has none.
+/// Returns a Message-ID in the form for comparison: lower case, without brackets, without unneeded quoting. None if the
+/// value has no Message-ID.
 ///
-/// [`Dialect::Lenient`] lets text follow behind a space, as some relays add it.
+/// [`Dialect::Lenient`] allows text after a space behind it, because some relays add it.
 ///
 /// ```
 /// use moxd_message::canonical_message_id;
@@ -28,7 +29,7 @@ pub fn canonical_message_id(value: &[u8], dialect: Dialect) -> Option<String> {
     canonical(&written_message_id(value, dialect)?)
 }
 
-/// A Message-ID as its sender wrote it, without brackets and white space. None if the value has none.
+/// Returns a Message-ID as its sender wrote it, without brackets and white space. None if the value has none.
 pub fn written_message_id(value: &[u8], dialect: Dialect) -> Option<String> {
     let value = text(value.trim_ascii());
     let (id, rest) = value.strip_prefix('<')?.split_once('>')?;
@@ -60,14 +61,14 @@ fn canonical(id: &str) -> Option<String> {
     if id.is_empty() {
         return None;
     }
-    // Many are no addresses, for an underscore in the host or for want of an @; they stay as they are.
+    // Many are no addresses, because the host has an underscore or the @ is missing; they stay as they are.
     let Ok(Mailbox { localpart, .. }) = id.parse() else { return Some(id) };
     let (_, site) = id.rsplit_once('@')?;
     // The domain is kept as it was spelled, in Unicode or not.
     Some(format!("{localpart}@{site}"))
 }
 
-/// The base of a subject, for threading, and whether its wrapping says that it answers or forwards something.
+/// Returns the base of a subject, for threading, and whether a prefix or suffix marks an answer or a forwarded message.
 ///
 /// RFC 5256 §2.1; the base is in lower case with single spaces, since only comparison matters.
 ///
@@ -110,7 +111,7 @@ pub fn base_subject(value: &[u8]) -> (String, bool) {
     }
 }
 
-/// What follows `*subj-blob subj-refwd` (RFC 5256 §5).
+/// Returns what follows `*subj-blob subj-refwd` (RFC 5256 §5).
 fn leader(text: &str) -> Option<&str> {
     let mut rest = text;
     while let Some(after) = blob(rest) {
@@ -120,7 +121,7 @@ fn leader(text: &str) -> Option<&str> {
     blob(rest).unwrap_or(rest).strip_prefix(':')
 }
 
-/// What follows a text in square brackets and its white space (RFC 5256 §5, subj-blob).
+/// Returns what follows a text in square brackets and its white space (RFC 5256 §5, subj-blob).
 fn blob(text: &str) -> Option<&str> {
     let (inner, rest) = text.strip_prefix('[')?.split_once(']')?;
     (!inner.contains('[')).then(|| rest.trim_start())

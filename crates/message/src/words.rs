@@ -5,9 +5,9 @@ use crate::encoding::{decode_base64, decode_q};
 use crate::lex::text;
 use memchr::memmem;
 
-/// The text of an unstructured field or a display name with its encoded words decoded (RFC 2047), on one line.
+/// Returns the text of an unstructured field or a display name with its encoded words decoded (RFC 2047), on one line.
 ///
-/// What is no encoded word stays as it is, as do words of unknown charsets. The cost is linear in the input.
+/// Other text and encoded words of unknown charsets stay as they are. The cost is linear in the input.
 ///
 /// ```
 /// assert_eq!(moxd_message::decode_words(b"=?utf-8?q?Gr=C3=BC=C3=9Fe?= =?utf-8?b?IQ==?= an alle"), "Grüße! an alle");
@@ -16,8 +16,7 @@ pub fn decode_words(value: &[u8]) -> String {
     decode(value, to_utf8)
 }
 
-/// As [`decode_words`], as the most generous reader would have it: words of unknown charsets are read too, and what no
-/// reader sees is left out.
+/// Decodes like the most lenient mail client: also decodes words of unknown charsets, and removes invisible characters.
 pub(crate) fn guess_words(value: &[u8]) -> String {
     decode(value, |bytes, charset| {
         let text = to_utf8(bytes, charset).or_else(|| to_utf8(bytes, UNKNOWN))?;
@@ -25,13 +24,14 @@ pub(crate) fn guess_words(value: &[u8]) -> String {
     })
 }
 
-/// The text of a value; `read` reads the octets of words by the name of their charset.
+/// Returns the text of a value; `read` decodes the bytes of a word, given the name of its charset.
 fn decode(value: &[u8], read: impl Fn(&[u8], &str) -> Option<String>) -> String {
     let mut out = String::new();
-    // Octets of encoded words not yet made text: a character may be split between neighbours (against RFC 2047 §5.3).
+    // Bytes of encoded words that are not decoded yet: some senders split a character between neighbours (against RFC 2047
+    // §5.3).
     let mut pending: Option<Pending<'_>> = None;
     let mut rest = value;
-    // The text between the last encoded word and here.
+    // Where to look for the next encoded word in `rest`.
     let mut gap = 0;
     while let Some(at) = rest.get(gap..).and_then(|tail| memmem::find(tail, b"=?")) {
         let at = gap + at;
@@ -70,8 +70,8 @@ fn decode(value: &[u8], read: impl Fn(&[u8], &str) -> Option<String>) -> String 
 struct Pending<'a> {
     charset: &'a str,
     bytes: Vec<u8>,
-    /// Its charset has shift states and is back in the first one, as each word should end (RFC 2047 §3): the next
-    /// word is text of its own, which may begin with the same escape again.
+    /// Its charset has shift states and it ends in the initial one, as each word should (RFC 2047 §3): the next word is
+    /// separate text, which may begin with the same escape again.
     complete: bool,
     /// Where it stands in the value.
     raw: (usize, usize),
@@ -85,7 +85,7 @@ fn flush(
 ) {
     let Some(Pending { charset, bytes, raw: (start, end), .. }) = pending else { return };
     let decoded = read(&bytes, charset).unwrap_or_else(|| line(value.get(start..end).unwrap_or_default()));
-    // What was hidden in an encoding must not break the line either.
+    // A line end hidden in an encoded word must not break the line either.
     out.extend(decoded.chars().map(|c| if c.is_control() { ' ' } else { c }));
 }
 
@@ -94,7 +94,7 @@ fn line(bytes: &[u8]) -> String {
     text(bytes).replace(['\r', '\n'], "")
 }
 
-/// The encoded word at the start of `input` and its length.
+/// Reads the encoded word at the start of `input`; returns it with its length.
 fn word(input: &[u8]) -> Option<(Pending<'_>, usize)> {
     // RFC 2047 §2: encoded-word = "=?" charset "?" encoding "?" encoded-text "?=".
     let mut parts = input.get(2..)?.splitn(4, |b| *b == b'?');

@@ -83,7 +83,7 @@ fn mime_structure_is_found() {
             if kind == "text" {
                 writeln!(out, "{indent}  text {:?}", part.text(data, 10_000)).unwrap();
             } else {
-                writeln!(out, "{indent}  octets {:?}", BStr::new(&part.decoded(data, 10_000))).unwrap();
+                writeln!(out, "{indent}  bytes {:?}", BStr::new(&part.decoded(data, 10_000))).unwrap();
             }
         }
         part.parts.iter().for_each(|inner| dump(inner, data, depth + 1, out));

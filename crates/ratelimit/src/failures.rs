@@ -4,12 +4,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use bounded_cache::BoundedCache;
+
 use crate::keyed::{DEFAULT_CAPACITY, Exceeded, KeyLimiter, KeyWindow};
 use crate::known::KnownNetworks;
 use crate::limiter::{Addresses, Decision, Limiter, Refusal, Scope, Window};
 use crate::login_key::LoginKey;
 use crate::network::{Class, Network};
-use crate::table::Table;
 use crate::under_way::{Subject, UnderWay};
 
 /// Time between two attempts at an account that has failed too often, from networks that it does not log in from. It
@@ -49,7 +50,7 @@ pub struct Failures {
     /// Failures of one account from one host. A success forgives these; at a known network these alone are limited.
     pairs: KeyLimiter<(LoginKey, Network)>,
     /// When the next attempt at an account over its limit may begin.
-    turns: Table<LoginKey, Option<SystemTime>>,
+    turns: BoundedCache<LoginKey, Option<SystemTime>>,
     known: KnownNetworks,
     under_way: UnderWay,
 }
@@ -125,7 +126,7 @@ impl Failures {
             networks: Limiter::new(&networks, addresses),
             accounts: KeyLimiter::new(&keyed(|w| w.account), DEFAULT_CAPACITY),
             pairs: KeyLimiter::new(&keyed(host), DEFAULT_CAPACITY),
-            turns: Table::new(DEFAULT_CAPACITY),
+            turns: BoundedCache::new(DEFAULT_CAPACITY),
             known: KnownNetworks::new(),
             under_way: UnderWay::default(),
         }
@@ -228,7 +229,7 @@ impl Failures {
             LoginKey::Nobody(_) => which.is_none(),
         };
         self.accounts.forget(is_lifted);
-        self.turns.retain(|key| !is_lifted(key));
+        self.turns.retain(|key, _| !is_lifted(key));
         self.pairs.forget(|(key, host)| is_lifted(key) || fits(&Blockee::Network(*host)));
         lifted
     }
@@ -266,7 +267,7 @@ impl Failures {
         let under_way = self.under_way.count(&Subject::Account(key.clone()));
         let exceeded = self.accounts.peek(key, now, under_way.saturating_add(1)).filter(|_| !known);
         let Some(exceeded) = exceeded else { return Ok(Duration::ZERO) };
-        let last = self.turns.touch(key);
+        let last = self.turns.get_or_insert_with(key, || None);
         // A turn further ahead than any can be was given before the clock was set back.
         let ahead = last.and_then(|last| last.duration_since(now).ok()).filter(|ahead| *ahead <= MAX_WAIT);
         let wait = ahead.unwrap_or_default() + TURN;

@@ -3,8 +3,9 @@
 use std::hash::Hash;
 use std::time::{Duration, SystemTime};
 
+use bounded_cache::BoundedCache;
+
 use crate::slots::{Clock, Slots};
-use crate::table::Table;
 
 /// Keys kept in memory by default. With two windows a key costs about 200 bytes, so all take 3 MiB.
 pub const DEFAULT_CAPACITY: usize = 16_384;
@@ -36,14 +37,14 @@ pub struct Exceeded {
 #[derive(Clone, Debug)]
 pub struct KeyLimiter<K> {
     windows: Vec<(KeyWindow, Clock)>,
-    table: Table<K, Vec<Slots>>,
+    table: BoundedCache<K, Vec<Slots>>,
 }
 
 impl<K: Hash + Eq + Clone> KeyLimiter<K> {
     /// All `windows` apply at once. Without any, nothing is refused.
     pub fn new(windows: &[KeyWindow], capacity: usize) -> Self {
         let windows = windows.iter().map(|window| (*window, Clock::new(window.length))).collect();
-        Self { windows, table: Table::new(capacity) }
+        Self { windows, table: BoundedCache::new(capacity) }
     }
 
     /// Returns the limit that `n` more events would exceed; of several, the one with the longest wait.
@@ -79,7 +80,7 @@ impl<K: Hash + Eq + Clone> KeyLimiter<K> {
 
     /// Takes back `n` events, the newest first.
     pub fn give_back(&mut self, key: &K, now: SystemTime, n: u64) {
-        if self.table.get(key).is_some() {
+        if self.table.peek(key).is_some() {
             for slots in self.touch(key, now) {
                 slots.give_back(n);
             }
@@ -98,7 +99,7 @@ impl<K: Hash + Eq + Clone> KeyLimiter<K> {
 
     /// Forgets the keys for which `goes` returns true.
     pub(crate) fn forget(&mut self, goes: impl Fn(&K) -> bool) {
-        self.table.retain(|key| !goes(key));
+        self.table.retain(|key, _| !goes(key));
     }
 
     /// Events in the longest window.
@@ -125,7 +126,7 @@ impl<K: Hash + Eq + Clone> KeyLimiter<K> {
 
     /// Subtracts the counts of another limiter, whose windows have the same lengths.
     pub(crate) fn subtract(&mut self, key: &K, now: SystemTime, counted: &[Slots]) {
-        if self.table.get(key).is_some() {
+        if self.table.peek(key).is_some() {
             for (slots, less) in self.touch(key, now).zip(counted) {
                 slots.subtract(less);
             }
@@ -134,7 +135,7 @@ impl<K: Hash + Eq + Clone> KeyLimiter<K> {
 
     /// The counts of a key, moved to `now`.
     fn at(&self, key: &K, now: SystemTime) -> impl Iterator<Item = Slots> {
-        let known = self.table.get(key).map(Vec::as_slice).unwrap_or_default();
+        let known = self.table.peek(key).map(Vec::as_slice).unwrap_or_default();
         self.windows.iter().enumerate().map(move |(i, (_, clock))| {
             let mut slots = known.get(i).copied().unwrap_or_default();
             slots.advance(clock.slot(now));
@@ -143,7 +144,7 @@ impl<K: Hash + Eq + Clone> KeyLimiter<K> {
     }
 
     fn touch(&mut self, key: &K, now: SystemTime) -> impl Iterator<Item = &mut Slots> {
-        let entry = self.table.touch(key);
+        let entry = self.table.get_or_insert_with(key, Vec::new);
         entry.resize_with(self.windows.len(), Slots::default);
         entry.iter_mut().zip(&self.windows).map(move |(slots, (_, clock))| {
             slots.advance(clock.slot(now));

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
+use bounded_cache::BoundedCache;
+
 use crate::keyed::DEFAULT_CAPACITY;
 use crate::login_key::LoginKey;
 use crate::network::Network;
-use crate::table::Table;
 
 /// How long a network stays known after a login from it.
 pub const KNOWN_FOR: Duration = Duration::from_hours(30 * 24);
@@ -18,36 +19,36 @@ pub const MAX_KNOWN: usize = 16;
 #[derive(Clone, Debug)]
 pub(crate) struct KnownNetworks {
     /// For each account its networks and the last login from each, the latest login last.
-    accounts: Table<LoginKey, Vec<(Network, SystemTime)>>,
+    accounts: BoundedCache<LoginKey, Vec<(Network, SystemTime)>>,
     /// The last login from each network, of any account.
-    networks: Table<Network, Option<SystemTime>>,
+    networks: BoundedCache<Network, Option<SystemTime>>,
 }
 
 impl KnownNetworks {
     pub(crate) fn new() -> Self {
-        Self { accounts: Table::new(DEFAULT_CAPACITY), networks: Table::new(DEFAULT_CAPACITY) }
+        Self { accounts: BoundedCache::new(DEFAULT_CAPACITY), networks: BoundedCache::new(DEFAULT_CAPACITY) }
     }
 
     /// Notes a login of `key` from `network`.
     pub(crate) fn note(&mut self, key: &LoginKey, network: Network, now: SystemTime) {
-        let known = self.accounts.touch(key);
+        let known = self.accounts.get_or_insert_with(key, Vec::new);
         known.retain(|(other, _)| *other != network);
         if known.len() >= MAX_KNOWN {
             known.remove(0);
         }
         known.push((network, now));
-        *self.networks.touch(&network) = Some(now);
+        *self.networks.get_or_insert_with(&network, || None) = Some(now);
     }
 
     /// Has `key` logged in from `network` within [`KNOWN_FOR`]?
     pub(crate) fn contains(&self, key: &LoginKey, network: Network, now: SystemTime) -> bool {
-        let known = self.accounts.get(key).map(Vec::as_slice).unwrap_or_default();
+        let known = self.accounts.peek(key).map(Vec::as_slice).unwrap_or_default();
         known.iter().any(|(other, last)| *other == network && is_recent(*last, now))
     }
 
     /// Has any account logged in from `network` within [`KNOWN_FOR`]?
     pub(crate) fn any(&self, network: Network, now: SystemTime) -> bool {
-        self.networks.get(&network).copied().flatten().is_some_and(|last| is_recent(last, now))
+        self.networks.peek(&network).copied().flatten().is_some_and(|last| is_recent(last, now))
     }
 }
 

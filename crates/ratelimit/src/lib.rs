@@ -41,7 +41,6 @@ mod limiter;
 mod login_key;
 mod network;
 mod slots;
-mod table;
 mod under_way;
 
 pub use failures::{Blocked, Blockee, FailureWindow, Failures, Grant, MAX_WAIT, Outcome, Start, TURN};

@@ -1,11 +1,10 @@
 //! A cache of parsed records.
 
 use crate::{Error, Record};
+use bounded_cache::BoundedCache;
 use dns::Name;
-use parking_lot::{Mutex, MutexGuard};
-use std::collections::HashMap;
+use parking_lot::Mutex;
 use std::fmt;
-use std::mem;
 use std::sync::Arc;
 
 /// Parsed records by domain, so that a record which many senders include is parsed once and not for each message.
@@ -13,20 +12,7 @@ use std::sync::Arc;
 /// It does not cache DNS answers: every evaluation queries DNS, and uses a cached record only if the answer is byte for byte
 /// the text that the record was parsed from. So no cached record can be stale, and no sender can plant a wrong one. Pass it to
 /// [`Query::cache`](crate::Query::cache); one cache may serve all evaluations of a process.
-pub struct Cache {
-    /// Bytes in a generation.
-    size: usize,
-    generations: Mutex<Generations>,
-}
-
-/// A record that is used moves to the young generation. When that is full it replaces the old one, and records that were not
-/// used since are dropped.
-#[derive(Default)]
-struct Generations {
-    young: HashMap<Name, Kept>,
-    young_size: usize,
-    old: HashMap<Name, Kept>,
-}
+pub struct Cache(Mutex<BoundedCache<Name, Kept>>);
 
 /// A record with the text that it was read from.
 struct Kept {
@@ -39,17 +25,15 @@ const MAX_KEPT: usize = 4_096;
 /// Bytes that a kept record takes beside its data: the hash table, pointers, counters.
 const OVERHEAD: usize = 256;
 
-impl Kept {
-    /// Estimates the bytes it takes in memory: a text of many short terms takes far more once it is parsed.
-    fn size(&self, domain: &Name) -> usize {
-        OVERHEAD + domain.as_str().len() + 2 * self.text.len() + self.record.terms_size()
-    }
+/// Estimates the bytes a record takes in memory: a text of many short terms takes far more once it is parsed.
+fn size(domain: &Name, kept: &Kept) -> usize {
+    OVERHEAD + domain.as_str().len() + 2 * kept.text.len() + kept.record.terms_size()
 }
 
 impl Cache {
     /// Creates a cache of about `bytes` bytes; with 0 it keeps nothing.
     pub fn new(bytes: usize) -> Self {
-        Self { size: bytes / 2, generations: Mutex::default() }
+        Self(Mutex::new(BoundedCache::weighed(bytes, size)))
     }
 
     /// Parses the record of a domain as [`Record::parse`] does, and keeps it if it is well-formed.
@@ -60,45 +44,21 @@ impl Cache {
         let record = Arc::new(Record::parse(text)?.into_owned());
         if text.len() <= MAX_KEPT {
             let kept = Kept { text: text.into(), record: Arc::clone(&record) };
-            self.keep(&mut self.lock(), domain.clone(), kept);
+            self.0.lock().insert(domain.clone(), kept);
         }
         Ok(record)
     }
 
     fn find(&self, domain: &Name, text: &[u8]) -> Option<Arc<Record<'static>>> {
-        let mut generations = self.lock();
-        if let Some(kept) = generations.young.get(domain) {
-            return (*kept.text == *text).then(|| Arc::clone(&kept.record));
-        }
-        let (domain, kept) = generations.old.remove_entry(domain).filter(|(_, kept)| *kept.text == *text)?;
-        let record = Arc::clone(&kept.record);
-        self.keep(&mut generations, domain, kept);
-        Some(record)
-    }
-
-    fn keep(&self, generations: &mut Generations, domain: Name, kept: Kept) {
-        let size = kept.size(&domain);
-        if size > self.size {
-            return;
-        }
-        if generations.young_size + size > self.size {
-            generations.old = mem::take(&mut generations.young);
-            generations.young_size = 0;
-        }
-        generations.young_size += size;
-        if let Some(before) = generations.young.insert(domain.clone(), kept) {
-            generations.young_size -= before.size(&domain);
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Generations> {
-        self.generations.lock()
+        let mut records = self.0.lock();
+        let kept = records.get(domain).filter(|kept| *kept.text == *text)?;
+        Some(Arc::clone(&kept.record))
     }
 }
 
 impl fmt::Debug for Cache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cache").field("size", &self.size).finish_non_exhaustive()
+        f.write_str("Cache(..)")
     }
 }
 
@@ -111,9 +71,7 @@ mod tests {
 
     /// Whose records are held.
     fn held(cache: &Cache) -> Vec<String> {
-        let generations = cache.lock();
-        let mut names: Vec<_> =
-            generations.young.keys().chain(generations.old.keys()).map(ToString::to_string).collect();
+        let mut names: Vec<_> = cache.0.lock().keys().map(ToString::to_string).collect();
         names.sort();
         names
     }

@@ -1,7 +1,8 @@
 //! Looking up key records, which can be done while the body arrives.
 
 use crate::{Error, ErrorKind, Record};
-use dns::{Answer, LookupError, Name, Resolver, Security, join_all, txt};
+use dns::{Answer, LookupError, Name, Resolver, Security, txt};
+use futures_util::future::join_all;
 use std::collections::BTreeMap;
 
 /// Key records at one name that are tried. RFC 6376 §3.6.2.2 allows one; more appear while keys are rotated.
@@ -30,13 +31,13 @@ impl KeyLookups {
     pub async fn run(self, dns: &dyn Resolver) -> Keys {
         let ask = |name: &Name| {
             let name = name.clone();
-            Box::pin(async move {
+            async move {
                 let answer = txt(dns, &name).await;
                 (name, answer)
-            }) as _
+            }
         };
         let mut keys = Keys::default();
-        for (name, answer) in join_all(self.names.iter().map(ask).collect()).await {
+        for (name, answer) in join_all(self.names.iter().map(ask)).await {
             keys.insert(name, answer);
         }
         keys

@@ -5,7 +5,8 @@
 //! mailbox name contains. Reading also understands Maildir++ (`.Lists.Rust`), modified UTF-7, and Thunderbird's
 //! `Lists.sbd`.
 
-use message::decode_base64;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, Engine as _, GeneralPurpose, GeneralPurposeConfig};
 
 /// The longest name of a folder, in bytes: what Linux and most file systems allow.
 pub const MAX_COMPONENT: usize = 255;
@@ -101,13 +102,17 @@ fn decode_utf7(name: &str) -> String {
     out + rest
 }
 
-/// RFC 3501 §5.1.3: modified base64, with "," for "/" and without padding, of UTF-16 in network order.
+/// RFC 3501 §5.1.3: base64 with "," for "/" and without padding. Bits that belong to no byte may be set.
+const MODIFIED_BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::IMAP_MUTF7,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::RequireNone)
+        .with_decode_allow_trailing_bits(true),
+);
+
+/// RFC 3501 §5.1.3: modified base64 of UTF-16 in network order.
 fn decode_shifted(code: &str) -> Option<String> {
-    if !code.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b',') {
-        return None;
-    }
-    let padding = "=".repeat((4 - code.len() % 4) % 4);
-    let bytes = decode_base64((code.replace(',', "/") + &padding).as_bytes(), code.len()).bytes;
+    let bytes = MODIFIED_BASE64.decode(code).ok()?;
     let (units, odd) = bytes.as_chunks::<2>();
     let units = units.iter().map(|unit| u16::from_be_bytes(*unit));
     let text: String = char::decode_utf16(units).collect::<Result<_, _>>().ok()?;

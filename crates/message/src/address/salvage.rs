@@ -1,4 +1,4 @@
-//! Addresses in text that breaks the grammar: what a reader would take for one.
+//! Finds what a reader would take for an address in text that breaks the grammar.
 
 use super::{Address, host};
 use crate::lex::{Cursor, is_atext, text};
@@ -6,13 +6,13 @@ use crate::lex::{Cursor, is_atext, text};
 /// Does text in quotes and in comments count?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Quotes {
-    /// Quoted strings and comments with both their ends are names; those without an end are text like any other.
+    /// Quoted strings and comments that are closed are no addresses; those without an end are ordinary text.
     Respected,
-    /// Quotes and parentheses are characters like others.
+    /// Quotes and parentheses are ordinary characters.
     Plain,
 }
 
-/// Finds up to `limit` addresses in `input`: those in angle brackets if there are any, else all. Linear in the input.
+/// Finds up to `limit` addresses in `input`: those in angle brackets if there are any, otherwise all. Linear in the input.
 pub(crate) fn salvage(input: &[u8], quotes: Quotes, limit: usize) -> Vec<Address> {
     let mut scan =
         Scan { cursor: Cursor::new(input), quotes, comments: quotes, local: Vec::new(), gap: false };
@@ -38,24 +38,25 @@ pub(crate) fn salvage(input: &[u8], quotes: Quotes, limit: usize) -> Vec<Address
 
 struct Scan<'a> {
     cursor: Cursor<'a>,
-    /// Plain from the first quoted string on that has no end: to look for the end of each would cost the square.
+    /// Becomes `Plain` at the first quoted string without an end: looking for the end of each one would take quadratic
+    /// time.
     quotes: Quotes,
     /// The same for comments.
     comments: Quotes,
-    /// What would be the local part if an `@` came next.
+    /// The local part if an `@` comes next.
     local: Vec<u8>,
-    /// White space has followed it.
+    /// White space follows `local`.
     gap: bool,
 }
 
 impl Scan<'_> {
-    /// Passes one character that belongs to no address.
+    /// Skips one character that belongs to no address.
     fn pass(&mut self) {
         self.cursor.next();
         self.local.clear();
     }
 
-    /// Passes what stands before an `@`: a character, a quoted string, a comment.
+    /// Reads one item before an `@`: a character, a quoted string or a comment.
     fn step(&mut self, b: u8) {
         match b {
             b'"' if self.quotes == Quotes::Respected => {
@@ -90,7 +91,7 @@ impl Scan<'_> {
             self.cursor.next();
             self.cursor.fws();
             let written = self.domain();
-            // Of several domains in a row the first counts that can be one of the Internet.
+            // Of several domains in a row, the first one with a dot counts.
             if written.contains(&b'.') || self.cursor.peek() != Some(b'@') {
                 break written;
             }
@@ -103,7 +104,7 @@ impl Scan<'_> {
         Some(Address { name: None, localpart: text(&local), site: host(&written) })
     }
 
-    /// Reads a domain. Quotes and comments within it are passed over, as mail clients do.
+    /// Reads a domain. Skips quotes and comments in it, as mail clients do.
     fn domain(&mut self) -> Vec<u8> {
         let mut written = Vec::new();
         loop {
@@ -116,7 +117,7 @@ impl Scan<'_> {
         }
     }
 
-    /// Passes a comment, unless it has no end or is text like any other.
+    /// Skips a comment and returns true, unless the comment has no end or is ordinary text.
     fn passes_comment(&mut self) -> bool {
         if self.comments == Quotes::Plain {
             return false;

@@ -1,4 +1,4 @@
-//! Fields that claim to be ours.
+//! Finds Authentication-Results fields of strangers that claim to be ours.
 
 use crate::headers::without_fields;
 use crate::lex::{Cursor, is_token, text};
@@ -7,15 +7,15 @@ use std::ops::Range;
 
 /// Does this Authentication-Results value claim to come from `host`?
 ///
-/// RFC 8601 §5 wants such fields removed from what strangers send. In doubt the answer is yes: a value whose
-/// identifier cannot be told proves nothing, but might be read by somebody more generous.
+/// RFC 8601 §5 wants such fields removed from incoming messages. If the identifier cannot be read, the answer is yes: the
+/// value proves nothing, but a more lenient reader might believe it.
 pub fn claims(value: &[u8], host: &Domain) -> bool {
     let mut cursor = Cursor::new(value);
     cursor.cfws();
     let id = match cursor.quoted() {
         Some(quoted) => text(&quoted),
-        // RFC 8601 §2.2: a token. What may follow is of no account: readers stop at different characters, and the
-        // standard before this one had a version behind a slash (RFC 5451 §2.2).
+        // RFC 8601 §2.2: a token. The text behind it does not matter: readers stop at different characters, and the
+        // previous standard had a version behind a slash (RFC 5451 §2.2).
         None => text(cursor.take_while(|b| is_token(b) || b >= 0x80)),
     };
     let id = id.trim().trim_end_matches('.');
@@ -26,11 +26,11 @@ pub fn claims(value: &[u8], host: &Domain) -> bool {
     id.parse::<Domain>().map_or_else(|_| id.eq_ignore_ascii_case(host.as_str()), |id| id == *host)
 }
 
-/// The parts of a header block that stay when every Authentication-Results field that [`claims`] to come from `host`
-/// goes. The block may go on with the empty line and a body, which stay.
+/// Returns the parts of a header block that are left when every Authentication-Results field is removed that [`claims`] to
+/// come from `host`. The empty line and a body may follow the header; they stay.
 ///
-/// Neighbouring parts are joined, so that an untouched block is one range. There is no limit on the number of fields:
-/// a forged one behind many others is found too.
+/// Neighbouring parts are joined, so an untouched block is one range. The number of fields is not limited, so a forged
+/// field behind many others is found too.
 ///
 /// ```
 /// let host = "mx.example.org".parse()?;

@@ -1,10 +1,10 @@
-//! Reading Authentication-Results back.
+//! Reading Authentication-Results.
 
 use super::{AuthResults, MethodResult, Property};
 use crate::lex::{Cursor, text};
 use crate::{Error, ErrorKind};
 
-/// Results of one field that are read. RFC 8601 sets none; 50 ARC sets with some results each are far below.
+/// Results of one field that are read; our own limit. 50 ARC sets with some results each are far below.
 const MAX_RESULTS: usize = 500;
 /// RFC 8617 §4.2.1: instances from 1 to 50.
 const MAX_INSTANCE: u32 = 50;
@@ -19,7 +19,7 @@ pub(super) fn parse_arc(value: &[u8]) -> Result<(u32, AuthResults), Error> {
     read.ok_or_else(|| Error::new(ErrorKind::BadAuthResults))
 }
 
-/// RFC 8617 §4.1.1: `i=` and a number, with a semicolon behind, before the authserv-id.
+/// RFC 8617 §4.1.1: `i=`, a number and a semicolon before the authserv-id.
 fn instance(cursor: &mut Cursor<'_>) -> Option<u32> {
     cursor.cfws();
     cursor.eat(b'i').then_some(())?;
@@ -36,7 +36,7 @@ fn results(cursor: &mut Cursor<'_>) -> Option<AuthResults> {
     cursor.cfws();
     let mut results = AuthResults::new(value(cursor).filter(|id| !id.is_empty())?);
     results.comment = cursor.cfws();
-    // RFC 8601 §2.2: authres-version; a version that is not known means the field is not to be read.
+    // RFC 8601 §2.2: authres-version; a field of an unknown version must not be read.
     if let Some(version) = number(cursor)
         && version != 1
     {
@@ -49,7 +49,7 @@ fn results(cursor: &mut Cursor<'_>) -> Option<AuthResults> {
         }
         cursor.eat(b';').then_some(())?;
         cursor.cfws();
-        // A semicolon at the end is written by many.
+        // Many writers end the field with a semicolon.
         if cursor.is_empty() {
             break;
         }
@@ -61,7 +61,7 @@ fn results(cursor: &mut Cursor<'_>) -> Option<AuthResults> {
     (!cursor.broken).then_some(results)
 }
 
-/// One resinfo; nothing for the `none` of a no-result.
+/// Reads one resinfo; the inner none is the `none` of a no-result.
 fn method(cursor: &mut Cursor<'_>) -> Option<Option<MethodResult>> {
     let name = keyword(cursor)?;
     cursor.cfws();
@@ -87,8 +87,8 @@ fn method(cursor: &mut Cursor<'_>) -> Option<Option<MethodResult>> {
             cursor.cfws();
             let value = value(cursor)?;
             cursor.cfws();
-            // RFC 8601 §2.2: only a reason has this form, before the properties. Microsoft adds an `action` to it, and
-            // others write the reason elsewhere; what is not known is passed over.
+            // RFC 8601 §2.2: only a reason has this form, before the properties. Microsoft also writes an `action` so, and
+            // others write the reason elsewhere. Unknown words are skipped.
             if first.eq_ignore_ascii_case("reason") && result.reason.is_none() {
                 result.reason = Some(value);
             }
@@ -116,7 +116,7 @@ fn number(cursor: &mut Cursor<'_>) -> Option<u32> {
     text(cursor.take_while(|b| b.is_ascii_digit())).parse().ok()
 }
 
-/// A quoted string, a quoted local part with its domain as it stands, or text up to white space or a delimiter.
+/// Reads a quoted string, a quoted local part with its domain (kept quoted), or text up to white space or a delimiter.
 fn value(cursor: &mut Cursor<'_>) -> Option<String> {
     let before = cursor.rest();
     if let Some(quoted) = cursor.quoted() {

@@ -1,4 +1,4 @@
-//! Reading a report.
+//! Reading a delivery report.
 
 use super::status::path;
 use super::{Action, MAX_RECIPIENTS, Mta, OriginalAddress, Recipient, Report, split_status};
@@ -9,7 +9,7 @@ use dns::Host;
 /// Reads the report in a message, if it is one: a multipart/report of two or three parts, as RFC 3464 §2 and RFC 6533
 /// §6 have them, with the fields that are required.
 ///
-/// None for everything else, and for a report in which a field is given twice: nobody can tell which one counts.
+/// None for everything else, and for a report in which a field occurs twice, because it is unclear which one counts.
 pub fn parse(part: &Part, message: &[u8]) -> Option<Report> {
     let utf8 = is_report(part)?;
     let body = part.parts.get(1)?.decoded(message, MAX_HEADER_SIZE);
@@ -21,10 +21,10 @@ pub fn parse(part: &Part, message: &[u8]) -> Option<Report> {
     Some(Report { recipients, ..report })
 }
 
-/// Has it the parts of a report? Tells whether its addresses may be in UTF-8.
+/// Returns whether the addresses of a report may be in UTF-8; none if the parts are not those of a report.
 fn is_report(part: &Part) -> Option<bool> {
     let content_type = part.content_type.as_ref().filter(|_| part.is("multipart", "report"))?;
-    // RFC 6522 §3: the parameter is required; where it is missing, the second part tells as much.
+    // RFC 6522 §3: the parameter is required; if it is missing, the type of the second part says the same.
     if content_type
         .params
         .get("report-type")
@@ -48,7 +48,7 @@ fn is_report(part: &Part) -> Option<bool> {
     whole.then_some(utf8)
 }
 
-/// The groups of fields, which empty lines separate.
+/// Iterates over the groups of fields, which empty lines separate.
 fn groups(body: &[u8]) -> impl Iterator<Item = Headers<'_>> {
     let mut rest = body;
     std::iter::from_fn(move || {
@@ -63,7 +63,7 @@ fn groups(body: &[u8]) -> impl Iterator<Item = Headers<'_>> {
     })
 }
 
-/// The value of a field that may occur once. The outer none: it occurs more often.
+/// Returns the value of a field that may occur once. The outer none: it occurs more often.
 fn once<'g, 'a>(group: &'g Headers<'a>, name: &'g str) -> Option<Option<&'a [u8]>> {
     let mut fields = group.all(name);
     let first = fields.next().map(|field| -> &'a [u8] { field.value });
@@ -96,17 +96,18 @@ fn per_recipient(group: &Headers<'_>, utf8: bool) -> Option<Recipient> {
     Some(recipient)
 }
 
-/// Text on one line, with single spaces.
+/// Returns text on one line, with single spaces.
 fn plain(value: &[u8]) -> String {
     text(value).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The value without line ends and comments.
+/// Returns the value without line ends and comments.
 pub(super) fn uncommented(value: &[u8]) -> String {
     apart(value).0
 }
 
-/// The value without line ends and comments, which may nest, and the last comment; what stands in quotes is no comment.
+/// Returns the value without line ends and comments, and the last comment. Comments may nest; parentheses in quotes begin
+/// no comment.
 fn apart(value: &[u8]) -> (String, Option<String>) {
     let mut cursor = Cursor::new(value);
     let (mut out, mut comment) = (Vec::new(), None);
@@ -136,7 +137,7 @@ fn typed(value: &[u8]) -> Option<(String, String)> {
     Some((kind.trim().to_owned(), rest.trim().to_owned())).filter(|(_, rest)| !rest.is_empty())
 }
 
-/// A server of kind `dns`, with the address from the comment behind it.
+/// Reads a server of kind `dns`, with the address from the comment behind it.
 fn mta(value: &[u8]) -> Option<Mta> {
     let (kind, name) = typed(value)?;
     if !kind.eq_ignore_ascii_case("dns") {
@@ -149,7 +150,7 @@ fn mta(value: &[u8]) -> Option<Mta> {
     Some(Mta { name, ip })
 }
 
-/// RFC 3464 §2.3.4: a code, and words in a comment. Without parentheses around them they are as clear.
+/// RFC 3464 §2.3.4: a code, and words in a comment. Words without parentheses are accepted as well.
 fn status(value: &[u8]) -> Option<(smtp_parser::EnhancedCode, Option<String>)> {
     let value = plain(value);
     let (code, rest) = split_status(&value)?;
@@ -164,7 +165,7 @@ fn original(value: &[u8]) -> Option<OriginalAddress> {
     Some(OriginalAddress { kind, address })
 }
 
-/// What an SMTP server said, as it said it; parentheses in it are no comments of ours.
+/// Returns the SMTP reply unchanged; parentheses in it are part of the reply.
 fn diagnostic(value: &[u8]) -> Option<String> {
     let value = plain(value);
     let (kind, words) = value.split_once(';')?;

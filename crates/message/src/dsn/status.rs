@@ -4,7 +4,7 @@ use super::parse::uncommented;
 use smtp_parser::Path;
 use std::fmt::Write;
 
-/// A path as `kind;address`. `utf8`: the report may have UTF-8.
+/// Formats a path as `kind;address`. `utf8`: the report may have UTF-8.
 pub(super) fn typed_path(path: &Path, utf8: bool) -> String {
     let text = match path {
         Path::Mailbox(mailbox) if utf8 => mailbox.unicode(),
@@ -17,14 +17,14 @@ pub(super) fn typed_path(path: &Path, utf8: bool) -> String {
     typed(kind, &text, utf8)
 }
 
-/// An address of any kind as `kind;address`.
+/// Formats an address of any kind as `kind;address`.
 pub(super) fn typed(kind: &str, address: &str, utf8: bool) -> String {
-    // What would be taken for a comment, or for half a quoted string, cannot stand as it is.
+    // Text that reads as a comment or as part of a quoted string must be escaped.
     let safe = !address.contains(char::is_control) && uncommented(address.as_bytes()) == address;
-    // RFC 6533 §3: a backslash as it is could be taken for the beginning of an escape.
+    // RFC 6533 §3: an unescaped backslash could read as the beginning of an escape.
     let bare = !kind.eq_ignore_ascii_case("utf-8") || (utf8 && safe && !address.contains('\\'));
     let plain = |c: char| match c {
-        // RFC 6533 §3: these are escaped too, so that the text can go through xtext.
+        // RFC 6533 §3: these are escaped too, so that the text survives xtext.
         '\\' | '+' | '=' => false,
         '(' | ')' | '"' => safe,
         _ => {
@@ -45,14 +45,14 @@ fn escaped(address: &str, plain: impl Fn(char) -> bool) -> String {
         if plain(c) {
             out.push(c);
         } else {
-            // A String never refuses to be written to.
+            // Writing to a String never fails.
             let _ = write!(out, "\\x{{{:02X}}}", u32::from(c));
         }
     }
     out
 }
 
-/// The reverse of the above; anything that is no escape stands for itself.
+/// Decodes the escapes of RFC 6533 §3; everything else stands for itself.
 pub(super) fn unescaped(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
@@ -79,14 +79,14 @@ pub(super) fn unescaped(text: &str) -> String {
     out
 }
 
-/// The path an address of kind rfc822 or utf-8 means.
+/// Returns the path of an address of kind rfc822 or utf-8.
 pub(super) fn path(kind: &str, address: &str) -> Option<Path> {
     let address = match kind {
         _ if kind.eq_ignore_ascii_case("rfc822") => address.to_owned(),
         _ if kind.eq_ignore_ascii_case("utf-8") => unescaped(address),
         _ => return None,
     };
-    // Some write angle brackets, which belong to SMTP.
+    // Some servers write angle brackets, which belong to SMTP.
     let address = address.strip_prefix('<').and_then(|a| a.strip_suffix('>')).unwrap_or(&address);
     if address.eq_ignore_ascii_case("postmaster") {
         return Some(Path::Postmaster);

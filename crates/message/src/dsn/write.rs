@@ -10,23 +10,23 @@ use dns::Host;
 use memchr::memmem;
 use smtp_parser::Mailbox;
 
-/// Octets of an encoded word's text; RFC 2047 §2 allows 75 for the whole word.
-const WORD_OCTETS: usize = 45;
+/// Bytes of text in one encoded word; RFC 2047 §2 allows 75 characters for the entire word.
+const WORD_BYTES: usize = 45;
 
-/// Writes a report as a whole message.
+/// Writes a report as a complete message.
 ///
 /// It is in ASCII, or in UTF-8 (RFC 6533) if the letter asks for that and the original used SMTPUTF8. The boundary is
 /// made from the letter's Message-ID and never stands in the content.
 ///
 /// # Errors
-/// The report has no recipient, and so nothing to tell.
+/// The report has no recipient.
 pub fn compose(
     letter: &Letter,
     report: &Report,
     original: Original<'_>,
     now: Date,
 ) -> Result<Vec<u8>, Error> {
-    // RFC 3464 §2.1: one group of per-recipient fields at the least.
+    // RFC 3464 §2.1: at least one group of per-recipient fields.
     if report.recipients.is_empty() {
         return Err(Error::new(ErrorKind::NoRecipient));
     }
@@ -52,7 +52,7 @@ fn letter_header(letter: &Letter, now: Date, boundary: &str, utf8: bool) -> Stri
         out.push_str(&field("References", references));
     }
     out.push_str(&date_field(now));
-    // RFC 3834 §5: so that no responder answers it.
+    // RFC 3834 §5: keeps automatic responders from answering.
     out.push_str("Auto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n");
     // RFC 6522 §3, RFC 6533 §4: the report type is the same with and without UTF-8.
     out.push_str(&format!(
@@ -61,8 +61,8 @@ fn letter_header(letter: &Letter, now: Date, boundary: &str, utf8: bool) -> Stri
     out
 }
 
-/// An address in angle brackets. RFC 6857 §3.1.8: where it would need UTF-8 and cannot have it, an empty group of its
-/// name.
+/// Formats an address in angle brackets. RFC 6857 §3.1.8: if it needs UTF-8 and cannot have it, an empty group named after
+/// it takes its place.
 fn address(mailbox: &Mailbox, utf8: bool) -> String {
     match mailbox.to_string() {
         _ if utf8 => format!("<{}>", mailbox.unicode()),
@@ -80,11 +80,11 @@ fn text_field(name: &str, text: &str, utf8: bool) -> String {
     fold.finish()
 }
 
-/// Text as encoded words (RFC 2047) none of which splits a character.
+/// Encodes text as encoded words (RFC 2047), none of which splits a character.
 fn encoded_words(text: &str) -> Vec<String> {
     let mut chunks = vec![String::new()];
     for c in text.chars() {
-        if chunks.last().is_some_and(|last| last.len() + c.len_utf8() > WORD_OCTETS) {
+        if chunks.last().is_some_and(|last| last.len() + c.len_utf8() > WORD_BYTES) {
             chunks.push(String::new());
         }
         chunks.iter_mut().last().into_iter().for_each(|last| last.push(c));
@@ -92,14 +92,14 @@ fn encoded_words(text: &str) -> Vec<String> {
     chunks.iter().map(|chunk| format!("=?utf-8?B?{}?=", encode_base64(chunk.as_bytes()))).collect()
 }
 
-/// A field that is not folded: an address may hold spaces that count.
+/// Writes a field without folding, because spaces in an address count.
 fn one_word(name: &str, value: &str) -> String {
     let mut fold = Fold::new(name);
     fold.word(&value.chars().map(plain).collect::<String>());
     fold.finish()
 }
 
-/// A field of words, folded between them; control characters and doubled spaces do not come through.
+/// Writes a field of words, folded between them. Replaces control characters and joins white space.
 fn field(name: &str, value: &str) -> String {
     let mut fold = Fold::new(name);
     for word in value.split_whitespace() {
@@ -115,7 +115,7 @@ fn part(content_type: &str, encoding: &str, body: &[u8]) -> Vec<u8> {
     out
 }
 
-/// A part of text: as it is where its octets and line lengths allow, in base64 where not.
+/// Writes a part of text: unencoded if its bytes and line lengths allow that, otherwise in base64.
 fn text_like(content_type: &str, body: &[u8], utf8: bool, base64: bool) -> Vec<u8> {
     let long = body.split(|b| *b == b'\n').any(|line| line.len() > MAX_LINE);
     let allowed = body.is_ascii() || (utf8 && std::str::from_utf8(body).is_ok());
@@ -210,7 +210,7 @@ fn mta(mta: &Mta) -> String {
     format!("dns;{}{ip}", mta.name)
 }
 
-/// A boundary that stands nowhere in the parts: of all numbers behind the base the next one.
+/// Returns a boundary that occurs in no part: the base with a number greater than all that follow the base in the parts.
 fn boundary(message_id: &str, parts: &[Vec<u8>]) -> String {
     let id: String = message_id.chars().filter(char::is_ascii_alphanumeric).take(24).collect();
     let base = format!("={id}.");
@@ -222,7 +222,7 @@ fn boundary(message_id: &str, parts: &[Vec<u8>]) -> String {
     format!("{base}{number}")
 }
 
-/// The number at the start of a text; more than nine digits are none that we would write.
+/// Reads the number at the start of a text, up to nine digits.
 fn number(text: &[u8]) -> Option<u64> {
     let digits = text.iter().take_while(|b| b.is_ascii_digit()).count();
     std::str::from_utf8(text.get(..digits.min(9))?).ok()?.parse().ok()

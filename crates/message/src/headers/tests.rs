@@ -54,7 +54,7 @@ fn findings_have_their_place_and_number() {
 }
 
 #[test]
-fn fields_keep_their_octets() {
+fn keeps_the_bytes_of_fields() {
     let block = b"Received : a\r\n\tb\r\nreceived:c\r\nX: d\r\n\r\n";
     let found = headers(block);
     let first = found.first("RECEIVED").unwrap();
@@ -68,7 +68,7 @@ fn fields_keep_their_octets() {
 }
 
 #[test]
-fn fields_and_octets_are_limited() {
+fn limits_fields_and_bytes() {
     let many = "A: b\r\n".repeat(MAX_FIELDS);
     check(&many, &[("A", "b")].repeat(MAX_FIELDS), &[]);
     let more = format!("{many}From: late@example.org\r\n\r\nbody");

@@ -35,8 +35,7 @@ struct Scan<'m> {
     limits: Limits,
     /// The parts that are open, outermost first; never empty while scanning, at most `limits.depth`.
     open: Vec<Open>,
-    /// Where in the stack the multiparts are that look for a boundary. A line is looked up here, so that its cost does
-    /// not grow with the depth.
+    /// Stack positions of the open multiparts, by boundary. Looking lines up here keeps their cost independent of the depth.
     boundaries: BTreeMap<Vec<u8>, Vec<usize>>,
     findings: Vec<Finding>,
     count: usize,
@@ -45,9 +44,9 @@ struct Scan<'m> {
 /// A part whose end is not known yet.
 struct Open {
     part: Part,
-    /// What its delimiters have behind `--`, while it is a multipart that was not closed.
+    /// The boundary, as long as the part is a multipart that is not closed.
     boundary: Option<Vec<u8>>,
-    /// Its closing delimiter was met, or it needs none.
+    /// Its closing delimiter was found, or it needs none.
     closed: bool,
     /// Its header ended with an empty line.
     headed: bool,
@@ -56,9 +55,9 @@ struct Open {
 /// A delimiter line (RFC 2046 §5.1.1).
 struct Delimiter {
     start: usize,
-    /// Behind its line end.
+    /// Offset behind its line end.
     end: usize,
-    /// Whose it is, in the stack.
+    /// Stack position of the multipart it belongs to.
     level: usize,
     close: bool,
 }
@@ -68,7 +67,7 @@ impl Scan<'_> {
         self.message.get(at..).unwrap_or_default()
     }
 
-    /// Opens the part that begins at `start`: reads its header and takes what that says.
+    /// Opens the part that begins at `start` and reads its header.
     fn begin(&mut self, start: usize, in_digest: bool) {
         self.count += 1;
         let (end, headed) = self.header_end(start);
@@ -94,8 +93,8 @@ impl Scan<'_> {
         self.open.push(open);
     }
 
-    /// Where the header that begins at `start` ends, and whether with an empty line. A delimiter of an open multipart
-    /// ends it too: a part may lack its empty line, and must not swallow its neighbours for it.
+    /// Returns where the header that begins at `start` ends, and whether with an empty line. A delimiter of an open multipart
+    /// ends it too, so that a part without an empty line does not swallow its neighbours.
     fn header_end(&self, start: usize) -> (usize, bool) {
         let mut at = start;
         loop {
@@ -130,7 +129,7 @@ impl Scan<'_> {
             }
         }
         if let Some(field) = encoding {
-            // A comment may follow; white space may not, but does.
+            // A comment may follow. White space may not, but some senders write it.
             let name = field.value.split(|b| matches!(b, b'(' | b';')).next().unwrap_or_default();
             part.encoding = Encoding::named(name.trim_ascii());
             if part.encoding == Encoding::Unknown {
@@ -144,7 +143,7 @@ impl Scan<'_> {
     }
 
     fn describe_multipart(&mut self, open: &mut Open, start: usize) {
-        // RFC 2045 §6.4: a multipart must not be encoded; its parts are. Most readers take it as it stands.
+        // RFC 2045 §6.4: a multipart must not be encoded, only its parts. Most readers ignore the encoding.
         if !open.part.encoding.is_identity() {
             note(&mut self.findings, FindingKind::EncodedMultipart, start);
             open.part.encoding = Encoding::Binary;
@@ -162,19 +161,19 @@ impl Scan<'_> {
             return;
         }
         open.closed = false;
-        // Without its empty line it has no body, and no delimiter behind it can be its own.
+        // Without its empty line the part has no body, so no delimiter can belong to it.
         open.boundary = open.headed.then(|| boundary.as_bytes().to_vec());
     }
 
-    /// Opens the messages in message parts, as long as the part opened last is one. Gives where scanning goes on.
+    /// Opens the messages in message parts, as long as the part opened last is one. Returns where scanning continues.
     fn descend(&mut self) -> usize {
         loop {
             let Some(Open { part, headed, .. }) = self.open.last() else { return self.message.len() };
             let (at, headed) = (part.header.end, *headed);
             let message =
                 part.media_type() == ("message", "rfc822") || part.media_type() == ("message", "global");
-            // RFC 2046 §5.2.1: only 7bit, 8bit and binary; RFC 6532 §3.7 lets message/global be encoded, and then
-            // its inside is not in these octets.
+            // RFC 2046 §5.2.1: only 7bit, 8bit and binary. RFC 6532 §3.7 allows encoded message/global, whose content is
+            // not in these bytes.
             if !message || !headed || !part.encoding.is_identity() {
                 return at;
             }
@@ -190,7 +189,7 @@ impl Scan<'_> {
         }
     }
 
-    /// The next delimiter line of any open multipart, from the line start `at` on.
+    /// Finds the next delimiter line of any open multipart, from the line start `at` on.
     fn next_delimiter(&self, mut at: usize) -> Option<Delimiter> {
         if self.boundaries.is_empty() {
             return None;
@@ -204,16 +203,16 @@ impl Scan<'_> {
         }
     }
 
-    /// The delimiter the line at `at` is, if it is one: of the innermost multipart that it fits.
+    /// Reads the line at `at` as a delimiter of the innermost multipart that it fits.
     fn delimiter(&self, at: usize) -> Option<Delimiter> {
         let rest = self.from(at).strip_prefix(b"--")?;
         let line = memchr(b'\n', rest).and_then(|end| rest.get(..=end)).unwrap_or(rest);
         let content = line.strip_suffix(b"\n").unwrap_or(line);
         let content = content.strip_suffix(b"\r").unwrap_or(content);
-        // RFC 2046 §5.1.1: white space may follow, as transport padding.
+        // RFC 2046 §5.1.1: white space may follow (transport padding).
         let padding = content.iter().rev().take_while(|b| matches!(b, b' ' | b'\t')).count();
         let content = content.get(..content.len() - padding).unwrap_or(content);
-        // RFC 2046 §5.1.2: delimiters of outer multiparts count inside inner ones.
+        // RFC 2046 §5.1.2: delimiters of outer multiparts count inside inner multiparts too.
         let level = |boundary: &[u8]| self.boundaries.get(boundary)?.last().copied();
         let next = level(content);
         let last = content.strip_suffix(b"--").and_then(level);
@@ -221,7 +220,7 @@ impl Scan<'_> {
         Some(Delimiter { start: at, end, level: next.max(last)?, close: last > next })
     }
 
-    /// Ends what a delimiter ends and opens what it begins. Gives where scanning goes on.
+    /// Ends the parts before a delimiter and opens the part behind it. Returns where scanning continues.
     fn cross(&mut self, delimiter: &Delimiter) -> usize {
         // RFC 2046 §5.1.1: the line end before a delimiter belongs to it.
         let before = self.message.get(..delimiter.start).unwrap_or_default();
@@ -248,7 +247,7 @@ impl Scan<'_> {
         self.descend()
     }
 
-    /// No longer looks for the boundary of the innermost multipart that has it.
+    /// Stops looking for the boundary of the innermost multipart that has it.
     fn forget(&mut self, boundary: &[u8]) {
         if let Some(levels) = self.boundaries.get_mut(boundary) {
             levels.pop();
@@ -258,13 +257,13 @@ impl Scan<'_> {
         }
     }
 
-    /// Ends all parts that stand in the one at `level`.
+    /// Ends all parts inside the one at `level`.
     fn close_to(&mut self, level: usize, mut end: usize) {
         while self.open.len() > level + 1
             && let Some(open) = self.open.pop()
         {
             let part = self.finished(open, end);
-            // A part without a body may end behind the line end that the delimiter claims.
+            // The line end of the delimiter may be the last one of the header, for a part without a body.
             end = end.max(part.body.end);
             if let Some(parent) = self.open.last_mut() {
                 parent.part.parts.push(part);
@@ -272,7 +271,7 @@ impl Scan<'_> {
         }
     }
 
-    /// The part with its end set.
+    /// Returns the part with its end set.
     fn finished(&mut self, open: Open, end: usize) -> Part {
         let Open { mut part, boundary, closed, headed } = open;
         if let Some(boundary) = boundary {
@@ -282,7 +281,7 @@ impl Scan<'_> {
             note(&mut self.findings, FindingKind::UnclosedMultipart, part.header.start);
         }
         if headed {
-            // The empty line may be what stands before the delimiter: it ends the header then.
+            // The line end before the delimiter may be the empty line that ends the header.
             part.body.end = end.max(part.body.start);
         } else {
             let end = end.max(part.header.start);

@@ -3,7 +3,7 @@ use crate::FindingKind;
 use bstr::BStr;
 use std::fmt::Write;
 
-/// The tree as text: type, header and body octets of each part.
+/// The tree as text: type, header bytes and body bytes of each part.
 fn tree(part: &Part, message: &[u8], depth: usize, out: &mut String) {
     let (kind, subtype) = part.media_type();
     let body = BStr::new(&message[part.body.clone()]);

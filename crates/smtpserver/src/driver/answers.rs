@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ratelimit::{Class, Outcome, Scope};
-use ring::rand::SecureRandom as _;
 use sasl::{Mechanism, NONCE_BYTES, Need};
 use tracing::{debug, warn};
 
@@ -108,7 +107,7 @@ impl<B: Backend> Responder<B> {
 
     fn nonce<'s>(&self, ask: AskNonce<'s, Transaction<B>>, out: &mut Vec<u8>) -> Next<'s, Transaction<B>> {
         let mut random = [0; NONCE_BYTES];
-        match self.shared.random.fill(&mut random) {
+        match getrandom::fill(&mut random) {
             Ok(()) => ask.supply(random, now(), out),
             Err(_) => {
                 warn!("no random bytes from the system, so logins are impossible");

@@ -25,7 +25,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use ring::rand::SystemRandom;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -96,7 +95,6 @@ struct Shared<B> {
     /// Places for incomplete lines that are longer than commands.
     long_carries: Arc<Semaphore>,
     metrics: Metrics,
-    random: SystemRandom,
     request_key: RequestKey,
     reveal: Reveal,
     stop: Stop,
@@ -136,7 +134,6 @@ impl<B: Backend> Server<B> {
             recipients: Arc::new(Recipients::new(by_network)),
             long_carries: Arc::new(Semaphore::new(MAX_LONG_CARRIES)),
             metrics: Metrics::new(),
-            random: SystemRandom::new(),
             request_key,
             reveal,
             stop,

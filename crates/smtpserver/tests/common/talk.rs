@@ -1,4 +1,4 @@
-//! Conversations in files, and a player for them. It needs nothing but the standard library and `sasl`, so that the
+//! Conversations in files, and a player for them. It needs only `base64` and `sasl`, so that the
 //! tests of other packages can include it and play the same files against the real server.
 //!
 //! A file begins with a header of `name: value` lines up to an empty line:
@@ -18,6 +18,8 @@
 //!   reply, `<STOP>` asks the server to stop, `<CLOSED>` expects the connection to be closed without another reply.
 //! - `#` begins a comment.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -220,7 +222,7 @@ async fn authenticate(
     let mut line = format!("AUTH {mechanism}");
     match client.begin().unwrap() {
         Some(initial) if initial.is_empty() => line.push_str(" ="),
-        Some(initial) => write!(line, " {}", encode(&initial)).unwrap(),
+        Some(initial) => write!(line, " {}", BASE64.encode(&initial)).unwrap(),
         None => {}
     }
     loop {
@@ -230,8 +232,8 @@ async fn authenticate(
             peer.ahead.extend(lines);
             return;
         };
-        line = match client.step(&decode(challenge)) {
-            Ok(response) => encode(&response),
+        line = match client.step(&BASE64.decode(challenge).unwrap()) {
+            Ok(response) => BASE64.encode(&response),
             Err(error) => panic!("{place}: {error}"),
         };
     }
@@ -268,31 +270,6 @@ fn unescape(text: &str) -> Vec<u8> {
             },
             (c, _) => bytes.extend(c.encode_utf8(&mut [0; 4]).as_bytes()),
         }
-    }
-    bytes
-}
-
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-fn encode(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let bits =
-            (0..3).fold(0_usize, |bits, at| bits << 8 | usize::from(chunk.get(at).copied().unwrap_or(0)));
-        for at in 0..4 {
-            let there = at <= chunk.len();
-            text.push(if there { char::from(ALPHABET[bits >> (18 - 6 * at) & 63]) } else { '=' });
-        }
-    }
-    text
-}
-
-fn decode(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let values: Vec<_> = text.bytes().filter_map(|b| ALPHABET.iter().position(|a| *a == b)).collect();
-    for chunk in values.chunks(4) {
-        let bits = (0..4).fold(0, |bits, at| bits << 6 | chunk.get(at).copied().unwrap_or(0));
-        bytes.extend_from_slice(&bits.to_be_bytes()[5..][..chunk.len() - 1]);
     }
     bytes
 }

@@ -7,6 +7,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use bounded_cache::BoundedCache;
+
 use crate::{
     account::{AccountId, AccountRow},
     engine::{Direction, Engine, KeyRange, ReadRows},
@@ -21,10 +23,18 @@ const MAX_ACCOUNTS: usize = 4096;
 const PAGE: usize = 512;
 
 /// The cache.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct CachedRows {
-    accounts: HashMap<AccountId, CachedAccount>,
+    /// Evicted rows are read again when needed. That may miss batches under way: a plan on such rows conflicts, because its
+    /// stamp is none of theirs, and is made again.
+    accounts: BoundedCache<AccountId, CachedAccount>,
     generation: u64,
+}
+
+impl Default for CachedRows {
+    fn default() -> CachedRows {
+        CachedRows { accounts: BoundedCache::new(MAX_ACCOUNTS), generation: 0 }
+    }
 }
 
 /// One account's rows.
@@ -49,13 +59,13 @@ pub(super) struct CachedGuard {
 
 impl CachedRows {
     pub(super) fn get(&mut self, id: AccountId) -> Option<&mut CachedAccount> {
-        self.accounts.get_mut(&id)
+        self.accounts.get(&id)
     }
 
     /// The guards of those of these accounts that are in the cache.
     pub(super) fn of(&self, accounts: impl Iterator<Item = AccountId>) -> Vec<CachedGuard> {
         let known = |account| {
-            let CachedAccount { generation, raw, .. } = self.accounts.get(&account)?;
+            let CachedAccount { generation, raw, .. } = self.accounts.peek(&account)?;
             Some(CachedGuard { account, generation: *generation, raw: raw.clone() })
         };
         accounts.filter_map(known).collect()
@@ -63,19 +73,14 @@ impl CachedRows {
 
     /// Adds rows that were just read from the engine. If there are some already, those stay.
     pub(super) fn insert(&mut self, id: AccountId, mut account: CachedAccount) {
-        if self.accounts.len() >= MAX_ACCOUNTS && !self.accounts.contains_key(&id) {
-            // They are read again when needed, perhaps without what batches under way will change. A plan on such rows
-            // conflicts, because its stamp is older than theirs, and is made again.
-            self.accounts.clear();
-        }
         self.generation += 1;
         account.generation = self.generation;
-        self.accounts.entry(id).or_insert(account);
+        self.accounts.get_or_insert_with(&id, || account);
     }
 
     /// Forgets the rows of a failed batch, unless they have been read again since.
     pub(super) fn forget(&mut self, id: AccountId, generation: u64) {
-        if self.accounts.get(&id).is_some_and(|a| a.generation == generation) {
+        if self.accounts.peek(&id).is_some_and(|a| a.generation == generation) {
             self.accounts.remove(&id);
         }
     }
