@@ -122,7 +122,7 @@ impl Part {
     pub fn filename(&self) -> Option<String> {
         let disposition = self.disposition.as_ref().and_then(|found| found.params.get("filename"));
         let name = || self.content_type.as_ref().and_then(|found| found.params.get("name"));
-        // RFC 2047 §5 forbids encoded words in parameters, but they are common.
+        // RFC 2047 §5: parameters must not have encoded words, but many do.
         disposition.or_else(name).map(|name| decode_words(name.as_bytes()))
     }
 
