@@ -176,12 +176,12 @@ mod tests {
         store: &'a Store,
         victim: Option<(AccountId, MessageId)>,
         written: String,
-        said: String,
+        printed: String,
     }
 
     impl Console for Removing<'_> {
         fn write(&mut self, bytes: &[u8]) -> Result<()> {
-            self.said.push_str(std::str::from_utf8(bytes)?);
+            self.printed.push_str(std::str::from_utf8(bytes)?);
             Ok(())
         }
 
@@ -237,10 +237,11 @@ mod tests {
             let texts = [("Inbox", "first\r\n"), ("Inbox", "second\r\n"), ("Inbox", "third\r\n")];
             let (store, account, ids) = with(&texts);
             let victim = Some((account, ids[1]));
-            let mut console = Removing { store: &store, victim, written: String::new(), said: String::new() };
+            let mut console =
+                Removing { store: &store, victim, written: String::new(), printed: String::new() };
             export(&store, format, "mox", "mbox", false, &mut console).unwrap();
-            let Removing { written, said, .. } = console;
-            assert_eq!(said, "2 messages of 6 mailboxes exported; 1 skipped: removed meanwhile (1)\n");
+            let Removing { written, printed, .. } = console;
+            assert_eq!(printed, "2 messages of 6 mailboxes exported; 1 skipped: removed meanwhile (1)\n");
             assert!(written.contains("first") && written.contains("third"), "{written}");
             assert!(!written.contains("second"), "{written}");
         }
