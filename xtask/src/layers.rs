@@ -68,8 +68,8 @@ pub const RULES: &[Rule] = &[
         name: "store",
         layer: 3,
         house: &["bounded-cache"],
-        // tokio for the channel a commit is waited for with, and to leave a runtime's worker before the disk is waited for;
-        // it starts no runtime.
+        // tokio for the channel on which a caller waits for a commit, and to leave a runtime's worker before waiting for
+        // the disk; it starts no runtime.
         // nix and rustix to reserve room on disk, to lock the folder, and to read what is in memory alone.
         // ring for the checksums of a backup.
         // quick_cache for the blocks of the view that were read lately.

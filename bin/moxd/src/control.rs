@@ -1,4 +1,4 @@
-//! What operators can ask of the running server, through the control socket and by signals.
+//! Answers operators: requests through the control socket, and reloads by signal.
 
 use crate::logging::Logging;
 use crate::{configuration, version, wiring};
@@ -99,7 +99,7 @@ impl Control {
         Ok(report)
     }
 
-    /// What has changed in moxd.toml, which the server reads only at its start.
+    /// Returns a note for the operator if moxd.toml has changed: the server reads it only at its start.
     fn waiting_for_restart(&self) -> Vec<String> {
         match configuration::load_server(&self.path) {
             Ok(server) => match self.server.differences(&server).as_slice() {

@@ -47,7 +47,7 @@ impl Logging {
     }
 }
 
-/// What a level means.
+/// A log level as the operator wrote it, parsed.
 pub(crate) struct Wanted {
     /// For the library that filters events.
     directives: String,

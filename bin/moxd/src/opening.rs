@@ -50,7 +50,7 @@ pub(crate) struct Opened {
     pub(crate) tls: Option<smtpserver::Tls>,
 }
 
-/// What is opened before the server becomes another user.
+/// Sockets, files and keys that moxd opens as root, before it becomes the configured user.
 pub(crate) struct Prepared {
     pub(crate) opened: Vec<Opened>,
     pub(crate) certificates: Certificates,
@@ -197,11 +197,10 @@ pub(crate) fn driver_settings(
     logging: &Logging,
     stop: Stop,
 ) -> Result<smtpserver::Settings> {
-    let mut candidate = [0; RequestKey::OCTETS];
+    let mut candidate = [0; RequestKey::BYTES];
     wiring::random(&mut candidate);
     let key = store.secret("request-id-key", &candidate).wait()?;
-    let key: [u8; RequestKey::OCTETS] =
-        key.as_slice().try_into().context("the stored key for request ids")?;
+    let key: [u8; RequestKey::BYTES] = key.as_slice().try_into().context("the stored key for request ids")?;
     let since = wiring::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Ok(smtpserver::Settings {
         request_key: RequestKey::new(&key),

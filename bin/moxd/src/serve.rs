@@ -1,4 +1,4 @@
-//! The life of a server: it opens everything in order, serves until it is asked to stop, and lets connections end.
+//! The life of a server: it opens everything in order, serves until a request to stop, and lets connections end.
 
 use crate::control::Control;
 use crate::logging::Logging;
@@ -32,7 +32,7 @@ const LOG_CHECK: Duration = Duration::from_mins(1);
 /// How long verbs that are being answered may take after everything else has ended.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// What the server reacts to.
+/// A signal or request to which the running server reacts.
 enum Event {
     /// SIGTERM or SIGINT, or `moxd ctl stop`.
     Stop,
@@ -60,7 +60,7 @@ impl Signals {
         })
     }
 
-    /// Waits for a signal to stop. Ignores those to reload: the server has not started yet, and reads everything anew.
+    /// Waits for a signal to stop. Ignores those to reload: the server has not started yet, and will read everything then.
     async fn stop(&mut self) {
         while !matches!(self.next().await, Event::Stop) {}
     }
@@ -74,7 +74,7 @@ impl Signals {
     }
 }
 
-/// Runs a server until it is asked to stop. `prepare` finds its configuration. If the log is JSON, the error that kept the server
+/// Runs a server until a request to stop. `prepare` finds its configuration. If the log is JSON, the error that kept the server
 /// from starting is JSON too.
 pub(crate) fn serve(
     cli: &Cli,
@@ -113,7 +113,7 @@ pub(crate) fn serve(
     }
 }
 
-/// What a server is started with.
+/// The configuration and mode with which a server starts.
 struct Setup {
     /// The file that the configuration was read from.
     path: PathBuf,

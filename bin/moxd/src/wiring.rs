@@ -57,7 +57,7 @@ pub(crate) enum Mode {
     Develop,
 }
 
-/// What the answers to operators need from outside.
+/// The clock and the header parser for the answers to operators.
 pub(crate) const OPERATOR_ENVIRONMENT: admin::Environment = admin::Environment { now, describe };
 
 /// Makes the record of an imported message from its header. `is_sent`: the account itself sent it.

@@ -1,4 +1,4 @@
-//! What is found out about mail from elsewhere, as it stands in the delivered message and in its record.
+//! The evidence about mail from other servers, as the delivered message and its record show it.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 
 mod common;
@@ -50,14 +50,14 @@ impl Scene {
         moxd_reading(verb, message.as_bytes()).text()
     }
 
-    /// A connection that says it is `helo`.
+    /// Opens a connection and sends EHLO with the name `helo`.
     fn connect(&self, helo: &str) -> Smtp {
         let mut client = Smtp::connect(self.server.address(SMTP));
         client.expect(&format!("EHLO {helo}"), "250");
         client
     }
 
-    /// Delivers a message; returns it as kept, and its record.
+    /// Delivers a message; returns the stored message and its record.
     fn deliver(&self, from: &str, message: &str) -> (Kept, Value) {
         let mut client = self.connect("mail.example.test");
         client.deliver(from, &["mox@localhost"], message.as_bytes());
@@ -65,11 +65,11 @@ impl Scene {
     }
 }
 
-/// A message as it is kept.
+/// The stored message.
 struct Kept(String);
 
 impl Kept {
-    /// The fields before what was received, unfolded.
+    /// The fields that the server put before the received message, unfolded.
     fn fields(&self, received: &str) -> Vec<(String, String)> {
         let ours = self.0.strip_suffix(received).unwrap_or_else(|| panic!("changed: {}", self.0));
         let unfolded = ours.replace("\r\n\t", " ").replace("\r\n ", " ");
@@ -147,7 +147,7 @@ fn mail_that_is_what_it_says_comes_with_proof() {
         assert!(page.contains(&asked), "{asked}\n{page}");
     }
 
-    // The same from the command line.
+    // `moxd verify` finds the same.
     let verb =
         ["verify", "--ip", "127.0.0.1", "--helo", "mail.example.test", "--mailfrom", "ann@example.test"];
     let address = scene.names.address();
@@ -157,7 +157,7 @@ fn mail_that_is_what_it_says_comes_with_proof() {
     assert_eq!(field, format!("Authentication-Results: localhost; {}", results.join("; ")));
 }
 
-/// Delivers, and looks at results, Received-SPF and record.
+/// Delivers a message, and checks Authentication-Results, Received-SPF and the record.
 #[track_caller]
 fn check(scene: &Scene, from: &str, message: &str, results: &[&str], spf: &str, validation: [&str; 3]) {
     let (kept, record) = scene.deliver(from, message);
@@ -175,7 +175,7 @@ fn check(scene: &Scene, from: &str, message: &str, results: &[&str], spf: &str, 
 fn mail_is_judged_by_each_of_its_names() {
     let scene = Scene::new();
     let message = |from: &str| format!("From: {from}\r\nSubject: judged\r\n\r\nhello\r\n");
-    // Another name of the same organization: enough where DMARC says so, and called relaxed where it says nothing.
+    // Another name of the same organization suffices: by DMARC if there is a record, else recorded as `relaxed`.
     check(
         &scene,
         "ann@bounce.example.test",
@@ -197,7 +197,7 @@ fn mail_is_judged_by_each_of_its_names() {
         "pass",
         ["unknown", "pass", "relaxed"],
     );
-    // Nobody vouches for it. It is taken all the same: what to do about it is decided elsewhere.
+    // No domain vouches for the message. It is accepted all the same: the verdict is made elsewhere.
     check(
         &scene,
         "ann@unsigned.test",
@@ -206,7 +206,7 @@ fn mail_is_judged_by_each_of_its_names() {
         "fail",
         ["unknown", "fail", "none"],
     );
-    // A report of a failure has no sender; the host's own name is checked then.
+    // A delivery report has the null path as its sender, so SPF checks the EHLO name.
     check(
         &scene,
         "",
@@ -215,7 +215,7 @@ fn mail_is_judged_by_each_of_its_names() {
         "pass",
         ["pass", "unknown", "strict"],
     );
-    // DNS that fails is no proof against anybody.
+    // A DNS failure is a temporary error, and does not count against the sender.
     check(
         &scene,
         "ann@slow.test",
@@ -224,7 +224,7 @@ fn mail_is_judged_by_each_of_its_names() {
         "temperror",
         ["unknown", "temperror", "none"],
     );
-    // Two authors of one domain have its policy; without such a domain there is nobody to prove.
+    // Two authors of one domain have its policy; without a single author domain there is nothing to prove.
     let two = "From: a@example.test, b@example.test\r\n\r\nhello\r\n";
     let judged = ["iprev=pass", "dkim=none", "spf=pass", "dmarc=pass"];
     check(&scene, "ann@example.test", two, &judged, "pass", ["unknown", "pass", "strict"]);

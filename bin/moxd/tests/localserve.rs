@@ -15,7 +15,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use xtask::trial::free_offset;
 
-/// A message with what a mail server could stumble over: lines of one and two dots, an empty line at the end, 8-bit
+/// A message with parts that mail servers get wrong: lines of one and two dots, an empty line at the end, 8-bit
 /// text, a long line.
 fn awkward(number: u32) -> Vec<u8> {
     let long = "x".repeat(900);
@@ -44,7 +44,7 @@ fn mail_comes_in_on_every_port_and_is_there_after_the_end() {
 
     let rows = server.messages();
     let kept: Vec<_> = rows.iter().map(|row| server.show(row["id"].as_u64().unwrap())).collect();
-    // A copy for each recipient, each with what the server added in front and nothing else changed.
+    // Each recipient gets a copy: the server's fields in front, and the rest unchanged.
     for (message, number) in kept.iter().zip([1, 2, 3, 3]) {
         assert!(message.ends_with(&awkward(number)), "{}", String::from_utf8_lossy(message));
         assert!(message.starts_with(b"Delivered-To: "), "{}", String::from_utf8_lossy(message));
@@ -90,7 +90,7 @@ fn mail_comes_in_on_every_port_and_is_there_after_the_end() {
     let recipients: Vec<_> = rows.iter().map(|row| row["rcpt_to"].as_str().unwrap()).collect();
     assert_eq!(recipients, ["mox@localhost", "you@example.org", "mox@localhost", "you@example.org"]);
 
-    // The same verbs without the server, and with the next one.
+    // The verbs print the same with no server running, and with the next one.
     server.stop();
     assert_eq!(server.messages(), rows);
     assert_eq!(server.show(rows[3]["id"].as_u64().unwrap()), kept[3]);
@@ -121,7 +121,7 @@ fn makes_its_folder_once_and_says_how_to_use_it() {
     );
     server.stop();
 
-    // Once more by hand, for what it prints, and in the folder that it takes by itself.
+    // A start in the default folder, without `--dir`, for its output.
     let log = std::fs::File::create(server.scratch("printed")).unwrap();
     let home = server.scratch("home");
     std::fs::create_dir(&home).unwrap();
@@ -162,12 +162,12 @@ fn refuses_arguments_that_make_no_sense() {
     assert!(why.contains("'--dns <ADDR[:PORT]>'"), "{why}");
     let why = moxd(["fly"]).wrong_arguments();
     assert!(why.starts_with("unrecognized subcommand 'fly'") && why.ends_with("try '--help'."), "{why}");
-    // Nothing at all is a question, and the answer is what there is.
+    // Without arguments, moxd prints its verbs.
     let ended = moxd::<&str>([]);
     assert!(ended.status == Some(2) && ended.stderr.contains("Usage: moxd"), "{}", ended.stderr);
 }
 
-/// Asks for a failure, and looks at the reply; `*` in it stands for the request's number.
+/// Requests a simulated failure, and checks the reply; `*` in it stands for the request id.
 #[track_caller]
 fn fails(reply: &str, expected: &str) {
     let (head, tail) = expected.split_once('*').unwrap();
@@ -192,7 +192,7 @@ fn special_local_parts_fail_as_they_ask() {
         ("permerror", None, Some("550 5.0.0 failure with code 550 due to special localpart (*)")),
         ("x-temperror", None, Some("451 4.0.0 failure with code 451 due to special localpart (*)")),
         ("user452", None, Some("452 4.0.0 failure with code 452 due to special localpart (*)")),
-        // Not the codes of a failure: these are delivered.
+        // Codes outside 400 to 599 simulate no failure: these are delivered.
         ("user600", None, None),
         ("user250", None, None),
         ("rcptto399", None, None),
@@ -215,14 +215,14 @@ fn special_local_parts_fail_as_they_ask() {
             }
         }
     }
-    // What has to fail later is taken now.
+    // A recipient that is to fail in the queue, later, is accepted at submission.
     let mut client = server.login(SUBMISSION);
     client.deliver(
         "mox@localhost",
         &["queue-permerror@example.org"],
         b"From: mox@localhost\r\n\r\nhello\r\n",
     );
-    // The four that are no failures on two ports, and the last one.
+    // The four codes that are no failures, on two ports, and the last message.
     assert_eq!(server.messages().len(), 9);
 }
 
@@ -249,7 +249,7 @@ fn fields_are_added_in_front_and_lies_about_us_are_removed() {
     assert!(kept.starts_with("Delivered-To: mox@localhost\r\nReturn-Path: <you@example.org>\r\n"), "{kept}");
     assert!(!kept.contains("smtp.mailfrom=bank.example\r\nAuth"), "{kept}");
     assert!(kept.contains("Authentication-Results: elsewhere.example; spf=pass"), "{kept}");
-    // Without DNS nothing is asked, and nothing is proven.
+    // Without DNS the server sends no queries, and proves nothing.
     let (_, results) = kept.split_once("Authentication-Results: localhost;").unwrap();
     let (results, _) = results.split_once("\r\nReceived:").unwrap();
     for method in ["iprev=none", "dkim=none", "spf=none", "dmarc=none"] {
@@ -290,7 +290,7 @@ fn submissions_are_completed_relieved_and_signed() {
     assert_eq!(row["subject"], "grüße");
     assert!(row["message_id"].as_str().unwrap().ends_with("@localhost"), "{row}");
 
-    // What a user may not do.
+    // Refuses a user who sends as someone else.
     let mut client = server.login(SUBMISSION);
     client.expect("MAIL FROM:<you@example.org>", "550 5.7.1 ");
     client.begin("mox@localhost", &["you@example.org"]);
@@ -303,7 +303,7 @@ fn submissions_are_completed_relieved_and_signed() {
     assert_eq!(server.messages().len(), 1);
 }
 
-/// A server whose log nobody reads. It ends with the test.
+/// A server whose log has no reader. It ends with the test.
 struct Unread(Child);
 
 impl Drop for Unread {
@@ -313,7 +313,7 @@ impl Drop for Unread {
     }
 }
 
-/// Starts one; the port offset.
+/// Starts one; returns it with its port offset.
 fn start_unread(folder: &Path, level: &str) -> (Unread, u16) {
     // Another test may have taken a port since it was found free.
     let start = |_| {
@@ -331,7 +331,7 @@ fn start_unread(folder: &Path, level: &str) -> (Unread, u16) {
 }
 
 #[test]
-fn a_log_that_nobody_reads_stops_nothing() {
+fn serves_on_while_its_log_has_no_reader() {
     let folder = tempfile::tempdir().unwrap();
     let (mut server, offset) = start_unread(folder.path(), "info");
     // Two lines for each connection: several times what the pipe holds.
@@ -343,7 +343,7 @@ fn a_log_that_nobody_reads_stops_nothing() {
     let mut log = String::new();
     server.0.stderr.take().unwrap().read_to_string(&mut log).unwrap();
     assert!(server.0.wait().unwrap().success());
-    // What waited is there after all.
+    // The lines that waited for the pipe were written in the end.
     assert_eq!(log.matches("connection closed").count(), 600);
     assert!(log.contains(": stopped") && !log.contains("lost"), "{log}");
 }
@@ -397,7 +397,7 @@ fn pedants_refuse_bad_style() {
     client.expect("RCPT TO:<you@example.org>", "250 ");
     client.expect("DATA", "354 ");
     assert!(client.finish(&awkward(1)).starts_with("250 2.2.0 it is done ("));
-    // What everybody does is no matter of style.
+    // The lenient dialect accepts deviations that are common.
     let lenient = Server::develop();
     let mut client = lenient.login(SUBMISSION);
     client.expect("MAIL FROM: <mox@localhost>", "250 ");
@@ -412,7 +412,7 @@ fn pedants_refuse_bad_style() {
     }
 }
 
-/// An encoding that there is not.
+/// A Content-Transfer-Encoding that does not exist.
 const UNKNOWN_ENCODING: &[u8] = b"From: mox@localhost\r\nContent-Transfer-Encoding: 8-bit\r\n\r\nx\r\n";
 
 /// A domain of one's own, with an address and a key.
@@ -427,7 +427,7 @@ selectors.second = { key = "dkim-rsa.key", canonicalization = "simple/simple" }
 "#;
 
 #[test]
-fn signatures_are_verified_by_whoever_has_the_keys_in_dns() {
+fn signatures_verify_with_the_keys_in_dns() {
     let mut server = Server::develop();
     let rsa = text(&server.config("dkim-rsa.key"));
     assert_eq!(moxd(["dkim", "keygen", "rsa", "--out", &rsa]).text(), "");
@@ -438,7 +438,7 @@ fn signatures_are_verified_by_whoever_has_the_keys_in_dns() {
     server.process().wait_for("reloaded");
     let mut client = server.session(SUBMISSIONS);
     assert!(client.auth("PLAIN", "dev@dev.example", "developers alone").starts_with("235 "));
-    // In pieces, with all that canonicalization is about.
+    // The body has all that canonicalization changes, and arrives in pieces.
     client.begin("dev@dev.example", &["mox@localhost"]);
     client.write(b"From: dev@dev.example\r\nSubject:  two\r\n  lines \r\n\r\nblanks \t at the end  \r\n");
     assert!(client.finish(b"..\r\n\r\n\r\n").starts_with("250 "));
@@ -468,7 +468,7 @@ fn signatures_are_verified_by_whoever_has_the_keys_in_dns() {
         })
     });
     assert_eq!(verify(&kept), json!(expected));
-    // A header field on its way out of the signed ones, a body that was changed, and a second author put in.
+    // A changed header field, a changed body, and an added second author.
     for changed in [
         kept.replace("Subject:  two", "Subject:  too"),
         kept.replace("blanks", "blankz"),
@@ -485,7 +485,7 @@ fn ends_in_time_and_lets_a_running_transaction_finish() {
     let mut idle = server.session(SMTP);
     let mut slow = server.session(SMTP);
     let mut busy = server.session(SMTP);
-    // An answer that takes an hour, as its local part asks.
+    // A recipient whose local part ends in `timeout` gets no reply for an hour.
     slow.expect("MAIL FROM:<you@example.org>", "250 ");
     slow.write(b"RCPT TO:<rcptto-timeout@example.org>\r\n");
     busy.begin("you@example.org", &["mox@localhost"]);
@@ -496,13 +496,13 @@ fn ends_in_time_and_lets_a_running_transaction_finish() {
     let reply = idle.reply();
     assert!(reply.starts_with("421 4.3.2 shutting down"), "{reply}");
     assert_eq!(idle.line(), None);
-    // Nobody new is let in: not connected, or closed before the greeting, or told so.
+    // New clients are not served: they cannot connect, or the server closes before the greeting, or with a 421.
     let mut greeting = String::new();
     if let Ok(mut stream) = TcpStream::connect(server.address(SMTP)) {
         let _ = stream.read_to_string(&mut greeting);
     }
     assert!(greeting.is_empty() || greeting.starts_with("421 "), "{greeting}");
-    // Who asks how it does is answered as long as it runs.
+    // The server answers status requests as long as it runs.
     server.verb(&["ctl", "status"]).text();
     assert!(busy.finish(b"and the rest\r\n").starts_with("250 2.2.0 it is done ("));
     let reply = busy.ask("MAIL FROM:<you@example.org>");
@@ -554,7 +554,7 @@ fn a_data_directory_has_one_server() {
     let why = moxd(["--log-level", "error", "localserve", "--dir", &dir, "--port-offset", &offset]).failed();
     assert_eq!(why, format!("a server runs in {dir} already: stop it, or name another --dir"));
 
-    // The first one goes on, and its socket is still its own.
+    // The first server goes on, and still has the control socket.
     server.session(SMTP).deliver(
         "you@example.org",
         &["mox@localhost"],
@@ -562,7 +562,7 @@ fn a_data_directory_has_one_server() {
     );
     assert_eq!(server.messages().len(), 2);
 
-    // One that was killed leaves its socket behind, which hinders neither verbs nor the next server.
+    // A killed server leaves its socket behind; verbs and the next server work all the same.
     server.process().signal("KILL");
     assert_eq!(server.process().end(), None);
     assert!(server.data().join("ctl").exists());
@@ -638,7 +638,7 @@ fn logs_tell_what_happens_and_no_secrets() {
     for line in said.lines() {
         let event: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
         assert!(event["timestamp"].is_string() && event["level"].is_string(), "{line}");
-        // What is about a connection tells how long its line before is ago.
+        // Lines about a connection have the time since the connection's last line.
         assert_eq!(event["delta"].is_number(), event["span"].is_object(), "{line}");
     }
     assert!(said.contains("\"message\":\"submission\"") && said.contains("\"cid\""), "{said}");

@@ -1,4 +1,4 @@
-//! Mail from the files of other programs, and to files for them: mailboxes, flags, times, permissions, and what is said.
+//! Mail from the files of other programs, and to files for them: mailboxes, flags, times, permissions, and the reports.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 
 mod common;
@@ -30,7 +30,7 @@ fn maildir(folder: &Path, names: &[&str]) {
     }
 }
 
-/// What is known of each message, by its subject: mailbox, time, flags.
+/// Mailbox, time and flags of each message, by its subject.
 fn listed(server: &Server) -> BTreeMap<String, (String, String, Value)> {
     let rows = server.messages();
     let word = |row: &Value, key: &str| row[key].as_str().unwrap().to_owned();
@@ -40,7 +40,7 @@ fn listed(server: &Server) -> BTreeMap<String, (String, String, Value)> {
     rows.iter().map(one).collect()
 }
 
-/// Imports what is there, and returns what was said.
+/// Imports the mail at `source`, and returns the report.
 fn import(server: &Server, format: &str, mailbox: &str, from: &Path) -> String {
     server.verb(&["import", format, "mox", mailbox, &text(from)]).text()
 }
@@ -105,7 +105,7 @@ fn a_maildir_may_be_without_new_and_compressed() {
     let row = server.messages().pop().unwrap();
     assert_eq!(row["flags"], json!(["seen", "flagged"]));
     assert_eq!(server.show(row["id"].as_u64().unwrap()), b"Subject: thunderbird\r\n\r\nhello\r\n");
-    // What is damaged is named.
+    // The error names the damaged file.
     let bad = source.join("cur/1604415846.M2P2.h:2,S");
     fs::write(&bad, b"\x1f\x8b\x08\x00 no more").unwrap();
     let why = server.verb(&["import", "maildir", "mox", "Old", &text(&source)]).failed();
@@ -187,7 +187,7 @@ fn flags_and_times_survive_both_ways_out() {
     let keywords = fs::read_to_string(out.join("Old/dovecot-keywords")).unwrap();
     assert_eq!(keywords, "0 $Junk\n1 $label1\n");
 
-    // Each way back into a store of its own, in one go.
+    // Import each format into a new store.
     for (format, from, mailbox, count) in
         [("mbox", &mbox, "Old", "Old"), ("maildir", &out, "Inbox", "1 mailbox")]
     {
@@ -254,7 +254,7 @@ fn an_export_shows_at_a_terminal_how_far_it_is() {
         let child = command.spawn().unwrap();
         drop(command);
         let mut shown = Vec::new();
-        // The end of a terminal is an error, not the end of a file.
+        // A terminal that closes is an error, not the end of the input.
         let _ = File::from(master).read_to_end(&mut shown);
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.stdout, b"3 messages of 7 mailboxes exported\n");

@@ -1,4 +1,4 @@
-//! What the operator of a server meets: reloads, `config test`, the log, metrics.
+//! The operator's side of a server: reloads, `config test`, the log, metrics.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, missing_docs, reason = "test code")]
 
 mod common;
@@ -72,7 +72,7 @@ fn a_reload_does_not_need_the_keys_that_only_root_can_read() {
     );
     assert_eq!(notes.lines().count(), 2, "{notes}");
     site.smtp().deliver("you@client.example", &["carol@localhost"], &message("to Carol"));
-    // A certificate that was renewed and kept its key is taken, by a signal too.
+    // A renewed certificate with the same key is loaded, at a signal too.
     let key = fs::read_to_string(site.path("config/mail.key")).unwrap();
     let key = rcgen::KeyPair::from_pem(&key).unwrap();
     let params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
@@ -80,7 +80,8 @@ fn a_reload_does_not_need_the_keys_that_only_root_can_read() {
     process.signal("HUP");
     process.wait_for(": reloaded");
     drop(Smtp::connect_tls(site.address(2), &site.certificate()));
-    // One with a key that it cannot read is not, and that is an error; accounts do not wait for it.
+    // A certificate whose new key the server cannot read is not, and the reload reports an error; new accounts work all the
+    // same.
     let old = site.certificate();
     site.make_certificate();
     site.mode("config/mail.key", 0o600);
@@ -119,7 +120,7 @@ fn a_reload_says_what_it_left() {
     site.write("moxd.toml", &format!("pedanti = true\n{settings}"));
     let notes = site.verb(&["ctl", "reload"]).text();
     assert!(notes.starts_with("moxd.toml has a mistake, and the next start would fail: "), "{notes}");
-    // A reload that fails is in the log whoever asked for it.
+    // A failed reload is logged, whether a signal or a verb requested it.
     site.write("domains.toml", "[acounts]\n");
     site.verb(&["ctl", "reload"]).failed();
     process.wait_for("ERROR moxd::control: not reloaded: ");
@@ -136,7 +137,7 @@ fn mistakes_in_the_configuration_do_not_come_between_a_verb_and_the_server() {
     site.write("domains.toml", "[domains.example.org]\n");
     assert!(site.verb(&["ctl", "status"]).text().contains(", up "));
     assert_eq!(site.subjects("alice").len(), 1);
-    // Where the file does not say where the data is, the folder can be named.
+    // If moxd.toml is broken, `--data-dir` names the data directory.
     site.write("moxd.toml", "data_dir = \"../da\n");
     let why = site.verb(&["ctl", "status"]).failed();
     assert!(why.contains("name the folder with --data-dir DIR"), "{why}");
@@ -165,7 +166,7 @@ fn accounts_go_by_address_and_in_any_case() {
     assert_eq!(process.end(), Some(0));
 }
 
-/// What `config test` says, as its exit status and its lines.
+/// Runs `config test`; returns its exit status and its lines.
 #[track_caller]
 fn tested(site: &Site) -> (Option<i32>, String) {
     let ended = site.verb(&["config", "test"]);
@@ -221,7 +222,7 @@ fn config_test_finds_what_would_keep_the_server_from_its_work() {
     assert_eq!(tested(&site), (Some(0), String::new()));
     fs::remove_file(site.path("config/dkim.key")).unwrap();
     finds(&["DKIM selector s of localhost: ", "dkim.key: No such file"]);
-    // Text that is none.
+    // A file that is not UTF-8.
     fs::write(site.path("config/domains.toml"), b"[domains.localhost]\n# \xff\n").unwrap();
     finds(&["domains.toml:2: is not UTF-8"]);
 }
@@ -258,7 +259,7 @@ fn config_test_warns_of_keys_that_others_can_use_and_the_server_cannot() {
     assert!(ended.stderr.contains("nobody cannot read mail.key (root 0600): "), "{}", ended.stderr);
     site.mode("config", 0o700);
     warns(&format!("(in {})", text(&site.path("config"))));
-    // Somebody who may not read the key cannot tell whether it is right.
+    // A user who may not read the key cannot check it.
     site.write("moxd.toml", &site.moxd_toml(""));
     site.mode("config", 0o755);
     let mut command = Command::new("setpriv");
@@ -292,7 +293,7 @@ fn the_log_begins_with_what_runs_on_what() {
     let as_root =
         lines.iter().any(|line| line["fields"]["message"].as_str().unwrap().starts_with("moxd runs as root"));
     assert_eq!(as_root, nix::unistd::geteuid().is_root(), "{}", process.said);
-    // Files are named so that they are found from anywhere.
+    // The log has absolute paths.
     let mut command = Command::new(MOXD);
     command.args(["--config", "moxd.toml", "serve"]).current_dir(site.path("config")).stdin(Stdio::null());
     let mut process = Process::start(&mut command);
@@ -304,7 +305,7 @@ fn the_log_begins_with_what_runs_on_what() {
     assert_eq!(process.end(), Some(0));
     let again = site.start();
     assert!(!again.said.contains("new store"), "{}", again.said);
-    // What keeps it from starting is in the form of the log too.
+    // An error that keeps the server from starting has the form of the log too.
     let second = site.verb(&["serve"]);
     assert_eq!(second.status, Some(1));
     let last: Value = serde_json::from_str(second.stderr.lines().last().unwrap()).unwrap();
@@ -349,17 +350,17 @@ fn the_journal_gets_priorities_and_one_time() {
     );
 }
 
-/// What a terminal gets from moxd as its standard error.
+/// Runs moxd with a terminal as its standard error, and returns what the terminal receives.
 fn on_a_terminal(site: &Site, variable: (&str, &str)) -> String {
     let pty = nix::pty::openpty(None, None).unwrap();
     let mut command = site.command();
-    // CI speaks for colours, so it must not come from where the tests run.
+    // The variable CI turns colours on, so the test must not inherit it.
     for inherited in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "CI"] {
         command.env_remove(inherited);
     }
     command.env("TERM", "xterm").env(variable.0, variable.1).stderr(pty.slave);
     let mut child = command.spawn().unwrap();
-    // The other side keeps none of it open, so that the end is seen.
+    // This process closes its copies, so that reading ends when moxd ends.
     drop(command);
     let mut terminal = fs::File::from(pty.master);
     let (mut said, mut piece) = (String::new(), [0; 4096]);
@@ -388,7 +389,7 @@ fn colours_are_for_terminals_whose_owner_wants_them() {
     }
 }
 
-/// The answer to a request, from its first line to the end of the connection: none is kept for a second one.
+/// Returns the answer to a request, up to the end of the connection, which the server does not keep for a second one.
 fn http(address: SocketAddr, request: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     write!(stream, "{request} HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
@@ -432,7 +433,7 @@ fn metrics_are_at_their_path_and_there_from_the_start() {
     assert_eq!(process.end(), Some(0));
 }
 
-/// The events of a name in a log of JSON, as the fields that are promised.
+/// The documented fields of all events with this name in a JSON log.
 fn events(log: &str, name: &str) -> Vec<Value> {
     let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let mut events: Vec<Value> =
@@ -456,7 +457,7 @@ fn the_log_answers_whether_a_mail_came() {
     client.expect("RSET", "250 ");
     let reply = client.send("you@client.example", &["nobody@localhost"], mail);
     assert!(reply.starts_with("550 5.1.1 "), "{reply}");
-    // What the session refuses by itself.
+    // The session refuses these without asking the backend.
     client.expect("MAIL FROM:<you@client.example> SIZE=99999999999", "552 5.3.4 ");
     client.expect("MAIL FROM:<>", "250 ");
     client.expect("RCPT TO:<alice@localhost>", "250 ");

@@ -1,4 +1,4 @@
-//! The verbs that look into one protocol each, against a name server on loopback: text for people, JSON with the
+//! The verbs that check one protocol each, against a name server on loopback: text for people, JSON with the
 //! promised keys, exit status.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 
@@ -70,7 +70,7 @@ fn spf_check_says_who_may_send_and_why() {
         ("192.0.2.1", "ann@example.test", "pass", json!("ip4:192.0.2.0/28")),
         ("198.51.100.25", "ann@example.test", "pass", json!("a:mail.example.test")),
         ("2001:db8::1", "ann@example.test", "pass", json!("include:_spf.example.test")),
-        // RFC 7208 §5.2: only a pass of what is included matches.
+        // RFC 7208 §5.2: an include matches only if its record passes.
         ("192.0.2.17", "ann@example.test", "fail", json!("all")),
         ("203.0.113.9", "ann@example.test", "fail", json!("all")),
     ] {
@@ -117,7 +117,7 @@ fn spf_check_takes_the_helo_name_where_there_is_no_sender() {
     says(&ask_json(&names, &[&helo[..], &["--mailfrom", ""]].concat()), &expected);
     let receiver = ask_json(&names, &[&helo[..], &["--receiver", "mx.receiver.test"]].concat());
     assert!(receiver["received_spf"].as_str().unwrap().contains("receiver=mx.receiver.test"), "{receiver}");
-    // A literal is nobody's name.
+    // An address literal is not a domain name, so it has no SPF record.
     says(
         &ask_json(&names, &["spf", "check", "--ip", "192.0.2.1", "--helo", "192.0.2.1"]),
         &json!({ "result": "none" }),
@@ -184,7 +184,7 @@ fn ends_in(names: &Names, verb: &[&str], status: i32) {
     let ended = moxd(verb.iter().copied().chain(["--dns", &address, "--exit-code"]));
     assert_eq!((ended.status, ended.stderr.as_str()), (Some(status), ""), "{verb:?}");
     if status == 3 {
-        // It was printed all the same, and without the option all went well.
+        // The verb prints the result in both cases; without the option it exits with 0.
         let plain = moxd(verb.iter().copied().chain(["--dns", &address])).done();
         assert_eq!(plain, ended.stdout, "{verb:?}");
         assert!(!plain.is_empty());
@@ -222,19 +222,19 @@ fn exit_code_says_whether_it_passed() {
     for (zone, ip, status) in [
         ("list.test", "192.0.2.1", 0),
         ("list.test", "192.0.2.9", 3),
-        // No listing, and no word that there is none.
+        // No answer says that the address is listed, and none that it is not.
         ("list.test", "192.0.2.8", 3),
         ("gone.test", "192.0.2.1", 3),
     ] {
         ends_in(&names, &["dnsbl", "check", zone, ip], status);
     }
-    // What could not be done, and what was asked the wrong way, stay what they are.
+    // --exit-code does not change the status of failed work (1) or of wrong arguments (2).
     moxd(["dkim", "verify", "--exit-code", "/nowhere"]).failed();
     moxd(["iprev", "--exit-code", "nobody"]).wrong_arguments();
 }
 
 #[test]
-fn spf_is_told_to_people_in_lines() {
+fn prints_spf_results_in_lines() {
     let names = Names::serve(ZONE);
     let text = ask(&names, &["spf", "check", "--ip", "203.0.113.9", "--mailfrom", "ann@example.test"]).text();
     for line in [
@@ -286,7 +286,7 @@ fn names_are_asked_over_tcp_where_an_answer_is_too_long() {
 #[test]
 fn servers_are_asked_in_turn_and_silence_is_an_answer() {
     let names = Names::serve(ZONE);
-    // Bound and never read: it takes questions and says nothing.
+    // A bound socket that is never read: a silent DNS server.
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
     let silent = silent.local_addr().unwrap().to_string();
     let verb =
@@ -300,13 +300,13 @@ fn servers_are_asked_in_turn_and_silence_is_an_answer() {
 }
 
 #[test]
-fn a_port_where_nobody_listens_is_told_from_silence() {
-    // A port that takes privileges, of an address that no test binds.
-    let nobody = "127.9.9.9:9";
+fn tells_a_port_without_a_server_from_a_silent_server() {
+    // A port below 1024, at an address that no test binds: no server listens there.
+    let unused = "127.9.9.9:9";
     let names = Names::serve(ZONE);
-    let verb = ["spf", "check", "--ip", "192.0.2.1", "--mailfrom", "ann@example.test", "--dns", nobody];
-    assert_eq!(moxd(verb).failed(), format!("no DNS server listens at {nobody}: connection refused"));
-    // Without a port it is that of DNS.
+    let verb = ["spf", "check", "--ip", "192.0.2.1", "--mailfrom", "ann@example.test", "--dns", unused];
+    assert_eq!(moxd(verb).failed(), format!("no DNS server listens at {unused}: connection refused"));
+    // Without a port, port 53 counts.
     let why = moxd(["iprev", "192.0.2.1", "--dns", "127.9.9.9"]).failed();
     assert_eq!(why, "no DNS server listens at 127.9.9.9:53: connection refused");
     let found = moxd(verb.iter().copied().chain(["--dns", &names.address(), "--json"])).json();
@@ -457,7 +457,7 @@ fn dkim_verifies_what_it_signs() {
                 "dnssec": "unknown",
             }]);
             assert_eq!(found, expected, "{canonicalization}");
-            // Without CR, as files are: read as if it were there.
+            // A file with bare LF is read as if it had CRLF.
             let unix = String::from_utf8(signed).unwrap().replace("\r\n", "\n");
             assert_eq!(verify(&names, unix.as_bytes()), expected, "{canonicalization}");
             let changed = verify(&names, unix.replace("From here", "From there").as_bytes());
@@ -490,7 +490,7 @@ fn dkim_verifies_what_it_signs() {
     for wrong in [
         ["--canonicalization", "relaxed/loose"],
         ["--headers", "to:subject: "],
-        // A header that must not go unsigned, and a name that is none of the signer's.
+        // A header without From, and identities that are malformed or outside the signing domain.
         ["--headers", "to:subject"],
         ["--identity", "ann"],
         ["--identity", "ann@elsewhere.test"],
@@ -553,7 +553,7 @@ fn dmarc_lookup_finds_the_record_by_either_standard() {
     assert_eq!(found["record"].as_str().unwrap().split(';').next(), Some("v=DMARC1"));
     assert_eq!(found["policy"]["rua"], json!(["mailto:reports@example.test"]));
 
-    // Who says so is an organization of its own by the newer standard; the older one has a list of suffixes.
+    // By the newer standard a domain can declare itself an organization (psd=n); the older one has a list of suffixes.
     assert_eq!(lookup("x.mail.strict.test", "9989")["domain"], "mail.strict.test");
     assert_eq!(lookup("x.mail.strict.test", "7489")["domain"], "strict.test");
     for rfc in ["9989", "7489"] {
@@ -738,7 +738,7 @@ fn verify_tells_all_that_delivery_would_find_out() {
         field.split(';').skip(1).map(|method| method.split_whitespace().next().unwrap()).collect();
     assert_eq!(results, ["iprev=pass", "dkim=pass", "spf=pass", "dmarc=pass"]);
 
-    // Sent on by somebody else: the signature still vouches for it.
+    // Forwarded by another server: the signature still vouches for it.
     let found = verify("198.51.100.7", "list@lists.test", &signed);
     says(&found["dmarc"], &json!({ "result": "pass", "aligned_spf": false, "aligned_dkim": true }));
     says(&found["spf"], &json!({ "result": "none", "domain": "lists.test" }));
@@ -746,7 +746,7 @@ fn verify_tells_all_that_delivery_would_find_out() {
     says(&found["dmarc"], &json!({ "result": "fail", "policy": "reject", "reject": true }));
     says(&found["spf"], &json!({ "identity": "helo", "domain": "mail.example.test" }));
     assert_eq!(found["dkim"], json!([]));
-    // Nobody's message.
+    // A message without an author.
     let found = verify("192.0.2.1", "ann@example.test", b"Subject: no author\r\n\r\n");
     assert_eq!(found["dmarc"], json!(null));
 

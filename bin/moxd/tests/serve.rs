@@ -69,7 +69,7 @@ fn who_is_held_back_is_listed_and_lifted() {
     assert_eq!(lifted.as_array().unwrap().len(), 1);
     assert_eq!(list().as_array().unwrap().len(), 1);
     assert!(site.submission().auth("PLAIN", "alice@localhost", "moxmoxmox").starts_with("235 "));
-    // Without a name everyone is let go; an account may be named by its address.
+    // Without a name, all blocks are lifted; an address can stand for its account.
     site.submission().auth("PLAIN", "alice@localhost", "wrong horse");
     site.submission().auth("PLAIN", "alice@localhost", "wrong horse");
     let lifted = site.verb(&["ctl", "blocked", "lift", "sales@localhost"]).text();
@@ -156,7 +156,7 @@ fn rulesets_put_mail_where_they_say() {
     let mut expected = Vec::new();
     for (from, to, subject, mailbox) in [
         ("cooking-bounces@lists.example", "alice@localhost", "soup", "Lists/Cooking"),
-        // Not proven, not at the beginning, not by this address.
+        // Not sorted as list mail: an unproven domain, a tag not at the start of the subject, and another address.
         ("cooking-bounces@client.example", "alice@localhost", "spam", "Inbox"),
         ("you@client.example", "alice@localhost", "[Rust] traits", "Lists/Rust"),
         ("you@client.example", "alice+x@localhost", "Re: [rust] traits", "Inbox"),
@@ -175,7 +175,7 @@ fn who_tries_addresses_out_waits_but_never_for_the_end_of_the_server() {
     let site = Site::new("");
     let mut process = site.start();
     let mut client = site.smtp();
-    // Which addresses there are is told to nobody who has not sent a message.
+    // A client that has not sent a message yet does not learn which addresses exist.
     client.begin("you@client.example", &["nobody@localhost"]);
     client.write(b"Subject: for nobody\r\n\r\nhello\r\n.\r\n");
     process.signal("TERM");
@@ -183,14 +183,14 @@ fn who_tries_addresses_out_waits_but_never_for_the_end_of_the_server() {
     assert!(reply.starts_with("550 5.1.1 no such user"), "{reply}");
     drop(client);
     assert_eq!(process.end(), Some(0));
-    // Nobody has written to Alice yet, whom the configuration has.
+    // The configuration has Alice, and the store has no mail for her yet.
     assert_eq!(site.verb(&["message", "list", "alice", "--json"]).json(), serde_json::json!([]));
     let why = site.verb(&["mailbox", "list", "eve"]).failed();
     assert_eq!(why, "there is no account \"eve\" in the store");
 }
 
 #[test]
-fn nobody_keeps_the_server_from_its_end() {
+fn clients_cannot_keep_the_server_from_stopping() {
     let site = Site::new("timeouts.stop = \"1s\"");
     let mut process = site.start();
     let mut client = site.smtp();
@@ -198,7 +198,7 @@ fn nobody_keeps_the_server_from_its_end() {
     client.write(b"Subject: never finished\r\n");
     let mut verb = UnixStream::connect(site.path("data/ctl")).unwrap();
     process.signal("TERM");
-    // Bit by bit, for as long as somebody takes it.
+    // Byte by byte, for as long as the server reads.
     let taken = (0..600).take_while(|_| {
         std::thread::sleep(Duration::from_millis(100));
         verb.write_all(b" ").is_ok()
@@ -220,7 +220,7 @@ fn the_control_socket_outlives_a_lack_of_files() {
     let early: Vec<_> = (0..128).map(|_| UnixStream::connect(site.path("data/ctl")).unwrap()).collect();
     process.wait_for("control socket: accepting a connection failed");
     drop(early);
-    // It waits in the queue until it is accepted again.
+    // The new connection waits in the kernel's queue until the server accepts again.
     assert!(site.verb(&["ctl", "status"]).text().contains(", up "));
     process.signal("TERM");
     assert_eq!(process.end(), Some(0));
@@ -242,7 +242,7 @@ fn passwords_need_tls_and_are_taken_once_set() {
     assert!(client.auth("PLAIN", "bob@localhost", "correct horse").starts_with("535 5.7.8 "));
     assert_eq!(client.auth("SCRAM-SHA-256-PLUS", "sales@localhost", "correct horse"), "235 2.7.0 nice\r\n");
 
-    // A new one while it runs: at once, for every mechanism, and the old one is worth nothing any more.
+    // A password set while the server runs counts at once, for every mechanism, and the old one is refused.
     assert_eq!(site.set_password("alice", "battery staple").text(), "");
     for mechanism in ["PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-1"] {
         let mut client = site.submission();
@@ -281,7 +281,7 @@ fn domains_and_certificates_are_read_again_on_request() {
     site.write("domains.toml", &more);
     site.make_certificate();
     assert_ne!(site.certificate(), old);
-    // Nothing is taken before it is asked for.
+    // The server loads changed files only at a reload.
     client.expect("RCPT TO:<carol@new.example>", "550 5.1.1 ");
     process.signal("HUP");
     process.wait_for("reloaded");
@@ -295,7 +295,7 @@ fn domains_and_certificates_are_read_again_on_request() {
     drop(Smtp::connect_tls(site.address(2), &site.certificate()));
     site.submission();
 
-    // With a mistake in it, everything stays as it was, and the mistake is told.
+    // With a mistake in the file, everything stays as it was, and the log names the mistake.
     site.write(
         "domains.toml",
         "[domains.localhost]\n[acounts.alice.destinations]\n\"alice@localhost\" = {}\n",
@@ -416,7 +416,7 @@ fn tells_a_service_manager_whose_socket_is_no_file() {
 fn a_stop_before_it_serves_is_one_too() {
     let site = Site::new("");
     let mut process = Process::start(&mut site.command());
-    // The first line of all; by default the signal would be the end of the process.
+    // At the first log line the handler is installed already; without it the signal would kill the process.
     process.wait_for("starting");
     process.signal("TERM");
     assert_eq!(process.end(), Some(0), "{}", process.said);
@@ -458,7 +458,7 @@ fn all_below(path: PathBuf) -> Vec<(PathBuf, fs::Metadata)> {
 }
 
 #[track_caller]
-fn nobody_else_reads(path: PathBuf) {
+fn assert_private(path: PathBuf) {
     let all = all_below(path);
     assert!(all.len() > 3, "{all:?}");
     for (path, meta) in all {
@@ -467,7 +467,7 @@ fn nobody_else_reads(path: PathBuf) {
 }
 
 impl Site {
-    /// A verb, or the server, under the umask that is usual.
+    /// A command of moxd under the usual umask (022).
     fn usual(&self, verb: &[&str]) -> Command {
         let mut command = Command::new("sh");
         command.args(["-c", "umask 022; exec \"$0\" \"$@\"", MOXD]).args(self.arguments(verb));
@@ -476,12 +476,12 @@ impl Site {
 }
 
 #[test]
-fn mail_is_nobody_elses_to_read() {
+fn other_users_cannot_read_mail() {
     let site = Site::new("data_dir = \"../var/data\"");
     let data = site.path("var/data");
-    // Whoever comes first makes the folder.
+    // The first verb that needs the folder creates it.
     run(site.usual(&["setaccountpassword", "alice"]), b"correct horse\n").done();
-    nobody_else_reads(data.clone());
+    assert_private(data.clone());
     let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(site.path("var")), 0o755, "only the data is private");
     fs::remove_dir_all(&data).unwrap();
@@ -491,11 +491,11 @@ fn mail_is_nobody_elses_to_read() {
     let large = [message("large"), "a line of a large message\r\n".repeat(40_000).into_bytes()].concat();
     client.deliver("you@client.example", &["alice@localhost"], &large);
     client.deliver("you@client.example", &["alice@localhost"], &message("small"));
-    nobody_else_reads(data.clone());
+    assert_private(data.clone());
     let check = |backup: &str, export: &str| {
         run(site.usual(&["backup", &text(&site.path(backup))]), b"").done();
-        nobody_else_reads(site.path(backup));
-        // What is exported is whose who exports it.
+        assert_private(site.path(backup));
+        // The exported file belongs to the user who exports.
         run(site.usual(&["export", "mbox", "alice", &text(&site.path(export))]), b"").done();
         assert_eq!(mode(site.path(export)), 0o600);
     };
@@ -503,7 +503,7 @@ fn mail_is_nobody_elses_to_read() {
     process.signal("TERM");
     assert_eq!(process.end(), Some(0));
     check("backup-2", "mbox-2");
-    nobody_else_reads(data);
+    assert_private(data);
 }
 
 #[test]
@@ -515,14 +515,14 @@ fn what_root_begins_the_user_of_the_server_goes_on_with() {
     let site = Site::new("user = \"nobody\"");
     fs::set_permissions(site.folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let nobody = nix::unistd::User::from_name("nobody").unwrap().unwrap().uid.as_raw();
-    let is_nobodys = || {
+    let belongs_to_the_user = || {
         for (path, meta) in all_below(site.path("data")) {
             assert_eq!(meta.uid(), nobody, "{}", path.display());
         }
     };
     site.set_password("alice", "correct horse").done();
-    is_nobodys();
-    // Mail that only root can read, from where nobody else can look.
+    belongs_to_the_user();
+    // Mail that only root can read, in a folder that only root can enter.
     fs::create_dir(site.path("root")).unwrap();
     fs::set_permissions(site.path("root"), fs::Permissions::from_mode(0o700)).unwrap();
     let (source, out) = (text(&site.path("root/mbox")), text(&site.path("root/out")));
@@ -530,9 +530,9 @@ fn what_root_begins_the_user_of_the_server_goes_on_with() {
     site.verb(&["import", "mbox", "alice", "Old", &source]).done();
     site.verb(&["export", "maildir", "alice", &out]).done();
     assert_eq!(fs::read_dir(site.path("root/out/Old/cur")).unwrap().count(), 1);
-    // This one knows no configuration.
+    // This verb reads no configuration.
     moxd(["verifydata", &text(&site.path("data"))]).done();
-    is_nobodys();
+    belongs_to_the_user();
 
     let mut process = site.start();
     let mut client = site.submission();
@@ -540,11 +540,11 @@ fn what_root_begins_the_user_of_the_server_goes_on_with() {
     process.signal("TERM");
     assert_eq!(process.end(), Some(0));
     assert_eq!(site.subjects("alice"), [("Old".to_owned(), "old".to_owned())]);
-    is_nobodys();
+    belongs_to_the_user();
 }
 
 #[test]
-fn roots_folders_are_given_to_nobody_by_a_link() {
+fn links_do_not_give_folders_of_root_away() {
     if !nix::unistd::geteuid().is_root() {
         println!("skipped: only root gives folders away");
         return;
@@ -568,7 +568,7 @@ fn roots_folders_are_given_to_nobody_by_a_link() {
 }
 
 #[test]
-fn the_keeper_is_the_owner_of_the_data_whoever_that_is() {
+fn the_keeper_runs_as_the_owner_of_the_data() {
     if !nix::unistd::geteuid().is_root() {
         println!("skipped: only root can become another user");
         return;
@@ -587,7 +587,7 @@ fn the_keeper_is_the_owner_of_the_data_whoever_that_is() {
     for (path, meta) in all_below(site.path("data")) {
         assert_eq!((meta.uid(), meta.gid()), (NAMELESS, NAMELESS), "{}", path.display());
     }
-    // What that owner links to from there is not root's to read, let alone to write.
+    // Root must not follow links that the owner of the data directory makes, neither to read nor to write.
     fs::create_dir(site.path("roots")).unwrap();
     fs::set_permissions(site.path("roots"), fs::Permissions::from_mode(0o700)).unwrap();
     fs::rename(site.path("data/journal"), site.path("data/before")).unwrap();
@@ -619,7 +619,7 @@ fn root_does_not_take_the_configuration_of_a_strangers_folder() {
     let warning = ended.stderr.lines().next().unwrap();
     assert!(warning.starts_with("moxd: warning: config/moxd.toml is passed over: "), "{warning}");
     assert!(!site.path("data").exists());
-    // By its name it is.
+    // Named with `--config`, it is read.
     assert_eq!(site.verb(&["config", "test"]).status, Some(0));
 }
 

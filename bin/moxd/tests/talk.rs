@@ -19,8 +19,8 @@ struct Connection {
 }
 
 impl Peer for Connection {
-    async fn send(&mut self, octets: &[u8]) {
-        self.client.write(octets);
+    async fn send(&mut self, bytes: &[u8]) {
+        self.client.write(bytes);
     }
 
     async fn line(&mut self) -> Option<String> {
@@ -41,11 +41,11 @@ fn plays_on_the_real_server() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../crates/smtpserver/testdata/talk");
     let talks: Vec<_> = Talk::all(&folder).into_iter().filter(|talk| talk.suits("server")).collect();
     assert!(talks.len() > 40, "only {} conversations", talks.len());
-    // They rest on the strict grammar.
+    // These scripts need the strict dialect.
     let mut server = Server::develop_with(&["--pedantic"]);
     let certificate = server.certificate();
     for talk in talks {
-        // Shown only if it fails.
+        // The test harness shows this only on failure.
         println!("{}", talk.name);
         let port = match talk.kind.as_str() {
             "smtp" => SMTP,

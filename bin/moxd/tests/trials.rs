@@ -8,7 +8,7 @@ use xtask::{crash, hostile, powercut};
 
 const MOXD: &str = env!("CARGO_BIN_EXE_moxd");
 
-/// The most memory an unoptimised server may hold under attack, in octets: the promise of the full trial.
+/// The most memory an unoptimised server may hold under attack, in bytes: the promise of the full trial.
 const MOST_MEMORY: u64 = 100 * 1024 * 1024;
 
 /// A folder beside the build, which is on a real disk; a temporary folder often is not.
@@ -40,13 +40,13 @@ fn honest_mail_passes_between_hostile_clients() {
     let outcomes =
         hostile::run(Path::new(MOXD), scratch.path(), &options, |line| println!("{line}")).unwrap();
     for outcome in &outcomes {
-        // How long it takes is asked of the full trial: this machine may be busy with other tests.
+        // Only the full trial judges the time: this machine may be busy with other tests.
         let passed = outcome.sent > 0 && outcome.refused.is_empty();
         assert!(passed && outcome.memory <= MOST_MEMORY, "{outcome:?}");
     }
 }
 
-/// What the trial of a power cut needs.
+/// Returns whether the power cut trial can run: it needs root and these programs.
 fn can_mount() -> bool {
     let found = |program: &str| {
         let folders = ["/usr/sbin", "/sbin", "/usr/bin", "/bin"];

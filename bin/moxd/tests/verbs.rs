@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::UNIX_EPOCH;
 
-/// The same for a running server and for one that was stopped.
+/// Runs the check with the server running, and again after it was stopped.
 fn running_and_stopped(mut server: Server, check: impl Fn(&Server)) -> Server {
     check(&server);
     server.stop();
@@ -69,7 +69,7 @@ fn mailboxes_are_listed_with_their_counts() {
 
 #[test]
 fn messages_are_listed_shown_and_removed() {
-    // Subject and author are a stranger's: nothing in them reaches a terminal as a command.
+    // A stranger wrote subject and author: their control characters must not reach a terminal.
     let nasty = b"From: =?utf-8?q?=1B[31m?= <a@client.example>\r\nSubject: =?utf-8?q?red_=1B[31m_gr=C3=BCn?=\r\n\r\nhi\r\n";
     let server = with(&[message("one", "1\r\n"), nasty.to_vec(), message("three", "3\r\n")]);
     let server = running_and_stopped(server, |server| {
@@ -117,7 +117,7 @@ fn messages_are_listed_shown_and_removed() {
     assert_eq!(moxd(["verifydata", &data]).text(), "no inconsistencies found\n");
 }
 
-/// What a message is, wherever it is kept.
+/// Time of receipt, flags and bytes of every message of a mailbox, for comparing it with a copy elsewhere.
 fn content(server: &Server, mailbox: &str) -> Vec<(String, Value, Vec<u8>)> {
     let Value::Array(rows) = server.verb(&["message", "list", "mox", mailbox, "--json"]).json() else {
         panic!("no array")
@@ -132,7 +132,7 @@ fn content(server: &Server, mailbox: &str) -> Vec<(String, Value, Vec<u8>)> {
 #[test]
 fn mailboxes_may_have_many_messages() {
     let server = Server::develop();
-    // More than are read at a time.
+    // More messages than an import reads at a time.
     let count = 2_100;
     let mail: String = (0..count)
         .map(|n| format!("From a@b.example Tue Nov  3 15:04:05 2026\nSubject: {n}\n\nbody {n}\n\n"))
@@ -157,7 +157,7 @@ fn mailboxes_may_have_many_messages() {
 #[test]
 fn messages_keep_their_order_whatever_their_size() {
     let server = Server::develop();
-    // The large ones become files, the small ones do not.
+    // The store keeps large bodies in files, and small ones in the journal.
     let large = "a line of a large message\n".repeat(40_000);
     let mail: String = ["", &large, "", "", &large, &large, ""]
         .into_iter()
@@ -219,7 +219,7 @@ fn mail_goes_out_as_maildir_and_comes_in_again() {
     assert_eq!(old, expected);
 
     let server = running_and_stopped(server, |server| {
-        // Each run has names of its own.
+        // Each run of this check uses names of its own.
         let run = fs::read_dir(server.scratch("")).unwrap().count();
         let (out, copy) = (server.scratch(&format!("out-{run}")), format!("Copy {run}"));
         let said = server.verb(&["export", "maildir", "mox", &text(&out)]).text();
@@ -230,7 +230,7 @@ fn mail_goes_out_as_maildir_and_comes_in_again() {
         let said = server.verb(&["import", "maildir", "mox", &copy, &from]).text();
         assert_eq!(said, format!("3 messages imported into {copy}\n"));
         assert!(content(server, &copy) == expected);
-        // Nothing that is there is overwritten.
+        // An export never overwrites a file.
         let why = server.verb(&["export", "maildir", "mox", &text(&out)]).failed();
         assert!(why.starts_with(&format!("{} is not an empty folder", text(&out))), "{why}");
     });
@@ -285,7 +285,7 @@ fn mail_goes_out_as_mbox_and_comes_in_again() {
         let said = server.verb_reading(&["import", "mbox", "mox", &piped, "-"], &written).text();
         assert_eq!(said, format!("{count} messages imported into {piped}\n"));
         assert!(content(server, &piped) == before);
-        // The next export is to have the same again.
+        // The next export must have the same messages.
         for mailbox in [&copy, &piped] {
             let ids = ids(server, mailbox);
             server
@@ -307,7 +307,7 @@ fn mail_goes_out_as_mbox_and_comes_in_again() {
 }
 
 #[test]
-fn whoever_reads_may_stop_reading() {
+fn readers_may_stop_early() {
     let server = with(&[message("one", "1\r\n")]);
     running_and_stopped(server, |server| {
         let config = text(&server.config("moxd.toml"));
@@ -329,7 +329,7 @@ fn whoever_reads_may_stop_reading() {
                 command.stdout(writer).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
             assert_eq!((ended.status.code(), ended.stderr.as_slice()), (Some(0), &b""[..]), "{verb}");
         }
-        // That there is no room is something else.
+        // A full disk has another error.
         let mut command = Command::new(MOXD);
         command.args(["--config", &config, "message", "list", "mox"]);
         let full = File::create("/dev/full").unwrap();
@@ -340,7 +340,7 @@ fn whoever_reads_may_stop_reading() {
 }
 
 #[test]
-fn mistakes_in_domains_toml_keep_nobody_from_the_mail() {
+fn mail_can_be_read_despite_mistakes_in_domains_toml() {
     let server = with(&[message("one", "1\r\n")]);
     fs::write(server.config("domains.toml"), "mistake\n").unwrap();
     let why = server.verb(&["ctl", "reload"]).failed();
@@ -387,7 +387,7 @@ fn progress_is_shown_at_a_terminal_and_nowhere_else() {
     let child = command.spawn().unwrap();
     drop(command);
     let mut shown = Vec::new();
-    // The end of a terminal is an error, not the end of a file.
+    // A terminal that closes is an error, not the end of the input.
     let _ = File::from(master).read_to_end(&mut shown);
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0));
@@ -408,14 +408,14 @@ fn type_password(server: &Server, typed: &str) -> (Ended, String) {
     command.stdin(Stdio::from(slave)).stdout(Stdio::piped()).stderr(Stdio::from(error));
     let child = command.spawn().unwrap();
     drop(command);
-    // A person types when asked for it, and after the terminal has stopped to show it.
+    // Type only after the prompt, and after the terminal has turned echo off.
     let shows_typed = |master: &File| tcgetattr(master).unwrap().local_flags.contains(LocalFlags::ECHO);
     let mut shown = String::new();
     for line in typed.lines() {
-        let mut octet = [0];
+        let mut byte = [0];
         while !shown.ends_with(": ") {
-            master.read_exact(&mut octet).unwrap();
-            shown.push(char::from(octet[0]));
+            master.read_exact(&mut byte).unwrap();
+            shown.push(char::from(byte[0]));
         }
         while shows_typed(&master) {
             std::thread::yield_now();
@@ -445,14 +445,14 @@ fn a_password_is_typed_twice_and_not_shown() {
     assert!(!shown.contains("horse"), "{shown:?}");
     assert!(logs_in("moxmoxmox").starts_with("535 "));
     assert!(logs_in("correct horse").starts_with("235 "));
-    // The next start does not bring the old one back.
+    // The next start does not restore the old password.
     let mut server = server;
     server.stop();
     server.start();
     assert!(server.session(SUBMISSION).auth("PLAIN", "mox@localhost", "correct horse").starts_with("235 "));
 }
 
-/// Changes one octet in the file below `folder` that has `needle` in it.
+/// Changes one byte in the file below `folder` that has `needle` in it.
 fn damage(folder: &Path, needle: &[u8]) {
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -462,10 +462,10 @@ fn damage(folder: &Path, needle: &[u8]) {
                 folders.push(path);
                 continue;
             }
-            let Ok(mut octets) = fs::read(&path) else { continue };
-            if let Some(at) = octets.windows(needle.len()).position(|window| window == needle) {
-                octets[at] ^= 1;
-                fs::write(&path, octets).unwrap();
+            let Ok(mut bytes) = fs::read(&path) else { continue };
+            if let Some(at) = bytes.windows(needle.len()).position(|window| window == needle) {
+                bytes[at] ^= 1;
+                fs::write(&path, bytes).unwrap();
                 return;
             }
         }
@@ -501,7 +501,7 @@ fn damage_is_found_and_named() {
     assert_eq!((&rows[0]["uid"], &rows[0]["message"]), (&json!(2), &json!(ids[1])));
     assert!(rows[0]["text"].as_str().unwrap().starts_with("its content as received cannot be read: "));
 
-    // What is whole is still there, and what is not is never given out.
+    // Undamaged messages can still be read; damaged ones never are.
     assert!(server.show(ids[0]).ends_with(b"left alone\r\n"));
     let hurt = server.verb(&["message", "show", "mox", &ids[1].to_string()]);
     assert_eq!(hurt.status, Some(1));
@@ -566,7 +566,7 @@ fn a_backup_is_made_while_the_server_runs() {
     let unchanged = files_below(Path::new(&data));
     assert_eq!(moxd(["verifydata", &data]).text(), "no inconsistencies found\n");
     assert_eq!(files_below(Path::new(&data)), unchanged, "checking a backup changes nothing in it");
-    // Without its list the end of a journal would not be missed.
+    // Without its list of files, a backup whose journal was cut would look complete.
     let newest = unchanged.iter().filter(|path| path.extension().is_some_and(|e| e == "log")).max().unwrap();
     let whole = fs::read(newest).unwrap();
     fs::write(newest, &whole[..whole.len() / 2]).unwrap();
@@ -598,7 +598,7 @@ fn a_backup_is_made_while_the_server_runs() {
         assert!(why.contains("is in the data directory"), "{why}");
     }
 
-    // Half a backup would pass for a store with less mail: what did not come to its end has no name of its own.
+    // Half a backup would look like a store with less mail, so an unfinished one does not get the final name.
     let cut = text(&server.scratch("cut"));
     fs::create_dir(server.data().join("bodies/unreadable")).unwrap();
     server.verb(&["backup", &cut]).failed();
@@ -628,7 +628,7 @@ fn configuration_is_checked_whole_and_examples_are_valid() {
         let tested = moxd(["--config", &config, "config", "test"]);
         let expected = "moxd.toml and domains.toml are valid: 1 account, 1 domain\n";
         assert_eq!((tested.status, String::from_utf8(tested.stdout).unwrap().as_str()), (Some(0), expected));
-        // Where root tests it, that no user is set.
+        // As root, `config test` warns that no user is set.
         assert!(tested.stderr.lines().all(|line| line.contains("user is not set")), "{}", tested.stderr);
     };
     is_valid();
@@ -683,7 +683,7 @@ fn verbs_make_a_data_directory_that_is_not_there() {
     let why = run(command, b"").failed();
     assert!(why.contains("config/moxd.toml") && why.contains("/etc/moxd/moxd.toml"), "{why}");
 
-    // The usual place of the configuration, and data beside it.
+    // The default place of the configuration, with the data beside it.
     let mut server = with(&[message("one", "1\r\n")]);
     let mut command = Command::new(MOXD);
     command.args(["message", "list", "mox", "--json"]).current_dir(server.dir());
@@ -691,7 +691,7 @@ fn verbs_make_a_data_directory_that_is_not_there() {
     assert_eq!(rows.as_array().unwrap().len(), 1);
     server.stop();
     fs::remove_dir_all(server.data()).unwrap();
-    // A backup of nothing would pass for one of the mail on a disk that is not mounted.
+    // An empty backup would look like one of the mail on a disk that is not mounted.
     let why = server.verb(&["backup", &text(&server.scratch("backup"))]).failed();
     assert_eq!(why, format!("there is no data directory {}", text(&server.data())));
     let mail = b"From - Tue Nov  3 15:04:05 2026\nSubject: x\n\n";
@@ -737,7 +737,7 @@ fn completions_and_man_pages_are_made() {
         assert!(pages.join(page).exists(), "{page}");
     }
     let version = moxd(["--version"]).text();
-    // With the commit behind it, where that is known.
+    // The commit follows the version, if it is known.
     assert!(version.starts_with(concat!("moxd ", env!("CARGO_PKG_VERSION"))), "{version}");
     assert!(moxd(["help"]).text().contains("localserve"));
 }

@@ -11,7 +11,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
-/// What is known of a message to import before its bytes, which [`Console::read`] gives.
+/// The facts about a message to import; [`Console::read`] returns its bytes afterwards.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportHead {
     /// The mailbox in the files, such as `Sent/2019`, which goes below the mailbox that the operator named; empty for that
@@ -25,7 +25,7 @@ pub struct ImportHead {
     pub keywords: Vec<String>,
 }
 
-/// What the summary of an import says besides its counts.
+/// The remarks in the summary of an import, besides its counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Remarks {
     /// How many files or messages were skipped, by the reason.

@@ -45,8 +45,8 @@ pub(crate) fn import(
         let mut transaction = store.transaction(now);
         transaction.deliver(account, &target.mailbox, message, &body);
         summary.add(&target.mailbox, 1);
-        // Commits overlap, because the store syncs many at once. A large body that is still being written to a file of its own
-        // is waited for at once: its commit begins only then, and later messages would overtake it.
+        // Commits overlap, because the store syncs many at once. If a large body is still being written to a file of its own,
+        // the import waits for it at once: its commit begins only then, and later messages would overtake it.
         let overlapping = if body.is_ready() { IMPORT_PENDING } else { 0 };
         pending.push_back((count, store.commit(transaction)));
         while pending.len() > overlapping

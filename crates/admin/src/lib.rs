@@ -1,4 +1,4 @@
-//! What operators ask of a running or resting server, and how it is answered.
+//! Answers the verbs by which operators ask a server, running or not: its status, its mail, imports, exports, backups.
 //!
 //! A verb of the command line is a [`Request`]. [`client`] asks it of the process that has the data directory: a server, at
 //! the other end of a [`socket`], or a [`keeper`], which is started where no server runs. [`at_rest`] answers what is about

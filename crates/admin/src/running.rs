@@ -44,7 +44,7 @@ pub fn print_blocked(blocked: &[Blocked], json: bool, console: &mut dyn Console)
     console.write(text.as_bytes())
 }
 
-/// What a running server says of itself.
+/// The status of a running server, as `moxd ctl status` prints it.
 #[derive(Debug)]
 pub struct Status<'a> {
     /// The version of the program.

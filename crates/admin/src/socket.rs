@@ -69,7 +69,7 @@ pub fn is_served(data: &Path) -> bool {
     reached(data, |path| UnixStream::connect(path)).is_ok()
 }
 
-/// Asks the running server. None if no server runs.
+/// Sends a request to the running server and relays its answer; `None` if no server runs.
 pub(crate) fn ask(data: &Path, request: &Request, console: &mut dyn Console) -> Result<Option<()>> {
     let path = path(data);
     let mut stream = match reached(data, |path| UnixStream::connect(path)) {
@@ -92,7 +92,7 @@ pub(crate) fn ask(data: &Path, request: &Request, console: &mut dyn Console) -> 
     Ok(Some(()))
 }
 
-/// Sends a request, and does at the console what the answer says.
+/// Sends a request, and executes the frames of the answer at the console.
 pub(crate) fn put(stream: &mut UnixStream, request: &Request, console: &mut dyn Console) -> Result<()> {
     let line = serde_json::json!({ "version": VERSION, "request": request });
     stream.write_all(format!("{line}\n").as_bytes()).context("write to the control socket")?;
@@ -214,7 +214,7 @@ mod tests {
 
     fn travels(data: &Path) {
         let mut console = Local::new(data, NoSource);
-        assert!(ask(data, &Request::Reload, &mut console).unwrap().is_none(), "nobody listens");
+        assert!(ask(data, &Request::Reload, &mut console).unwrap().is_none(), "no server listens");
         let listener = bind(data).unwrap();
         let mode = std::fs::metadata(data.join("ctl")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);

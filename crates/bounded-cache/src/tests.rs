@@ -39,7 +39,7 @@ fn refuses_entries_heavier_than_half_of_it() {
     cache.insert(1, 50);
     cache.insert(2, 51);
     assert_eq!((cache.peek(&1), cache.peek(&2)), (Some(&50), None));
-    // What took the place of a value and is not kept does not leave the value before it either.
+    // Inserting a value that is too large also removes the key's old value.
     cache.insert(1, 51);
     assert!(cache.is_empty());
     let mut none: BoundedCache<u32, u32> = BoundedCache::new(0);
@@ -50,7 +50,7 @@ fn refuses_entries_heavier_than_half_of_it() {
     assert!(none.len() <= 2);
 }
 
-/// What is done to a cache.
+/// An operation on a cache.
 #[derive(Clone, Debug)]
 enum Step {
     Insert(u8, usize),

@@ -106,7 +106,7 @@ impl Certificates {
         }
     }
 
-    /// What a reload will read again.
+    /// The files that a reload will read again.
     pub fn files(&self) -> Vec<Files> {
         let loaded = self.loaded.lock();
         loaded.iter().map(|one| one.files.clone()).collect()
@@ -198,7 +198,7 @@ fn pair(files: &Files, chain: &[u8], key: &[u8]) -> Result<Certificate> {
     })
 }
 
-/// What a certificate says about itself.
+/// The validity and names of a certificate.
 struct Facts {
     /// Seconds since 1970.
     not_before: i64,

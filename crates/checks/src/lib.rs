@@ -80,8 +80,8 @@ pub fn with_dns<T, F: Future<Output = Result<T>>>(
     })
 }
 
-/// Completes once it is certain that no server listens at any of the addresses. The resolver is not told that its questions are
-/// lost there, and would wait for its timeout.
+/// Completes once it is certain that no server listens at any of the addresses. The resolver does not notice that
+/// its queries are lost there, and would wait for its timeout.
 async fn refused(servers: &[SocketAddr]) {
     for server in servers {
         if !is_refused(*server).await.unwrap_or(false) {
@@ -104,7 +104,7 @@ async fn is_refused(server: SocketAddr) -> std::io::Result<bool> {
     Ok(by_udp && TcpStream::connect(server).await.is_err_and(refuses))
 }
 
-/// The value of an argument.
+/// Parses an argument; the error quotes the argument and says why.
 fn argument<T: FromStr<Err: Display>>(name: &str, text: &str) -> Result<T> {
     text.parse().map_err(|error| Wrong(format!("{name} {text}: {error}")).into())
 }

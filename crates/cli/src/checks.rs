@@ -1,11 +1,11 @@
-//! The verbs that look into one protocol each: their arguments.
+//! The arguments of the verbs that check one protocol each.
 
 use crate::{Dns, Output};
 use clap::{Args, Subcommand, ValueEnum};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-/// What every verb takes that looks something up and reports it.
+/// Arguments of every verb that queries DNS and reports what it found.
 #[derive(Debug, Args)]
 // As a group it would have the name of the verbs `lookup`.
 #[group(skip)]
@@ -16,7 +16,7 @@ pub struct Lookup {
     pub output: Output,
 }
 
-/// What every verb takes that ends in a result.
+/// Arguments of every verb that ends in a result such as pass or fail.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Judged {
     /// Exit with status 3 unless the result is pass
@@ -24,7 +24,7 @@ pub struct Judged {
     pub exit_code: bool,
 }
 
-/// What incoming delivery would be told of a client.
+/// Arguments of `verify`: what a client would tell the server at delivery.
 #[derive(Debug, Args)]
 pub struct Verify {
     /// Address of the client

@@ -1,7 +1,7 @@
 //! The command line of moxd: verbs, their arguments and their help texts.
 //!
-//! [`parse`] reads the arguments into [`Cli`]; [`pages`] makes the man pages of them and [`completions`] the scripts for
-//! shells. The crate does not know what a verb does.
+//! [`parse`] reads the arguments into [`Cli`]; [`pages`] writes the man pages and [`completions`] the
+//! completion scripts for shells. The crate does not know what a verb does.
 
 #![expect(
     missing_docs,
@@ -47,7 +47,7 @@ fn command() -> Command {
     examples::with_examples(Cli::command(), "moxd")
 }
 
-/// What is wrong with the arguments where the command line itself cannot tell; the exit status is 2.
+/// Wrong arguments that only the verb itself can detect; the exit status is 2.
 #[derive(Debug)]
 pub struct Wrong(pub String);
 
@@ -112,10 +112,10 @@ pub enum Verb {
     /// Talk to the running server
     #[command(subcommand)]
     Ctl(CtlVerb),
-    /// Mailboxes of an account
+    /// Show the mailboxes of an account
     #[command(subcommand)]
     Mailbox(MailboxVerb),
-    /// Messages of an account
+    /// List, print or remove messages of an account
     #[command(subcommand)]
     Message(MessageVerb),
     /// Write the mail of an account to a Maildir or an mbox file
@@ -165,16 +165,16 @@ pub enum Verb {
         #[arg(long)]
         thorough: bool,
     },
-    /// SPF (RFC 7208)
+    /// Check a sender by SPF, or look up or parse a record (RFC 7208)
     #[command(subcommand)]
     Spf(SpfVerb),
-    /// DKIM (RFC 6376)
+    /// Verify or sign with DKIM, or make keys for it (RFC 6376)
     #[command(subcommand)]
     Dkim(DkimVerb),
-    /// DMARC (RFC 9989, RFC 7489)
+    /// Look up or evaluate DMARC policies (RFC 9989, RFC 7489)
     #[command(subcommand)]
     Dmarc(DmarcVerb),
-    /// Reverse DNS check of an address (RFC 8601)
+    /// Check the reverse DNS of an address (RFC 8601)
     Iprev {
         /// The address
         ip: IpAddr,
@@ -183,10 +183,10 @@ pub enum Verb {
         #[command(flatten)]
         judged: Judged,
     },
-    /// DNS block lists (RFC 5782)
+    /// Query DNS block lists (RFC 5782)
     #[command(subcommand)]
     Dnsbl(DnsblVerb),
-    /// Everything that incoming delivery would find out about a message
+    /// Show everything that incoming delivery would find out about a message
     Verify(Verify),
     /// Print a completion script for a shell
     Completions {

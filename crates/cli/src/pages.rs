@@ -210,7 +210,7 @@ fn file_page(name: &str, what: &str, example: &str, about: &About<'_>) -> String
     tidy(roff.render().as_bytes())
 }
 
-/// A page without blanks at the ends of its lines, and without empty lines, which mean nothing good in a page.
+/// Removes blanks at line ends, and empty lines, which troff would print as gaps.
 fn tidy(page: &[u8]) -> String {
     let text = String::from_utf8_lossy(page);
     let mut out = String::new();
@@ -222,7 +222,7 @@ fn tidy(page: &[u8]) -> String {
             ".fi" => false,
             _ => literal,
         };
-        // One line break after another is none.
+        // A second line break in a row would print as a gap.
         let is_again = line == ".br" && before == ".br";
         if literal || !line.is_empty() && !is_again {
             out.push_str(line);

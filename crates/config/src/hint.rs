@@ -1,6 +1,6 @@
 //! Suggests the name that the operator probably meant.
 
-/// The nearest of `names`, if it is near at all: as many changed, missing or added letters as a slip of the hand makes.
+/// Returns the most similar of `names`, if it differs by no more letters than a typing error changes.
 pub(crate) fn nearest(wrong: &str, names: impl Iterator<Item = &'static str>) -> Option<&'static str> {
     let wrong = wrong.to_lowercase().replace('-', "_");
     // A longer name is no slip, and comparing it would be work for nothing.

@@ -97,17 +97,17 @@ fn verification(c: &mut Criterion) {
 
         // The floor: the bare signature check, and SHA-256 of the bytes of the message.
         let public = key.record().key.clone().unwrap();
-        let octets = public.as_octets();
-        let bare = if octets.len() > 32 { &octets[24..] } else { octets };
+        let bytes = public.as_bytes();
+        let bare = if bytes.len() > 32 { &bytes[24..] } else { bytes };
         let signed = b"as long as a header is, more or less".repeat(24);
         let data: &[u8] =
-            if octets.len() > 32 { &signed } else { digest(&SHA256, &signed).as_ref().to_vec().leak() };
+            if bytes.len() > 32 { &signed } else { digest(&SHA256, &signed).as_ref().to_vec().leak() };
         let raw = signature_of(pem, data);
-        let check = |octets: &[u8]| match key.algorithm() {
+        let check = |bytes: &[u8]| match key.algorithm() {
             Algorithm::RsaSha256 => {
-                UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, octets).verify(data, &raw)
+                UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, bytes).verify(data, &raw)
             }
-            _ => UnparsedPublicKey::new(&ED25519, octets).verify(data, &raw),
+            _ => UnparsedPublicKey::new(&ED25519, bytes).verify(data, &raw),
         };
         check(bare).unwrap();
         group.bench_function("floor", |b| {

@@ -27,10 +27,10 @@ impl<'a> Reader<'a> {
         let (first, rest) = rest.split_first()?;
         let (length, rest) = match first {
             length @ 0..=0x7f => (usize::from(*length), rest),
-            // No key needs four bytes for a length.
+            // A length in more than four bytes belongs to no key.
             count @ 0x81..=0x84 => {
-                let (octets, rest) = rest.split_at_checked(usize::from(count & 0x7f))?;
-                let length = octets.iter().fold(0_usize, |sum, octet| sum << 8 | usize::from(*octet));
+                let (bytes, rest) = rest.split_at_checked(usize::from(count & 0x7f))?;
+                let length = bytes.iter().fold(0_usize, |sum, byte| sum << 8 | usize::from(*byte));
                 (length, rest)
             }
             _ => return None,
@@ -46,7 +46,7 @@ impl<'a> Reader<'a> {
         if content.first()? & 0x80 != 0 {
             return None;
         }
-        let zeros = content.iter().take_while(|octet| **octet == 0).count();
+        let zeros = content.iter().take_while(|byte| **byte == 0).count();
         content.get(zeros..).filter(|digits| !digits.is_empty())
     }
 
@@ -92,9 +92,9 @@ fn encode(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     match u8::try_from(length) {
         Ok(short @ 0..=0x7f) => out.push(short),
         _ => {
-            let octets = length.to_be_bytes();
-            let zeros = octets.iter().take_while(|octet| **octet == 0).count();
-            let digits = octets.get(zeros..).unwrap_or_default();
+            let bytes = length.to_be_bytes();
+            let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+            let digits = bytes.get(zeros..).unwrap_or_default();
             // The length has at most eight bytes, so the count fits beside the high bit.
             out.push(0x80 | u8::try_from(digits.len()).unwrap_or_default());
             out.extend_from_slice(digits);

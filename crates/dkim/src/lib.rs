@@ -12,8 +12,8 @@
 //! never prints one.
 //!
 //! A signature must cover what a reader of the message sees: if there is a Subject, it must be signed, and a field that
-//! RFC 5322 §3.6 allows once must not occur more often than `h=` names it (RFC 6376 §8.15). Nobody vouches for fields
-//! that `h=` does not name. Other rules of the receiver are in [`Policy`].
+//! RFC 5322 §3.6 allows once must not occur more often than `h=` names it (RFC 6376 §8.15). A signature does not
+//! vouch for fields that `h=` does not name. Other rules of the receiver are in [`Policy`].
 //!
 //! ```
 //! use moxd_dkim::dns::zone::{block_on_ready, Zone};

@@ -151,7 +151,7 @@ fn is_field_name(name: &str) -> bool {
 impl FromStr for FieldNames {
     type Err = Error;
 
-    /// Prints the names with colons between them.
+    /// Parses names with colons between them, as in `h=`.
     fn from_str(text: &str) -> Result<Self, Error> {
         Self::parse(text.as_bytes())
     }
@@ -175,9 +175,9 @@ pub(crate) fn decode_quoted(text: &[u8]) -> Vec<u8> {
         }
         if *first == b'='
             && let Some((pair, after)) = tail.split_first_chunk::<2>()
-            && let Some(octet) = hex_pair(*pair)
+            && let Some(byte) = hex_pair(*pair)
         {
-            out.push(octet);
+            out.push(byte);
             rest = after;
             continue;
         }

@@ -18,7 +18,7 @@ const ED25519_LENGTH: usize = 32;
 #[derive(Clone, PartialEq, Eq)]
 pub struct PublicKey {
     /// The bytes of `p=`.
-    octets: Vec<u8>,
+    bytes: Vec<u8>,
     material: Material,
 }
 
@@ -36,13 +36,13 @@ impl PublicKey {
     ///
     /// # Errors
     /// [`ErrorKind::PublicKey`]: it is neither of them.
-    pub fn parse(key_type: KeyType, octets: &[u8]) -> Result<Self, Error> {
+    pub fn parse(key_type: KeyType, bytes: &[u8]) -> Result<Self, Error> {
         let material = match key_type {
-            KeyType::Rsa => rsa(octets),
-            KeyType::Ed25519 => ed25519(octets),
+            KeyType::Rsa => rsa(bytes),
+            KeyType::Ed25519 => ed25519(bytes),
         };
         let material = material.ok_or(ErrorKind::PublicKey)?;
-        Ok(Self { octets: octets.to_vec(), material })
+        Ok(Self { bytes: bytes.to_vec(), material })
     }
 
     /// Returns whether this is an RSA or an Ed25519 key.
@@ -57,7 +57,7 @@ impl PublicKey {
     pub fn bits(&self) -> usize {
         match &self.material {
             Material::Rsa { modulus, .. } => {
-                let zeros = modulus.first().map_or(0, |octet| octet.leading_zeros() as usize);
+                let zeros = modulus.first().map_or(0, |byte| byte.leading_zeros() as usize);
                 modulus.len() * 8 - zeros
             }
             Material::Ed25519(_) => 256,
@@ -65,8 +65,8 @@ impl PublicKey {
     }
 
     /// Returns the bytes of `p=`.
-    pub fn as_octets(&self) -> &[u8] {
-        &self.octets
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// Checks that the key is neither too small nor too large for its signatures to count.
@@ -97,21 +97,21 @@ impl PublicKey {
     }
 }
 
-fn rsa(octets: &[u8]) -> Option<Material> {
-    let key = match der::subject_public_key(octets) {
+fn rsa(bytes: &[u8]) -> Option<Material> {
+    let key = match der::subject_public_key(bytes) {
         Some((der::RSA, key)) => key,
         Some(_) => return None,
-        None => octets,
+        None => bytes,
     };
     let (modulus, exponent) = der::rsa_public_key(key)?;
     Some(Material::Rsa { modulus: modulus.to_vec(), exponent: exponent.to_vec() })
 }
 
-fn ed25519(octets: &[u8]) -> Option<Material> {
-    let key = match der::subject_public_key(octets) {
+fn ed25519(bytes: &[u8]) -> Option<Material> {
+    let key = match der::subject_public_key(bytes) {
         Some((der::ED25519, key)) => key,
         Some(_) => return None,
-        None => octets,
+        None => bytes,
     };
     key.try_into().ok().map(Material::Ed25519)
 }

@@ -73,8 +73,8 @@ impl Record {
             None => return Err(Error::about(ErrorKind::KeyRecord, b"p= is missing")),
             Some(b"") => None,
             Some(p) => {
-                let octets = decode_base64(p).ok_or(ErrorKind::PublicKey)?;
-                Some(PublicKey::parse(key_type, &octets)?)
+                let bytes = decode_base64(p).ok_or(ErrorKind::PublicKey)?;
+                Some(PublicKey::parse(key_type, &bytes)?)
             }
         };
         let flags: Vec<&[u8]> = tags.get("t").into_iter().flat_map(list).collect();
@@ -139,7 +139,7 @@ impl fmt::Display for Record {
             (false, true) => f.write_str("t=s; ")?,
             (false, false) => {}
         }
-        write!(f, "p={}", self.key.as_ref().map(|key| encode_base64(key.as_octets())).unwrap_or_default())
+        write!(f, "p={}", self.key.as_ref().map(|key| encode_base64(key.as_bytes())).unwrap_or_default())
     }
 }
 

@@ -34,8 +34,8 @@ pub struct SignOptions {
 }
 
 impl SignOptions {
-    /// Relaxed in header and body, [`DEFAULT_FIELDS`] over-signed, without expiration: such a signature survives ordinary
-    /// transport, and no field can be added.
+    /// Returns options with relaxed canonicalisation, [`DEFAULT_FIELDS`] over-signed, and no expiration: such a signature
+    /// survives ordinary transport, and no field can be added.
     pub fn new(domain: Domain, selector: Selector) -> Self {
         Self {
             domain,

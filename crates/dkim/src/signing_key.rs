@@ -1,4 +1,4 @@
-//! Private keys.
+//! Private keys that sign: read from PEM, or written from a random seed.
 
 use crate::{Algorithm, Error, ErrorKind, KeyType, PublicKey, Record, der, tags};
 use ring::digest::{SHA256, digest};
@@ -8,8 +8,8 @@ use ring::signature::{Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
 use std::fmt;
 use zeroize::Zeroizing;
 
-/// A private key that signs. It gives out signatures and its public half and nothing else, so that the key itself may one
-/// day be kept elsewhere.
+/// A private key that signs. It exposes only signatures and its public half, so that the key itself could move to another
+/// process or device without a change for callers.
 pub struct SigningKey {
     secret: Secret,
     record: Record,
@@ -52,11 +52,11 @@ impl SigningKey {
             }
             label => return Err(bad(not_a_key(label))),
         };
-        let octets = match &secret {
+        let bytes = match &secret {
             Secret::Rsa(key) => der::wrap_rsa(key.public_key().as_ref()),
             Secret::Ed25519(key) => key.public_key().as_ref().to_vec(),
         };
-        let record = Record::new(PublicKey::parse(secret.key_type(), &octets)?);
+        let record = Record::new(PublicKey::parse(secret.key_type(), &bytes)?);
         Ok(Self { secret, record })
     }
 
@@ -141,7 +141,7 @@ const OTHER_KIND: &str =
 
 /// The error text for a file without a PEM block.
 fn no_pem(text: &[u8]) -> &'static str {
-    // X.690 §8.9.1: what DER wraps a key in.
+    // X.690 §8.9.1: DER wraps a key in a SEQUENCE.
     if text.first() == Some(&der::SEQUENCE) {
         "it is DER and not PEM; convert it: openssl pkey -inform DER -in KEY -out NEWKEY"
     } else {
@@ -216,7 +216,7 @@ mod tests {
         assert_eq!(*SigningKey::ed25519_pem(&seed), pem);
         let key = SigningKey::from_pem(pem).unwrap();
         // Version 2 has the public key behind it, [1] in a BIT STRING (RFC 5958 §2); ring writes it so.
-        let public = key.record().key.as_ref().unwrap().as_octets();
+        let public = key.record().key.as_ref().unwrap().as_bytes();
         let mut second = [&[0xa1, 0x23, 3, 0x21, 0], public].concat();
         second.splice(0..0, der.iter().copied());
         (second[1], second[4]) = (0x53, 1);

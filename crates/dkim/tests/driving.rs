@@ -10,7 +10,7 @@ use dns::zone::block_on_ready;
 use moxd_dkim::{Keys, Policy, Status, Verifier};
 use std::sync::Arc;
 
-/// What a runtime asks of a task that it moves to another thread.
+/// Compiles only if a runtime can move the task to another thread.
 fn spawnable<F: Future<Output = Keys> + Send + 'static>(task: F) -> F {
     task
 }

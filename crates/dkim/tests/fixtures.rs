@@ -21,7 +21,7 @@ fn policy(text: &str) -> Policy {
     policy
 }
 
-/// Verifies with the body in pieces of `size` octets.
+/// Verifies with the body in pieces of `size` bytes.
 fn verify(case: &Case, size: usize) -> Evaluation {
     let (header, body) = split(&case.message);
     let mut verifier = Verifier::new(header, &policy(&case.policy), NOW);
@@ -69,7 +69,7 @@ fn chains_have_the_results_of_the_rules() {
     let mut wrong = Vec::new();
     for case in cases {
         let chain = verify(&case, usize::MAX).chain;
-        assert_eq!(verify(&case, 1).chain, chain, "{} octet by octet", case.name);
+        assert_eq!(verify(&case, 1).chain, chain, "{} byte by byte", case.name);
         let (instance, error) = match &chain.error {
             Some((instance, error)) => (*instance, Some(error.kind().token())),
             None => (None, None),

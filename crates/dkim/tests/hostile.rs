@@ -18,7 +18,7 @@ fn signature(tags: &str) -> String {
     format!("DKIM-Signature: v=1; a=rsa-sha256; bh={HASH}; b=AAAA; {tags}\r\n")
 }
 
-/// Notes what is asked, and answers only when it is asked again.
+/// Records each query, and answers it at the second poll.
 #[derive(Default)]
 struct Slow {
     asked: Mutex<Vec<String>>,
@@ -48,7 +48,7 @@ fn a_thousand_signatures_have_a_thousand_results() {
     let mut run = pin!(keys.run(&dns));
     let mut context = Context::from_waker(Waker::noop());
     assert!(run.as_mut().poll(&mut context).is_pending());
-    assert_eq!(dns.asked.lock().unwrap().len(), MAX_SIGNATURES, "all are asked side by side");
+    assert_eq!(dns.asked.lock().unwrap().len(), MAX_SIGNATURES, "all queries run in parallel");
     let Poll::Ready(keys) = run.as_mut().poll(&mut context) else { panic!("all have answered") };
     let results = verifier.finish(&keys).signatures;
     assert_eq!(results.len(), 900);
@@ -72,7 +72,7 @@ fn more_fields_than_are_read_refuse_all_signatures() {
 }
 
 #[test]
-fn one_key_is_asked_for_once() {
+fn queries_one_key_once() {
     let header = signature("d=a.test; s=s; h=from:subject").repeat(5);
     let verifier = Verifier::new(header.as_bytes(), &Policy::default(), NOW);
     assert_eq!(verifier.lookups().names().len(), 1);
@@ -117,7 +117,7 @@ fn copies_above_are_noticed_by_every_signature() {
         let verifier = Verifier::new(header.as_bytes(), &Policy::default(), NOW);
         let asked = !verifier.lookups().names().is_empty();
         let error = verifier.finish(&Default::default()).signatures.remove(0).error.unwrap();
-        assert_eq!(asked, error.kind() != ErrorKind::UnsignedCopy, "no key is asked for in vain");
+        assert_eq!(asked, error.kind() != ErrorKind::UnsignedCopy, "queries only keys that can matter");
         (asked, error.subject().map(str::to_owned))
     };
     let refused = |name: &str| (false, Some(name.to_owned()));

@@ -1,4 +1,4 @@
-//! What we sign we verify, however the body is cut; and nothing a stranger sends does harm.
+//! Our own signatures verify however the body is split, and hostile input never causes a panic or unbounded work.
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 
@@ -139,15 +139,15 @@ proptest! {
 
 #[test]
 fn seeds_with_one_change_are_judged() {
-    // Every octet of some fixtures is replaced once by something that means something.
+    // Every byte of some fixtures is replaced once by something that means something.
     for case in
         cases("verify").into_iter().chain(cases("arc")).filter(|case| case.message.len() < 2000).step_by(13)
     {
         let (header, _) = split(&case.message);
         for at in (0..header.len()).step_by(23) {
-            for octet in [0, b';', b'=', b'\r', b'\n', b' ', 0xff] {
+            for byte in [0, b';', b'=', b'\r', b'\n', b' ', 0xff] {
                 let mut message = case.message.clone();
-                message[at] = octet;
+                message[at] = byte;
                 fuzzing::dkim_verify(&message);
                 fuzzing::dkim_header(&message[..header.len()]);
             }
@@ -157,9 +157,9 @@ fn seeds_with_one_change_are_judged() {
         for text in case.zone.lines().filter_map(|line| line.split_once("TXT ")) {
             let record: Vec<u8> = text.1.bytes().filter(|b| *b != b'"').collect();
             for at in (0..record.len()).step_by(17) {
-                for octet in [0, b';', b'=', b':', b'A'] {
+                for byte in [0, b';', b'=', b':', b'A'] {
                     let mut record = record.clone();
-                    record[at] = octet;
+                    record[at] = byte;
                     fuzzing::dkim_record(&record);
                 }
             }

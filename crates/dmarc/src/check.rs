@@ -10,7 +10,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 /// Discovers the record for the author domain and evaluates the proven identifiers. The tree walks of identifiers run beside
-/// that of the author, so that most messages take one DNS delay in all.
+/// that of the author, so that most messages wait for DNS only once.
 pub async fn check(
     dns: &dyn Resolver,
     from: &Domain,

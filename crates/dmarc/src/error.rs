@@ -80,7 +80,7 @@ impl Error {
         self.kind
     }
 
-    /// The tag at fault; empty if it is the record as a whole.
+    /// The tag at fault; empty if no single tag is.
     pub fn tag(&self) -> &str {
         &self.tag
     }

@@ -52,7 +52,7 @@ fn drive<F: Future>(future: F) -> F::Output {
         if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
             return output;
         }
-        assert!(flag.0.load(Ordering::Relaxed) > polls, "nobody was woken");
+        assert!(flag.0.load(Ordering::Relaxed) > polls, "no waiting future was woken");
     }
     panic!("no end");
 }
@@ -87,7 +87,7 @@ fn goes_on_when_the_one_that_asked_first_is_gone() {
 }
 
 #[test]
-fn gives_up_a_question_that_nobody_waits_for() {
+fn gives_up_a_query_without_waiters() {
     /// Never answers, and has one place for a question.
     struct OnePlace(AtomicUsize);
     struct Place<'a>(&'a AtomicUsize);
@@ -119,7 +119,7 @@ fn gives_up_a_question_that_nobody_waits_for() {
 
 #[test]
 fn all_who_wait_are_woken_by_the_one_that_gets_the_answer() {
-    /// Ready at the second poll, and wakes nobody.
+    /// Ready at the second poll, and never calls a waker.
     struct Silent;
     impl Resolver for Silent {
         fn lookup<'a>(&'a self, question: Question<'a>) -> Lookup<'a> {

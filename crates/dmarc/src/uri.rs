@@ -29,7 +29,7 @@ impl Uri {
             return None;
         }
         let max_size = match (rules, size) {
-            (Rules::Rfc7489, Some(size)) => Some(octets(size)?),
+            (Rules::Rfc7489, Some(size)) => Some(size_in_bytes(size)?),
             _ => None,
         };
         Some(Self { address: address.to_owned(), max_size })
@@ -59,7 +59,7 @@ impl Uri {
 }
 
 /// RFC 7489 §6.4: `1*DIGIT [ "k" / "m" / "g" / "t" ]`, in powers of two (§6.2).
-fn octets(text: &str) -> Option<u64> {
+fn size_in_bytes(text: &str) -> Option<u64> {
     let (digits, shift) = match text.as_bytes().split_last()? {
         (b'k' | b'K', digits) => (digits, 10),
         (b'm' | b'M', digits) => (digits, 20),

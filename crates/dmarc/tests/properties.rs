@@ -1,4 +1,4 @@
-//! What holds for every record, every zone and every set of proofs.
+//! Properties of DMARC for every record, every zone and every set of proofs.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs, reason = "test code")]
 
 use dns::zone::{Zone, block_on_ready};
@@ -17,7 +17,7 @@ fn domain(text: &str) -> Domain {
     text.parse().unwrap()
 }
 
-/// A resolver with a clock: what is asked at one tick is answered at the next.
+/// A resolver with a clock: it answers at each tick the queries of the tick before.
 struct Ticking {
     zone: Zone,
     now: AtomicUsize,
@@ -176,7 +176,7 @@ proptest! {
     }
 
     #[test]
-    fn any_octets_are_a_record_or_none(data in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn any_bytes_are_a_record_or_none(data in prop::collection::vec(any::<u8>(), 0..200)) {
         fuzzing::dmarc_record(&data);
         fuzzing::dmarc_record(&[b"v=DMARC1;p=none;", &data[..]].concat());
     }

@@ -168,7 +168,7 @@ mod tests {
         assert_eq!(shares.run(&name("other.test"), ready(1)).await, Some(1));
         assert_eq!(begin.elapsed(), Duration::ZERO);
         silent.shutdown().await;
-        assert!(shares.lock().is_empty(), "nothing is kept of zones that nobody asks about");
+        assert!(shares.lock().is_empty(), "zones without queries take no memory");
     }
 
     #[tokio::test(start_paused = true)]

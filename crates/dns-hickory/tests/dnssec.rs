@@ -152,7 +152,7 @@ async fn every_answer_has_a_verdict() {
         ("island.plain.test", "insecure 1"),
         ("no.island.plain.test", "insecure dns.no-name"),
         ("island.good.test", "insecure 1"),
-        // RFC 4035 §5.2: a DS that nobody signed, in a zone that is not, vouches for nothing.
+        // RFC 4035 §5.2: an unsigned DS, in an unsigned zone, vouches for nothing.
         ("vouched.plain.test", "insecure 1"),
         ("no.vouched.plain.test", "insecure dns.no-name"),
     ] {
@@ -181,7 +181,7 @@ async fn a_chain_is_as_secure_as_its_weakest_link() {
 }
 
 #[tokio::test]
-async fn the_chain_of_trust_is_asked_for_once() {
+async fn queries_the_chain_of_trust_once() {
     let server = SignedServer::start(ZONES).await;
     let resolver = HickoryResolver::with_servers(&[server.address], options(&server)).unwrap();
     assert_eq!(verdict(&resolver, "good.test").await, "secure 1");
@@ -258,7 +258,7 @@ async fn always_means_always() {
     assert_eq!(txt(&resolver, &name("good.test")).await.unwrap_err().kind(), LookupErrorKind::Bogus);
 }
 
-/// Somebody on the path, who changes the answers to questions of a type about names that begin so.
+/// An attacker on the path, who changes the answers to queries of type `kind` about names that begin with `begin`.
 async fn forger(
     to: SocketAddr,
     (kind, begin): (RecordType, &'static str),
@@ -284,7 +284,7 @@ async fn forger(
     address
 }
 
-/// An SOA that nobody has signed.
+/// An SOA without a signature.
 fn soa(zone: &str) -> Record {
     let zone = hickory_proto::rr::Name::from_ascii(zone).unwrap();
     let soa = SOA::new(zone.clone(), zone.clone(), 1, 1, 1, 1, 60);
@@ -329,7 +329,7 @@ async fn a_signed_name_is_not_denied_by_anybody_else() {
     }
 }
 
-/// RFC 6604 §3: what a wildcard's alias leads to is asked by itself.
+/// RFC 6604 §3: the target of a wildcard's alias takes a query of its own.
 #[tokio::test]
 async fn the_end_of_an_alias_is_not_denied_by_an_answer_about_its_beginning() {
     let server = SignedServer::start(ZONES).await;
@@ -359,7 +359,7 @@ async fn a_name_between_those_of_an_opt_out_zone_is_not_proven_away() {
 /// RFC 4035 §3.1.3.4, RFC 5155 §7.2.5: a wildcard stands for the name, and has no such data. RFC 5155 §9.2: a gap does not
 /// prove that it does.
 #[tokio::test]
-async fn a_wildcard_that_has_no_data_is_told_from_a_name_that_does_not_exist() {
+async fn tells_a_wildcard_without_data_from_a_name_that_does_not_exist() {
     let server = SignedServer::start(ZONES).await;
     // The server sends the right proof, and NXDOMAIN with it.
     let no_data = |message: &mut Message| message.metadata.response_code = ResponseCode::NoError;
@@ -376,7 +376,7 @@ async fn a_wildcard_that_has_no_data_is_told_from_a_name_that_does_not_exist() {
 
 /// RFC 4035 §5.3.3: an answer lives no longer than its signature says, whatever TTL arrives.
 #[tokio::test]
-async fn a_ttl_that_nobody_signed_is_not_believed() {
+async fn an_unsigned_ttl_is_not_believed() {
     let server = SignedServer::start(ZONES).await;
     let forever = |message: &mut Message| message.answers.iter_mut().for_each(|record| record.ttl = 80_000);
     let resolver = through(&server, (RecordType::TXT, "good"), forever).await;
@@ -399,7 +399,7 @@ async fn a_ttl_that_nobody_signed_is_not_believed() {
 async fn a_forged_answer_about_keys_does_not_outlive_its_verdict() {
     static FORGES: AtomicBool = AtomicBool::new(false);
     let server = SignedServer::start(ZONES).await;
-    // Somebody gets one answer in before the server, then another.
+    // The attacker gets one answer in before the server, then another.
     let once: fn(&mut Message) = |message| {
         if !FORGES.swap(false, Ordering::Relaxed) {
             return;
@@ -421,7 +421,7 @@ async fn a_forged_answer_about_keys_does_not_outlive_its_verdict() {
     }
 }
 
-/// Keys that were good and are no longer are asked for again within a minute, and not for each bogus answer.
+/// When keys that were good no longer verify, the resolver queries them once a minute, and not for each bogus answer.
 #[tokio::test]
 async fn keys_that_have_proven_something_stay_for_a_minute() {
     let server = SignedServer::start(ZONES).await;
@@ -438,7 +438,7 @@ async fn keys_that_have_proven_something_stay_for_a_minute() {
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(61)).await;
     tokio::time::resume();
-    assert!(questions("no2.good.test").await > 1, "the keys are asked for again");
+    assert!(questions("no2.good.test").await > 1, "queries the keys again");
 }
 
 /// RFC 4035 §5.2: where the parent is signed, a DS without signature is forged.

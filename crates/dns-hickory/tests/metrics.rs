@@ -1,4 +1,4 @@
-//! What is counted.
+//! The metrics that the resolver counts.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 
 use dns::zone::Zone;

@@ -132,7 +132,7 @@ async fn follows_aliases_and_knows_their_end() {
     assert_eq!(
         ask(&resolver, "one.test", Kind::Cname).await.unwrap(),
         [Record::Cname(name("two.test"))],
-        "an alias that is asked for is not followed"
+        "a CNAME query does not follow the alias"
     );
     assert_eq!(ask(&resolver, "x.wild.test", Kind::Txt).await.unwrap(), [Record::Txt(b"wild".to_vec())]);
 }
@@ -165,7 +165,7 @@ async fn a_long_answer_comes_over_tcp() {
 }
 
 #[tokio::test]
-async fn a_server_from_before_edns_is_asked_without_it() {
+async fn queries_a_server_from_before_edns_without_it() {
     let mut settings = Settings::default();
     settings.refuse_edns = true;
     let server = serve(settings).await;
@@ -248,7 +248,7 @@ async fn a_thousand_questions_at_one_time_get_their_answers() {
     let server =
         Server::listen((Ipv4Addr::LOCALHOST, 0).into(), Zone::parse(&text).unwrap(), settings).await.unwrap();
     let mut options = options();
-    // What is lost for a full buffer is asked again, however slow the machine.
+    // The resolver repeats queries that a full buffer loses, however slow the machine.
     (options.rounds, options.question_timeout, options.exchanges) = (10, Duration::from_secs(60), 50);
     let resolver = HickoryResolver::with_servers(&[server.address()], options).unwrap();
     let mut lookups = tokio::task::JoinSet::new();
@@ -298,7 +298,7 @@ async fn goes_on_to_the_next_server_and_stays_there() {
     silent.set_nonblocking(true).unwrap();
     while silent.recv(&mut [0; 512]).is_ok() {}
     assert!(ask(&resolver, "a.example.test", Kind::A).await.is_ok());
-    assert!(silent.recv(&mut [0; 512]).is_err(), "the one that answers is asked first");
+    assert!(silent.recv(&mut [0; 512]).is_err(), "the server that answers is queried first");
     assert_eq!((refusing.asked().len(), server.asked().len()), (1, 2));
 }
 
@@ -314,7 +314,7 @@ async fn a_server_without_dnssec_costs_one_exchange_for_each_question() {
     let answer = txt(&resolver, &name("example.test")).await.unwrap();
     assert_eq!((answer.security, server.asked().len()), (Security::Unknown, before + 1));
 
-    // Nobody has to call `probe`: it runs beside the first question.
+    // The caller need not call `probe`: it runs beside the first query.
     let mut settings = Settings::default();
     settings.together = 2;
     let server = serve(settings).await;

@@ -92,7 +92,7 @@ fn let_read(path: &str, user: &str) -> String {
     )
 }
 
-/// What a reload could not take, for the caller to report.
+/// The result of a reload, for the caller to report: remarks, and problems with files that stay as they were.
 #[derive(Debug, Default)]
 pub struct Report {
     /// Remarks: everything new is in use, or nothing changed.
@@ -126,7 +126,7 @@ pub struct KeyRing<K> {
     keys: HashMap<PathBuf, (Arc<K>, Version)>,
     /// The keys of the previous configuration.
     before: HashMap<PathBuf, (Arc<K>, Version)>,
-    /// What a reload could not take.
+    /// Remarks and problems of this reload.
     pub report: Report,
 }
 
@@ -165,7 +165,7 @@ impl<K> KeyRing<K> {
         Ok(key)
     }
 
-    /// What a reload will read again.
+    /// The files that a reload will read again.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         self.keys.keys().map(PathBuf::as_path)
     }

@@ -1,4 +1,4 @@
-//! What a server needs of the machine it runs on.
+//! Access to the machine that a server runs on: users, sockets, private files, log, metrics, terminal.
 //!
 //! [`privileges`] says which user the process is and which files root may believe; [`sockets`] opens listening sockets or takes
 //! those that the service manager hands over, and [`service`] tells that manager how the server does; [`keyfile`] reads

@@ -141,8 +141,8 @@ mod tests {
     struct Memory(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
 
     impl std::io::Write for Memory {
-        fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(octets)
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
         }
 
         fn flush(&mut self) -> std::io::Result<()> {

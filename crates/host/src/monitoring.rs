@@ -35,7 +35,7 @@ const BUILD: &str = "mox_build_info";
 const DISK_FREE: &str = "mox_store_disk_free_bytes";
 const DISK_SIZE: &str = "mox_store_disk_size_bytes";
 
-/// What the program says of its metrics.
+/// The program's descriptions of its metrics.
 #[derive(Debug, Clone, Copy)]
 pub struct About<'a> {
     /// The version of the program.
@@ -70,7 +70,7 @@ pub fn start(address: SocketAddr, data: &Path, about: &About<'_>, sockets: &mut 
     Ok(())
 }
 
-/// What the page is made from.
+/// The sources of the metrics page.
 struct Page {
     handle: PrometheusHandle,
     data: PathBuf,

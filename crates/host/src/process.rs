@@ -1,4 +1,4 @@
-//! What the system tells about this process, under the names that every Prometheus client library uses.
+//! Metrics of this process from `/proc`, under the names that every Prometheus client library uses.
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 use procfs::WithCurrentSystemInfo as _;

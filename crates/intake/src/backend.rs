@@ -29,7 +29,7 @@ pub struct Intake {
     pub(crate) passwords: Passwords,
     pub(crate) outgoing: Ledgers,
     headers: HeaderRoom,
-    pub(crate) decoy_seed: [u8; sasl::SEED_OCTETS],
+    pub(crate) decoy_seed: [u8; sasl::SEED_BYTES],
     /// Hashes login names that belong to no account.
     names: RandomState,
     pub(crate) environment: Environment,
@@ -52,7 +52,7 @@ fn hashing(settings: &IntakeSettings, header: &[u8]) -> Option<Hashing> {
     Some(Hashing::new(signers, header.to_vec(), localpart.as_deref(), domain))
 }
 
-/// Who sends, by what the session says.
+/// Describes the sender as MAIL and the connection give it.
 fn session_origin(client: &Client, sender: &Sender) -> SessionOrigin {
     SessionOrigin {
         ip: client.ip(),
@@ -79,7 +79,7 @@ impl Intake {
         environment: Environment,
     ) -> Result<Self, store::Error> {
         metrics::describe();
-        let seed = environment.bytes::<{ sasl::SEED_OCTETS }>();
+        let seed = environment.bytes::<{ sasl::SEED_BYTES }>();
         let seed = store.secret("sasl-decoy-seed", &seed).wait()?;
         let decoy_seed = seed.try_into().unwrap_or_else(|_| environment.bytes());
         Ok(Self {
@@ -112,7 +112,7 @@ impl Intake {
         let host = &message.settings.hostname;
         let mut unwanted = offered.is_submission().then(|| Unwanted::new(message.settings.pedantic));
         if let Offered::FromServer { gathering } = offered {
-            // A message without a recipient who exists is refused in the end, so no more questions are asked about it.
+            // A message without a recipient who exists is refused in the end, so moxd sends no more queries about it.
             if message.envelope.recipients.iter().any(|recipient| recipient.to.is_some()) {
                 gathering.header(message.arriving.header(), unix((self.environment.now)()));
             }

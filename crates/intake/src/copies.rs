@@ -21,7 +21,8 @@ use store::{AccountId, Body, NewMessage, Transaction};
 pub(crate) struct Fields {
     /// The results of checks of mail from other servers; above the Received field.
     pub(crate) results: String,
-    /// What a submission lacked, and its signatures; below the Received field, which they do not cover.
+    /// The fields that a submission lacked, and its DKIM signatures. They stand below the Received field, which the signatures
+    /// do not cover.
     pub(crate) added: String,
     /// A name that the client's address points to, the one that resolves back if there is one.
     pub(crate) reverse: Option<Name>,

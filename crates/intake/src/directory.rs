@@ -1,4 +1,4 @@
-//! Who lives here: domains, accounts, and which address belongs to whom.
+//! The domains and accounts of this server, and which address belongs to which account.
 //!
 //! Built once from the configuration and replaced whole on reload, so a message sees one state from start to end.
 
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_one_however_its_letters_are_composed() {
+    fn compositions_of_the_same_letters_are_one_address() {
         let mut d = directory();
         for (written, other) in [("j\u{fc}rgen", "Ju\u{308}rgen"), ("zoe\u{308}", "zo\u{eb}")] {
             d.add_address(written, domain("a.example"), to("ann"));

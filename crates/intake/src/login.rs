@@ -23,7 +23,7 @@ pub fn credentials(password: &Password, random: fn(&mut [u8])) -> Credentials {
     random(&mut salt);
     let plain = hash(password.as_str(), &salt);
     let scram = |hash| {
-        let mut salt = [0; sasl::SALT_OCTETS];
+        let mut salt = [0; sasl::SALT_BYTES];
         random(&mut salt);
         ScramSecret::derive(hash, password, &salt, sasl::DEFAULT_ITERATIONS).to_text().to_string()
     };

@@ -16,7 +16,7 @@ pub struct Offer {
     pub(crate) offered: Offered,
 }
 
-/// The envelope and the content of a message, whoever offers it.
+/// The envelope and the content of a message, from a server or from a user.
 #[derive(Debug)]
 pub(crate) struct OfferedMessage {
     /// The settings as they were at MAIL; they hold to the end of the message.
@@ -25,7 +25,7 @@ pub(crate) struct OfferedMessage {
     pub(crate) arriving: Arriving,
 }
 
-/// Who sends to whom (RFC 5321 §2.3.1).
+/// Sender and recipients (RFC 5321 §2.3.1).
 #[derive(Debug)]
 pub(crate) struct Envelope {
     pub(crate) sender: Path,
@@ -36,7 +36,7 @@ pub(crate) struct Envelope {
     pub(crate) recipients: Vec<Recipient>,
 }
 
-/// Who offers a message, and the work that goes on for it while it arrives.
+/// The origin of a message, a server or a user, and the checks that run while it arrives.
 #[derive(Debug)]
 pub(crate) enum Offered {
     /// Another server: evidence about the sender is gathered.

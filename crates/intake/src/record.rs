@@ -138,7 +138,7 @@ mod tests {
                 "dan@b.example of b.example",
             ],
         );
-        // Nobody, nonsense, and a time to come.
+        // No address, malformed addresses, and a date in the future.
         check("Date: 1 Jan 2100 00:00 +0000\r\nTo: undisclosed-recipients:;\r\n\r\n", 1_000_000_000, &[]);
         check("Date: today\r\nTo: <@>, a@[192.0.2.1], b, \"\"@b.example\r\n\r\n", 1_000_000_000, &[]);
     }

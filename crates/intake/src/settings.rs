@@ -1,11 +1,11 @@
-//! What the operator has decided. Replaced as one value on reload.
+//! The settings of intake, from the operator's configuration. A reload replaces them as one value.
 
 use crate::{Directory, Signer};
 use dns::Domain;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// What the operator has decided.
+/// The settings of intake, from the operator's configuration.
 #[derive(Debug, Clone)]
 pub struct IntakeSettings {
     /// The name of this host, in the header fields that are added to messages.

@@ -5,7 +5,7 @@
 
 use crate::Evidence;
 
-/// What the account knows of the sender from earlier messages. Nothing is read so far.
+/// The account's history with the sender. Empty so far: no history is read yet.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct History {}

@@ -15,7 +15,7 @@ use store::Flags;
 use common::*;
 
 #[tokio::test]
-async fn incoming_mail_gets_its_fields_in_order_and_keeps_its_octets() {
+async fn incoming_mail_gets_its_fields_in_order_and_keeps_its_bytes() {
     let server = server(None, AccountRules::default());
     let text = format!("{HEADER}\r\nbody\r\n");
     server

@@ -108,7 +108,7 @@ pub async fn check(dns: &dyn Resolver, ip: IpAddr) -> Evaluation {
     evaluation
 }
 
-/// What the addresses of one name say.
+/// The result of the forward lookup of one name.
 struct Forward {
     leads_back: bool,
     security: Security,

@@ -69,7 +69,7 @@ fn both_questions_about_the_health_of_a_list_go_out_together() {
 }
 
 #[test]
-fn the_best_host_of_a_sender_is_asked_for_alone_and_the_others_together() {
+fn queries_the_best_host_of_a_sender_alone_and_the_others_together() {
     let domain = "a.test".parse().unwrap();
     let ask = async |dns: &Slow| drop(sender::can_receive(dns, &domain).await);
     let hosts = "a.test. MX 3 m3.test.\na.test. MX 1 m1.test.\na.test. MX 2 m2.test.";

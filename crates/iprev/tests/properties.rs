@@ -1,4 +1,4 @@
-//! What holds for every address and every answer.
+//! Properties of the checks for every address and every answer.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 
 use dns::zone::{Zone, block_on_ready};

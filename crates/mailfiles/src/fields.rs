@@ -53,7 +53,7 @@ const BITS: [(u32, Flag); 6] = [
 /// How the subject begins of the first entry of an mbox in which c-client and its heirs keep data about the mailbox.
 const INTERNAL: &str = "DON'T DELETE THIS MESSAGE";
 
-/// What the header of a message in an mbox says.
+/// Flags, time and kind of an entry of an mbox, by its header.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     pub(crate) flags: Flags,

@@ -176,7 +176,7 @@ fn what_a_program_keeps_about_the_mailbox_is_no_mail() {
     let mail = "From a@b Tue Nov  3 15:04:05 2026\nSubject: mail\n\n";
     let file = read(format!("{internal}{mail}").as_bytes());
     assert_eq!((file.subjects(), file.internal), (vec!["mail"], 1));
-    // Further down somebody has sent it.
+    // Further down it is ordinary mail.
     assert_eq!(read(format!("{mail}{internal}").as_bytes()).messages.len(), 2);
 }
 

@@ -1,4 +1,4 @@
-//! What holds for every file.
+//! Properties of readers and writers for every file.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs, reason = "test code")]
 
 use moxd_mailfiles::fuzzing;

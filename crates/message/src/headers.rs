@@ -24,7 +24,7 @@ pub struct Header<'a> {
     pub raw: &'a BStr,
     /// What follows the colon: with leading white space, folding and the final line end.
     pub value: &'a BStr,
-    /// Where `raw` begins, in octets from the start of the block.
+    /// Where `raw` begins, in bytes from the start of the block.
     pub offset: usize,
 }
 

@@ -35,7 +35,7 @@ fn mutated(suite: &str) -> impl Strategy<Value = Vec<u8>> + use<> {
     })
 }
 
-/// What parsers trip over.
+/// Byte sequences that parsers often get wrong.
 fn token() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         prop::sample::select(vec![

@@ -179,7 +179,7 @@ fn memory_is_bounded_and_the_wider_network_still_counts() {
 }
 
 #[test]
-fn a_flood_that_is_refused_pushes_out_nobody() {
+fn a_refused_flood_pushes_out_no_client() {
     let window = Window { name: "w", length: Duration::from_secs(60), limits: [2, 3, 4] };
     let mut limiter = Limiter::with_capacity(&[window], Addresses::default(), 8);
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);

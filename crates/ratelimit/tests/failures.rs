@@ -132,7 +132,7 @@ fn what_is_forgiven_is_not_what_others_did_later() {
 }
 
 #[test]
-fn nobody_keeps_an_account_from_logging_in() {
+fn attackers_cannot_keep_an_account_from_logging_in() {
     let mut failures = failures();
     let home: IpAddr = [10, 0, 0, 1].into();
     log_in(&mut failures, home, "alice", at(0)).unwrap();

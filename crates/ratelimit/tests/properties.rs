@@ -1,4 +1,4 @@
-//! What must hold whatever comes, and when.
+//! Properties of the limiters for any sequence of events and times.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 
 use std::net::IpAddr;

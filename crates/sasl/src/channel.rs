@@ -4,7 +4,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// What the bytes of a channel binding are.
+/// The type of a channel binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Binding {
     /// `tls-exporter` (RFC 9266 §2), for TLS 1.3: 32 bytes of keying material exported with the label
@@ -68,7 +68,7 @@ impl Channel {
         self.plus_offered
     }
 
-    /// What an exchange can be bound to.
+    /// The channel binding, if there is one.
     pub(crate) fn binding(&self) -> Option<(Binding, &[u8])> {
         self.binding.as_ref().map(|(binding, bytes)| (*binding, bytes.as_slice()))
     }

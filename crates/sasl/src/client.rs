@@ -25,7 +25,7 @@ pub const MIN_ITERATIONS: u32 = 2048;
 /// Most iterations a client computes, about a second of work, so that a server cannot keep us busy.
 pub const MAX_ITERATIONS: u32 = 1_000_000;
 
-/// Who a client is. The password is never printed, and wiped when dropped.
+/// The identity and password of a client. The password is never printed, and is zeroed when dropped.
 #[derive(Clone)]
 pub struct Credentials {
     username: String,
@@ -141,7 +141,7 @@ impl Client {
     pub fn step(&mut self, server: &[u8]) -> Result<Vec<u8>, Error> {
         let state = mem::replace(&mut self.state, State::Over);
         if server.len() > MAX_MESSAGE {
-            return Err(Error::new(ErrorKind::TooLong, "challenge of more than 12288 octets"));
+            return Err(Error::new(ErrorKind::TooLong, "challenge of more than 12288 bytes"));
         }
         let (state, answer) = match state {
             State::LoginName => (State::LoginPassword, self.credentials.username.clone().into_bytes()),

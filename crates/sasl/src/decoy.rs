@@ -6,10 +6,10 @@ use zeroize::Zeroizing;
 
 use crate::cram::CramMd5Secret;
 use crate::hash::{Hash, Secret};
-use crate::scram::secret::{SALT_OCTETS, ScramSecret};
+use crate::scram::secret::{SALT_BYTES, ScramSecret};
 
 /// Bytes of the server's secret that decoys are made from.
-pub const SEED_OCTETS: usize = 32;
+pub const SEED_BYTES: usize = 32;
 
 /// Why a user has no real secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub enum Absent {
 /// The exchange goes on exactly as with a real secret, and fails at the proof. The salt depends on the name
 /// and the server's secret alone, so that the same unknown user always shows the same salt, as a real one does.
 pub struct Decoy<'a> {
-    seed: &'a [u8; SEED_OCTETS],
+    seed: &'a [u8; SEED_BYTES],
     name: &'a str,
     absent: Absent,
 }
@@ -36,14 +36,14 @@ impl<'a> Decoy<'a> {
     ///
     /// The caller gives the canonical address, because it knows whether the domain distinguishes case and which separators
     /// it has; `name` is used as it is. Otherwise comparing the salts of different spellings would reveal who exists.
-    pub fn new(seed: &'a [u8; SEED_OCTETS], name: &'a str, absent: Absent) -> Self {
+    pub fn new(seed: &'a [u8; SEED_BYTES], name: &'a str, absent: Absent) -> Self {
         Self { seed, name, absent }
     }
 
     /// A SCRAM secret. Give the iterations that real secrets have.
     pub fn scram(&self, hash: Hash, iterations: NonZeroU32) -> ScramSecret {
         let mut salt = self.bytes(hash.scheme(), "salt");
-        salt.truncate(SALT_OCTETS);
+        salt.truncate(SALT_BYTES);
         ScramSecret {
             hash,
             salt: salt.to_vec(),
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn salts_are_stable_per_name_and_differ_between_names_and_seeds() {
-        let (seed, other) = ([7; SEED_OCTETS], [8; SEED_OCTETS]);
+        let (seed, other) = ([7; SEED_BYTES], [8; SEED_BYTES]);
         let iterations = NonZeroU32::new(4096).unwrap();
         let salt = |seed, name| Decoy::new(seed, name, Absent::User).scram(Hash::Sha256, iterations).salt;
         assert_eq!(salt(&seed, "who@example.org"), salt(&seed, "who@example.org"));
@@ -97,6 +97,6 @@ mod tests {
         );
         assert_ne!(salt(&seed, "who@example.org"), salt(&seed, "whom@example.org"));
         assert_ne!(salt(&seed, "who@example.org"), salt(&other, "who@example.org"));
-        assert_eq!(salt(&seed, "who@example.org").len(), SALT_OCTETS);
+        assert_eq!(salt(&seed, "who@example.org").len(), SALT_BYTES);
     }
 }

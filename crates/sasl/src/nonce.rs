@@ -14,7 +14,7 @@ pub const MIN_NONCE: usize = 8;
 /// Most characters of the other side's nonce that are kept.
 pub const MAX_NONCE: usize = 1024;
 
-/// What must be new in every exchange: a nonce for SCRAM, or a challenge for CRAM-MD5.
+/// The value that must be new in every exchange: a nonce for SCRAM, or a challenge for CRAM-MD5.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Nonce {
     /// The nonce of SCRAM.

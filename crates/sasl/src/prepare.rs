@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_passwords_nobody_can_type_again() {
+    fn refuses_passwords_that_cannot_be_typed_again() {
         check("", Err("sasl.unprepared"));
         check("tab\tbed", Err("sasl.unprepared"));
         check("nul\0", Err("sasl.unprepared"));

@@ -130,7 +130,7 @@ struct ScramFirst {
     username: String,
     client_nonce: String,
     bare: String,
-    /// What the client's next message has to be bound to: gs2 header, then the bytes of the channel.
+    /// The binding that the client's next message must repeat: gs2 header, then the bytes of the channel.
     binding: Vec<u8>,
     hash: Hash,
 }
@@ -192,7 +192,7 @@ impl Server {
     pub fn step(&mut self, client: &[u8]) -> Result<Step, Error> {
         let state = mem::replace(&mut self.state, State::Over);
         if client.len() > MAX_MESSAGE {
-            return Err(Error::new(ErrorKind::TooLong, "message of more than 12288 octets"));
+            return Err(Error::new(ErrorKind::TooLong, "message of more than 12288 bytes"));
         }
         match state {
             State::Prompted => match self.mechanism {

@@ -18,7 +18,7 @@ struct User {
 impl User {
     fn verifier(&self, need: Need, absent: Option<Absent>) -> Verifier {
         let decoy =
-            |name: &str, absent| Decoy::new(&[3; SEED_OCTETS], name, absent).scram(Hash::Sha1, ITERATIONS);
+            |name: &str, absent| Decoy::new(&[3; SEED_BYTES], name, absent).scram(Hash::Sha1, ITERATIONS);
         match (need, absent) {
             (Need::Password { username, password }, _) => {
                 Verifier::Checked(username == self.name && password.as_str() == self.password.as_str())
@@ -32,7 +32,7 @@ impl User {
             }
             (Need::CramMd5 { .. }, None) => Verifier::CramMd5(CramMd5Secret::derive(&self.password)),
             (Need::CramMd5 { username }, Some(absent)) => {
-                Verifier::CramMd5(Decoy::new(&[3; SEED_OCTETS], &username, absent).cram_md5())
+                Verifier::CramMd5(Decoy::new(&[3; SEED_BYTES], &username, absent).cram_md5())
             }
             (Need::Certificate { .. }, _) => Verifier::Certificate(Some(self.name.clone())),
         }
@@ -140,7 +140,7 @@ fn check_decoy(mechanism: Mechanism, absent: Absent, expected: ErrorKind) {
     let user = User {
         name: "user".to_owned(),
         password: Password::new("pencil").unwrap(),
-        salt: vec![4; SALT_OCTETS],
+        salt: vec![4; SALT_BYTES],
     };
     let credentials = Credentials::new("user", "pencil").unwrap();
     let (real, said_real) = exchange(mechanism, &credentials, &user, None);

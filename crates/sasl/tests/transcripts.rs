@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use moxd_sasl::*;
 
-const SEED: [u8; SEED_OCTETS] = [42; SEED_OCTETS];
+const SEED: [u8; SEED_BYTES] = [42; SEED_BYTES];
 
 /// A line, by its sender.
 #[derive(Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use moxd_smtp_parser::{Command, Data, DataDecoder, Dialect, Reply};
 use std::hint::black_box;
 
-/// A text message of about `size` octets in lines of up to 76, dots at some line starts, and its end.
+/// A text message of about `size` bytes in lines of up to 76, dots at some line starts, and its end.
 fn text(size: usize) -> Vec<u8> {
     let mut out = b"From: <a@example.org>\r\nSubject: text\r\n\r\n".to_vec();
     let words = ["the", "message", "goes", "on", "for", "another", "line", "of", "plain", "words"];
@@ -48,7 +48,7 @@ fn decode(input: &[u8]) -> u64 {
             let (taken, data) = decoder.push(piece);
             piece = piece.get(taken..).unwrap_or_default();
             match data {
-                Data::Content(octets) => pieces += black_box(octets).len() as u64,
+                Data::Content(bytes) => pieces += black_box(bytes).len() as u64,
                 Data::End => return pieces,
                 Data::NeedInput => break,
             }

@@ -230,7 +230,7 @@ impl DataDecoder {
         self.framing == Framing::Dots && self.state == State::LineStart(Newline::CrLf)
     }
 
-    /// A line ended in CRLF. True when that was the end of the message.
+    /// Handles a CRLF; returns true if it ended the message.
     fn crlf(&mut self) -> bool {
         match self.state {
             State::Dot(Newline::CrLf) | State::DotCr(Newline::CrLf) if self.framing == Framing::Dots => {

@@ -1,4 +1,4 @@
-//! How strict the parser is.
+//! [`Dialect`]: the strictness of the parser.
 
 use crate::limits::{MAX_LOCALPART, MAX_LOCALPART_LENIENT};
 
@@ -23,7 +23,7 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    /// Most bytes of a local part, counted without quotes and backslashes.
+    /// The most bytes that a local part may have, counted without quotes and backslashes.
     pub(crate) fn max_localpart(self) -> usize {
         match self {
             Self::Lenient => MAX_LOCALPART_LENIENT,

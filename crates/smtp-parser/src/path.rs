@@ -349,7 +349,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_local_part_has_one_meaning_however_quoted() {
+    fn a_local_part_has_one_meaning_quoted_or_not() {
         let plain: Localpart = "a.b".parse().unwrap();
         for text in [r#""a.b""#, r#""a\.b""#, r#""\a\.\b""#] {
             assert_eq!(text.parse::<Localpart>().as_ref(), Ok(&plain), "{text}");
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_local_parts_nobody_can_have() {
+    fn refuses_local_parts_that_no_mailbox_can_have() {
         let kind = |text: &str| Localpart::new(text).map_err(|error| error.kind());
         assert_eq!(kind("a\r\nRCPT TO:<b@c.test>"), Err(SyntaxErrorKind::BadLocalpart));
         assert_eq!(kind("\u{85}"), Err(SyntaxErrorKind::BadLocalpart));

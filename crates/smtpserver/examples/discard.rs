@@ -64,7 +64,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let address: SocketAddr = arguments.next().as_deref().unwrap_or("127.0.0.1:2525").parse()?;
     let settings = Settings {
-        request_key: RequestKey::new(&[0; RequestKey::OCTETS]),
+        request_key: RequestKey::new(&[0; RequestKey::BYTES]),
         first_cid: 1,
         gate: GateRules::open(),
         reveal: Reveal::default(),

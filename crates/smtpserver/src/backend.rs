@@ -107,7 +107,7 @@ pub trait Backend: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), Refusal>> + Send;
 }
 
-/// What the session has refused without asking.
+/// A command or message that the session refused without asking the backend.
 #[derive(Debug)]
 pub enum Refused<'a, T> {
     /// A sender, with which no transaction has begun.

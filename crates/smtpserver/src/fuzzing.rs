@@ -35,7 +35,7 @@ fn rules(choice: u8) -> Arc<Rules> {
     let kind = if choice & 1 == 0 { Kind::Smtp } else { Kind::Submission };
     let Ok(hostname) = "mx.example".parse() else { return rules(0) };
     let mut rules = Rules::new(kind, hostname);
-    // What STARTTLS does depends on whether anything came with it, and so on the pieces.
+    // The reply to STARTTLS depends on whether data follows it in the same piece, so splitting would change it.
     rules.starttls = false;
     rules.auth_needs_tls = choice & 2 != 0;
     rules.mail_needs_tls = false;
@@ -82,7 +82,7 @@ fn talk(rules: &Arc<Rules>, input: &[u8], piece: usize) -> Vec<u8> {
             }
         }
     }
-    // What may still become a line that is not too long: all of it, and CR.
+    // The session may hold back an unfinished line of the longest length, and a CR.
     assert!(to - from <= limits::MAX_AUTH_LINE + 1, "input is hoarded");
     out
 }

@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-/// A conversation over a pipe of so many bytes, and the task that holds it.
+/// Starts a connection over a pipe that buffers `pipe` bytes; returns the client and the server's task.
 fn start(rules: Arc<Rules>, pipe: usize) -> (Client<DuplexStream>, JoinHandle<()>, Arc<TestBackend>) {
     let (backend, stop) = (Arc::new(TestBackend::default()), Stop::new());
     let server = Server::new(Arc::clone(&backend), settings(stop.clone()));
@@ -261,7 +261,7 @@ async fn a_handshake_that_is_too_large_ends_at_once() {
 async fn long_lines_without_an_end_have_few_places() {
     let rules = common::rules("submission", &[]);
     let server = server(GateRules::open());
-    // What a command may be, and what only AUTH may be.
+    // A length that every command may have, and one that only AUTH may have.
     for (length, places) in [(2_000, 2_000), (3_000, 1_024)] {
         let mut clients = Vec::new();
         for _ in 0..places {

@@ -64,7 +64,7 @@ impl<K: Hash + Eq, V: Clone> ResolverCache<K, V> for Read<K, V> {
     fn insert(&self, _: K, _: V, _: Instant) {}
 }
 
-/// mail-auth's DNS from memory: texts that are read when they are asked for.
+/// mail-auth's DNS from memory: records are parsed at each query.
 struct Texts(HashMap<String, &'static str>);
 
 impl ResolverCache<String, Txt> for Texts {

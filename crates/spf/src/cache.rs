@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_record_is_read_anew() {
+    fn parses_a_changed_record_again() {
         let cache = Cache::new(SMALL);
         for text in ["v=spf1 -all", "v=spf1 +all", "v=spf1 -all"] {
             assert_eq!(read(&cache, "a.test", text).unwrap().to_string(), text.replace('+', ""));

@@ -33,8 +33,8 @@ pub fn spf_record(data: &[u8]) {
     }
 }
 
-/// DNS in the hands of somebody hostile: every TXT question is answered with one of the lines, in turn; hosts and pointers
-/// are as many as can be; addresses are there or not by the same lines.
+/// A hostile DNS: it answers every TXT query with one of the lines, in turn; the first byte of that line decides how many
+/// hosts and pointers it answers with, and whether addresses exist.
 struct Hostile<'d> {
     lines: Vec<&'d [u8]>,
     asked: AtomicUsize,
@@ -44,17 +44,17 @@ impl Resolver for Hostile<'_> {
     fn lookup<'a>(&'a self, question: Question<'a>) -> Lookup<'a> {
         let turn = self.asked.fetch_add(1, Ordering::Relaxed);
         let line = self.lines.get(turn % self.lines.len().max(1)).copied().unwrap_or_default();
-        let octet = line.first().copied().unwrap_or_default();
+        let byte = line.first().copied().unwrap_or_default();
         let records = match question.kind {
             Kind::Txt if line.starts_with(b"v=spf1") => vec![dns::Record::Txt(line.to_vec())],
             Kind::Txt => vec![dns::Record::Txt([b"v=spf1 ", line].concat())],
-            Kind::A if octet % 3 != 0 => vec![dns::Record::A(Ipv4Addr::new(192, 0, 2, octet))],
-            Kind::Aaaa if octet % 3 != 0 => vec![dns::Record::Aaaa(Ipv6Addr::LOCALHOST)],
+            Kind::A if byte % 3 != 0 => vec![dns::Record::A(Ipv4Addr::new(192, 0, 2, byte))],
+            Kind::Aaaa if byte % 3 != 0 => vec![dns::Record::Aaaa(Ipv6Addr::LOCALHOST)],
             Kind::Mx => {
                 let mx = |preference| Mx { preference, exchange: question.name.clone() };
-                (0..u16::from(octet % 32)).map(mx).map(dns::Record::Mx).collect()
+                (0..u16::from(byte % 32)).map(mx).map(dns::Record::Mx).collect()
             }
-            Kind::Ptr => vec![dns::Record::Ptr(question.name.clone()); usize::from(octet % 32)],
+            Kind::Ptr => vec![dns::Record::Ptr(question.name.clone()); usize::from(byte % 32)],
             _ => Vec::new(),
         };
         if records.is_empty() {

@@ -192,9 +192,9 @@ fn write_dotted(ip: IpAddr, out: &mut String) -> std::fmt::Result {
     match ip {
         IpAddr::V4(ip) => write!(out, "{ip}"),
         IpAddr::V6(ip) => {
-            for (n, octet) in ip.octets().into_iter().enumerate() {
+            for (n, byte) in ip.octets().into_iter().enumerate() {
                 let dot = if n == 0 { "" } else { "." };
-                write!(out, "{dot}{:x}.{:x}", octet >> 4, octet & 15)?;
+                write!(out, "{dot}{:x}.{:x}", byte >> 4, byte & 15)?;
             }
             Ok(())
         }
@@ -228,11 +228,11 @@ impl Macro<'_> {
 
 /// RFC 3986 §2.1, §2.3: every byte that is not an unreserved character becomes `%XX`.
 fn escape(plain: &str, out: &mut String) {
-    for &octet in plain.as_bytes() {
-        if octet.is_ascii_alphanumeric() || b"-._~".contains(&octet) {
-            out.push(char::from(octet));
+    for &byte in plain.as_bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
         } else {
-            let written = write!(out, "%{octet:02X}");
+            let written = write!(out, "%{byte:02X}");
             debug_assert!(written.is_ok(), "a String takes everything");
         }
     }

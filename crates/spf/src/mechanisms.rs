@@ -11,7 +11,7 @@ use std::net::IpAddr;
 /// RFC 7208 §4.6.4: hosts of one `mx`, and names of one `ptr` or `p` macro, whose addresses may be queried.
 pub const MAX_NAMES: usize = 10;
 
-/// What a failed query for the addresses of a host leads to.
+/// The consequence of a failed query for the addresses of a host.
 #[derive(Clone, Copy)]
 enum Failing {
     /// RFC 7208 §5: a DNS error is a temperror.

@@ -44,7 +44,7 @@ i3.test. TXT "v=spf1 ip4:192.0.2.1 -all""#;
 }
 
 #[test]
-fn what_comes_after_an_include_is_asked_for_while_its_record_waits() {
+fn queries_the_terms_after_an_include_while_its_record_is_pending() {
     let zone = r#"
 example.test. TXT "v=spf1 include:i.test include:j.test -all"
 i.test. TXT "v=spf1 include:k.test -all"
@@ -71,7 +71,7 @@ fn names_of_a_ptr_are_asked_for_side_by_side() {
 }
 
 #[test]
-fn nothing_behind_a_known_match_is_asked_for() {
+fn queries_nothing_behind_a_known_match() {
     let zone = r#"
 example.test. TXT "v=spf1 include:i.test ip4:192.0.2.1 a mx redirect=r.test"
 i.test. TXT "v=spf1 -all""#;
@@ -79,7 +79,7 @@ i.test. TXT "v=spf1 -all""#;
 }
 
 #[test]
-fn a_redirect_is_asked_for_ahead() {
+fn queries_a_redirect_ahead() {
     let zone = r#"
 example.test. TXT "v=spf1 a redirect=r.test"
 example.test. A 192.0.2.9
@@ -88,7 +88,7 @@ r.test. TXT "v=spf1 -all""#;
 }
 
 #[test]
-fn one_question_is_asked_once_though_two_terms_need_it() {
+fn two_terms_share_one_query() {
     let zone = r#"
 example.test. TXT "v=spf1 include:i.test a:h.test include:i.test a:h.test -all"
 h.test. A 192.0.2.9
@@ -116,7 +116,7 @@ fn looking_ahead_is_bounded_by_the_limit_of_lookups() {
 
 #[test]
 fn terms_that_cannot_be_reached_are_not_looked_at() {
-    // What a local part that is not ASCII is put into can be no name, so that these terms ask nothing, and still count.
+    // A macro that expands to a local part outside ASCII makes no valid name: these terms send no query, but still count.
     let terms = " exists:%{l}.x.test".repeat(10);
     let zone =
         Zone::parse(&format!("example.test. TXT \"v=spf1 a:h.test{terms} include:i.test -all\"")).unwrap();

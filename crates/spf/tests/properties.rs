@@ -1,4 +1,4 @@
-//! What holds for every record and every zone.
+//! Properties of SPF for every record and every zone.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 
 mod common;
@@ -68,7 +68,7 @@ proptest! {
     }
 
     #[test]
-    fn reads_any_octets(data in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn reads_any_bytes(data in prop::collection::vec(any::<u8>(), 0..200)) {
         fuzzing::spf_record(&data);
         fuzzing::spf_record(&[b"v=spf1 ", data.as_slice()].concat());
         fuzzing::spf_check(&data);

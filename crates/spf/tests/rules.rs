@@ -66,7 +66,7 @@ fn cases(file: &str, text: &str) -> Result<Vec<Case>, String> {
 }
 
 #[test]
-fn a_malformed_file_is_told_with_its_line() {
+fn reports_the_line_of_a_malformed_file() {
     let check = |text: &str, want: &str| {
         let error = cases("x.rules", text).err().unwrap_or_default();
         assert!(error.starts_with(want), "{error}\nnot {want}");
@@ -80,7 +80,7 @@ fn a_malformed_file_is_told_with_its_line() {
     check("§5.1 x\n? 192.0.2.1 a@b.test -", "x.rules: §5.1 x: there is no query, or one without an answer");
 }
 
-/// What evaluation gave, as far as `want` speaks of it.
+/// Prints an evaluation in the form of `want`, with only the parts that `want` mentions.
 fn describe(evaluation: &Evaluation, explanation: Option<String>, want: &str) -> String {
     let (want, wants_explanation) = match want.split_once(" explanation=") {
         Some((want, _)) => (want, true),
@@ -141,7 +141,7 @@ fn ask(zone: &Zone, query: &str, want: &str) -> Result<(), String> {
     for _ in 0..2 {
         let known = block_on_ready(check(zone, &query.cache(&cache), limits));
         if known != at_once {
-            return Err(format!("anew {at_once:?}, from a cache {known:?}"));
+            return Err(format!("without a cache {at_once:?}, from a cache {known:?}"));
         }
     }
     if explanation.is_some() && !at_once.has_explanation() {

@@ -147,7 +147,7 @@ rules! {
 pub struct Broken {
     /// [`Rule::name`] of it.
     pub rule: &'static str,
-    /// What the check found, as an assertion words it.
+    /// The failure that the check found, in the words of its assertion.
     pub report: String,
 }
 

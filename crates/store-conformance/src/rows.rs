@@ -263,7 +263,7 @@ pub(crate) fn keeps_its_limits(fixture: &Fixture) {
     // Rows of the engine itself are out of reach.
     assert_eq!(commit(engine, |b| b.ops.put(&[0, 1], b"")), Err(CommitError::Failed));
     assert_eq!(commit(engine, |b| b.ops.delete(&[])), Err(CommitError::Failed));
-    // What is refused for its size leaves nothing.
+    // A batch that is refused for its size leaves no rows.
     assert_row(engine, b"k", None);
     assert_row(engine, &[9, (MAX_BATCH / MAX_VALUE) as u8], None);
 }

@@ -14,7 +14,7 @@ pub(crate) fn reads_what_another_handle_has_written(fixture: &Fixture) {
     let (one, other) = (fixture.open(), fixture.open());
     for n in 0..50u8 {
         let (writer, reader) = if n.is_multiple_of(2) { (&*one, &*other) } else { (&*other, &*one) };
-        // What a handle has read before must not stick to it.
+        // A handle must not keep returning rows that it read before.
         assert_row(reader, &[5, n], None);
         put(writer, &[5, n], &[n]);
         assert_row(reader, &[5, n], Some(&[n]));

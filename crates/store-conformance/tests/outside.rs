@@ -62,7 +62,7 @@ fn keeps_mail_of_two_stores_in_one_mailbox() {
     stores.iter().for_each(check);
     stores.iter().for_each(Store::close);
     check(&open(dir.path()));
-    // What this engine does not have is said, not pretended.
+    // This engine has no maintenance: it reports an error and does not pretend success.
     let failed = [stores[0].compact(true).unwrap_err(), stores[0].backup(dir.path()).unwrap_err()];
     assert!(failed.iter().all(|e| e.kind() == ErrorKind::Failed), "{failed:?}");
 }

@@ -1,5 +1,5 @@
-//! What a commit costs, beside what the disk costs alone: the same bytes appended to a file with one sync each, which
-//! is the least that any store can do for one writer.
+//! Measures the cost of a commit, and beside it the cost of the disk alone: the same bytes appended to a file with one
+//! sync each, which is the least that any store can do for one writer.
 #![allow(missing_docs, clippy::unwrap_used, clippy::disallowed_methods, reason = "a measurement")]
 
 use std::{

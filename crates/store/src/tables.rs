@@ -46,7 +46,7 @@ pub struct Table(u8);
 impl Table {
     /// Recipients that an account has sent to: account, recipient → when first.
     pub const RECIPIENTS: Table = Table(RECIPIENTS);
-    /// What an account has sent in the last 24 hours: account, time, number → whether the first to its recipient, recipient.
+    /// Submissions of an account in the last 24 hours: account, time, number → whether the first to its recipient, recipient.
     pub const OUTGOING: Table = Table(OUTGOING);
     /// Queue records.
     pub const QUEUE: Table = Table(0x80);

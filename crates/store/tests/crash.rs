@@ -124,7 +124,7 @@ fn kill_once(dir: &Path, first: u64, after: Duration, known: &mut BTreeMap<u64, 
     let reader = thread::spawn(move || {
         let tell = |line: &String| {
             if line.starts_with("stored") {
-                // Only the first time is waited for.
+                // The parent waits for the first line only; later sends may fail.
                 let _ = at_work.send(());
             }
         };

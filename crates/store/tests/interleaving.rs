@@ -1,4 +1,5 @@
-//! What the store promises while its commits wait, fail, overtake each other, or end with an outcome that no caller learns.
+//! Tests the promises of the store while its commits wait, fail, overtake each other, or end with an outcome that no
+//! caller learns.
 //!
 //! The model plays random rounds. `MOXD_INTERLEAVING_ROUNDS` says how many (with `--release` a thousand take about a
 //! minute), and `MOXD_INTERLEAVING_SEED` where to begin: a number, or `random`. A round that fails names its seed, with
@@ -281,7 +282,7 @@ impl Dice {
     }
 }
 
-/// What a transaction should do.
+/// The steps of a transaction.
 #[derive(Clone, Debug, Default)]
 struct Wanted {
     /// Account and Message-ID of each delivery, in order.
@@ -532,7 +533,7 @@ fn play(seed: u64) -> usize {
 }
 
 #[test]
-fn keeps_what_is_acknowledged_however_commits_end() {
+fn keeps_acknowledged_batches_whatever_the_outcome_of_others() {
     let rounds = env::var("MOXD_INTERLEAVING_ROUNDS").map_or(4, |n| n.parse().unwrap());
     let first = match env::var("MOXD_INTERLEAVING_SEED").as_deref() {
         Ok("random") => SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos() as u64,

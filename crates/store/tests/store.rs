@@ -1,4 +1,4 @@
-//! What the store promises, on the engine in memory and on the local one.
+//! Tests the promises of the store, on the engine in memory and on the local one.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 
 use std::{

@@ -10,13 +10,13 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Longer than any reply takes, however busy the machine.
+/// Timeout for a reply: longer than any takes, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 enum Link {
     Plain(TcpStream),
     Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
-    /// Between the two.
+    /// The TCP or TLS connection to the server.
     Gone,
 }
 
@@ -28,7 +28,7 @@ pub struct Smtp {
     pub extensions: String,
 }
 
-/// A client that believes this certificate and no other.
+/// Creates a client that trusts this certificate only.
 fn believing(certificate: &CertificateDer<'static>) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots.add(certificate.clone()).unwrap();
@@ -39,7 +39,7 @@ fn believing(certificate: &CertificateDer<'static>) -> Arc<ClientConfig> {
 }
 
 impl Smtp {
-    /// Connects without looking at what the server says.
+    /// Connects without reading the greeting.
     pub fn open(to: SocketAddr) -> Self {
         let stream = TcpStream::connect(to).unwrap();
         stream.set_nodelay(true).unwrap();
@@ -83,7 +83,7 @@ impl Smtp {
         Ok(())
     }
 
-    /// STARTTLS and all that belongs to it.
+    /// Sends STARTTLS, does the handshake, and sends EHLO again.
     #[track_caller]
     pub fn starttls(&mut self, certificate: &CertificateDer<'static>) {
         assert!(self.extensions.contains("STARTTLS"), "{}", self.extensions);
@@ -99,39 +99,39 @@ impl Smtp {
         assert!(self.extensions.starts_with("250"), "{}", self.extensions);
     }
 
-    pub fn write(&mut self, octets: &[u8]) {
-        // The server may have closed already: what it said before is looked at.
+    pub fn write(&mut self, bytes: &[u8]) {
+        // The server may have closed already; the test reads what it sent before.
         let _ = match &mut self.link {
-            Link::Plain(stream) => stream.write_all(octets),
-            Link::Tls(stream) => stream.write_all(octets).and_then(|()| stream.flush()),
+            Link::Plain(stream) => stream.write_all(bytes),
+            Link::Tls(stream) => stream.write_all(bytes).and_then(|()| stream.flush()),
             Link::Gone => panic!("nothing to write to"),
         };
     }
 
-    /// The next line without its CRLF; none where the connection is closed.
+    /// Returns the next line without its CRLF; `None` if the connection is closed.
     pub fn line(&mut self) -> Option<String> {
         loop {
-            if let Some(end) = self.input.iter().position(|octet| *octet == b'\n') {
+            if let Some(end) = self.input.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = self.input.drain(..=end).collect();
                 return Some(String::from_utf8(line).unwrap().strip_suffix("\r\n").unwrap().to_owned());
             }
-            let mut octets = [0; 4096];
+            let mut bytes = [0; 4096];
             let read = match &mut self.link {
-                Link::Plain(stream) => stream.read(&mut octets),
-                Link::Tls(stream) => stream.read(&mut octets),
+                Link::Plain(stream) => stream.read(&mut bytes),
+                Link::Tls(stream) => stream.read(&mut bytes),
                 Link::Gone => Ok(0),
             };
             let read = match read {
                 Ok(read) => read,
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => panic!("nothing was said"),
-                // A server that closes without more ado is as good as closed.
+                // A server that closes without close_notify has closed as well.
                 Err(_) => 0,
             };
             if read == 0 {
                 assert!(self.input.is_empty(), "half a line: {:?}", self.input);
                 return None;
             }
-            self.input.extend_from_slice(&octets[..read]);
+            self.input.extend_from_slice(&bytes[..read]);
         }
     }
 
@@ -164,7 +164,7 @@ impl Smtp {
         reply
     }
 
-    /// Goes through an AUTH exchange, and returns the last reply. A client that proves itself wants proof too.
+    /// Goes through an AUTH exchange, and returns the last reply. Where the mechanism proves the server too, checks that proof.
     #[track_caller]
     pub fn auth(&mut self, mechanism: &str, user: &str, password: &str) -> String {
         let name = mechanism;
@@ -193,12 +193,12 @@ impl Smtp {
     fn channel(&self, mechanism: Mechanism) -> Channel {
         let Link::Tls(stream) = &self.link else { return Channel::plaintext() };
         if !mechanism.is_plus() {
-            // As a client that knows no channel binding.
+            // Acts as a client that does not support channel binding.
             return Channel::tls();
         }
-        let octets =
+        let bytes =
             stream.conn.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b"")).unwrap();
-        Channel::bound(Binding::TlsExporter, octets.to_vec())
+        Channel::bound(Binding::TlsExporter, bytes.to_vec())
     }
 
     /// Begins a message: MAIL, RCPT and DATA in one go, all accepted.
@@ -226,7 +226,7 @@ impl Smtp {
     pub fn finish(&mut self, message: &[u8]) -> String {
         assert!(message.ends_with(b"\r\n"), "DATA ends its last line");
         let mut data = Vec::with_capacity(message.len() + 16);
-        for line in message.split_inclusive(|octet| *octet == b'\n') {
+        for line in message.split_inclusive(|byte| *byte == b'\n') {
             if line.starts_with(b".") {
                 data.push(b'.');
             }
@@ -237,7 +237,7 @@ impl Smtp {
         self.reply()
     }
 
-    /// Sends a message that is taken.
+    /// Sends a message that the server must accept.
     #[track_caller]
     pub fn deliver(&mut self, from: &str, to: &[&str], message: &[u8]) {
         let reply = self.send(from, to, message);

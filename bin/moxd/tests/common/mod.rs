@@ -1,4 +1,4 @@
-//! What the tests of the binary share: running verbs, a running server, a client for it, and a name server.
+//! Shared by the tests of the binary: running verbs, a running server, a client for it, and a name server.
 
 #![allow(dead_code, unreachable_pub, reason = "no test file uses all of it")]
 

@@ -4,7 +4,7 @@ use dns::zone::Zone;
 use dns_hickory::testing;
 use tokio::runtime::Runtime;
 
-/// Runs until dropped.
+/// A name server that runs until it is dropped.
 pub struct Names {
     server: testing::Server,
     _runtime: Runtime,
@@ -19,14 +19,14 @@ impl Names {
         Self { server, _runtime: runtime }
     }
 
-    /// How often this name and type was asked for; empty: any.
+    /// The number of queries for this name and type; an empty text matches any.
     pub fn count(&self, name: &str, record_type: &str) -> usize {
         let fits = |want: &str, have: &str| want.is_empty() || want == have;
         let asked = self.server.asked();
         asked.iter().filter(|asked| fits(name, &asked.name) && fits(record_type, &asked.record_type)).count()
     }
 
-    /// Has this name been asked over TCP?
+    /// Was this name queried over TCP?
     pub fn asked_over_tcp(&self, name: &str) -> bool {
         self.server.asked().iter().any(|asked| asked.name == name && asked.tcp)
     }

@@ -21,7 +21,7 @@ pub fn moxd<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Ended {
     moxd_reading(arguments, b"")
 }
 
-/// Runs moxd with these octets on standard input.
+/// Runs moxd with these bytes on standard input.
 pub fn moxd_reading<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>, input: &[u8]) -> Ended {
     let mut command = Command::new(MOXD);
     command.args(arguments);
@@ -34,7 +34,7 @@ pub fn run(mut command: Command, input: &[u8]) -> Ended {
     let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_vec();
-    // A verb that does not read its input closes the pipe, which is its right.
+    // A verb may close the pipe without reading its input.
     let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
     let output = child.wait_with_output().unwrap();
     writer.join().unwrap();
@@ -43,7 +43,7 @@ pub fn run(mut command: Command, input: &[u8]) -> Ended {
 }
 
 impl Ended {
-    /// It did its work and had nothing to complain of; returns what it printed.
+    /// Asserts success: status 0 and nothing on standard error; returns standard output.
     #[track_caller]
     pub fn done(self) -> Vec<u8> {
         assert_eq!((self.status, self.stderr.as_str()), (Some(0), ""));
@@ -62,7 +62,7 @@ impl Ended {
         serde_json::from_slice(&self.done()).unwrap()
     }
 
-    /// It could not be done: status 1, nothing on standard output, and one line that says why.
+    /// Asserts a failure: status 1, nothing on standard output, and one line that says why.
     #[track_caller]
     pub fn failed(self) -> String {
         assert_eq!((self.status, self.stdout.as_slice()), (Some(1), &b""[..]), "{}", self.stderr);
@@ -74,10 +74,10 @@ impl Ended {
     pub fn complaint(self) -> String {
         let line = self.stderr.strip_suffix('\n').unwrap_or_else(|| panic!("no line: {:?}", self.stderr));
         assert!(!line.contains('\n'), "more than a line: {line}");
-        line.strip_prefix("moxd: ").unwrap_or_else(|| panic!("nobody's: {line}")).to_owned()
+        line.strip_prefix("moxd: ").unwrap_or_else(|| panic!("no \"moxd: \" before: {line}")).to_owned()
     }
 
-    /// The arguments are wrong: status 2, nothing on standard output, and one line that says why.
+    /// Asserts wrong arguments: status 2, nothing on standard output, and one line that says why.
     #[track_caller]
     pub fn wrong_arguments(self) -> String {
         assert_eq!((self.status, self.stdout.as_slice()), (Some(2), &b""[..]), "{}", self.stderr);

@@ -20,7 +20,7 @@ pub const SUBMISSION: u16 = 1587;
 pub const SUBMISSIONS: u16 = 1465;
 pub const METRICS: u16 = 1081;
 
-/// How long a server may take for what it is asked, on a busy machine.
+/// The longest that a request to a server may take, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A moxd that runs, with its log.
@@ -28,17 +28,17 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Process {
     child: Child,
     lines: mpsc::Receiver<String>,
-    /// What it said so far.
+    /// What it has written to its log so far.
     pub said: String,
 }
 
 impl Process {
-    /// Starts it; it need not be ready.
+    /// Starts the process, and does not wait until it is ready.
     pub fn start(command: &mut Command) -> Self {
         Self::start_printing(command, Stdio::null())
     }
 
-    /// The same with a place for its standard output.
+    /// Starts it with this standard output.
     pub fn start_printing(command: &mut Command, stdout: impl Into<Stdio>) -> Self {
         let command = command.stdout(stdout).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -138,7 +138,7 @@ impl Server {
         self.process.as_mut().unwrap()
     }
 
-    /// SIGTERM; it ends well. What it said is returned.
+    /// Stops the server with SIGTERM, asserts that it ends well, and returns its log.
     #[track_caller]
     pub fn stop(&mut self) -> String {
         self.process().signal("TERM");
@@ -151,7 +151,7 @@ impl Server {
         self.folder.path().join("moxd")
     }
 
-    /// A name in a folder that is gone with this.
+    /// A path in a temporary folder, which is removed when this is dropped.
     pub fn scratch(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -217,13 +217,13 @@ impl Server {
         rows
     }
 
-    /// A message as it is kept.
+    /// A message as stored.
     #[track_caller]
     pub fn show(&self, id: u64) -> Vec<u8> {
         self.verb(&["message", "show", "mox", &id.to_string()]).done()
     }
 
-    /// What `/metrics` shows.
+    /// The page of `/metrics`.
     pub fn metrics(&self) -> String {
         let mut stream = TcpStream::connect(self.address(METRICS)).unwrap();
         stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
@@ -233,7 +233,7 @@ impl Server {
         page
     }
 
-    /// The message that came last, as it is kept.
+    /// The newest message, as stored.
     #[track_caller]
     pub fn newest(&self) -> String {
         let id = self.messages().last().unwrap()["id"].as_u64().unwrap();

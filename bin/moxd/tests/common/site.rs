@@ -123,7 +123,7 @@ submissions = {{ port = {submissions} }}
         client
     }
 
-    /// What `message list --json` says of an account, as mailbox and subject.
+    /// Mailbox and subject of each message of an account, by `message list --json`.
     pub fn subjects(&self, account: &str) -> Vec<(String, String)> {
         let Value::Array(rows) = self.verb(&["message", "list", account, "--json"]).json() else {
             panic!("no array")

@@ -36,7 +36,7 @@ impl Domains {
         let exact = self.accounts.get_key_value(given).map(|(name, _)| name);
         let alike = || {
             let mut alike = self.accounts.keys().filter(|name| name.eq_ignore_ascii_case(given));
-            // Two that differ in case alone are told apart by nothing else.
+            // Of two names that differ only in case, neither is a match: the right one is unknown.
             alike.next().filter(|_| alike.next().is_none())
         };
         let by_address = || {

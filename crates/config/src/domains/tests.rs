@@ -55,7 +55,7 @@ catchall_separators = []
 }
 
 #[test]
-fn an_address_is_one_however_its_letters_are_composed() {
+fn compositions_of_the_same_letters_are_one_address() {
     let text = "[domains.\"a.example\"]\n[accounts.a.destinations]\n\"j\u{fc}rgen@a.example\" = {}\n";
     assert_eq!(domains(text).accounts["a"].destinations[0].address.to_string(), "j\u{fc}rgen@a.example");
     let again = format!("{text}[accounts.b.destinations]\n\"Ju\u{308}rgen@a.example\" = {{}}\n");
@@ -167,7 +167,7 @@ fn accounts_are_meant_by_name_in_any_case_and_by_address() {
         ("Twin", Some("Twin")),
         ("twin", Some("twin")),
         ("TWIN", None),
-        // An address that is only caught is nobody's name.
+        // An address that only a catch-all receives is not a login name.
         ("other@a.example", None),
         ("alice.b@b.example", None),
         ("", None),

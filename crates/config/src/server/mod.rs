@@ -281,7 +281,7 @@ pub(crate) fn read_data_place(root: &Table<'_>) -> Option<DataPlace> {
 fn read_postmaster(root: &Table<'_>) -> Option<Postmaster> {
     if !root.has("postmaster") {
         let mend = "add a section [postmaster] with: account = \"the account that reads such mail\"";
-        root.problem(ProblemKind::MissingKey, "postmaster", "nobody reads mail for postmaster", mend);
+        root.problem(ProblemKind::MissingKey, "postmaster", "no account receives mail for postmaster", mend);
     }
     let table = root.child("postmaster")?;
     let account = table.get("account", values::line);

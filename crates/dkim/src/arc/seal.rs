@@ -8,7 +8,7 @@ use crate::tags::is_folded;
 use crate::{BodyHashes, Canonicalization, Error, ErrorKind, FieldNames, Selector, SignOptions, SigningKey};
 use dns::Domain;
 
-/// What was found about the message when it arrived.
+/// The results of the checks when the message arrived.
 #[derive(Debug, Clone, Copy)]
 pub struct Findings<'a> {
     /// The chain that it arrived with.

@@ -19,7 +19,7 @@ pub(crate) struct Canonicalizer {
     sink: Sink,
 }
 
-/// What was read and is not decided so far.
+/// Bytes that were read, but whose place in the canonical body depends on what follows.
 #[derive(Clone, Copy, Default)]
 struct Held {
     /// Line ends that count only if text follows.
@@ -54,19 +54,19 @@ impl Canonicalizer {
     }
 
     /// Whether this is white space that may be removed.
-    fn is_blank(&self, octet: u8) -> bool {
-        self.kind == Canonicalization::Relaxed && is_blank(octet)
+    fn is_blank(&self, byte: u8) -> bool {
+        self.kind == Canonicalization::Relaxed && is_blank(byte)
     }
 
     /// Holds back white space and line ends, byte by byte, and returns the rest from the first text on.
     fn hold<'a>(&mut self, piece: &'a [u8]) -> &'a [u8] {
         let mut rest = piece;
-        while let Some((octet, tail)) = rest.split_first() {
-            let blank = self.is_blank(*octet);
-            if *octet == b'\n' && self.held.cr {
+        while let Some((byte, tail)) = rest.split_first() {
+            let blank = self.is_blank(*byte);
+            if *byte == b'\n' && self.held.cr {
                 // RFC 6376 §3.4.4: white space at the end of a line does not count.
                 self.held = Held { line_ends: self.held.line_ends + 1, ..Held::default() };
-            } else if *octet == b'\r' || blank {
+            } else if *byte == b'\r' || blank {
                 if self.held.cr {
                     // Only CRLF ends a line: that carriage return is text.
                     self.release();
@@ -87,7 +87,7 @@ impl Canonicalizer {
         loop {
             text = match text {
                 [start @ .., b'\r', b'\n'] | [start @ .., b'\r'] => start,
-                [start @ .., octet] if self.is_blank(*octet) => start,
+                [start @ .., byte] if self.is_blank(*byte) => start,
                 _ => return text.len(),
             };
         }

@@ -12,6 +12,6 @@ pub(crate) use header::{canonical_field, canonical_signature};
 pub(crate) use sink::BodyHash;
 
 /// RFC 6376 §2.8: white space is space and tab.
-fn is_blank(octet: u8) -> bool {
-    matches!(octet, b' ' | b'\t')
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
 }

@@ -79,11 +79,11 @@ impl Sink {
     pub(super) fn line_ends(&mut self, count: u64) {
         const LINES: [[u8; 2]; 64] = [*b"\r\n"; 64];
         let lines = LINES.as_flattened();
-        let mut octets = count.saturating_mul(2);
-        while octets > 0 && !self.is_full() {
-            let some = octets.min(lines.len() as u64);
+        let mut bytes = count.saturating_mul(2);
+        while bytes > 0 && !self.is_full() {
+            let some = bytes.min(lines.len() as u64);
             self.write(lines.get(..some as usize).unwrap_or_default());
-            octets -= some;
+            bytes -= some;
         }
     }
 

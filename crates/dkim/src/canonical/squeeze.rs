@@ -104,8 +104,8 @@ fn copy_block(from: Option<&[u8]>, to: Option<&mut [u8]>) {
 }
 
 fn tabs_to_spaces(text: &mut [u8]) {
-    for octet in text {
-        *octet = if *octet == b'\t' { b' ' } else { *octet };
+    for byte in text {
+        *byte = if *byte == b'\t' { b' ' } else { *byte };
     }
 }
 
@@ -116,13 +116,13 @@ mod tests {
     /// The rule, byte by byte.
     fn slow(text: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
-        for (at, octet) in text.iter().enumerate() {
+        for (at, byte) in text.iter().enumerate() {
             let goes = match &text[at + 1..] {
-                [b' ' | b'\t', ..] | [b'\r', b'\n', ..] => is_blank(*octet),
+                [b' ' | b'\t', ..] | [b'\r', b'\n', ..] => is_blank(*byte),
                 _ => false,
             };
             if !goes {
-                out.push(if *octet == b'\t' { b' ' } else { *octet });
+                out.push(if *byte == b'\t' { b' ' } else { *byte });
             }
         }
         out
@@ -139,10 +139,10 @@ mod tests {
     }
 
     #[test]
-    fn every_three_octets_at_every_offset() {
-        let octets = b"a \t\r\n";
-        for number in 0..octets.len().pow(3) {
-            let three = [number % 5, number / 5 % 5, number / 25].map(|at| octets[at]);
+    fn every_three_bytes_at_every_offset() {
+        let bytes = b"a \t\r\n";
+        for number in 0..bytes.len().pow(3) {
+            let three = [number % 5, number / 5 % 5, number / 25].map(|at| bytes[at]);
             let text = [&b"x".repeat(80), &three[..], &b"x".repeat(200)].concat();
             for start in 0..=80 {
                 assert_eq!(fast(&text[start..], 400), slow(&text[start..]), "{three:?} at {}", 80 - start);

@@ -5,7 +5,7 @@ const ED25519: &str = "XkzMz2wKXdof0tVl4iEDNzyttbIDgZgPCGw8+nY5WTI=";
 
 fn rsa() -> String {
     let key = SigningKey::from_pem(include_str!("../../testdata/keys/rsa2048.pem")).unwrap();
-    encode_base64(key.record().key.as_ref().unwrap().as_octets())
+    encode_base64(key.record().key.as_ref().unwrap().as_bytes())
 }
 
 #[track_caller]
@@ -94,7 +94,7 @@ fn accepts_both_forms_of_each_key() {
     let key = SigningKey::from_pem(include_str!("../../testdata/keys/rsa2048.pem")).unwrap();
     let spki = key.record().key.as_ref().unwrap();
     // RFC 6376 §3.6.1: the text says RSAPublicKey, its examples have SubjectPublicKeyInfo.
-    let (_, bare) = crate::der::subject_public_key(spki.as_octets()).unwrap();
+    let (_, bare) = crate::der::subject_public_key(spki.as_bytes()).unwrap();
     assert_eq!(PublicKey::parse(KeyType::Rsa, bare).unwrap().bits(), 2048);
     let raw = decode_base64(ED25519.as_bytes()).unwrap();
     // RFC 8410 §4: the 32 octets behind a fixed beginning.

@@ -106,8 +106,8 @@ impl<'a> Rules<'a> {
         }
         let named = count(signature.fields.iter().map(str::as_bytes));
         // RFC 6376 §8.15: no positive result if a field that must occur once was added. §5.4.2: names stand for fields
-        // from the bottom up, so the added one is on top, and many readers use the first. Nobody vouches for a field that
-        // is not named at all, however often it occurs.
+        // from the bottom up, so the added one is on top, and many readers use the first. The signature does not vouch
+        // for a field that it does not name, however often it occurs.
         let counts = self.present.into_iter().zip(named);
         match SINGLE.iter().zip(counts).find(|(_, (present, named))| *named > 0 && present > named) {
             Some((name, _)) => Err(Error::about(ErrorKind::UnsignedCopy, name.as_bytes())),

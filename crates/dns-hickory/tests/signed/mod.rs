@@ -36,7 +36,7 @@ pub(crate) enum Signed {
     No,
     /// With keys that the parent vouches for.
     Nsec,
-    /// The same, with hashed denials of so many iterations.
+    /// The same, with hashed denials (NSEC3) of this many iterations.
     Nsec3(u16),
     /// The same, with unsigned delegations left out of the denials.
     OptOut(u16),
@@ -109,7 +109,7 @@ impl SignedServer {
         self.questions.load(Ordering::Relaxed)
     }
 
-    /// Ends it; nobody answers at its address any more.
+    /// Stops the server and frees its address.
     pub(crate) async fn stop(mut self) {
         self.server.shutdown_gracefully().await.unwrap();
     }

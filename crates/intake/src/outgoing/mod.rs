@@ -34,7 +34,7 @@ pub(crate) struct Ledgers {
     open: Mutex<HashMap<AccountId, Arc<OnceCell<Ledger>>>>,
 }
 
-/// What an account has sent, in memory.
+/// The recent submissions of one account, in memory.
 #[derive(Debug)]
 struct Ledger {
     /// Its name in the owner row.
@@ -42,7 +42,7 @@ struct Ledger {
     window: Mutex<Window>,
 }
 
-/// Who sends to whom, and how much it may.
+/// A submission to count: its account, its recipients, and the account's limits.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sending<'a> {
     pub(crate) account: AccountId,

@@ -89,14 +89,14 @@ async fn forgets_what_was_sent_while_the_clock_was_ahead() {
         assert_eq!(send(to, year).await, None);
     }
     assert_eq!(send("a", year).await, MESSAGES);
-    // The clock is right again: both limits begin anew, and hold.
+    // The clock is right again: both limits count from zero, and hold.
     assert_eq!(send("c d", now()).await, None);
     assert_eq!(send("e", now()).await, RECIPIENTS);
     assert_eq!(send("a b c", now()).await, None);
     assert_eq!(send("a", now()).await, MESSAGES);
     // A message a moment ahead, of a submission at the same time, counts.
     assert_eq!(send("a", now() - Duration::from_secs(1)).await, MESSAGES);
-    // What lay ahead is gone: it does not come back when its time comes.
+    // Entries from the future were dropped, and do not count again once their time comes.
     assert_eq!(send("a b c d a", year).await, None);
 }
 

@@ -19,7 +19,7 @@ pub const PARTS: [&str; 2] = ["new", "cur"];
 /// The earliest time that a name can have: March 1973. Smaller numbers count messages, or are days such as 20201103.
 const EARLIEST: i64 = 100_000_000;
 
-/// What stands before the flags. On file systems that allow no colon, programs use another character.
+/// The separators before the flags in a file name. On file systems that allow no colon, programs use another character.
 const INFO: [&str; 3] = [":2,", ";2,", "!2,"];
 
 /// Letters for flags in a name, in ASCII order, as Maildir demands.

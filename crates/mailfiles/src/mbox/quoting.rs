@@ -19,7 +19,7 @@ struct Scan {
     place: Place,
 }
 
-/// What the next bytes are.
+/// The kind of the next bytes.
 enum Step {
     /// This many bytes that quoting does not change.
     Plain(usize),
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn round_trips_however_it_is_cut() {
+    fn round_trips_at_every_cut() {
         for (plain, with) in [
             ("From a\n>From b\n>>From c\n", ">From a\n>>From b\n>>>From c\n"),
             ("Fromage\n>Fro\n>F\n> From\n>\n\n>", "Fromage\n>Fro\n>F\n> From\n>\n\n>"),

@@ -35,7 +35,7 @@ const COMMON: [&str; 22] = [
     "arc-seal",
 ];
 
-/// What a line that begins with `From ` looks like.
+/// The form of a line that begins with `From `.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     /// With a time, in seconds since 1970.
@@ -46,7 +46,7 @@ pub(super) enum Form {
     Prose,
 }
 
-/// What the line after it looks like.
+/// The form of the line after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
     /// One of the usual header fields, or another line that programs write at the top of messages.

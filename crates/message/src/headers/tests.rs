@@ -128,7 +128,7 @@ fn fields_go_by_name_or_value() {
     let kept = |goes: &[u8]| without_fields(mbox, |name, _| name == goes).first().map(|range| range.start);
     assert_eq!((kept(b"-"), kept(b"A"), mbox[37..].first()), (Some(21), Some(37), Some(&b'B')));
     assert_eq!(without_fields(b"From a@b\r\n", |_, _| false), Vec::<Range<usize>>::new());
-    // What would continue a field that is put before the block.
+    // A block that begins with a continuation line would extend a field that is put before it.
     for (block, start) in [
         (&b" ; x\r\n\ty\r\nA: 1\r\n"[..], 10),
         (b"From a@b\r\n x\r\nA: 1\r\n", 14),

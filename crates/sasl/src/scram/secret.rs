@@ -13,7 +13,7 @@ use crate::hash::{Hash, Secret};
 use crate::prepare::Password;
 
 /// Bytes of the salts we make.
-pub const SALT_OCTETS: usize = 16;
+pub const SALT_BYTES: usize = 16;
 
 /// Iterations for new secrets. RFC 7677 §4 demands at least 4096. Clients compute them at every login, so there must not
 /// be too many for a telephone.
@@ -36,7 +36,7 @@ pub struct ScramSecret {
 }
 
 impl ScramSecret {
-    /// Derives the secret. `salt` is [`SALT_OCTETS`] bytes of a cryptographic random generator.
+    /// Derives the secret. `salt` is [`SALT_BYTES`] bytes of a cryptographic random generator.
     ///
     /// Slow on purpose: some milliseconds with [`DEFAULT_ITERATIONS`].
     pub fn derive(hash: Hash, password: &Password, salt: &[u8], iterations: NonZeroU32) -> Self {

@@ -31,20 +31,20 @@ pub(super) struct Responder<B: Backend> {
     shared: Arc<Shared<B>>,
     rules: Arc<Rules>,
     ip: IpAddr,
-    /// What the backend keeps of the connection.
+    /// The backend's own state for the connection.
     context: B::Connection,
     /// An attempt to log in whose outcome is open.
     attempt: Option<Attempt>,
 }
 
-/// What the driver keeps of a transaction.
+/// The driver's state for a transaction.
 pub(super) struct Transaction<B: Backend> {
     backend: B::Transaction,
     /// Its part of the recipients of all transactions.
     recipients: Share,
 }
 
-/// What remains to be done when all questions are answered.
+/// The driver's next step once all questions are answered.
 pub(super) enum Settled {
     /// Go on with the input.
     Continue,

@@ -130,7 +130,7 @@ impl<B: Backend, T: Transport> Connection<B, T> {
                 Ok(buffer) => buffer,
                 Err(end) => return end,
             };
-            // Boxed, so that what a question needs takes memory only while it is asked.
+            // Boxed, so that a question takes memory only while it waits for its answer.
             if let Err(end) = Box::pin(self.work(&mut responder, buffer)).await {
                 return end;
             }
@@ -275,7 +275,7 @@ impl<B: Backend, T: Transport> Connection<B, T> {
         true
     }
 
-    /// What the next input is, for the trace.
+    /// Returns whether the next input is a command, message data or part of an exchange, for the trace.
     fn kind_of_input(&self) -> Input {
         match self.session.waiting() {
             Waiting::Data => Input::Data,

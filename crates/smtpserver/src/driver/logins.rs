@@ -228,7 +228,7 @@ mod tests {
             logins.failed(ip(1), Some(&alice()));
         }
         assert!(!logins.may_connect(ip(1)).is_allowed());
-        // What is listed is told in the time of the wall, whatever that is.
+        // The list has wall-clock times, although the limits count by the monotonic clock.
         let wall = SystemTime::UNIX_EPOCH + Duration::from_hours(24);
         let [blocked] = &logins.blocked(wall)[..] else { panic!("one address") };
         let left = blocked.until.duration_since(wall).unwrap();

@@ -143,7 +143,7 @@ impl<B: Backend> Server<B> {
         }))
     }
 
-    /// Serves a listener until the server is asked to stop and the listener's connections have ended, by themselves or at
+    /// Serves a listener until a stop is requested and the listener's connections have ended, by themselves or at
     /// the timeout. `tls` is required where `rules` offer STARTTLS or begin with TLS.
     ///
     /// # Errors

@@ -18,11 +18,11 @@ pub struct RequestKey {
 
 impl RequestKey {
     /// The length of the random data that a key is made of.
-    pub const OCTETS: usize = 32;
+    pub const BYTES: usize = 32;
 
     /// From random bytes, which are kept: ids in old headers and logs can be read as long as the key is the same.
-    pub fn new(bytes: &[u8; Self::OCTETS]) -> Self {
-        let (tag, mask) = bytes.split_at(Self::OCTETS / 2);
+    pub fn new(bytes: &[u8; Self::BYTES]) -> Self {
+        let (tag, mask) = bytes.split_at(Self::BYTES / 2);
         Self { tag: hmac::Key::new(hmac::HMAC_SHA256, tag), mask: hmac::Key::new(hmac::HMAC_SHA256, mask) }
     }
 
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn round_trips_numbers() {
-        let key = RequestKey::new(&[7; RequestKey::OCTETS]);
+        let key = RequestKey::new(&[7; RequestKey::BYTES]);
         for cid in [0, 1, 0x1_9000_0000_0000, u64::MAX] {
             let id = key.id(cid);
             assert_eq!((id.as_str().len(), key.cid(id.as_str())), (22, Some(cid)));
@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn refuses_ids_of_others() {
         let (ours, theirs) =
-            (RequestKey::new(&[7; RequestKey::OCTETS]), RequestKey::new(&[8; RequestKey::OCTETS]));
+            (RequestKey::new(&[7; RequestKey::BYTES]), RequestKey::new(&[8; RequestKey::BYTES]));
         assert_eq!(ours.cid(theirs.id(1).as_str()), None);
         for id in ["", "0000000000000000000000", "short", "not base64 not base64 .", &"A".repeat(400)] {
             assert_eq!(ours.cid(id), None, "{id}");

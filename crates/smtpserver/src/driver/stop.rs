@@ -33,7 +33,7 @@ impl Stop {
         self.0.stopping.load(Ordering::Acquire)
     }
 
-    /// Waits until the server is asked to stop.
+    /// Waits until a stop is requested.
     pub async fn stopped(&self) {
         let notified = self.0.notify.notified();
         // Registered before the flag is read, so that a stop between the two is not missed.
@@ -44,7 +44,7 @@ impl Stop {
         }
     }
 
-    /// Sleeps for `time`, or until the server is asked to stop.
+    /// Sleeps for `time`, or until a stop is requested.
     pub async fn sleep(&self, time: Duration) {
         if time.is_zero() {
             return;

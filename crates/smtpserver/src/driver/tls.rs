@@ -90,7 +90,7 @@ pub struct Tls {
 pub struct TlsRules {
     /// May clients resume a session with a ticket? Off for mail from other servers, some of which fail on that.
     pub tickets: bool,
-    /// Are clients asked for a certificate, with which they may log in?
+    /// Does the server request a client certificate, with which clients may log in?
     pub client_certificates: bool,
 }
 

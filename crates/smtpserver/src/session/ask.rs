@@ -189,7 +189,7 @@ impl<'s, T> AskSender<'s, T> {
         &self.session.client
     }
 
-    /// What MAIL said.
+    /// The sender and parameters of MAIL.
     pub fn sender(&self) -> &Sender {
         &self.sender
     }

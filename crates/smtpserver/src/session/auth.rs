@@ -16,7 +16,7 @@ use crate::client::Login;
 use crate::refusal::Refusal;
 use crate::replies::{self, ReplyTemplate};
 
-/// Failed logins on a connection from which on it is served slowly.
+/// From this number of failed logins on, the session slows a connection down.
 const SLOW_FROM: u32 = 3;
 
 /// An exchange under way.
@@ -28,7 +28,7 @@ pub(super) struct Exchange {
     trigger: Trigger,
 }
 
-/// What an exchange was begun by.
+/// What began an exchange.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Trigger {
     /// The client's AUTH command, which gets a reply.
@@ -44,7 +44,7 @@ impl<T> Session<T> {
             return self.close(replies::TOO_MANY_AUTH_FAILURES, CloseReason::Refused, out);
         }
         let name = auth.mechanism.to_string();
-        // RFC 4954 §4: mechanism names do not mind their case.
+        // RFC 4954 §4: mechanism names are case-insensitive.
         let mechanism = Mechanism::from_str(&name).ok().filter(|m| self.rules.mechanisms.contains(m));
         let Some(mechanism) = mechanism else {
             self.count_failed_login(None, None, LoginFailureReason::Protocol);
@@ -279,7 +279,7 @@ impl<T> Session<T> {
     }
 }
 
-/// The user that a question is about.
+/// The user whose secret is needed.
 fn username(need: &Need) -> Option<&str> {
     match need {
         Need::Password { username, .. } | Need::Scram { username, .. } | Need::CramMd5 { username } => {

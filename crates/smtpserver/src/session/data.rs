@@ -225,7 +225,7 @@ impl<T> Session<T> {
     }
 }
 
-/// What came of some input.
+/// The result of decoding some input.
 enum Progress<'i> {
     Content(&'i [u8]),
     NeedInput,

@@ -11,7 +11,7 @@ use crate::client::Client;
 use crate::replies::keywords;
 use crate::rules::Rules;
 
-/// What the offer to a client depends on.
+/// The rules and the state of the connection on which the offered extensions depend.
 #[derive(Clone, Copy)]
 pub(super) struct Terms<'a> {
     pub(super) rules: &'a Rules,

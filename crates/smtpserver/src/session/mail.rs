@@ -82,7 +82,7 @@ impl<T> Session<T> {
         Step::Ask(Ask::Recipient(AskRecipient { session: self, transaction, path: rcpt.path }))
     }
 
-    /// What forbids a recipient regardless of whether the address exists.
+    /// Returns the refusal of a recipient for reasons other than its address.
     fn objection_to_recipient(&self, rcpt: &Rcpt<'_>, transaction: &Transaction<T>) -> Option<Objection> {
         if rcpt.params.notify.is_some() {
             return Some((replies::UNKNOWN_PARAMETER, keywords::NOTIFY.into()));

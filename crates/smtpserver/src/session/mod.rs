@@ -35,8 +35,8 @@ use states::{Pace, Proof, State, Transaction};
 /// One conversation, from the greeting to its end.
 ///
 /// The owner gives it what the client sends ([`Session::receive`]), does what the [`Step`] says, and sends what the session
-/// has written to `out`. `T` is what the owner keeps of a message: the session holds it from the answer to MAIL until
-/// the transaction ends, however it ends.
+/// has written to `out`. `T` is what the owner keeps of a message: the session holds it from the answer to MAIL to
+/// the end of the transaction, by success, failure or RSET.
 pub struct Session<T> {
     rules: Arc<Rules>,
     client: Client,

@@ -1,4 +1,4 @@
-//! What the talk files cannot express.
+//! Tests of the session that talk files cannot express.
 
 use super::*;
 use crate::backend::LoginFailureReason;

@@ -132,7 +132,7 @@ impl Backend for TestBackend {
         })
     }
 
-    /// What follows a `+` does not make another user.
+    /// A suffix after `+` names the same user.
     fn login_key(&self, username: &str) -> LoginKey {
         let Some((name, domain)) = username.split_once('@') else { return LoginKey::Nobody(0) };
         LoginKey::Account(format!("{}@{domain}", name.split('+').next().unwrap_or_default()).into())

@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub fn settings(stop: Stop) -> Settings {
     Settings {
-        request_key: RequestKey::new(&[1; RequestKey::OCTETS]),
+        request_key: RequestKey::new(&[1; RequestKey::BYTES]),
         first_cid: 1,
         gate: GateRules::open(),
         reveal: Reveal::default(),

@@ -45,7 +45,7 @@ pub struct Pure {
     pub closed: Option<CloseReason>,
 }
 
-/// What remains to be done when all questions are answered.
+/// The next step once all questions are answered.
 enum Settled {
     Continue,
     StartTls,

@@ -200,8 +200,8 @@ fn fault(kind: ErrorKind, mut text: &[u8], position: usize) -> Error {
     Error::in_term(if visible { kind } else { ErrorKind::BadCharacter }, term, position)
 }
 
-fn text(octets: &[u8]) -> Result<&str, ErrorKind> {
-    str::from_utf8(octets).map_err(|_| ErrorKind::BadCharacter)
+fn text(bytes: &[u8]) -> Result<&str, ErrorKind> {
+    str::from_utf8(bytes).map_err(|_| ErrorKind::BadCharacter)
 }
 
 /// RFC 7208 §4.6.1: name = ALPHA *( ALPHA / DIGIT / "-" / "_" / "." ).

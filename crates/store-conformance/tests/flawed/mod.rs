@@ -302,7 +302,7 @@ impl Engine for Flawed {
         let data = self.data();
         let (bytes, _) = data.bodies.get(&id).ok_or_else(|| Error::no_body(id))?;
         let offset = usize::try_from(offset).unwrap().min(bytes.len());
-        // The end is found, so that whoever reads piece by piece comes to it.
+        // Reads at the end are right, so that a caller who reads piece by piece comes to the end.
         let ignores = self.has(Fault::IgnoresOffsets) && offset < bytes.len();
         Ok(bytes.slice(if ignores { 0 } else { offset }..))
     }

@@ -76,7 +76,7 @@ impl LogEngine {
         Ok(Arc::new(LogEngine { dir: dir.to_path_buf(), log: Mutex::new(log), stamps }))
     }
 
-    /// What all have written so far.
+    /// Reads the state that all handles have written so far.
     fn read<T>(&self, read: impl FnOnce(&State) -> T) -> Result<T> {
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         log.locked(|_| Ok(())).map_err(|e| Error::io("the log", e))?;

@@ -119,7 +119,7 @@ pub struct Validations {
     pub from: Validation,
 }
 
-/// The recipients of a message in a mailbox for sent mail. From then on the account knows them.
+/// The recipients of a message in a mailbox for sent mail. The store indexes them as correspondents of the account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sent {
     /// When it was sent.

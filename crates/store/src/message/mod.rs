@@ -181,7 +181,7 @@ pub struct Message {
     pub created: ModSeq,
     /// Modification sequence of its last change.
     pub changed: ModSeq,
-    /// What was known at the delivery; flags and keywords are the current ones.
+    /// The facts from the delivery, with the current flags and keywords.
     pub facts: Facts,
     /// To whom the account has sent it, if it was delivered to a mailbox for sent mail.
     pub sent: Option<Sent>,

@@ -42,7 +42,7 @@ pub(super) struct Stored {
     pub(super) message: Message,
 }
 
-/// What is there when an account is to be created.
+/// The state of the store before an account is created.
 pub(super) enum Creation {
     /// The account exists.
     Exists(AccountId),

@@ -176,7 +176,8 @@ impl Store {
         self.engine().get(&table.key(key))
     }
 
-    /// The rows of a table with these keys, in their order. Many are read while a runtime's worker does other things.
+    /// The rows of a table with these keys, in their order. For more than a few keys the calling worker hands its other tasks to
+    /// another thread first.
     ///
     /// # Errors
     /// `Damaged` or `Failed`.

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use ring::digest::SHA256;
 
-/// The canonical body itself: the hash of it is compared with the hash made piece by piece.
+/// The canonical body, computed simply and in one piece; tests compare its hash with that of the canonicalizer.
 fn reference(kind: Canonicalization, body: &[u8]) -> Vec<u8> {
     let mut lines: Vec<Vec<u8>> = Vec::new();
     let mut rest = body;
@@ -51,14 +51,14 @@ fn check(body: &str, simple: &str, relaxed: &str) {
                 "{kind}, cut at {at}"
             );
         }
-        let octets: Vec<&[u8]> = body.chunks(1).collect();
-        assert_eq!(hash(kind, None, &octets).digest.as_ref(), wanted.as_ref(), "{kind}, octet by octet");
+        let bytes: Vec<&[u8]> = body.chunks(1).collect();
+        assert_eq!(hash(kind, None, &bytes).digest.as_ref(), wanted.as_ref(), "{kind}, byte by byte");
     }
 }
 
 #[test]
 fn empty_bodies() {
-    // RFC 6376 §3.4.3: an empty body is one CRLF. RFC 6376 §3.4.4: and nothing when relaxed.
+    // RFC 6376 §3.4.3: an empty simple body is one CRLF. RFC 6376 §3.4.4: an empty relaxed one has no bytes.
     check("", "\r\n", "");
     check("\r\n", "\r\n", "");
     check("\r\n\r\n\r\n", "\r\n", "");
@@ -113,14 +113,14 @@ fn long_runs_and_changes_meet_at_every_offset() {
     }
 }
 
-/// What bodies are made of.
+/// The parts that generated bodies consist of.
 const PARTS: &[&str] =
     &["a", "word", "two words ", "a\tb", " ", "\t", "\r\n", " \r\n", "\r", "\n", "\0", "ü"];
 
 proptest! {
     #[test]
     fn pieces_hash_as_the_whole(
-        // Any part may come once, or so often that it fills blocks.
+        // A part occurs once, or often enough to fill the blocks that the canonicalizer scans.
         parts in prop::collection::vec((select(PARTS), prop_oneof![3 => Just(1), 1 => 2..90_usize]), 0..60),
         cuts in prop::collection::vec(1..400_usize, 1..5),
         limit in any::<prop::sample::Index>(),
@@ -148,7 +148,7 @@ proptest! {
 }
 
 #[test]
-fn limits_count_canonical_octets() {
+fn limits_count_canonical_bytes() {
     let check = |limit: u64, want: &str, complete: bool| {
         let found = hash(Canonicalization::Relaxed, Some(limit), &[b"a  b\r\n", b"\r\n\r\nc \r\n\r\n"]);
         assert_eq!(found.digest.as_ref(), ring::digest::digest(&SHA256, want.as_bytes()).as_ref(), "{limit}");

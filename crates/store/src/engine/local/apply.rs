@@ -18,7 +18,7 @@ use crate::{
     error::Result,
 };
 
-/// What a frame does to the view.
+/// The changes that a frame makes to the view.
 #[derive(Debug, Default)]
 pub(super) struct Effects {
     /// Keys with their new values; `None` removes a key.

@@ -27,7 +27,7 @@ use crate::{
 pub(super) const LIST: &str = "backup.list";
 /// The list's first line. Lines of SHA-256, size and path follow; the last one has the SHA-256 of all before.
 const HEADING: &str = "moxd backup, version 1\n";
-/// What begins the last line.
+/// The beginning of the last line.
 const END: &str = "end ";
 /// Bytes that are copied at a time.
 const PIECE: usize = 256 * 1024;

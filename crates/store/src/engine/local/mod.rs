@@ -29,8 +29,8 @@
 //! The writer waits for maintenance in one case alone, and maintenance serves that case whenever it waits itself: so the two
 //! never wait for each other. A message to a thread that has ended is answered by an error, however it ended.
 //!
-//! What is shared without messages: the view's state, the end of what is acknowledged, whether the reserve is held, and two
-//! flags that keep a failure from being reported by every reader or commit that meets it (`Shared`).
+//! Without messages, the threads share only the view's state, the end of what is acknowledged, whether the reserve is
+//! held, and two flags that keep a failure from being reported by every reader or commit that meets it (`Shared`).
 //!
 //! All files are reached through `disk`, and all threads are started in `threads`.
 

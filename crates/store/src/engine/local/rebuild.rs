@@ -31,7 +31,7 @@ const FIRST: Position = Position { segment: 1, offset: journal::HEADER };
 /// Receives how far the work has come.
 pub(super) type Report<'a> = &'a dyn Fn(Progress);
 
-/// What a view is rebuilt from.
+/// The sources from which a view is rebuilt.
 pub(super) struct Sources {
     pub(super) journal: JournalReader,
     /// The newest snapshot.

@@ -1,4 +1,4 @@
-//! What the writer thread is asked to do.
+//! The work that callers queue for the writer thread.
 
 use std::{
     collections::HashSet,

@@ -40,7 +40,7 @@ pub(super) struct Writer {
     pub(super) journal: JournalWriter,
 }
 
-/// What one group of batches is about to do.
+/// The frames and replies of one group of batches, which share a sync.
 #[derive(Default)]
 struct Group {
     frames: Vec<Frame>,

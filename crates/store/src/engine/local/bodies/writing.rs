@@ -47,7 +47,7 @@ pub(super) enum Sync {
     Place(Arc<Spilled>),
 }
 
-/// What a thread that writes has.
+/// The state of a thread that writes bodies.
 pub(super) struct Writer {
     pub(super) disk: Disk,
     pub(super) reserve: Arc<DiskReserve>,
@@ -125,7 +125,7 @@ impl Writer {
     }
 }
 
-/// What the thread that syncs does.
+/// Does one job of the thread that syncs.
 pub(super) fn sync(job: Sync) {
     match job {
         Sync::Begin(target) => {

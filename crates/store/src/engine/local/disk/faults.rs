@@ -1,4 +1,4 @@
-//! What tests let go wrong.
+//! Simulated disk failures, for tests.
 
 use std::{
     cell::RefCell,
@@ -8,7 +8,7 @@ use std::{
 
 use parking_lot::{Condvar, Mutex};
 
-/// What a test lets go wrong on one disk.
+/// The failures that a test simulates on one disk.
 #[derive(Debug, Default)]
 pub(in crate::engine::local) struct Faults {
     state: Mutex<State>,
@@ -86,7 +86,8 @@ impl Faults {
 }
 
 thread_local! {
-    /// What this thread's next read that misses memory does. While there is something, every read misses.
+    /// Runs at this thread's next read, as if that read had to wait for the disk. While it is set, no read finds its bytes
+    /// in memory.
     static MISS: RefCell<Option<Box<dyn FnOnce()>>> = const { RefCell::new(None) };
 }
 

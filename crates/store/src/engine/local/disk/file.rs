@@ -1,4 +1,4 @@
-//! An open file.
+//! Reads, writes, syncs, allocates and locks an open file.
 
 use std::{
     fs,
@@ -142,8 +142,8 @@ impl File {
 
 /// Room.
 impl File {
-    /// Sets aside room, so that later writes neither fail for want of it nor change the file's size. Does nothing on a file
-    /// system that cannot do that: the writes will tell.
+    /// Reserves room, so that later writes neither fail for want of it nor change the file's size. Does nothing on a file
+    /// system that cannot reserve: the writes themselves fail if there is no room.
     pub(in crate::engine::local) fn allocate(&self, from: u64, len: u64) -> io::Result<()> {
         #[cfg(test)]
         self.disk.faults.before_allocate(&self.inner, from + len)?;
@@ -151,7 +151,7 @@ impl File {
         loop {
             match fallocate(&self.inner, FallocateFlags::empty(), from, len) {
                 Ok(()) | Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => return Ok(()),
-                // A signal for the process came; it says nothing about the disk.
+                // A signal interrupted the call; the disk is not at fault, so try again.
                 Err(Errno::EINTR) => {}
                 Err(e) => return Err(e.into()),
             }

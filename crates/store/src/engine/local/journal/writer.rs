@@ -97,11 +97,11 @@ pub(in crate::engine::local) struct JournalWriter {
     file: File,
     /// Where the next frame goes; everything before is durable.
     offset: u64,
-    /// Up to where room is set aside.
+    /// The end of the room that is reserved in the file.
     allocated: u64,
     /// The next frame's number.
     sequence: u64,
-    /// Bytes from which a segment ends and the next one begins.
+    /// Once a segment has this many bytes, the next one begins.
     segment_size: u64,
     /// The segment's end cannot be trusted: a sync failed, and the kernel may have kept any part of it.
     broken: bool,

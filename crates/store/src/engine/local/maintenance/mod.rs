@@ -41,13 +41,13 @@ const REVIEW: Duration = Duration::from_secs(10);
 /// How soon it tries again what could not be done.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// What the thread owns.
+/// The state of the maintenance thread.
 pub(super) struct Maintainer {
     shared: Arc<Shared>,
     /// The newest snapshot.
     snapshot: Option<Arc<Run>>,
     segments: Segments,
-    /// What there was when the last review found that no room can be given back.
+    /// The state of the files when the last review found nothing to reclaim.
     reviewed: Option<Reviewed>,
     /// Bodies to which no record links any more, and whose files are not removed yet.
     unlinked: Vec<BodyId>,

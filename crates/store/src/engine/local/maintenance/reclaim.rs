@@ -123,7 +123,7 @@ fn is_small(size: u64, segment_size: u64) -> bool {
 impl Maintainer {
     /// Removes the segments in which nothing is live. This needs no room.
     pub(super) fn remove_dead_segments(&mut self) -> Result<()> {
-        // What the snapshot does not reflect is needed to rebuild the view.
+        // Segments that the snapshot does not reflect are needed to rebuild the view.
         let Some(until) = self.snapshot_position().map(|position| position.segment) else { return Ok(()) };
         self.segments.refresh(&self.shared)?;
         let live = self.shared.view.live();

@@ -1,4 +1,4 @@
-//! What is done whenever the thread looks around: merging runs, taking snapshots, giving back room.
+//! One round of the maintenance thread: it merges runs, takes snapshots, and reclaims room.
 
 use std::sync::Arc;
 

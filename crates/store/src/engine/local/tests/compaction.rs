@@ -112,7 +112,7 @@ fn starts_without_files(dir: &Path) {
 }
 
 #[test]
-fn a_removed_file_goes_however_the_process_ends() {
+fn removes_a_file_also_when_the_process_is_killed() {
     let dir = folder();
     let (engine, id) = with_old_file(dir.path());
     let pin = engine.shared.maintenance.pin().unwrap();
@@ -182,7 +182,7 @@ fn many_recipients_do_not_end_segments() {
     sound(&engine);
 }
 
-/// What is over a limit is refused before anything is done for it.
+/// The engine refuses a batch over a limit before it does any work for it.
 #[test]
 fn a_batch_that_is_too_large_costs_nothing() {
     let dir = folder();

@@ -444,7 +444,7 @@ fn a_damaged_view_stays_where_the_journal_cannot_replace_it() {
     let get = |n: u32| engine.get(&[&[0x80], &n.to_be_bytes()[..]].concat());
     let readable = (0..1000).filter(|n| matches!(get(*n), Ok(Some(_)))).count();
     assert!(readable > 900, "{readable} rows");
-    assert!((0..1000).all(|n| !matches!(get(n), Ok(None))), "a row is said not to be there");
+    assert!((0..1000).all(|n| !matches!(get(n), Ok(None))), "a damaged row is reported as absent");
 }
 
 /// Bodies whose rows are lost while the store runs keep their bytes, like those whose rows were lost before the start.

@@ -59,7 +59,7 @@ fn never_trusts_a_disk_after_a_failed_sync() {
     disk.faults.let_syncs_fail(false);
     put(&engine, b"after", b"3").unwrap();
     assert_eq!(journal_files(dir.path(), "log").len(), segments + 1, "a new segment was begun");
-    // What was refused is not there after a restart either, though its bytes may be on the disk.
+    // A refused batch is absent after a restart too, though its bytes may be on the disk.
     let copy = crashed(&engine);
     fs::remove_dir_all(copy.path().join("view")).unwrap();
     let again = open(copy.path());
@@ -193,7 +193,7 @@ fn mail_that_was_removed_before_the_disk_was_full_makes_room() {
     let kept = engine.shared.maintenance.pin().unwrap();
     limit(&disk, Some(1000));
     assert_eq!(put_body(&engine, b"more", &noise(9, 100_000)), Err(CommitError::Full));
-    // What the reserve has given free makes no room for mail.
+    // Room that the reserve released is not for mail.
     let given = small().reserve / 16 * 15;
     disk.faults.give_back(given);
     assert_eq!(put_body(&engine, b"more", b"small"), Err(CommitError::Full));

@@ -33,7 +33,7 @@ fn large_bodies_wait_for_a_frozen_disk_without_a_thread() {
         .map(|_| {
             let mut writer = engine.body_writer();
             let mut taken = 0;
-            // A client goes on until it is told to wait.
+            // A client writes until the writer is not ready.
             for piece in content.chunks(20_000) {
                 taken += piece.len();
                 let mut pending = writer.write(piece);

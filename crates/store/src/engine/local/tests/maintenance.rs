@@ -70,7 +70,7 @@ fn a_maintenance_thread_that_has_panicked_blocks_no_caller() {
     let accepted = rows(&*engine);
     engine.close();
     drop(engine);
-    // What was acknowledged is in the journal.
+    // The journal has every acknowledged batch.
     let engine = open(dir.path());
     assert_eq!(rows(&*engine), accepted);
     sound(&engine);

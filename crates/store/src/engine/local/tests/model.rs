@@ -39,7 +39,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     vec(step, 1..120)
 }
 
-/// What should be there.
+/// The expected content of the engine.
 #[derive(Default)]
 struct Model {
     rows: BTreeMap<Vec<u8>, Vec<u8>>,

@@ -5,9 +5,9 @@ use quick_cache::{Weighter, sync::Cache};
 
 /// Bytes that all blocks in the cache take together (our own choice: room for the rows of some hundred senders).
 const CAPACITY: u64 = 4 * 1024 * 1024;
-/// What most blocks have, about.
+/// The usual size of a block in bytes, roughly.
 const USUAL_BLOCK: u64 = 8 * 1024;
-/// What a block takes in memory besides its bytes, about.
+/// Memory that a cached block takes besides its bytes, roughly.
 const OVERHEAD: u64 = 128;
 
 /// A block's run, by the number of its opening, and its offset there.

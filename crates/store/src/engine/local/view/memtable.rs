@@ -8,7 +8,7 @@ use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use super::Changes;
 use crate::engine::{Direction, local::journal::Position};
 
-/// What a row costs in memory besides its bytes, roughly: two handles and its share of a tree node.
+/// Memory that a row takes besides its bytes, roughly: two handles and its share of a tree node.
 const ROW_OVERHEAD: usize = 150;
 /// Rows that a cursor copies at a time.
 const CHUNK: usize = 256;

@@ -121,7 +121,7 @@ pub(super) trait CachedReader {
     fn get(&mut self, key: &[u8]) -> Result<Option<Bytes>>;
 }
 
-/// What a frame of the journal changes.
+/// The rows that a frame of the journal changes.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     /// Keys with their values, or `None` where they are removed, in the order in which they apply.
@@ -134,7 +134,7 @@ pub(super) struct Changes {
     pub(super) end: Position,
 }
 
-/// What a view has in memory alone.
+/// The rows that a view has only in memory: the pressure to write them to disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Pressure {
     /// Bytes that the newest rows take, without those that were set aside.
@@ -148,7 +148,7 @@ pub(super) struct Pressure {
 pub(super) struct Taken {
     /// The journal position that it reflects.
     pub(super) position: Position,
-    /// What [`View::journaled`] was for its rows.
+    /// The value of [`View::journaled`] for its rows.
     pub(super) journaled: u64,
 }
 

@@ -1,4 +1,4 @@
-//! What makes up the view at a moment.
+//! The parts of the view at one moment: tables in memory and runs on disk.
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
@@ -32,7 +32,7 @@ impl State {
         std::iter::once(&self.active).chain(&self.frozen)
     }
 
-    /// What the tables say of a key: `None` if they do not have it, `Some(None)` if it was removed.
+    /// The newest value of a key in the tables: `None` if they do not have it, `Some(None)` if it was removed.
     pub(super) fn newest(&self, key: &[u8]) -> Option<Option<Bytes>> {
         self.tables().find_map(|table| table.get(key))
     }

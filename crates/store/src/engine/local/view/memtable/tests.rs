@@ -116,7 +116,7 @@ proptest! {
         prop_assert_eq!(walk(&table, Some(&from), Direction::Forward), forward);
         let backward: Vec<_> = model.range(..from.clone()).rev().map(|(k, _)| k.clone()).collect();
         prop_assert_eq!(walk(&table, Some(&from), Direction::Backward), backward);
-        let octets: usize = model.iter().map(|(k, v)| k.len() + v.as_ref().map_or(0, Vec::len)).sum();
-        prop_assert_eq!(table.read().size, octets + model.len() * ROW_OVERHEAD);
+        let bytes: usize = model.iter().map(|(k, v)| k.len() + v.as_ref().map_or(0, Vec::len)).sum();
+        prop_assert_eq!(table.read().size, bytes + model.len() * ROW_OVERHEAD);
     }
 }
