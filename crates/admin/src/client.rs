@@ -83,15 +83,18 @@ pub fn backup(place: &Place, dir: &Path, json: bool) -> Result<()> {
     ask(place, &Request::Backup { dir, json })
 }
 
-/// Resolves symbolic links and `..` in an absolute path whose last folders may not exist yet.
+/// Resolves symbolic links and `..` in an absolute path, of which some folders may not exist yet.
 fn resolved(path: &Path) -> PathBuf {
-    let mut existing = path.ancestors().filter_map(|folder| Some((folder, folder.canonicalize().ok()?)));
-    let Some((folder, mut resolved)) = existing.next() else { return path.to_owned() };
-    for part in path.strip_prefix(folder).into_iter().flat_map(Path::components) {
+    let mut resolved = PathBuf::new();
+    for part in path.components() {
         match part {
-            // Missing folders will be made as plain ones, so `..` leads back out of them.
+            // Links before it are resolved, and missing folders will be made as plain ones: it leads back out of either.
             Component::ParentDir => drop(resolved.pop()),
-            part => resolved.push(part),
+            part => {
+                resolved.push(part);
+                // A part behind a missing folder and `..` may be a link again.
+                resolved = resolved.canonicalize().unwrap_or(resolved);
+            }
         }
     }
     resolved
@@ -186,6 +189,8 @@ mod tests {
             ("data/../data/x", "data/x"),
             ("link/x/y", "data/x/y"),
             ("new/../data/x", "data/x"),
+            ("new/../link/x", "data/x"),
+            ("new/a/../../link/../link/y/../x", "data/x"),
             ("data/../x", "x"),
             ("data2/x", "data2/x"),
         ] {
