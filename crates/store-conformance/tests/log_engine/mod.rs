@@ -16,12 +16,13 @@ use std::{
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use store::{
     Body, BodyId, BodyWriter, Error, ErrorKind, Pending, Result,
     engine::{
@@ -78,14 +79,14 @@ impl LogEngine {
 
     /// Reads the state that all handles have written so far.
     fn read<T>(&self, read: impl FnOnce(&State) -> T) -> Result<T> {
-        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut log = self.log.lock();
         log.locked(|_| Ok(())).map_err(|e| Error::io("the log", e))?;
         Ok(read(&log.state))
     }
 
     fn decide(&self, mut batch: Batch) -> std::result::Result<(), CommitError> {
         batch.prepare()?;
-        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut log = self.log.lock();
         let decided = log.locked(|log| {
             if log.is_closed {
                 return Ok(Err(CommitError::Failed));
@@ -315,7 +316,7 @@ impl Engine for LogEngine {
     }
 
     fn close(&self) {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner).is_closed = true;
+        self.log.lock().is_closed = true;
     }
 }
 

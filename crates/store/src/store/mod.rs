@@ -1,12 +1,8 @@
 //! The store: plans transactions, hands them to an engine, and reads mail.
 
-use std::{
-    collections::HashMap,
-    fmt,
-    path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::SystemTime,
-};
+use std::{collections::HashMap, fmt, path::Path, sync::Arc, time::SystemTime};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::{
     account::{AccountId, InitialMailbox},
@@ -193,7 +189,7 @@ impl Store {
     }
 
     fn rows(&self) -> MutexGuard<'_, CachedRows> {
-        self.0.rows.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.rows.lock()
     }
 
     fn engine(&self) -> &dyn Engine {

@@ -2,7 +2,6 @@
 
 use std::{
     io::{self, Read},
-    sync::PoisonError,
     time::SystemTime,
 };
 
@@ -35,12 +34,12 @@ impl Store {
     /// `Damaged` or `Failed`.
     pub fn account(&self, name: &str) -> Result<Option<AccountId>> {
         let names = &self.0.names;
-        if let Some(id) = names.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
+        if let Some(id) = names.lock().get(name) {
             return Ok(Some(*id));
         }
         let found = rows::account(self.engine(), name)?;
         if let Some(id) = found {
-            names.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), id);
+            names.lock().insert(name.to_owned(), id);
         }
         Ok(found)
     }
