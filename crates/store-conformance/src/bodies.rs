@@ -107,6 +107,26 @@ pub(crate) fn stores_no_body_of_a_refused_batch(fixture: &Fixture) {
     }
 }
 
+/// A later batch can store the body.
+pub(crate) fn stores_no_body_that_the_batch_unlinks_again(fixture: &Fixture) {
+    let engine = &*fixture.open();
+    for len in [10, 1_000_000] {
+        let content = noise(4, len);
+        let body = receive(engine, &content);
+        let id = body.id();
+        let linked_and_unlinked = commit(engine, |b| {
+            link(b, &body);
+            b.ops.unlink(id);
+        });
+        assert_eq!(linked_and_unlinked, Ok(()));
+        assert_body(engine, id, None);
+        assert!(!body.is_stored());
+        commit(engine, |b| link(b, &body)).unwrap();
+        assert!(body.is_stored());
+        assert_body(engine, id, Some(&content));
+    }
+}
+
 /// A handle outlives the stored body, and links to nothing then.
 pub(crate) fn never_brings_back_a_removed_body(fixture: &Fixture) {
     let engine = &*fixture.open();

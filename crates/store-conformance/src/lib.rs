@@ -110,6 +110,7 @@ rules! {
         refuses_unknown_bodies
         refuses_bodies_that_another_engine_has_placed
         stores_no_body_of_a_refused_batch
+        stores_no_body_that_the_batch_unlinks_again
         never_brings_back_a_removed_body
         counts_the_links_of_a_batch_together
         reads_bodies_from_any_offset

@@ -34,6 +34,7 @@ const FAULTS: &[(Fault, &[&str])] = &[
     (Fault::TakesBodiesOfOthers, &["refuses_bodies_that_another_engine_has_placed"]),
     (Fault::StoresBodiesFirst, &["stores_no_body_of_a_refused_batch"]),
     (Fault::StoresBodiesAgain, &["never_brings_back_a_removed_body"]),
+    (Fault::StoresUnlinkedBodies, &["stores_no_body_that_the_batch_unlinks_again"]),
     (Fault::CountsLinksOneByOne, &["counts_the_links_of_a_batch_together"]),
     (Fault::IgnoresOffsets, &["reads_bodies_from_any_offset"]),
     (Fault::RepeatsStamps, &["gives_out_each_stamp_once", "tells_rows_with_stamps_apart"]),

@@ -41,6 +41,7 @@ pub(crate) enum Fault {
     TakesBodiesOfOthers,
     StoresBodiesFirst,
     StoresBodiesAgain,
+    StoresUnlinkedBodies,
     CountsLinksOneByOne,
     IgnoresOffsets,
     RepeatsStamps,
@@ -219,7 +220,9 @@ impl Data {
                 self.bodies.remove(&id);
             }
         }
-        batch.bodies.iter().for_each(store::Body::set_stored);
+        let is_kept = |body: &&store::Body| self.bodies.contains_key(&body.id());
+        let stored = batch.bodies.iter().filter(|body| is_kept(body) || has(Fault::StoresUnlinkedBodies));
+        stored.for_each(store::Body::set_stored);
         Ok(())
     }
 }

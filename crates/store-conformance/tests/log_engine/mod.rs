@@ -100,8 +100,12 @@ impl LogEngine {
                 body.set_stored();
                 body.placed::<PlacedFile>().inspect(|file| file.is_kept.store(true, Ordering::Release));
             }
-            for (id, _) in
-                links(batch.ops.iter()).iter().filter(|(id, n)| **n < 0 && !log.state.bodies.contains_key(id))
+            for (id, _) in batch
+                .ops
+                .iter()
+                .links()
+                .iter()
+                .filter(|(id, n)| **n < 0 && !log.state.bodies.contains_key(id))
             {
                 let _ = fs::remove_file(file_of(&self.dir, *id));
             }
@@ -174,19 +178,6 @@ fn payload(bodies: &[&Body], ops: &[u8]) -> Vec<u8> {
     out
 }
 
-/// By how much the links to each body change.
-fn links<'a>(ops: impl Iterator<Item = Op<'a>>) -> BTreeMap<BodyId, i64> {
-    let mut links = BTreeMap::new();
-    for op in ops {
-        match op {
-            Op::Link(id) => *links.entry(id).or_default() += 1,
-            Op::Unlink(id) => *links.entry(id).or_default() -= 1,
-            Op::Put(..) | Op::Delete(_) => {}
-        }
-    }
-    links
-}
-
 impl State {
     /// Whether a batch can be applied, and the bodies that it brings.
     fn decide<'b>(&self, batch: &'b Batch) -> std::result::Result<Vec<&'b Body>, CommitError> {
@@ -199,7 +190,7 @@ impl State {
         }
         let mut bodies: BTreeMap<BodyId, &Body> = BTreeMap::new();
         for (id, _) in
-            links(batch.ops.iter()).iter().filter(|(id, n)| **n > 0 && !self.bodies.contains_key(id))
+            batch.ops.iter().links().iter().filter(|(id, n)| **n > 0 && !self.bodies.contains_key(id))
         {
             let is_ours = |body: &Body| {
                 matches!(body.content(), BodyContent::Memory { .. }) || body.placed::<PlacedFile>().is_some()
@@ -230,7 +221,7 @@ impl State {
                 Op::Link(_) | Op::Unlink(_) => {}
             }
         }
-        for (id, n) in links(OpsIter::new(&rest)) {
+        for (id, n) in OpsIter::new(&rest).links() {
             let Some(stored) = self.bodies.get_mut(&id) else { continue };
             stored.links = u32::try_from(i64::from(stored.links) + n).unwrap_or(0);
             if stored.links == 0 {

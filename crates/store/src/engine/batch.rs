@@ -1,5 +1,7 @@
 //! Batches: preconditions, operations and bodies that an engine decides together.
 
+use std::collections::BTreeMap;
+
 use super::CommitError;
 use super::body::{Body, BodyId};
 use crate::codec::{Reader, put_bytes, put_varint};
@@ -110,6 +112,20 @@ impl<'a> OpsIter<'a> {
         !self.broken
     }
 
+    /// By how much these operations change the number of links to each body.
+    #[must_use]
+    pub fn links(self) -> BTreeMap<BodyId, i64> {
+        let mut links = BTreeMap::new();
+        for op in self {
+            match op {
+                Op::Link(id) => *links.entry(id).or_default() += 1,
+                Op::Unlink(id) => *links.entry(id).or_default() -= 1,
+                Op::Put(..) | Op::Delete(_) => {}
+            }
+        }
+        links
+    }
+
     fn read(&mut self) -> Option<Op<'a>> {
         match self.reader.u8()? {
             PUT => Some(Op::Put(self.reader.bytes()?, self.reader.bytes()?)),
@@ -142,7 +158,8 @@ pub struct Batch {
     /// The changes.
     pub ops: Ops,
     /// The bodies that the operations link to and that may not be stored yet, each of them ready. One may come more than
-    /// once. A body that is not ready, or that another engine has placed, makes the batch fail.
+    /// once. A body that is not ready, or that another engine has placed, makes the batch fail. A body without a link in
+    /// the end is not stored: a later batch can bring it again.
     pub bodies: Vec<Body>,
     /// If not zero, the engine accepts a batch with this token once: a second one conflicts. A caller that did not learn
     /// the outcome commits the same batch again to find out.

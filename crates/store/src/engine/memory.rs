@@ -75,14 +75,7 @@ impl State {
     }
 
     fn apply(&mut self, batch: &Batch) -> std::result::Result<(), CommitError> {
-        let mut links: BTreeMap<BodyId, i64> = BTreeMap::new();
-        for op in batch.ops.iter() {
-            match op {
-                Op::Link(id) => *links.entry(id).or_default() += 1,
-                Op::Unlink(id) => *links.entry(id).or_default() -= 1,
-                Op::Put(..) | Op::Delete(_) => {}
-            }
-        }
+        let links = batch.ops.iter().links();
         let known = |id: &BodyId| {
             self.bodies.contains_key(id)
                 || batch.bodies.iter().any(|b| b.id() == *id && new_bytes(b).is_some())

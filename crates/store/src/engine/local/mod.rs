@@ -30,7 +30,7 @@
 //! never wait for each other. A message to a thread that has ended is answered by an error, however it ended.
 //!
 //! Without messages, the threads share only the view's state, the end of what is acknowledged, whether the reserve is
-//! held, and two flags that keep a failure from being reported by every reader or commit that meets it (`Shared`).
+//! held, and two notes that keep a failure from being reported by every reader or commit that meets it (`Shared`).
 //!
 //! All files are reached through `disk`, and all threads are started in `threads`.
 
@@ -169,9 +169,9 @@ struct Shared {
     /// A reader has met damage since the view was built. Set by readers so that only the first one reports it; cleared by the
     /// maintenance thread.
     view_is_damaged: AtomicBool,
-    /// Rows could not be written as a run. Set and cleared by the maintenance thread, which tries again at intervals; the writer
-    /// refuses commits meanwhile instead of asking for more attempts.
-    flush_failed: AtomicBool,
+    /// What commits are refused with because rows could not be written as a run. Set and cleared by the maintenance thread,
+    /// which tries again at intervals; meanwhile the writer asks for no more attempts.
+    flush_failure: Mutex<Option<CommitError>>,
 }
 
 /// What does not change while the engine is open.
@@ -229,6 +229,10 @@ impl Shared {
 
     /// Reads a body that stands in the journal.
     fn inline(&self, row: &BodyRow, place: Position) -> Result<Bytes> {
+        // Its segment may be gone: an empty body keeps no byte of it live.
+        if row.len == 0 {
+            return Ok(Bytes::new());
+        }
         let path = Segment::path(&self.settings.journal, place.segment);
         let segment = self.disk.open(&path).map_err(|e| Error::io(path.display().to_string(), e))?;
         read_inline(&segment, &path, row, place)

@@ -61,6 +61,7 @@ fn start(
     // This removes what never became mail, before anything needs room.
     let bodies = BodyFiles::open(dir, disk.clone(), Arc::clone(reserve))?;
     let sources = Sources::open(disk, &folder)?;
+    sources.journal.make_durable()?;
     let report = |progress| options.progress.iter().for_each(|report| report(progress));
     let (view, replayed) = rebuild::open_view(disk, dir, &sources, &report)?;
     let start = next_start(&sources.journal, &replayed);
@@ -88,7 +89,7 @@ fn start(
         reserve: Arc::clone(reserve),
         checking: Mutex::default(),
         view_is_damaged: AtomicBool::new(false),
-        flush_failed: AtomicBool::new(false),
+        flush_failure: Mutex::default(),
     });
     // Makes the names of new folders durable.
     disk.sync_dir(dir)?;

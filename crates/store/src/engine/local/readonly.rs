@@ -60,7 +60,7 @@ pub(super) fn open(dir: &Path, scratch: &Path) -> Result<Arc<Local>> {
         reserve,
         checking: Mutex::default(),
         view_is_damaged: AtomicBool::new(false),
-        flush_failed: AtomicBool::new(false),
+        flush_failure: Mutex::default(),
     };
     let running = Running { lock, ..Running::default() };
     Ok(Arc::new(Local { shared: Arc::new(shared), running: Mutex::new(running) }))

@@ -1,9 +1,6 @@
 //! The work that callers queue for the writer thread.
 
-use std::{
-    collections::HashSet,
-    sync::{Arc, mpsc},
-};
+use std::sync::{Arc, mpsc};
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
@@ -71,7 +68,12 @@ impl Drop for Answer {
     }
 }
 
-/// A batch within the limits, each of its bodies once.
+/// What a commit is refused with: for want of space, or because writing failed.
+pub(super) fn refusal(is_full: bool) -> CommitError {
+    if is_full { CommitError::Full } else { CommitError::Failed }
+}
+
+/// A batch within the limits, with each body that it leaves a link to once.
 pub(super) struct Commit {
     pub(super) batch: Batch,
     /// Bytes that it takes in the journal at most.
@@ -80,11 +82,11 @@ pub(super) struct Commit {
 
 impl Commit {
     /// Checks a batch against the limits, before anything is done for it. A message to many recipients names its body once
-    /// for each of them.
+    /// for each of them. One that the batch removes again is not stored: no row would say that its file can be removed.
     pub(super) fn new(mut batch: Batch) -> Result<Commit, CommitError> {
         batch.prepare()?;
-        let mut seen = HashSet::with_capacity(batch.bodies.len());
-        batch.bodies.retain(|body| seen.insert(body.id()));
+        let mut links = batch.ops.iter().links();
+        batch.bodies.retain(|body| links.remove(&body.id()).is_some_and(|change| change > 0));
         let new = batch.bodies.iter().filter(|body| !body.is_stored());
         let size = frame_size(batch.ops.as_bytes().len(), new.map(inline_len));
         if size > MAX_FRAME { Err(CommitError::TooLarge) } else { Ok(Commit { batch, size }) }

@@ -1,10 +1,6 @@
 //! The writer thread: takes all work that waits, decides it in order, and writes it with one write and one sync.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, atomic::Ordering},
-    time::Instant,
-};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use tracing::{error, warn};
@@ -20,11 +16,11 @@ use super::{
     },
     sink,
     view::{Changes, Pressure},
-    work::{RelocatedBody, Reply, Work},
+    work::{RelocatedBody, Reply, Work, refusal},
 };
 use crate::{
     engine::{Batch, Body, BodyContent, BodyId, CommitError, Precondition},
-    error::{Result, is_full},
+    error::{ErrorKind, Result, is_full},
 };
 
 /// Most bytes that are written with one sync (our own limit: bounds how long the first of a group waits).
@@ -87,8 +83,9 @@ impl Writer {
         reason = "the writer thread measures itself; results do not depend on it"
     )]
     fn commit(&mut self, works: Vec<Work>, size: u64) {
-        if !self.has_room() {
-            return self.refuse(works, &std::io::ErrorKind::StorageFull.into());
+        if let Err(error) = self.wait_for_memory() {
+            warn!(commits = works.len(), "memory is full of rows that cannot be written to the disk");
+            return refuse(works, error);
         }
         let begin = Instant::now();
         let Some((works, start)) = self.prepare(works, size) else { return };
@@ -116,7 +113,7 @@ impl Writer {
                 std::mem::take(&mut group.accepted).into_iter().for_each(|reply| reply.send(Ok(())));
             }
             Err(e) => {
-                let error = refusal(&e);
+                let error = refusal(is_full(&e));
                 if error == CommitError::Full {
                     self.shared.reserve.release();
                 }
@@ -127,7 +124,7 @@ impl Writer {
         // After the view was changed, so that another attempt sees why this one was refused.
         std::mem::take(&mut group.answered).into_iter().for_each(|(reply, error)| reply.send(Err(error)));
         if !rotate.is_empty() {
-            let rotated = self.journal.rotate().map_err(|e| refusal(&e));
+            let rotated = self.journal.rotate().map_err(|e| refusal(is_full(&e)));
             let position = self.journal.position();
             // Nothing lies between the end of the old segment and the beginning of the new one.
             let rotated_to = Changes { end: position, ..Changes::default() };
@@ -146,38 +143,30 @@ impl Writer {
         {
             self.shared.reserve.release();
             let (mail, rest) = works.into_iter().partition(Work::brings_mail);
-            self.refuse(mail, e);
+            refuse_for(e, mail);
             works = rest;
             prepared = self.journal.prepare(works.iter().map(Work::size).sum());
         }
         match prepared {
             Ok(start) => Some((works, start)),
             Err(e) => {
-                self.refuse(works, &e);
+                refuse_for(&e, works);
                 None
             }
         }
     }
 
-    fn refuse(&self, works: Vec<Work>, e: &std::io::Error) {
-        if !works.is_empty() {
-            warn!(error = %e, "cannot write to the journal");
-        }
-        for work in works {
-            work.into_reply().send(Err(refusal(e)));
-        }
-    }
-
-    /// Returns whether the newest rows have room in memory; waits until a run of them is written if that makes some.
-    fn has_room(&self) -> bool {
-        let Shared { view, maintenance, flush_failed, .. } = &*self.shared;
+    /// Waits until the newest rows have room in memory, which a run of those before them makes.
+    fn wait_for_memory(&self) -> std::result::Result<(), CommitError> {
+        let Shared { view, maintenance, flush_failure, .. } = &*self.shared;
         let must_wait = |pressure: Pressure| pressure.bytes > TABLE_MAX && pressure.has_frozen;
         while must_wait(view.pressure()) {
-            if flush_failed.load(Ordering::Relaxed) || maintenance.flush().is_err() {
-                return false;
+            if let Some(error) = *flush_failure.lock() {
+                return Err(error);
             }
+            maintenance.flush().map_err(|e| refusal(e.kind() == ErrorKind::Full))?;
         }
-        true
+        Ok(())
     }
 
     fn get(&self, group: &Group, key: &[u8]) -> Result<Option<Bytes>> {
@@ -331,8 +320,16 @@ impl Group {
     }
 }
 
-fn refusal(e: &std::io::Error) -> CommitError {
-    if is_full(e) { CommitError::Full } else { CommitError::Failed }
+/// Refuses work that the journal cannot take.
+fn refuse_for(e: &std::io::Error, works: Vec<Work>) {
+    if !works.is_empty() {
+        warn!(error = %e, "cannot write to the journal");
+    }
+    refuse(works, refusal(is_full(e)));
+}
+
+fn refuse(works: Vec<Work>, error: CommitError) {
+    works.into_iter().for_each(|work| work.into_reply().send(Err(error)));
 }
 
 /// Returns the bodies that this batch is the first to store.

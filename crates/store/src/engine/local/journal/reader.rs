@@ -54,6 +54,14 @@ impl JournalReader {
         Ok(journal)
     }
 
+    /// Makes the newest segment durable. A process that was killed before its sync may have left frames that only the kernel
+    /// has. What reads them relies on them: it writes rows, says where the segment ends, removes files of bodies.
+    pub(in crate::engine::local) fn make_durable(&self) -> Result<()> {
+        let Some(newest) = self.segments.last() else { return Ok(()) };
+        let synced = newest.disk.open(&newest.path).and_then(|file| file.sync_data());
+        synced.map_err(|e| newest.error(e))
+    }
+
     /// Returns the segments that should follow `from` and are missing.
     pub(in crate::engine::local) fn missing(&self, from: Position) -> Vec<Damage> {
         let mut missing = Vec::new();

@@ -21,7 +21,7 @@ use super::{
     Shared,
     rebuild::{self, Sources},
     view::Run,
-    work::{Answer, Work},
+    work::{Answer, Work, refusal},
 };
 use crate::{
     engine::BodyId,
@@ -250,7 +250,8 @@ impl Maintainer {
             }
             flushed => flushed,
         };
-        self.shared.flush_failed.store(flushed.is_err(), Ordering::Relaxed);
+        let failure = flushed.as_ref().err().map(|e| refusal(e.kind() == ErrorKind::Full));
+        *self.shared.flush_failure.lock() = failure;
         flushed
     }
 
@@ -283,6 +284,8 @@ impl Maintainer {
             Ok(())
         })?;
         shared.view_is_damaged.store(false, Ordering::Release);
+        // Rows that were set aside are in the new view.
+        *shared.flush_failure.lock() = None;
         Ok(())
     }
 }

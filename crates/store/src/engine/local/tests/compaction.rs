@@ -242,3 +242,36 @@ fn an_idle_store_leaves_the_disk_alone() {
     assert!(is_idle, "the journal was looked at");
     sound(&engine);
 }
+
+/// A segment in which nothing but empty bodies is live has no live byte.
+#[test]
+fn empty_bodies_outlive_their_segments() {
+    let dir = folder();
+    let engine = open(dir.path());
+    let empty = put_body(&engine, b"empty", b"").unwrap();
+    let other = put_body(&engine, b"other", &noise(1, 5000)).unwrap();
+    remove_body(&engine, b"other", other);
+    engine.compact(true).unwrap();
+    engine.compact(true).unwrap();
+    assert!(engine.body(empty, 0).unwrap().is_empty());
+    sound(&engine);
+    engine.close();
+    let engine = open(dir.path());
+    assert!(engine.body(empty, 0).unwrap().is_empty());
+    sound(&engine);
+}
+
+/// Nothing would ever say that its file can be removed.
+#[test]
+fn a_large_body_that_its_batch_unlinks_leaves_no_file() {
+    let dir = folder();
+    let engine = open(dir.path());
+    let large = body(&engine, &noise(1, 700_000));
+    let mut batch = Batch::default();
+    batch.ops.link(large.id());
+    batch.ops.unlink(large.id());
+    batch.bodies.push(large);
+    engine.commit(batch).wait().unwrap();
+    engine.close();
+    assert_eq!(fs::read_dir(dir.path().join("bodies")).unwrap().count(), 0);
+}

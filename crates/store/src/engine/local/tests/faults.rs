@@ -273,3 +273,49 @@ fn starts_on_a_disk_that_was_full_before() {
     remove_body(&engine, b"mail", id);
     assert!(rows(&*engine).is_empty());
 }
+
+/// A process that is killed before its sync leaves frames that the kernel has and the disk may not. The next one builds on
+/// them, and removes the files of bodies that they unlink: after a power cut nothing of that may stand alone.
+#[test]
+fn builds_on_no_frames_that_are_not_durable() {
+    let dir = folder();
+    let engine = open(dir.path());
+    put(&engine, b"a", b"1").unwrap();
+    let killed = crashed(&engine);
+    let segments = journal_files(killed.path(), "log");
+    let disk = Disk::default();
+    disk.faults.let_syncs_fail(true);
+    let failed = open::open(killed.path(), &small(), &disk).unwrap_err();
+    assert_eq!(failed.kind(), crate::ErrorKind::Failed);
+    assert_eq!(journal_files(killed.path(), "log"), segments, "none says where these frames end");
+    disk.faults.let_syncs_fail(false);
+    assert_eq!(rows(&*open_on(killed.path(), &disk)), rows(&*engine));
+}
+
+/// The numbers of the runs that it has written are not those of the next ones.
+#[test]
+fn goes_on_after_a_view_could_not_be_rebuilt() {
+    let dir = folder();
+    let engine = open(dir.path());
+    put(&engine, b"a", b"1").unwrap();
+    engine.shared.maintenance.flush_all().unwrap();
+    let shared = Arc::clone(&engine.shared);
+    let rebuilt = engine.shared.maintenance.run(move |_| {
+        shared.view.rebuild(&mut |fresh| {
+            let row = (bytes::Bytes::from_static(b"b"), Some(bytes::Bytes::new()));
+            let changes = view::Changes { rows: vec![row], ..view::Changes::default() };
+            fresh.apply(&mut std::iter::once(changes));
+            fresh.freeze();
+            fresh.flush()?;
+            Err(crate::Error::new(crate::ErrorKind::Failed, "simulated"))
+        })
+    });
+    assert_eq!(rebuilt.unwrap_err().kind(), crate::ErrorKind::Failed);
+    put(&engine, b"c", b"3").unwrap();
+    engine.shared.maintenance.flush_all().unwrap();
+    sound(&engine);
+    let keys: Vec<_> = rows(&*engine).into_keys().collect();
+    assert_eq!(keys, [b"a".to_vec(), b"c".to_vec()]);
+    let again = open(crashed(&engine).path());
+    assert_eq!(rows(&*again), rows(&*engine));
+}

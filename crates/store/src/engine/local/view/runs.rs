@@ -296,9 +296,14 @@ impl View for Runs {
         let manifest = Manifest { next_run: self.state().manifest.next_run, ..Manifest::default() };
         // It lies in the same folder, and its manifest takes the place of this one's as soon as it has a run.
         let fresh = Runs::with(&self.disk, &self.folder, State { manifest, ..State::default() });
-        fill(&fresh)?;
+        let filled = fill(&fresh);
         let state = fresh.state();
-        self.update(|old| old.clone_from(&state));
+        self.update(|old| match filled {
+            Ok(()) => old.clone_from(&state),
+            // Runs that the attempt has written may still be there.
+            Err(_) => old.manifest.next_run = state.manifest.next_run,
+        });
+        filled?;
         self.remove_strays()
     }
 }
