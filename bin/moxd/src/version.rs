@@ -1,4 +1,4 @@
-//! Which moxd this is.
+//! The version of this program, and the commit that it was built from.
 
 /// The version of the package, such as `0.1.0`.
 pub(crate) const NUMBER: &str = env!("CARGO_PKG_VERSION");

@@ -162,7 +162,7 @@ mod tests {
         assert_eq!(short.server.log, all.server.log);
         assert_eq!(short.server.data_dir, all.server.data_dir);
         assert_eq!(short.server.max_message_size, all.server.max_message_size);
-        // And what has no default is there when it is written.
+        // A setting without a default takes the value of the example.
         assert_eq!((short.server.user, all.server.user.as_deref()), (None, Some("moxd")));
         let account = &all.domains.accounts["alice"];
         assert_eq!(account.full_name.as_deref(), Some("Alice Example"));

@@ -3,7 +3,7 @@
 /// Returns the most similar of `names`, if it differs by no more letters than a typing error changes.
 pub(crate) fn nearest(wrong: &str, names: impl Iterator<Item = &'static str>) -> Option<&'static str> {
     let wrong = wrong.to_lowercase().replace('-', "_");
-    // A longer name is no slip, and comparing it would be work for nothing.
+    // A much longer name is no typing error, and need not be compared.
     if wrong.len() > 64 {
         return None;
     }

@@ -1,5 +1,5 @@
 //! Reads configuration text into typed settings, and reports all problems at once: file, line, setting, and how to mend
-//! each. House crate of moxd.
+//! each. Made for moxd: its settings are those of this server.
 //!
 //! What it does not know:
 //! - files: the caller passes text; a path in a setting stays a path, and is not opened;

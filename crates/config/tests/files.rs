@@ -13,7 +13,7 @@ fn folders(kind: &str) -> Vec<PathBuf> {
     folders
 }
 
-/// Reads the files that are there, together where both are.
+/// Reads the files of a folder, together if both exist.
 fn read(folder: &Path) -> Vec<Problem> {
     let text = |name| std::fs::read_to_string(folder.join(name)).ok();
     let result = match (text("moxd.toml"), text("domains.toml")) {

@@ -1,11 +1,11 @@
-//! Whatever stands in a file, it is read or refused with reasons.
+//! Every file is read, or refused with reasons.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 
 use moxd_config::*;
 use proptest::prelude::*;
 
 fn examples() -> [String; 2] {
-    // With every setting written, so that there is more to break.
+    // The examples have every setting, so that mutations reach each of them.
     [example_server(), example_domains()].map(|text| text.replace("\n#", "\n").replace("\n# ", "\n## "))
 }
 
@@ -39,7 +39,7 @@ proptest! {
     }
 }
 
-/// One wrong value after the other in a file that is right: every one is found, and at its line.
+/// Breaks one value at a time in a valid file: each is reported, at its line.
 #[test]
 fn finds_a_wrong_value_wherever_it_is() {
     let [server, _] = examples();

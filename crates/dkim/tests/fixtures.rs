@@ -30,7 +30,7 @@ fn verify(case: &Case, size: usize) -> Evaluation {
     verifier.finish(&keys)
 }
 
-/// `status domain selector algorithm identity error`, a dash for what there is not.
+/// `status domain selector algorithm identity error`, a dash for each that is absent.
 fn show(verification: &Verification) -> String {
     let claims = verification.claims();
     let error = verification.error.as_ref().map(|error| error.kind().token());

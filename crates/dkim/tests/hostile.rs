@@ -1,4 +1,4 @@
-//! Input that means harm ends in results, in bounded time and memory.
+//! Hostile input leads to results, in bounded time and memory.
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 
@@ -110,7 +110,7 @@ fn long_lists_of_names_are_gone_through_once() {
 
 #[test]
 fn copies_above_are_noticed_by_every_signature() {
-    // RFC 6376 §8.15: whatever is put above a signed message, and however it is spelt.
+    // RFC 6376 §8.15: a second copy of a signed field above the message must not pass, in any spelling.
     let signed = "From: a@a.test\r\nSubject: x\r\nTo: b@b.test\r\n";
     let open = |above: &str, h: &str| {
         let header = signature(&format!("d=a.test; s=s; h={h}")) + above + signed;

@@ -60,7 +60,7 @@ fn plan() -> impl Strategy<Value = Plan> {
     )
 }
 
-/// Signs by the plan; also the zone with the key.
+/// Signs by the plan; returns the signed message and a zone with the key.
 fn signed(plan: &Plan) -> (Vec<u8>, Zone) {
     let key = &KEYS[plan.key];
     let mut signing = SignOptions::new("example.test".parse().unwrap(), "key".parse().unwrap());
@@ -139,7 +139,7 @@ proptest! {
 
 #[test]
 fn seeds_with_one_change_are_judged() {
-    // Every byte of some fixtures is replaced once by something that means something.
+    // Each byte of some fixtures is replaced by each byte that has a meaning to a parser.
     for case in
         cases("verify").into_iter().chain(cases("arc")).filter(|case| case.message.len() < 2000).step_by(13)
     {

@@ -1,4 +1,4 @@
-//! What is signed, tag by tag; what cannot be signed; and sealing.
+//! Signing, tag by tag; errors of signing; and sealing.
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 

@@ -29,7 +29,7 @@ impl Ticking {
         Self { zone: Zone::parse(zone).unwrap(), now: AtomicUsize::new(0), asked: AtomicUsize::new(0) }
     }
 
-    /// The output, and how many delays it took.
+    /// Runs a future to its end; returns its output and the number of ticks that it waited.
     fn drive<F: Future>(&self, future: F) -> (F::Output, usize) {
         let mut future = pin!(future);
         for delays in 0..100 {
@@ -63,7 +63,7 @@ fn pass(by: Method, name: &str) -> Proven {
     Proven { by, domain: domain(name), result: Outcome::Pass }
 }
 
-/// Delays and questions of a whole check.
+/// Asserts the number of DNS delays and of queries of a check.
 #[track_caller]
 fn costs(zone: &str, from: &str, proven: &[Proven], rules: Rules, want: (usize, usize)) {
     let dns = Ticking::new(zone);
@@ -215,7 +215,7 @@ proptest! {
             organizations.insert(identifier.domain.clone(), &block_on_ready(organization(&zone, &identifier.domain, rules)));
         }
         prop_assert_eq!(&lazy, &evaluate(&discovery, &proven, &organizations, None));
-        // And the same by the definition, without any short cut: equal organizational domains.
+        // The definition, without any short cut, gives the same: equal organizational domains.
         if let (Some(author), Some(record)) = (&discovery.organizational, &discovery.record) {
             let aligned = |by: Method, mode: Alignment| proven.iter().any(|identifier| {
                 let theirs = block_on_ready(organization(&zone, &identifier.domain, rules)).domain;

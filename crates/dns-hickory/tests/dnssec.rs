@@ -394,7 +394,7 @@ async fn an_unsigned_ttl_is_not_believed() {
     assert_ne!(asked_again().await, 0, "300 seconds are over");
 }
 
-/// RFC 4035 §4.7: what was bad once does not stay.
+/// RFC 4035 §4.7: a bogus answer is not cached for long.
 #[tokio::test]
 async fn a_forged_answer_about_keys_does_not_outlive_its_verdict() {
     static FORGES: AtomicBool = AtomicBool::new(false);

@@ -32,14 +32,14 @@ const ZONE: &str = r#"
     !malformed garbled.test.
 "#;
 
-/// How long any question may take, on a busy machine.
+/// The longest that a query may take, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn serve(settings: Settings) -> Server {
     Server::listen((Ipv4Addr::LOCALHOST, 0).into(), Zone::parse(ZONE).unwrap(), settings).await.unwrap()
 }
 
-/// Without a probe, so that the questions seen are those of the test; impatient, so that failures end soon.
+/// Options without a probe, so that the server sees only the queries of the test, and with short timeouts.
 fn options() -> Options {
     let mut options = Options::default();
     options.dnssec = Dnssec::Never;
@@ -322,7 +322,7 @@ async fn a_server_without_dnssec_costs_one_exchange_for_each_question() {
     assert!(txt(&resolver, &name("example.test")).await.is_ok());
 }
 
-/// Whatever such a server does with types it does not know, plain questions work.
+/// Plain queries work with a server that fails on types it does not know.
 #[tokio::test]
 async fn any_answer_to_the_probe_leaves_questions_working() {
     for zone in ["!servfail .", "!refused .", "!malformed .", "!timeout ."] {

@@ -1,5 +1,5 @@
-//! Decides what happens to a message that is offered to moxd (house crate of moxd): who may log in and send, who receives
-//! it, which evidence is gathered while it arrives, and the one transaction that stores it.
+//! Decides what happens to a message that is offered to moxd: who may log in and send, who receives it, which evidence is
+//! gathered while it arrives, and the one transaction that stores it. Made for moxd.
 //!
 //! [`Intake`] implements [`smtpserver::Backend`] with a handful of handles. The state of one message lives in the
 //! [`Offer`] that the SMTP driver holds for it.

@@ -28,7 +28,7 @@ fn peak() -> usize {
     line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() / 1024
 }
 
-/// The fields before the header as it came.
+/// The fields that the server put before the header.
 fn prefix<'t>(text: &'t str, first_field: &str) -> &'t str {
     text.split_once(first_field).unwrap().0
 }
@@ -97,7 +97,7 @@ async fn the_fields_before_a_copy_have_their_bounds_whatever_names_a_stranger_ha
         for kept in server.inbox("ann") {
             let prefix = prefix(&kept, "DKIM-Signature");
             assert!(prefix.contains("more signatures not listed"), "{prefix}");
-            // Many copies have room for less each.
+            // With many copies, each has less room.
             let most = if count == 1 { MAX_PREFIX } else { MAX_PREFIX - MAX_RESULTS + 2 * 1024 };
             assert!(prefix.len() <= most, "{} of {count}", prefix.len());
         }

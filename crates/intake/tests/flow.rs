@@ -122,10 +122,10 @@ async fn many_large_headers_at_a_time_do_not_take_all_memory() {
     }
     assert!((30..=35).contains(&open.len()), "{}", open.len());
     assert!(refused.unwrap().to_string().starts_with("451 4.4.5"));
-    // Those of usual size are not in their way.
+    // Messages of usual size are still accepted.
     let text = format!("{HEADER}\r\nbody\r\n");
     server.send(&client, "x@b.example", &["ann@a.example"], &text).await.unwrap();
-    // And when one has gone, another can come.
+    // Once one large message has ended, the next is accepted.
     open.pop();
     open.pop();
     let text = format!("{large}{HEADER}\r\nbody\r\n");
@@ -277,7 +277,7 @@ async fn replaces_unreadable_dates_and_identifiers() {
         ("Date: 2027-01-15T08:00:00Z\r\nMessage-Id: none\r\n".to_owned(), [ID, DATE]),
         ("Date:\r\nMessage-Id:\r\n \r\n".to_owned(), [ID, DATE]),
         (format!("{own_id}{own_date}"), [own_id, own_date]),
-        // RFC 5322 §3.6: each once at the most. The first that can be read counts.
+        // RFC 5322 §3.6: each field occurs at most once. If it occurs more often, the first that can be read counts.
         (
             format!("{own_id}{own_date}Message-ID: <x@b.example>\r\nDate: 2 Jan 2027 00:00 Z\r\n"),
             [own_id, own_date],
@@ -350,11 +350,11 @@ async fn developer_mode_fails_as_local_parts_ask_and_delivers_the_rest() {
     let twice = ["x421@a.example", "x421@a.example"];
     assert_eq!(send("x@b.example", &twice).await, failed("421 4.0.0"), "the same recipient twice");
     assert!(server.inbox("ann").is_empty());
-    // These fail in the queue, or ask for nothing where they stand.
+    // These would fail in the queue, or simulate nothing in this place.
     let others = ["queue550@c.example", "mailfrom550@c.example", "who@c.example"];
     assert_eq!(send("rcptto-temperror@b.example", &others).await, Ok(()));
     assert_eq!(server.inbox("ann").len(), others.len());
-    // A real server knows nothing of this.
+    // A real server simulates no failures.
     server.send(&smtp, "mailfrom550@b.example", &["x550@a.example"], &text).await.unwrap();
 }
 
@@ -610,7 +610,7 @@ fn failed_logins_are_counted_by_account_without_telling_which_accounts_exist() {
     let same = [
         &["ann@a.example", "ANN@A.EXAMPLE", "ann+1@a.example", "Ann+2@a.example", "sales+x@a.example"][..],
         &["x@c.example", "anybody@c.example", "y+z@C.example"],
-        // These do not exist, and are counted in the same way.
+        // Recipients that do not exist count in the same way.
         &["eve@a.example", "Eve@A.example", "eve+1@a.example", "eve+2@a.example"],
         &["joe@elsewhere.example", "JOE@elsewhere.example"],
         &["ann", "ANN"],

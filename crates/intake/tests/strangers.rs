@@ -45,7 +45,7 @@ async fn challenge(intake: &Intake, mechanism: Mechanism, username: &str) -> (St
     (fields.next().unwrap(), fields.next().unwrap())
 }
 
-/// Which of several spellings show the same salt: for each, the index of the first one with its salt.
+/// Groups spellings by the salt that they get: for each, the index of the first spelling with the same salt.
 async fn pattern(intake: &Intake, mechanism: Mechanism, spellings: &[String]) -> Vec<usize> {
     let mut salts = Vec::new();
     for spelling in spellings {

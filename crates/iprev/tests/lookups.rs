@@ -1,4 +1,4 @@
-//! What the checks ask DNS, and how often they wait for it.
+//! The queries of the checks, and how often the checks wait for DNS.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 
 use dns::zone::Zone;
@@ -9,7 +9,7 @@ use std::pin::{Pin, pin};
 use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 
-/// A zone that makes everybody wait for one turn, and remembers what it was asked.
+/// A zone that answers each query at the second poll, and records the queries.
 struct Slow {
     zone: Zone,
     asked: Mutex<Vec<String>>,
@@ -29,7 +29,7 @@ impl Resolver for Slow {
     }
 }
 
-/// Runs a check to its end: how often did it have to wait, and for which questions?
+/// Runs a check to its end; returns how often it waited, and for which queries.
 #[track_caller]
 fn costs(zone: &str, waits: usize, questions: &[&str], ask: impl AsyncFnOnce(&Slow)) {
     let slow = Slow { zone: Zone::parse(zone).unwrap(), asked: Mutex::default() };
@@ -64,7 +64,7 @@ fn both_questions_about_the_health_of_a_list_go_out_together() {
     let questions = ["1.0.0.127.list.test A", "2.0.0.127.list.test A"];
     let ask = async |dns: &Slow| drop(dnsbl::health(dns, &list).await);
     costs("2.0.0.127.list.test. A 127.0.0.2", 1, &questions, ask);
-    // Where nothing is listed, is there a list?
+    // If the address is not listed, the check also tests whether the list works.
     costs("", 2, &[&questions[..], &["list.test A"]].concat(), ask);
 }
 

@@ -33,7 +33,7 @@ fn is_listing(code: &Ipv4Addr) -> bool {
     *code != Ipv4Addr::LOCALHOST && range(Ipv4Addr::new(127, 0, 0, 0), Ipv4Addr::new(127, 255, 254, 255))
 }
 
-/// Codes that are near the borders.
+/// Return codes near the limits of the valid ranges.
 fn code() -> impl Strategy<Value = Ipv4Addr> {
     prop_oneof![
         4 => (0..=255_u8).prop_map(|last| Ipv4Addr::new(127, 0, 0, last)),

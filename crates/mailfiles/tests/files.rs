@@ -1,4 +1,4 @@
-//! mbox files of many programs, and what is in them.
+//! Reads mbox files as many programs write them.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs, reason = "test code")]
 
 use moxd_mailfiles::mbox::{Mbox, Message};
@@ -106,7 +106,7 @@ fn flags_are_read() {
     assert!(file.messages[4].1.starts_with("X-Gmail-Labels: "), "labels say more than flags");
 }
 
-/// How many messages there are, and how many lines are in doubt.
+/// Returns the number of messages, and of lines that may begin one.
 #[track_caller]
 fn check(file: &str, messages: usize, merged: u64) {
     let found = read(file.as_bytes());

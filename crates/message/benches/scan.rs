@@ -127,7 +127,7 @@ fn mime(c: &mut Criterion) {
     group.finish();
 }
 
-/// What strangers may send to keep a server busy, 10 MiB of it each.
+/// Hostile messages of 10 MiB each, made to cost much time.
 fn hostile(c: &mut Criterion) {
     const SIZE: usize = 10 << 20;
     let nested = |depth: usize| {

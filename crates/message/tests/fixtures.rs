@@ -1,5 +1,5 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
-//! The cases of `testdata`: what is read out of each is compared with the `.want` file beside it.
+//! Parses the cases of `testdata`, and compares each result with the `.want` file beside it.
 
 use bstr::{BStr, ByteSlice};
 use moxd_message::{

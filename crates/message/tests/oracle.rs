@@ -38,7 +38,7 @@ fn agree<T: PartialEq + std::fmt::Debug>(
 fn header_names_and_places_agree() {
     agree(
         cases("headers"),
-        // It takes lines for fields that RFC 5322 §2.2 does not: a name with a space, a continuation of nothing.
+        // mail-parser accepts lines as fields that RFC 5322 §2.2 does not: a name with a space, a leading continuation line.
         &["05-lines-that-are-no-field", "07-leading-space"],
         |data| {
             let found = headers(data);

@@ -120,7 +120,7 @@ fn around() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    /// No text around the one address takes the domain away whose DMARC policy counts.
+    /// No text around the one address hides the domain whose DMARC policy counts.
     #[test]
     fn the_one_address_in_from_is_found(before in around(), after in around()) {
         let header = format!("From: {before}<boss@example.com>{after}\r\n\r\n");
@@ -169,7 +169,7 @@ proptest! {
         let read = AuthResults::parse(field.split_once(':').unwrap().1.as_bytes()).unwrap();
         prop_assert_eq!(read.field(), field);
         prop_assert_eq!(read.methods.len(), 1);
-        // A property stands there whole, or not at all where it is too long; escapes at most double it.
+        // A property is printed entirely, or left out if it is too long; escapes at most double it.
         let whole: String = value.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
         match read.methods[0].properties.as_slice() {
             [property] => prop_assert_eq!(&property.value, &whole),
@@ -178,7 +178,7 @@ proptest! {
     }
 }
 
-/// Short and very long texts of what needs care.
+/// Short and very long texts of characters that need escapes or folding.
 fn text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         token().prop_map(|t| String::from_utf8_lossy(&t).into_owned()),

@@ -1,4 +1,4 @@
-//! The promises about failed logins, one by one.
+//! Tests of the limits on failed logins, one rule each.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 
 use std::net::IpAddr;
@@ -45,7 +45,7 @@ fn fail(failures: &mut Failures, ip: IpAddr, name: &str, times: u32, now: System
     (0..times).for_each(|_| failures.failed(ip, Some(&account(name)), now));
 }
 
-/// An attempt that begins and ends at once: its grant, or why it may not begin.
+/// Makes an attempt that ends at once; returns its grant, or why it may not begin.
 fn attempt(
     failures: &mut Failures,
     ip: IpAddr,
@@ -136,20 +136,20 @@ fn attackers_cannot_keep_an_account_from_logging_in() {
     let mut failures = failures();
     let home: IpAddr = [10, 0, 0, 1].into();
     log_in(&mut failures, home, "alice", at(0)).unwrap();
-    // Wrong passwords from a few addresses, all day.
+    // An attacker tries wrong passwords from a few addresses, all day.
     for host in 0..30 {
         fail(&mut failures, [192, 0, host, 1].into(), "alice", 10, at(60));
     }
-    // At home, and at the address next door, nothing is to be noticed.
+    // The known address and its neighbours log in without delay.
     for last in [1, 2] {
         let grant = log_in(&mut failures, [10, 0, 0, last].into(), "alice", at(60)).unwrap();
         assert_eq!(grant, Grant { wait: Duration::ZERO, failures: 0, known: true });
     }
-    // On the road it takes a moment.
+    // An unknown network waits for its turn.
     let road: IpAddr = [198, 51, 100, 1].into();
     let grant = log_in(&mut failures, road, "alice", at(60)).unwrap();
     assert_eq!((grant.wait, grant.known), (TURN, false));
-    // And then the road is known, too.
+    // After that login the network is known, too.
     assert!(log_in(&mut failures, road, "alice", at(60)).unwrap().known);
     assert_eq!(log_in(&mut failures, road, "bob", at(60)).unwrap().wait, Duration::ZERO);
 }
@@ -187,7 +187,7 @@ fn neighbours_do_not_shut_out_who_has_logged_in_from_the_same_address() {
     check(failures.may_connect(ip(1), at(0)), None);
     assert!(log_in(&mut failures, ip(1), "alice", at(0)).is_ok());
     assert!(log_in(&mut failures, ip(1), "carol", at(0)).is_err());
-    // Alice has what one address may fail, and no more.
+    // Alice has the failures that one address may have, and no more.
     fail(&mut failures, ip(1), "alice", 10, at(0));
     let refused = log_in(&mut failures, ip(1), "alice", at(0)).unwrap_err();
     assert_eq!(scope(&refused), ("per minute", "host"));
@@ -198,7 +198,7 @@ fn attempts_at_a_time_do_not_get_past_a_limit() {
     let mut failures = failures();
     let started = (0..30).filter(|_| matches!(failures.begin(ip(1), &alice(), at(0)), Start::Now(_))).count();
     assert_eq!(started, 10, "as many as may fail");
-    // Those who are right make room, those who fail do not.
+    // Successful attempts make room, failed ones do not.
     failures.finish(ip(1), &alice(), Outcome::Failed, at(0));
     assert!(matches!(failures.begin(ip(1), &alice(), at(0)), Start::AfterOthers(_)));
     failures.finish(ip(1), &alice(), Outcome::Undecided, at(0));
@@ -208,7 +208,7 @@ fn attempts_at_a_time_do_not_get_past_a_limit() {
         failures.finish(ip(1), &alice(), Outcome::Failed, at(0));
     }
     assert!(matches!(failures.begin(ip(1), &alice(), at(0)), Start::Refused(_)));
-    // Nor by way of neighbours' addresses.
+    // Attempts from neighbouring addresses do not get around the limit.
     let mut started = 0;
     for last in 64..128 {
         for _ in 0..10 {
@@ -313,12 +313,12 @@ fn lists_who_is_held_back_and_lifts_it() {
     assert!(failures.blocked(at(1)).iter().all(|b| b.until > at(59) && b.until <= at(66)));
     assert!(failures.blocked(at(70)).is_empty());
 
-    // An account is lifted with the delays it has had, and its addresses are not.
+    // Lifting an account removes its delays, and leaves the limits of addresses.
     let lifted = failures.lift(Some(&Blockee::Account("alice".into())), at(1));
     assert_eq!(lifted.len(), 1);
     assert_eq!(log_in(&mut failures, [10, 99, 0, 1].into(), "alice", at(1)).unwrap().wait, Duration::ZERO);
     assert_eq!(listed(&failures), [&hosts[..], &others[..]].concat());
-    // An address is lifted with the networks around it.
+    // Lifting an address lifts the networks around it.
     assert_eq!(failures.lift(Some(&network("192.0.2.2")), at(1)).len(), 2);
     assert!(log_in(&mut failures, ip(2), "bob", at(1)).is_ok());
     assert_eq!(listed(&failures), [&hosts[..], &["192.0.2.1/32", "192.0.2.3/32"]].concat());

@@ -24,13 +24,13 @@ fn addresses() -> impl Strategy<Value = IpAddr> {
     .prop_map(|text| text.parse().unwrap())
 }
 
-/// Milliseconds since the event before, and who, and how many.
+/// Milliseconds since the event before, the address, and the number of events.
 fn events() -> impl Strategy<Value = Vec<(u64, IpAddr, u64)>> {
     prop::collection::vec((0_u64..4000, addresses(), 1_u64..4), 1..200)
 }
 
 proptest! {
-    /// The promise: in no span as long as the window is more let through than the limit, for no class.
+    /// No span as long as the window has more allowed events than the limit, in any class.
     #[test]
     fn never_above_the_limit_in_any_window(events in events(), millis in 1_u64..60_000, host in 1_u32..20) {
         let limits = [host, host * 2, host * 3];
@@ -56,7 +56,7 @@ proptest! {
         }
     }
 
-    /// It is no stricter than it says: what a window and a twelfth hold under the limit is let through.
+    /// The limiter is no stricter than documented: it allows an event if a window and a twelfth before it are under the limit.
     #[test]
     fn lets_through_what_fits(events in events(), seconds in 1_u64..60, limit in 1_u32..20) {
         let length = Duration::from_secs(seconds);
@@ -76,7 +76,7 @@ proptest! {
         }
     }
 
-    /// When told when to come back, one is let in then, and not a moment sooner.
+    /// A refused client is allowed after exactly the time that the refusal names, and not earlier.
     #[test]
     fn keeps_its_word(events in events(), millis in 100_u64..60_000) {
         let window = KeyWindow { name: "w", length: Duration::from_millis(millis), limit: 5 };
@@ -92,7 +92,7 @@ proptest! {
         }
     }
 
-    /// Whatever clocks do, nothing panics, and after two quiet windows all is forgotten.
+    /// No sequence of clock values causes a panic, and after two quiet windows the limiter is empty.
     #[test]
     fn no_clock_closes_the_gate_for_good(jumps in prop::collection::vec((any::<bool>(), 0_u64..u64::MAX / 4), 1..20)) {
         let length = Duration::from_secs(60);
@@ -109,7 +109,7 @@ proptest! {
         }
     }
 
-    /// After any failures and successes, the networks have exactly the failures that nobody forgave.
+    /// After any failures and successes, the networks have exactly the failures that no success has forgiven.
     #[test]
     fn a_success_forgives_its_own_failures_alone(
         events in prop::collection::vec((0_u64..2000, addresses(), 0_usize..3, any::<bool>()), 1..60),
@@ -136,8 +136,8 @@ proptest! {
         }
     }
 
-    /// However attempts overlap, no more fail within a window than the limit of their network says, unless they come
-    /// from where the account has logged in of late.
+    /// However attempts overlap, no more fail within a window than the limit of their network allows, except from
+    /// networks where the account has logged in recently.
     #[test]
     fn no_overlap_of_attempts_gets_past_a_limit(
         events in prop::collection::vec((0_u64..3000, addresses(), any::<bool>()), 1..150), host in 1_u32..8,

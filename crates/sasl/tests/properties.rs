@@ -74,7 +74,7 @@ fn mechanisms() -> impl Strategy<Value = Mechanism> {
     prop::sample::select(Mechanism::BY_STRENGTH.to_vec())
 }
 
-/// Names and passwords with the characters that have a meaning in some mechanism, and some that have two forms.
+/// Names and passwords with characters that have a meaning in some mechanism, and some that have two Unicode forms.
 fn words() -> impl Strategy<Value = String> {
     proptest::string::string_regex("[ -~é\u{301}ß,= \u{a0}Åø€🐒]{1,40}").unwrap()
 }

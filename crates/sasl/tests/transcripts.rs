@@ -111,7 +111,7 @@ impl Talk {
         Client::new(self.mechanism(), &credentials.unwrap(), &self.channel(), self.nonce("client-nonce"))
     }
 
-    /// Is this the user of the talk?
+    /// Is this the user of the transcript?
     fn knows(&self, name: &str) -> bool {
         self.setting("username").is_some_and(|known| username(known).unwrap() == name)
     }

@@ -1,4 +1,4 @@
-//! How fast commands are read and message data is decoded. The floor for data is a scan for line ends with memchr.
+//! Measures parsing of commands and decoding of message data. The floor for data is a scan for line ends with memchr.
 #![allow(clippy::unwrap_used, missing_docs, reason = "bench code")]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};

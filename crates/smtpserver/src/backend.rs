@@ -134,7 +134,7 @@ pub struct LoginFailure {
     pub username: Option<String>,
     /// The mechanism, where it is known.
     pub mechanism: Option<Mechanism>,
-    /// Why.
+    /// Decides the reply, and whether the failure counts against the network.
     pub reason: LoginFailureReason,
 }
 

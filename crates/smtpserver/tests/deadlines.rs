@@ -119,7 +119,7 @@ async fn closes_on_a_client_that_does_not_read() {
     let writing = tokio::spawn(async move { while write.write_all(b"NOOP\r\n").await.is_ok() {} });
     let start = Instant::now();
     task.await.unwrap();
-    // The timeout of the write, and no other wait after it.
+    // Only the write timeout passes: the server waits for nothing else afterwards.
     assert_eq!(start.elapsed().as_secs(), 30);
     writing.await.unwrap();
     let mut rest = Vec::new();
@@ -227,7 +227,7 @@ async fn refused_clients_that_do_not_leave_hold_few_places() {
             }
             None => {
                 assert!(place >= 2, "there was a place");
-                // Nothing is left of it, although the client has not closed its end.
+                // The server has dropped the connection, although the client has not closed its end.
                 task.await.unwrap();
             }
         }
@@ -272,13 +272,13 @@ async fn long_lines_without_an_end_have_few_places() {
         }
         let (mut one_more, _task) = connect(&server, &rules);
         one_more.reply().await;
-        // All that the others have sent was read before this is.
+        // The server has read all input of the others before this.
         one_more.send(format!("AUTH PLAIN {}", "A".repeat(3_000)).as_bytes()).await;
         let full = places == 1_024;
         if full {
             let line = one_more.line().await;
             assert!(line.as_deref().is_some_and(|line| line.starts_with("421 4.3.2 ")), "{line:?}");
-            // A line that ends, or a client that goes, makes room.
+            // A line that ends, or a client that disconnects, makes room.
             let (mut ended, _task) = clients.remove(0);
             assert!(ended.ask("").await.starts_with("50"));
         }
@@ -385,7 +385,7 @@ async fn clients_that_connect_during_a_stop_get_a_reply() {
 #[tokio::test(start_paused = true)]
 async fn a_stop_comes_before_a_command_that_comes_with_it() {
     let mut client = greeted(common::rules("smtp", &[])).await;
-    // No other task runs between the two.
+    // No other task runs between these two statements.
     client.stop().await;
     client.send(b"NOOP\r\n").await;
     assert!(client.reply().await.starts_with("421 4.3.2 "));

@@ -47,7 +47,7 @@ impl Net {
         client
     }
 
-    /// The code of the answer to one login from this address, and how many seconds it took.
+    /// Tries one login from this address; returns the code of the reply, and the seconds that it took.
     async fn log_in(&self, ip: [u8; 4], user: &str, password: &str) -> (String, u64) {
         let mut client = self.greeted(ip).await;
         timed(&mut client, &plain(user, password)).await
@@ -58,7 +58,7 @@ fn plain(user: &str, password: &str) -> String {
     format!("AUTH PLAIN {}", BASE64.encode(format!("\0{user}\0{password}")))
 }
 
-/// The code of the answer, and how many seconds it took.
+/// Sends a line; returns the code of the reply, and the seconds that it took.
 async fn timed(client: &mut Client<DuplexStream>, line: &str) -> (String, u64) {
     let start = Instant::now();
     let reply = client.ask(line).await;
@@ -74,12 +74,12 @@ async fn failures_elsewhere_do_not_keep_an_account_from_logging_in() {
     let net = Net::new("submission", GateRules::default());
     let home = [192, 0, 2, 1];
     assert_eq!(net.log_in(home, "mox@localhost", RIGHT).await, answer("235", 0));
-    // From a network of its own each, so that only the account is what they have in common.
+    // Each from a network of its own, so that only the account's limit applies.
     for from in 0..100 {
         let (code, _) = net.log_in([10, 0, from, 1], &format!("mox+{from}@localhost"), WRONG).await;
         assert_eq!(code, "535", "{from}");
     }
-    // Where the account has logged in before there is nothing to notice; elsewhere it waits for its turn.
+    // Networks from which the account has logged in before are not slowed down; others wait for their turn.
     assert_eq!(net.log_in(home, "mox@localhost", RIGHT).await, answer("235", 0));
     let turn = TURN.as_secs();
     assert_eq!(net.log_in([10, 0, 101, 1], "mox@localhost", WRONG).await, answer("535", turn));

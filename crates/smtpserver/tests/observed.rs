@@ -352,7 +352,7 @@ async fn counts_a_panic_and_gives_back_the_place_of_its_connection() {
     let numbers = Numbers::default();
     let _guard = metrics::set_default_local_recorder(&numbers);
     let stop = Stop::new();
-    // Room for one connection.
+    // The server accepts one connection at a time.
     let gate = GateRules { connections: 1, ..GateRules::open() };
     let backend = TestBackend { fragile: true, ..TestBackend::default() };
     let server = Server::new(Arc::new(backend), Settings { gate, ..settings(stop.clone()) });

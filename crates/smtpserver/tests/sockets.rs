@@ -59,7 +59,7 @@ impl Served {
         client
     }
 
-    /// STARTTLS for this name; the certificate that came.
+    /// Does STARTTLS with this server name; returns the server's certificate.
     async fn certificate_for(&self, name: &str) -> CertificateDer<'static> {
         let mut client = self.greeted().await;
         assert_eq!(&client.ask("STARTTLS").await[..3], "220");
@@ -91,7 +91,7 @@ async fn chooses_certificates_by_name_and_takes_new_ones() {
     assert_eq!(before.ask("NOOP").await, "250 2.0.0 alrighty", "connections go on");
 }
 
-/// Logs in with SCRAM, bound to the channel; the last reply.
+/// Logs in with SCRAM, bound to the channel; returns the last reply.
 async fn scram_plus(client: &mut Client<TcpStream>, binding: Option<Vec<u8>>) -> String {
     let Stream::Tls(stream) = &client.stream else { panic!("no TLS") };
     let exported =
@@ -234,12 +234,12 @@ async fn plaintext_after_starttls_is_never_a_command() {
     let rules = common::rules("smtp", &[]);
     let tls = tls(&rules);
     let served = Served::new(rules, Some(tls)).await;
-    // In the same packet.
+    // In the same packet as STARTTLS.
     let mut client = served.greeted().await;
     client.send(b"STARTTLS\r\nMAIL FROM:<evil@client.example>\r\n").await;
     assert_eq!(&client.reply().await[..10], "503 5.5.1 ");
     assert_eq!(client.line().await, None);
-    // After the reply.
+    // After the reply to STARTTLS.
     let mut client = served.greeted().await;
     assert_eq!(&client.ask("STARTTLS").await[..10], "220 2.0.0 ");
     client.send(b"MAIL FROM:<evil@client.example>\r\nRCPT TO:<mox@localhost>\r\n").await;

@@ -20,7 +20,7 @@ fn talks(height: &str) -> Vec<Talk> {
 
 fn play_on_the_session(height: &str, piece: usize) {
     for talk in talks(height) {
-        // Shown only if it fails.
+        // The test harness shows this only on failure.
         println!("{}", talk.name);
         let rules = common::rules(&talk.kind, &talk.rules);
         let mut pure = Pure::new(rules, Arc::new(TestBackend::default()), piece);

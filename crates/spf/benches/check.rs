@@ -41,7 +41,7 @@ impl Resolver for Memory {
     }
 }
 
-/// mail-auth's caches: what it asks DNS for, as values it has read before.
+/// mail-auth's caches: the answers of DNS as parsed values.
 struct Read<K, V>(HashMap<K, V>);
 
 impl<K: Hash + Eq, V: Clone> ResolverCache<K, V> for Read<K, V> {

@@ -1,4 +1,4 @@
-//! How long evaluation waits, in rounds to DNS, and what it asks meanwhile.
+//! The rounds of DNS that an evaluation waits for, and the queries that it sends meanwhile.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 
 mod common;
@@ -93,8 +93,8 @@ fn two_terms_share_one_query() {
 example.test. TXT "v=spf1 include:i.test a:h.test include:i.test a:h.test -all"
 h.test. A 192.0.2.9
 i.test. TXT "v=spf1 -all""#;
-    // The answer that was asked for ahead is used up by the first term. The second asks again, in its turn: each term is
-    // looked at once, and when this one was, its question was under way.
+    // The first term uses up the answer that was queried ahead. The second queries again in its turn: evaluation looks
+    // ahead at each term once, and at that time the query of this one was under way.
     assert_eq!(check_rounds(zone, 4, 5).lookups, 4);
 }
 

@@ -41,7 +41,7 @@ proptest! {
         fuzzing::spf_record(record.as_bytes());
     }
 
-    /// The address of an `ip6` is what the standard library takes for one.
+    /// An `ip6` accepts exactly the addresses that the standard library parses.
     #[test]
     fn reads_ip6_as_the_standard_library_does(
         groups in any::<[u16; 8]>(),
@@ -88,7 +88,7 @@ proptest! {
         fuzzing::spf_check(&data);
     }
 
-    /// Neither waiting, and so looking ahead, nor a cache ever changes what is found or counted.
+    /// Neither look-ahead while waiting nor a cache changes the result or the counts.
     #[test]
     fn delays_and_caches_change_nothing(records in prop::collection::vec(record(), 3), addresses in "[abc]{0,3}") {
         let quote = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
@@ -111,7 +111,7 @@ proptest! {
     }
 }
 
-/// Evaluates a zone in which `example.test` does its worst.
+/// Evaluates `example.test` over a zone with many random records.
 #[track_caller]
 fn check_hostile(zone: &str, want: &str) {
     let zone = Zone::parse(zone).unwrap();

@@ -20,7 +20,7 @@ struct Case {
     asked: Vec<(String, String)>,
 }
 
-/// The cases of a file, or where it is malformed and how.
+/// Parses the cases of a file; the error names the line and the fault.
 fn cases(file: &str, text: &str) -> Result<Vec<Case>, String> {
     let mut cases: Vec<Case> = Vec::new();
     for (at, line) in text.lines().enumerate() {
@@ -111,8 +111,8 @@ fn describe(evaluation: &Evaluation, explanation: Option<String>, want: &str) ->
     words.join(" ")
 }
 
-/// Asks a zone that answers at once; one that makes evaluation wait and look ahead, and records that were read before,
-/// must lead to the same.
+/// Evaluates over a zone that answers at once, and checks that a zone that makes evaluation wait and look ahead, and a
+/// cache of parsed records, lead to the same result.
 fn ask(zone: &Zone, query: &str, want: &str) -> Result<(), String> {
     let words: Vec<&str> = query.split_whitespace().collect();
     let &[ip, mail_from, helo] = words.as_slice() else { return Err(format!("bad query {query}")) };
@@ -174,7 +174,7 @@ fn every_rule_holds() {
     assert!(played > 250, "only {played} queries found");
 }
 
-/// Queries of the cases are split at blanks, so this one stands here.
+/// The files split queries at blanks, so a query with blanks stands here.
 #[test]
 fn a_quoted_local_part_may_bring_a_blank() {
     let zone =

@@ -20,7 +20,7 @@ pub(crate) fn counts_links_to_bodies(fixture: &Fixture) {
     // Each recipient of a message adds a link, and names the body again.
     commit(engine, |b| (0..2).for_each(|_| link(b, &body))).unwrap();
     commit(engine, |b| link(b, &body)).unwrap();
-    // A body that is stored need not come along.
+    // A batch that links to a stored body need not bring the body.
     commit(engine, |b| b.ops.link(id)).unwrap();
     drop(body);
     assert_body(engine, id, Some(b"content"));
@@ -31,7 +31,7 @@ pub(crate) fn counts_links_to_bodies(fixture: &Fixture) {
     assert_body(engine, id, Some(b"content"));
     unlink(1);
     assert_body(engine, id, None);
-    // Taking back a link that is not there is no error.
+    // Removing a link that does not exist is no error.
     unlink(1);
     assert_body(engine, id, None);
 }

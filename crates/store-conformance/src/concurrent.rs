@@ -76,8 +76,8 @@ pub(crate) fn reads_ranges_while_batches_are_written(fixture: &Fixture) {
     read_ranges_while_writing(engine, engine);
 }
 
-/// One thread makes, replaces and removes rows between rows that stay; readers see the latter always, and each of the
-/// former once at most, in order, with a value that it has had.
+/// One thread creates, replaces and removes rows between rows that stay. Readers always see the rows that stay, and each
+/// of the others at most once, in order, with a value that it has had.
 pub(crate) fn read_ranges_while_writing(writer: &dyn Engine, reader: &dyn Engine) {
     const ROWS: u8 = 200;
     const ROUNDS: u8 = 5;
@@ -130,7 +130,7 @@ pub(crate) fn gives_out_each_stamp_once(fixture: &Fixture) {
     give_out_stamps(&[engine; 4]);
 }
 
-/// All numbers that these handles give out at once differ.
+/// All numbers that these handles return concurrently differ.
 pub(crate) fn give_out_stamps(handles: &[&dyn Engine]) {
     let given = Mutex::new(HashSet::new());
     thread::scope(|scope| {
@@ -147,8 +147,8 @@ pub(crate) fn give_out_stamps(handles: &[&dyn Engine]) {
     });
 }
 
-/// Two writers plan on the same row. The one that comes too late has planned further on what it would have left: with
-/// the same numbers, but with a stamp of its own.
+/// Two writers plan batches on the same row. The later one has already planned a second batch on its own result, which has
+/// the same value as the winner's but another stamp: that batch must conflict too.
 pub(crate) fn tells_rows_with_stamps_apart(fixture: &Fixture) {
     let engine = &*fixture.open();
     let row = |number: u8| [&[number][..], &engine.stamp().to_be_bytes()].concat();

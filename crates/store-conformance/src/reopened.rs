@@ -1,4 +1,4 @@
-//! Rules about what is there when the data is opened again.
+//! Rules about the data after it is opened again.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -41,7 +41,7 @@ pub(crate) fn keeps_rows_and_tokens(fixture: &Fixture) {
         assert_row(&*engine, &[5, opening, 8], Some(&[opening, 8]));
         let rows = scan(&*engine, &KeyRange::prefix(&[5]), Direction::Forward, 7);
         assert_eq!(rows.len(), 19 * (usize::from(opening) + 1));
-        // The caller of a batch whose answer was lost asks again.
+        // A caller that did not get the answer to a batch submits it again.
         assert_eq!(commit(&*engine, add), Err(CommitError::Conflict(1)));
     }
 }
@@ -66,7 +66,7 @@ pub(crate) fn keeps_bodies_and_their_links(fixture: &Fixture) {
             assert_body(&*engine, *id, Some(content));
         }
     }
-    // Both links are counted, and so is one that was taken back before the end.
+    // The engine counts both links, and the one that was removed before the end.
     unlink(&*engine);
     engine = reopen(fixture, engine, true);
     for (id, content) in ids.iter().zip(&contents) {

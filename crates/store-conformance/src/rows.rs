@@ -28,7 +28,7 @@ pub(crate) fn applies_operations_in_order(fixture: &Fixture) {
     assert_row(engine, b"d", Some(b"5"));
 }
 
-/// One precondition that does not hold, and nothing of the batch happens; the answer says which one it was.
+/// If one precondition does not hold, the batch changes nothing; the answer says which precondition it was.
 pub(crate) fn refuses_a_batch_entirely(fixture: &Fixture) {
     let engine = &*fixture.open();
     let old = receive(engine, b"old");
@@ -112,7 +112,7 @@ pub(crate) fn decides_in_the_order_of_the_calls(fixture: &Fixture) {
     assert_row(engine, b"n", Some(&201u32.to_be_bytes()));
 }
 
-/// Dropping the answer takes nothing back.
+/// Dropping the answer does not undo the batch.
 pub(crate) fn commits_what_is_not_waited_for(fixture: &Fixture) {
     let engine = &*fixture.open();
     for n in 0..50u8 {
@@ -172,7 +172,7 @@ pub(crate) fn reads_ranges_to_their_ends(fixture: &Fixture) {
     assert_eq!(found(&[5, 0], Some(&[5, 0])), keys[..0]);
 }
 
-/// Random batches, some of them refused, leave what they leave in a map.
+/// After random batches, some of them refused, the engine has the same rows as a map.
 pub(crate) fn agrees_with_a_map(fixture: &Fixture) {
     let engine = &*fixture.open();
     let mut map: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();

@@ -53,7 +53,7 @@ pub(crate) fn keeps_a_snapshot_as_it_was(fixture: &Fixture) {
     assert_eq!(scan(&*engine.snapshot().unwrap(), &range, Direction::Forward, 1000), []);
 }
 
-/// A batch takes one from a row and adds it to another, far behind it: no snapshot shows one without the other.
+/// Each batch decrements one row and increments another, far behind it: no snapshot shows one change without the other.
 pub(crate) fn takes_snapshots_of_one_moment(fixture: &Fixture) {
     let engine = &*fixture.open();
     let (low, high) = ([6, 0], [6, 0xff]);

@@ -1,4 +1,4 @@
-//! Every rule of the suite is there for a reason: for each there is a broken engine that fails it.
+//! Shows that every rule of the suite can fail: for each there is a broken engine that fails it.
 #![allow(clippy::unwrap_used, missing_docs, reason = "test code")]
 
 mod flawed;
@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use flawed::{Fault, Flawed};
 use moxd_store_conformance::{Fixture, RULES, assert_conforms};
 
-/// What is wrong with an engine, and rules that it must fail for it.
+/// A fault of an engine, and the rules that it must fail.
 const FAULTS: &[(Fault, &[&str])] = &[
     (Fault::ReversesOperations, &["applies_operations_in_order", "agrees_with_a_map"]),
     (Fault::AppliesRefusedBatches, &["refuses_a_batch_entirely", "agrees_with_a_map"]),

@@ -1,4 +1,4 @@
-//! What the rows of a store cost: writing them in the order in which messages arrive, rebuilding the view from the
+//! Measures the cost of rows: writing them in the order in which messages arrive, rebuilding the view from the
 //! journal, and reading single rows. Processor time, so that the figures hold beside other work.
 #![allow(
     missing_docs,

@@ -1,6 +1,6 @@
-//! Durable accounts, mailboxes and messages of a mail server (house crate of moxd).
+//! Durable accounts, mailboxes and messages of a mail server; made for moxd.
 //!
-//! A transaction collects steps, a commit does all of them or none; they are on the disk when it answers.
+//! A transaction collects steps. A commit does all of them or none, and answers once they are on the disk.
 //!
 //! What this crate does not know: SMTP, IMAP, DNS, TLS and their replies; how mail is judged; which addresses an account
 //! has (the configuration says); the clock and the environment (times are arguments); what rows in the tables of other

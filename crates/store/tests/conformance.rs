@@ -17,7 +17,7 @@ fn the_local_engine_conforms() {
     assert_conforms(|| local(Options::default));
 }
 
-/// With so little room that segments end, runs are written and snapshots are taken all the time.
+/// Limits so small that segments end, runs are written and snapshots are taken all the time.
 #[test]
 fn the_local_engine_conforms_while_it_is_busy_with_its_files() {
     assert_conforms(|| {

@@ -81,7 +81,7 @@ fn child() {
                 for n in (first + writer..).step_by(WRITERS as usize) {
                     let message = deliver(store, account, n);
                     say(&format!("stored {n} {}", message.id.get()));
-                    // Some go again.
+                    // Remove some messages again.
                     if n % 3 == 0 {
                         let mut t = store.transaction(SystemTime::UNIX_EPOCH);
                         t.remove(account, message.id);
@@ -130,7 +130,7 @@ fn kill_once(dir: &Path, first: u64, after: Duration, known: &mut BTreeMap<u64, 
         };
         out.lines().map_while(Result::ok).inspect(tell).collect::<Vec<_>>()
     });
-    // A moment counts from the first message on, but a start may be hit as well.
+    // The delay counts from the first message on; in some rounds from the start, to hit the opening as well.
     if !after.as_millis().is_multiple_of(5) {
         begun.recv_timeout(Duration::from_secs(30)).unwrap();
     }
@@ -154,7 +154,7 @@ fn kill_once(dir: &Path, first: u64, after: Duration, known: &mut BTreeMap<u64, 
     }
 }
 
-/// Everything that was stored is there once and whole; the store agrees with itself.
+/// Asserts that every stored message exists once and entirely, and that the store is consistent.
 fn check(dir: &Path, known: &BTreeMap<u64, Known>) -> u64 {
     let store = Store::open(dir, options()).unwrap();
     let account = store.open_account("mox", INITIAL_MAILBOXES, SystemTime::UNIX_EPOCH).wait().unwrap();

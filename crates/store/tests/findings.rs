@@ -1,4 +1,4 @@
-//! How a check reports to an operator what is wrong.
+//! The findings that a check reports to an operator.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "test code")]
 
 use std::{

@@ -13,7 +13,7 @@ use std::time::Duration;
 /// Timeout for a reply: longer than any takes, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-enum Link {
+enum Connection {
     Plain(TcpStream),
     Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
     /// The TCP or TLS connection to the server.
@@ -22,7 +22,7 @@ enum Link {
 
 /// A connection.
 pub struct Smtp {
-    link: Link,
+    link: Connection,
     input: Vec<u8>,
     /// The reply to the last EHLO.
     pub extensions: String,
@@ -44,7 +44,7 @@ impl Smtp {
         let stream = TcpStream::connect(to).unwrap();
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Self { link: Link::Plain(stream), input: Vec::new(), extensions: String::new() }
+        Self { link: Connection::Plain(stream), input: Vec::new(), extensions: String::new() }
     }
 
     /// Connects and is greeted.
@@ -71,7 +71,7 @@ impl Smtp {
     /// Goes over to TLS; fails where the server has another certificate.
     pub fn handshake(&mut self, certificate: &CertificateDer<'static>) -> std::io::Result<()> {
         assert!(self.input.is_empty(), "said before the handshake");
-        let Link::Plain(mut stream) = std::mem::replace(&mut self.link, Link::Gone) else {
+        let Connection::Plain(mut stream) = std::mem::replace(&mut self.link, Connection::Gone) else {
             panic!("TLS twice")
         };
         let name = ServerName::try_from("localhost").unwrap();
@@ -79,7 +79,7 @@ impl Smtp {
         while connection.is_handshaking() {
             connection.complete_io(&mut stream)?;
         }
-        self.link = Link::Tls(Box::new(StreamOwned::new(connection, stream)));
+        self.link = Connection::Tls(Box::new(StreamOwned::new(connection, stream)));
         Ok(())
     }
 
@@ -102,9 +102,9 @@ impl Smtp {
     pub fn write(&mut self, bytes: &[u8]) {
         // The server may have closed already; the test reads what it sent before.
         let _ = match &mut self.link {
-            Link::Plain(stream) => stream.write_all(bytes),
-            Link::Tls(stream) => stream.write_all(bytes).and_then(|()| stream.flush()),
-            Link::Gone => panic!("nothing to write to"),
+            Connection::Plain(stream) => stream.write_all(bytes),
+            Connection::Tls(stream) => stream.write_all(bytes).and_then(|()| stream.flush()),
+            Connection::Gone => panic!("nothing to write to"),
         };
     }
 
@@ -117,9 +117,9 @@ impl Smtp {
             }
             let mut bytes = [0; 4096];
             let read = match &mut self.link {
-                Link::Plain(stream) => stream.read(&mut bytes),
-                Link::Tls(stream) => stream.read(&mut bytes),
-                Link::Gone => Ok(0),
+                Connection::Plain(stream) => stream.read(&mut bytes),
+                Connection::Tls(stream) => stream.read(&mut bytes),
+                Connection::Gone => Ok(0),
             };
             let read = match read {
                 Ok(read) => read,
@@ -191,7 +191,7 @@ impl Smtp {
     }
 
     fn channel(&self, mechanism: Mechanism) -> Channel {
-        let Link::Tls(stream) = &self.link else { return Channel::plaintext() };
+        let Connection::Tls(stream) = &self.link else { return Channel::plaintext() };
         if !mechanism.is_plus() {
             // Acts as a client that does not support channel binding.
             return Channel::tls();

@@ -75,7 +75,7 @@ pub enum LogLevel {
     Error,
     /// An operator should look into it.
     Warn,
-    /// What happened to connections and messages.
+    /// The fate of each connection and message.
     Info,
     /// Every command.
     Debug,

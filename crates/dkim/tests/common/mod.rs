@@ -1,4 +1,4 @@
-//! What the tests share: fixtures by listing a folder, and a resolver made of zone text.
+//! Shared by the tests: the fixtures of a folder, and a resolver that answers from zone text.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
 

@@ -1,4 +1,4 @@
-//! A name server with signed zones, one below the other: what a recursive resolver would give.
+//! A name server with signed zones, one below the other, which answers as a recursive resolver would.
 
 use hickory_net::runtime::{Time, TokioTime};
 use hickory_proto::dnssec::crypto::Ed25519SigningKey;
@@ -32,9 +32,9 @@ pub(crate) struct Zone {
 
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Signed {
-    /// Not at all; the parent says so.
+    /// Not signed; the parent proves that there is no DS.
     No,
-    /// With keys that the parent vouches for.
+    /// Signed with keys that the parent vouches for, with NSEC denials.
     Nsec,
     /// The same, with hashed denials (NSEC3) of this many iterations.
     Nsec3(u16),
@@ -44,7 +44,7 @@ pub(crate) enum Signed {
     WrongKeys,
     /// The parent vouches for keys, and the zone has none.
     Missing,
-    /// Signed, and the parent says nothing of it.
+    /// Signed, but the parent has no DS.
     Island,
 }
 
@@ -58,7 +58,7 @@ pub(crate) struct SignedServer {
 }
 
 struct Zones {
-    /// Each zone by itself, the deepest first.
+    /// The zones, the deepest first.
     zones: Vec<(LowerName, Catalog)>,
     questions: Arc<AtomicUsize>,
 }
@@ -104,7 +104,7 @@ impl SignedServer {
         Self { address, anchor, questions, server }
     }
 
-    /// Questions so far.
+    /// The number of queries so far.
     pub(crate) fn questions(&self) -> usize {
         self.questions.load(Ordering::Relaxed)
     }

@@ -31,7 +31,7 @@ pub(crate) fn random(bytes: &mut [u8]) {
     bytes.fill(7);
 }
 
-/// Other bytes with every call.
+/// Random bytes of tests: different ones at every call.
 pub(crate) fn different(bytes: &mut [u8]) {
     static CALLS: AtomicU64 = AtomicU64::new(1);
     let call = CALLS.fetch_add(1, Ordering::Relaxed).to_le_bytes();
@@ -102,7 +102,7 @@ pub(crate) fn path(text: &str) -> Path {
 }
 
 impl<B: Backend> TestServer<B> {
-    /// A message as it is before DATA.
+    /// Opens a transaction: the message before DATA.
     pub(crate) async fn begin(
         &self,
         connection: &mut B::Connection,
@@ -134,7 +134,7 @@ impl<B: Backend> TestServer<B> {
     ) -> Result<(), Refusal> {
         let mut connection = self.backend.connect(client);
         let mut message = self.begin(&mut connection, client, from, to).await?;
-        // Odd pieces: where the header ends must not matter.
+        // Pieces of odd sizes: the header may end anywhere in one.
         for piece in text.as_bytes().chunks(7) {
             self.backend.content(&mut message, piece).await?;
         }

@@ -1,4 +1,4 @@
-//! Resolvers that test how evaluation waits, and what it asks.
+//! Resolvers that record how evaluation waits, and its queries.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 use dns::zone::Zone;
@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 /// A zone each of whose answers takes one round.
 pub struct Delayed<'z> {
     zone: &'z Zone,
-    /// Every question that was started.
+    /// Every query that was started.
     pub asked: Mutex<Vec<(Name, Kind)>>,
 }
 
@@ -33,7 +33,7 @@ impl Resolver for Delayed<'_> {
     }
 }
 
-/// Drives a future to its end; also how many rounds it had to wait.
+/// Drives a future to its end; returns its output and the number of rounds that it waited.
 pub fn wait<F: Future>(future: F) -> (F::Output, usize) {
     let mut future = pin!(future);
     let mut context = Context::from_waker(Waker::noop());

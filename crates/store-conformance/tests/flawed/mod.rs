@@ -17,7 +17,7 @@ use store::{
     },
 };
 
-/// What is wrong with the engine.
+/// The fault of the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     ReversesOperations,
@@ -57,7 +57,7 @@ pub(crate) enum Fault {
 type Rows = BTreeMap<Bytes, Bytes>;
 type Decided = std::result::Result<(), CommitError>;
 
-/// What all handles share.
+/// State that all handles share.
 #[derive(Default)]
 pub(crate) struct Data {
     rows: Rows,
@@ -342,7 +342,7 @@ impl ReadRows for Snapshot {
     }
 }
 
-/// Rows as they are, where those of a moment were asked for.
+/// A snapshot that returns current rows, which is the fault.
 struct Live<'a>(&'a Flawed);
 
 impl ReadRows for Live<'_> {

@@ -167,7 +167,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// What every engine does first: turns the token into the precondition and the row that keep it, and checks the limits.
+    /// Does what every engine must do first: turns the token into the precondition and the row that keep it, and checks the limits.
     ///
     /// # Errors
     /// `TooLarge` when a key, a value or the whole is over its limit, `Failed` when a key is empty or one of the

@@ -1,4 +1,4 @@
-//! How a thread of the engine is spoken to: messages wait in its inbox until it takes them.
+//! The inbox of an engine thread: messages wait in it until the thread takes them.
 
 use std::time::Duration;
 

@@ -27,7 +27,7 @@
 //! | bodies | syncs | begin, place | no |
 //!
 //! The writer waits for maintenance in one case alone, and maintenance serves that case whenever it waits itself: so the two
-//! never wait for each other. A message to a thread that has ended is answered by an error, however it ended.
+//! never wait for each other. A message to a thread that has ended gets an error, even if the thread panicked.
 //!
 //! Without messages, the threads share only the view's state, the end of what is acknowledged, whether the reserve is
 //! held, and two notes that keep a failure from being reported by every reader or commit that meets it (`Shared`).
@@ -148,7 +148,7 @@ struct Running {
     lock: Option<File>,
 }
 
-/// What the engine's threads and its callers share.
+/// State that the engine's threads and its callers share.
 struct Shared {
     settings: LocalSettings,
     view: Box<dyn View>,
@@ -174,7 +174,7 @@ struct Shared {
     flush_failure: Mutex<Option<CommitError>>,
 }
 
-/// What does not change while the engine is open.
+/// Values that do not change while the engine is open.
 struct LocalSettings {
     dir: PathBuf,
     journal: PathBuf,

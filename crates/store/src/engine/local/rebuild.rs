@@ -38,7 +38,7 @@ pub(super) struct Sources {
     pub(super) snapshot: Option<Arc<Run>>,
 }
 
-/// What a replay found.
+/// The findings of a replay.
 #[derive(Debug, Default)]
 pub(super) struct Replayed {
     /// Where it ended, with all damage that it met.

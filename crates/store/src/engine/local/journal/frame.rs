@@ -38,7 +38,7 @@ pub(in crate::engine::local) struct Header {
     pub(in crate::engine::local) kind: Kind,
 }
 
-/// What a frame is for.
+/// The purpose of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::engine::local) enum Kind {
     /// A batch.

@@ -17,7 +17,7 @@ const WINDOW: usize = 4096;
 /// Bytes read at once while searching for the next frame behind damage.
 const SEARCH: usize = 1024 * 1024;
 
-/// What a walk through one segment found besides frames.
+/// The result of a walk through one segment, besides its frames.
 #[derive(Debug)]
 pub(in crate::engine::local) struct Walked {
     /// Where the last whole frame ends.

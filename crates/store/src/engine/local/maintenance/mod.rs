@@ -178,7 +178,7 @@ impl Maintainer {
                     self.later.append(&mut self.unpinned);
                 }
             }
-            // An answer that nothing waits for is of a question that was given up.
+            // An answer without a waiter belongs to a question that was given up.
             Request::Wake | Request::Answer { .. } => {}
             request => self.later.push_back(request),
         }

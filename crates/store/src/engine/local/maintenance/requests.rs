@@ -1,4 +1,4 @@
-//! How other threads speak to the maintenance thread.
+//! The requests of other threads to the maintenance thread, and its answers.
 
 use std::{sync::mpsc, time::Duration};
 

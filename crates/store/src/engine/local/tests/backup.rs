@@ -55,7 +55,7 @@ fn a_whole_backup_is_checked_without_a_change() {
     let backup = backed_up();
     let copy = backup.path().join("copy");
     assert_eq!(checked(&copy), []);
-    // Once it is opened it is a store of its own, whose files go on.
+    // An opened backup is a store of its own, and writes to its files.
     let engine = open(&copy);
     assert_eq!(rows(&*engine).len(), 40);
     put(&engine, b"new", b"1").unwrap();
@@ -115,7 +115,7 @@ fn checks_a_closed_store_without_a_change() {
     drop(engine);
     assert_eq!(checked(dir.path()), []);
 
-    // The end of the journal is lost, and the view tells.
+    // The end of the journal is missing; the view shows that there was more.
     let newest = journal_files(dir.path(), "log").pop().unwrap();
     let content = fs::read(&newest).unwrap();
     fs::write(&newest, &content[..content.len() / 2]).unwrap();

@@ -16,7 +16,7 @@ fn keeps_disk_use_bounded() {
         let key = [&[0x80], &n.to_be_bytes()[..]].concat();
         let content = noise(n, 4000);
         alive.push((key.clone(), put_body(&engine, &key, &content).unwrap(), content));
-        // Two of three go again, old and new ones.
+        // Remove two of three bodies, old and new ones.
         if n % 3 != 0 {
             let (key, id, _) = alive.remove((n as usize * 7) % alive.len());
             remove_body(&engine, &key, id);
@@ -148,7 +148,7 @@ fn a_removed_file_goes_though_the_process_was_killed_during_a_backup() {
     starts_without_files(crashed(&engine).path());
 }
 
-/// So are they once the view was rebuilt.
+/// The same after the view was rebuilt.
 #[test]
 fn a_removed_file_goes_though_the_view_was_rebuilt_during_a_backup() {
     let dir = folder();
@@ -220,7 +220,7 @@ fn joins_small_segments() {
     sound(&engine);
 }
 
-/// However many segments there are: where nothing has changed, none of them is looked at.
+/// If nothing has changed, maintenance reads no segment, however many there are.
 #[test]
 fn an_idle_store_leaves_the_disk_alone() {
     let dir = folder();

@@ -1,5 +1,5 @@
-//! Files that are cut, flipped, deleted or half written: what is whole stays readable, a check names the rest, and no read
-//! returns a wrong byte.
+//! Files that are cut, flipped, deleted or half written: undamaged data stays readable, a check names the rest, and no
+//! read returns a wrong byte.
 
 use super::*;
 
@@ -238,7 +238,7 @@ fn rebuilds_a_damaged_view() {
     }
 }
 
-/// A run's filter says which rows are not there. Damage to it is found like any other, and no row is missed for it.
+/// A run's filter says which rows are absent. The engine detects damage to it, and hides no row because of it.
 #[test]
 fn a_damaged_filter_is_named_and_hides_no_row() {
     let dir = folder();
@@ -401,7 +401,7 @@ fn a_lost_snapshot_is_named() {
     fs::remove_dir_all(dir.path().join("view")).unwrap();
     let engine = open(dir.path());
     assert_eq!(kinds(&engine.check().unwrap()), ["store.finding.journal"]);
-    // Rows are lost; what they led to stays, for an operator who looks for it.
+    // Rows are lost; the bodies that they named stay, for an operator to recover.
     engine.compact(true).unwrap();
     engine.close();
     assert!(contains(&dir.path().join("journal"), &noise(1, 5000)));
@@ -427,7 +427,7 @@ fn a_lost_snapshot_is_taken_again() {
     }
 }
 
-/// A view that is damaged is more than one that is made of nothing.
+/// A damaged view stays if the snapshot is missing that a rebuild needs: part of the rows is better than none.
 #[test]
 fn a_damaged_view_stays_where_the_journal_cannot_replace_it() {
     let dir = folder();

@@ -121,7 +121,7 @@ fn what_a_failed_sync_refused_does_not_come_back() {
     sound(&again);
     again.close();
     drop(again);
-    // The body that was kept for the case that its frame comes back goes when it has not.
+    // The engine kept the body in case its frame is in the journal after all; it is not, so the body is removed.
     let again = open(copy.path());
     again.close();
     assert_eq!(fs::read_dir(copy.path().join("bodies")).unwrap().count(), 0);
@@ -260,7 +260,7 @@ fn ended_segments_make_room_where_there_is_none_at_all() {
     sound(&engine);
 }
 
-/// Killed when the reserve was given free already, and what it gave is used up.
+/// The process is killed after it has released the reserve, and the released room is used up.
 #[test]
 fn starts_on_a_disk_that_was_full_before() {
     let dir = folder();

@@ -1,4 +1,4 @@
-//! A disk that does not answer: who waits for it, and who does not.
+//! A disk that does not answer: only tasks that need it wait for it.
 
 use std::{
     future::Future,
@@ -28,7 +28,7 @@ fn large_bodies_wait_for_a_frozen_disk_without_a_thread() {
     put(&engine, b"before", b"1").unwrap();
     disk.faults.freeze(true);
     let content = noise(1, 800_000);
-    // More than there are threads that write.
+    // More messages than writer threads.
     let mut arriving: Vec<_> = (0..8)
         .map(|_| {
             let mut writer = engine.body_writer();
@@ -47,7 +47,7 @@ fn large_bodies_wait_for_a_frozen_disk_without_a_thread() {
     for (_, _, taken) in &arriving {
         assert!(*taken <= INLINE_MAX + 200_000, "{taken} bytes are in memory");
     }
-    // Others go on meanwhile.
+    // Other clients are served meanwhile.
     assert_eq!(engine.get(b"before").unwrap().as_deref(), Some(&b"1"[..]));
     let mut small = engine.body_writer();
     assert!(is_ready(&mut small.write(b"small")));

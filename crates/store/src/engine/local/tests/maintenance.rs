@@ -1,4 +1,4 @@
-//! The maintenance thread: who waits for it, and what becomes of requests that it cannot serve.
+//! The maintenance thread: callers that wait for it, and requests that it cannot serve.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},

@@ -165,7 +165,7 @@ fn crashed(engine: &Local) -> tempfile::TempDir {
     })
 }
 
-/// Has the maintenance thread do what there is to do; `false` if some of it has to be tried again.
+/// Runs all due maintenance; returns `false` if some of it has to be tried again.
 fn maintain(engine: &Local) -> bool {
     engine.shared.maintenance.run(|maintainer| maintainer.maintain())
 }
@@ -200,7 +200,7 @@ fn refuses_a_second_process() {
     open(dir.path()).close();
 }
 
-/// However much a folder allowed to others before, mail in it is its owner's.
+/// The engine removes all access of other users to its folder, whatever the mode was before.
 #[test]
 fn takes_its_folder_from_other_users() {
     use std::os::unix::fs::PermissionsExt;

@@ -104,7 +104,7 @@ pub(super) fn rows(block: &Bytes) -> Option<Bytes> {
 }
 
 impl Block {
-    /// Decodes the rows of a block (see [`rows`]); `None` when they make no sense.
+    /// Decodes the rows of a block (see [`rows`]); `None` when they cannot be decoded.
     pub(super) fn decode(data: &Bytes) -> Option<Block> {
         let mut keys: Vec<u8> = Vec::with_capacity(data.len() * 2);
         let mut rows = Vec::with_capacity(data.len() / 24);
@@ -220,7 +220,7 @@ const MAX_KEYS: usize = 16 * 1024 * 1024;
 /// For fuzzing: searching the rows of a block finds what decoding them finds.
 pub(super) fn check_search(rows: &Bytes) {
     let found = [search(rows, &[]), search(rows, &[0xff; 600])];
-    // Searching to the end reads every row; what makes no sense then is damage to both.
+    // Searching to the end reads every row; rows that cannot be decoded are damage to both.
     let Some(block) = Block::decode(rows) else { return };
     assert!(found.iter().all(Option::is_some));
     let keys: Vec<_> = (0..block.len()).filter_map(|i| block.key(i)).collect();
