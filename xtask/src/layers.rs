@@ -72,7 +72,7 @@ pub const RULES: &[Rule] = &[
         // the disk; it starts no runtime.
         // nix and rustix to reserve room on disk, to lock the folder, and to read what is in memory alone.
         // ring for the checksums of a backup.
-        // quick_cache for the blocks of the view that were read lately.
+        // quick_cache for the blocks of the view that were read recently.
         outside: &[
             "bytes",
             "crc32c",

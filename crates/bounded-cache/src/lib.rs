@@ -1,4 +1,4 @@
-//! A map of bounded size that forgets what was not used for longest, so that strangers cannot fill the memory.
+//! A map of bounded size that drops the least recently used entries, so that strangers cannot fill the memory.
 //!
 //! What it does not know:
 //! - the time: an entry that expires has its end of life in its value, and the caller looks at it;

@@ -304,7 +304,7 @@ pub enum CtlVerb {
 #[derive(Debug, Subcommand)]
 pub enum BlockedVerb {
     /// List addresses whose logins are refused, and accounts whose logins are slowed down except from where they have
-    /// logged in lately
+    /// logged in recently
     List {
         #[command(flatten)]
         output: Output,

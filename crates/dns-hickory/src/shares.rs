@@ -163,7 +163,7 @@ mod tests {
                 .spawn(async move { shares.run(&name(&format!("n{n}.silent.test")), pending::<()>()).await });
         }
         tokio::task::yield_now().await;
-        // Without waiting: the clock stands still unless everybody waits.
+        // Without waiting: the paused clock only moves while all tasks wait.
         let begin = tokio::time::Instant::now();
         assert_eq!(shares.run(&name("other.test"), ready(1)).await, Some(1));
         assert_eq!(begin.elapsed(), Duration::ZERO);

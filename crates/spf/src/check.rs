@@ -1,4 +1,4 @@
-//! Which identity is judged, and what becomes of the verdict.
+//! [`check`] and [`check_helo`]: choose the identity to judge, and turn the checker's verdict into an evaluation.
 
 use crate::checker::{Checker, Place};
 use crate::{Evaluation, Identity, Limits, Query};

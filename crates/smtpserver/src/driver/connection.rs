@@ -24,7 +24,7 @@ use crate::client::{Peer, TlsFacts};
 use crate::replies::{self, ReplyTemplate};
 use crate::session::{CloseReason, Session, Step, Waiting};
 
-/// Bytes of replies after which they are written although more input is at hand. Input of a client that does not read is
+/// Bytes of replies after which they are written although more input is available. Input of a client that does not read is
 /// not processed further, so such clients can make us keep no more than this on each connection.
 const OUT_LIMIT: usize = 4 << 10;
 

@@ -1,4 +1,4 @@
-//! What only operators need of an engine. An engine in memory, or a database with tools of its own, may lack it.
+//! The operations of an engine that only operators need. An engine in memory, or a database with tools of its own, may lack it.
 
 use std::path::Path;
 
@@ -25,7 +25,7 @@ pub trait Maintenance {
     fn compact(&self, thorough: bool) -> Result<()>;
 }
 
-/// What a backup consists of.
+/// The size of a backup.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Copied {
     /// Files, without the list of them.

@@ -1,4 +1,4 @@
-//! What is known of a message at its delivery.
+//! The facts about a message that are known at its delivery, and are stored with it.
 
 use std::{net::IpAddr, time::SystemTime};
 

@@ -36,7 +36,7 @@ pub(super) enum Reply {
 impl Reply {
     pub(super) fn send(self, result: Result<(), CommitError>) {
         match self {
-            // The caller may have stopped waiting; what is done is done.
+            // The caller may have stopped waiting; the commit stands all the same.
             Reply::Caller(sender) => drop(sender.send(result)),
             Reply::Maintenance(answer) => answer.send(result),
         }
@@ -68,7 +68,7 @@ impl Drop for Answer {
     }
 }
 
-/// What a commit is refused with: for want of space, or because writing failed.
+/// The error of a commit that the journal cannot take: no space, or a failed write.
 pub(super) fn refusal(is_full: bool) -> CommitError {
     if is_full { CommitError::Full } else { CommitError::Failed }
 }

@@ -1,4 +1,4 @@
-//! Blocks of runs that were read lately: a row that is read again costs no system call and no checksum.
+//! Blocks of runs that were read recently: a row that is read again costs no system call and no checksum.
 
 use bytes::Bytes;
 use quick_cache::{Weighter, sync::Cache};

@@ -1,4 +1,4 @@
-//! The view: all rows as of a journal position, in an order in which they can be found.
+//! The view: all rows as of a journal position, sorted by key.
 //!
 //! It holds nothing that the journal and its snapshot do not: it can be thrown away and rebuilt. The engine knows it as
 //! a [`View`] alone, so that another kind can take its place; the one that there is keeps its rows in sorted runs. Why
