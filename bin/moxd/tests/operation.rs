@@ -80,9 +80,20 @@ fn a_reload_does_not_need_the_keys_that_only_root_can_read() {
     process.signal("HUP");
     process.wait_for(": reloaded");
     drop(Smtp::connect_tls(site.address(2), &site.certificate()));
+    // A file without a certificate, and a certificate for another key, are told apart.
+    let renewed = site.certificate();
+    let stranger = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    for (file, reason) in [
+        ("no certificate\n".to_owned(), "mail.crt has no certificate in it"),
+        (stranger.cert.pem(), "mail.crt is for another key than the one loaded"),
+    ] {
+        site.write("mail.crt", &file);
+        let why = site.verb(&["ctl", "reload"]).failed();
+        assert!(why.contains(reason) && why.ends_with("the certificate loaded before stays in use"), "{why}");
+        drop(Smtp::connect_tls(site.address(2), &renewed));
+    }
     // A certificate whose new key the server cannot read is not, and the reload reports an error; new accounts work all the
     // same.
-    let old = site.certificate();
     site.make_certificate();
     site.mode("config/mail.key", 0o600);
     site.write("domains.toml", &format!("{DOMAINS}{dkim}"));
@@ -92,7 +103,7 @@ fn a_reload_does_not_need_the_keys_that_only_root_can_read() {
         "{why}"
     );
     process.wait_for("ERROR moxd::control: reload: ");
-    drop(Smtp::connect_tls(site.address(2), &old));
+    drop(Smtp::connect_tls(site.address(2), &renewed));
     // Carol is gone again.
     let mut client = site.smtp();
     let reply = client.send("you@client.example", &["carol@localhost"], &message("to nobody"));

@@ -151,16 +151,13 @@ fn read_again(before: &Loaded, report: &mut Report) -> Result<Option<Loaded>> {
         KeyFile::Read(pem, version) => (pair(files, &chain, &pem)?, version),
         KeyFile::Kept { changed } => {
             report.kept(&files.key, changed);
-            let Ok(renewed) = before.certificate.renewed(&chain) else {
+            match before.certificate.renewed(&chain) {
+                Ok(renewed) => (renewed, before.key.clone()),
+                Err(error) if error.kind() != ErrorKind::BadKey => return Err(unusable(files, &error)),
                 // If the key is known to have changed, the report has said so already.
-                if !changed {
-                    let text =
-                        format!("{} is for another key than the one loaded", files.certificate.display());
-                    report.problems.push(text);
-                }
-                return Ok(None);
-            };
-            (renewed, before.key.clone())
+                Err(_) if changed => return Ok(None),
+                Err(_) => bail!("{} is for another key than the one loaded", files.certificate.display()),
+            }
         }
     };
     Ok(Some(Loaded { files: files.clone(), certificate, key }))
@@ -186,16 +183,21 @@ fn read_chain(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(|error| keyfile::unread(path, &error))
 }
 
-/// Makes a certificate from its two files; an error says which of them is wrong.
+/// Makes a certificate from its two files.
 fn pair(files: &Files, chain: &[u8], key: &[u8]) -> Result<Certificate> {
+    Certificate::from_pem(chain, key).map_err(|error| unusable(files, &error))
+}
+
+/// Says which of the two files is wrong.
+fn unusable(files: &Files, error: &smtpserver::Error) -> anyhow::Error {
     let (certificate, private) = (files.certificate.display(), files.key.display());
-    Certificate::from_pem(chain, key).map_err(|error| match error.kind() {
+    match error.kind() {
         ErrorKind::NoCertificate => {
             anyhow!("{certificate} has no certificate in it: have certificate and key changed places?")
         }
         ErrorKind::BadKey => anyhow!("{private} is not the key of {certificate}: {error}"),
         _ => anyhow!("{certificate} with {private}: {error}"),
-    })
+    }
 }
 
 /// The validity and names of a certificate.
