@@ -414,7 +414,7 @@ fn dkim_records_can_be_pasted_into_a_zone() {
         assert!(parts.iter().all(|part| part.len() <= 255), "{whole}");
         assert_eq!(parts.concat(), desk.record(key));
         assert!(line(&["--selector", "2026a"]).starts_with("2026a._domainkey IN TXT \"v=DKIM1;"));
-        // As a zone reads it.
+        // A name server that has the printed record in its zone verifies signatures of the key.
         let names = Names::serve(&whole.replace(" IN ", " "));
         let path = desk.path(key);
         let sign = ["dkim", "sign", "--domain", "example.test", "--selector", "2026a", "--key", &path];

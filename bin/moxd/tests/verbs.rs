@@ -666,7 +666,7 @@ fn configuration_is_checked_whole_and_examples_are_valid() {
     for (line, start) in lines.iter().zip(&starts) {
         assert!(line.starts_with(start), "{line}\n{start}");
     }
-    // One mistake is one line, whatever verb meets it.
+    // Every verb reports one mistake in one line.
     fs::write(&domains, "[domains.localhost]\n[accounts.mox.destinations]\n\"mox@localhost\" = {}\n")
         .unwrap();
     let good = fs::read_to_string(&config).unwrap().replace("70000", "2525");

@@ -73,7 +73,7 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
-    /// It holds no value that was not the last one inserted, and never more than it may.
+    /// The cache returns only the last value inserted for a key, and never exceeds its size.
     #[test]
     fn agrees_with_a_map_as_far_as_it_remembers(steps in prop::collection::vec(step(), 0..200)) {
         const CAPACITY: usize = 100;

@@ -52,7 +52,7 @@ fn hashing(settings: &IntakeSettings, header: &[u8]) -> Option<Hashing> {
     Some(Hashing::new(signers, header.to_vec(), localpart.as_deref(), domain))
 }
 
-/// Describes the sender as MAIL and the connection give it.
+/// Describes the sender as the session knows it: the client's address and HELO name, and the reverse path.
 fn session_origin(client: &Client, sender: &Sender) -> SessionOrigin {
     SessionOrigin {
         ip: client.ip(),

@@ -90,7 +90,7 @@ impl fmt::Debug for Judges {
     }
 }
 
-/// The sender of a message, as MAIL and the connection give it.
+/// The sender of a message, as the session knows it.
 #[derive(Debug, Clone)]
 pub struct SessionOrigin {
     /// The client's address.
@@ -182,7 +182,7 @@ pub struct Gathering {
 /// The evidence about one message.
 #[derive(Debug, Clone)]
 pub struct Evidence {
-    /// Who sent it, as MAIL and the connection say.
+    /// The sender, as the session knows it.
     pub origin: SessionOrigin,
     /// Does the client's address resolve to a name that resolves back? None without DNS.
     pub iprev: Option<iprev::Evaluation>,

@@ -185,7 +185,7 @@ fn a_refused_flood_pushes_out_no_client() {
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
     let other: IpAddr = "192.0.2.1".parse().unwrap();
     assert!(limiter.take(other, now, 2).is_allowed());
-    // One provider's network, and a new address in it for every try.
+    // Each attempt comes from a new address in one provider's network.
     for host in 0..100_u16 {
         let flood: IpAddr = std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, host, 0, 0, 0, 1).into();
         let _ = limiter.take(flood, now, 1);

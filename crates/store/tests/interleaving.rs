@@ -427,7 +427,7 @@ impl Round {
         match result {
             Ok(receipt) => {
                 for (name, id) in wanted.accounts.into_iter().zip(receipt.accounts) {
-                    // All who ask for an account get the same one.
+                    // Every caller that opens an account gets the same number.
                     assert_eq!(*self.known.accounts.entry(name).or_insert(id), id);
                 }
                 self.known.delivered.extend(wanted.delivered.into_iter().zip(receipt.delivered));

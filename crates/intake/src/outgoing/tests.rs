@@ -104,7 +104,7 @@ async fn forgets_what_was_sent_while_the_clock_was_ahead() {
 async fn counts_the_rows_of_an_earlier_process() {
     let store = Store::memory();
     let account = account(&store);
-    // As versions wrote them that had the limits in the store.
+    // Rows as earlier versions wrote them, which had the limits in the store.
     let at = 1_700_000_000_000 - 3_600_000;
     let mut transaction = store.transaction(now());
     for (number, recipient) in [(7u64, "a@x.test"), (8, "b@x.test"), (9, "a@x.test")] {

@@ -28,7 +28,7 @@ fn accepts_several_authors_of_one_domain() {
     assert_eq!(two.unwrap_err().kind(), FromErrorKind::SeveralAuthors);
 }
 
-/// From values in which a reader sees one address, at example.com.
+/// Values of From in which a reader sees one address, at example.com.
 const ONE_ADDRESS: [&str; 93] = [
     // Display names that need quotes.
     "[Ticket 7] <boss@example.com>",
@@ -101,7 +101,7 @@ const ONE_ADDRESS: [&str; 93] = [
     // Folded.
     "Boss\r\n\t[x]\r\n <boss@example.com>",
     "Boss <boss@\r\n example.com",
-    // No address but in quotes, comments, encoded words.
+    // The only address is in quotes, in a comment, or in encoded words.
     "\"boss@example.com\"",
     "\"Boss <boss@example.com>\"",
     "(boss@example.com)",

@@ -23,7 +23,7 @@ type Waiting = (Batch, oneshot::Sender<Answer>);
 pub(crate) enum Fate {
     /// The engine decides.
     Decided,
-    /// It does not happen.
+    /// The batch is not applied.
     Refused(CommitError),
     /// The engine decides, and the caller does not learn how.
     Lost,

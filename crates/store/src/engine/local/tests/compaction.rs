@@ -261,7 +261,7 @@ fn empty_bodies_outlive_their_segments() {
     sound(&engine);
 }
 
-/// Nothing would ever say that its file can be removed.
+/// No row would ever say that the body's file can be removed, so there must be no file.
 #[test]
 fn a_large_body_that_its_batch_unlinks_leaves_no_file() {
     let dir = folder();

@@ -117,7 +117,7 @@ fn small_bodies_stay_in_memory_whatever_others_hold() {
     let mut writer = engine.body_writer();
     writer.write(&noise(2, 10_000)).wait().unwrap();
     assert_eq!(inline_len(&writer.finish()), 10_000);
-    // One of them is as large as can be, as long as there is room.
+    // With room again, a body of the largest inline size stays in memory.
     drop(held);
     let mut writer = engine.body_writer();
     writer.write(&noise(3, INLINE_MAX)).wait().unwrap();

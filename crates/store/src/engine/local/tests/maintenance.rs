@@ -26,7 +26,7 @@ fn a_compaction_waits_until_no_file_is_pinned() {
     thread::scope(|scope| {
         let compaction = scope.spawn(|| engine.compact(true));
         wait_until_kept(&engine);
-        // Others go on meanwhile, also those that pin files.
+        // Other callers are served meanwhile, also those that pin files.
         put(&engine, b"a", b"1").unwrap();
         sound(&engine);
         let [first, second] = pins;

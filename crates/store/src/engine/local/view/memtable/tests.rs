@@ -34,7 +34,7 @@ fn tells_a_removed_key_from_one_it_does_not_have() {
 #[test]
 fn orders_keys_as_their_bytes_whatever_their_length() {
     let table = Arc::new(Memtable::default());
-    // Those that the first sixteen bytes alone do not tell apart, filled up with zeros or cut.
+    // Keys with the same first sixteen bytes, after padding with zeros or cutting.
     let long = |end: &[u8]| [&[7; 16][..], end].concat();
     let mut keys = vec![
         vec![],
