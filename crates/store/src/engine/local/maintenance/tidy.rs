@@ -31,11 +31,9 @@ impl Maintainer {
         let reviewing = Reviewed { ends, had_room: has_room };
         let is_pinned = self.pins > 0;
         let reviews = !is_pinned && self.reviewed != Some(reviewing);
-        let mut reclaimed = if is_pinned { Ok(()) } else { self.remove_unlinked() };
-        if reviews && reclaimed.is_ok() {
-            reclaimed = self.make_room(has_room);
-        }
-        // An old file that is out of reach does not keep the view from being maintained.
+        // These steps do not depend on each other: one file that is out of reach must not stop the rest.
+        let removed = if is_pinned { Ok(()) } else { self.remove_unlinked() };
+        let reclaimed = if reviews { self.make_room(has_room) } else { Ok(()) };
         self.merge()?;
         reclaimed?;
         if reviews {
@@ -45,7 +43,7 @@ impl Maintainer {
             }
             self.reviewed = Some(reviewing);
         }
-        Ok(())
+        removed
     }
 
     /// Gives back the room of removed mail; on a full disk even where that pays little.
@@ -127,9 +125,10 @@ impl Maintainer {
             self.ask_writer(Work::Rotate)?;
         }
         self.flush_all()?;
-        self.remove_unlinked()?;
+        let removed = self.remove_unlinked();
         self.reclaim(reclaim::SPARSE)?;
         self.take_snapshot()?;
-        self.reclaim(if thorough { reclaim::ALL } else { reclaim::SPARSE })
+        self.reclaim(if thorough { reclaim::ALL } else { reclaim::SPARSE })?;
+        removed
     }
 }

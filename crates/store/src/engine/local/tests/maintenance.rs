@@ -94,3 +94,24 @@ fn commits_and_compactions_that_fill_memory_do_not_wait_for_each_other() {
     });
     sound(&engine);
 }
+
+#[test]
+fn makes_room_though_a_file_cannot_be_removed() {
+    let dir = folder();
+    let engine = open(dir.path());
+    let large = put_body(&engine, b"large", &noise(1, 600_000)).unwrap();
+    let small: Vec<_> =
+        (0..40u8).map(|n| (n, put_body(&engine, &[0x80, n], &noise(n.into(), 8000)).unwrap())).collect();
+    // A folder stands in the file's place.
+    let path = dir.path().join("bodies").join(format!("{:016x}", large.get()));
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    remove_body(&engine, b"large", large);
+    small.iter().for_each(|(n, id)| remove_body(&engine, &[0x80, *n], *id));
+    engine.compact(true).unwrap_err();
+    assert_eq!(journal_files(dir.path(), "log").len(), 1, "the other segments are empty");
+    fs::remove_dir(&path).unwrap();
+    fs::write(&path, b"").unwrap();
+    engine.compact(false).unwrap();
+    assert!(!path.exists());
+}
