@@ -6,6 +6,7 @@ use admin::{MailFormat, Request, STDOUT};
 use anyhow::{Context, Result, ensure};
 use cli::{Cli, Wrong};
 use config::{Config, DataPlace, Server};
+use nix::sys::signal::{SigSet, Signal};
 use std::io::{BufRead, IsTerminal};
 use std::path::Path;
 use zeroize::Zeroizing;
@@ -112,8 +113,14 @@ fn read_password() -> Result<Zeroizing<String>> {
     if !input.is_terminal() {
         return read_line(&mut input.lock());
     }
-    let ask =
-        |question| rpassword::prompt_password(question).map(Zeroizing::new).context("read the password");
+    // At Ctrl-C the library raises SIGINT before it restores the terminal, so the signal waits until the prompt has ended.
+    let interrupt = SigSet::from(Signal::SIGINT);
+    let ask = |question| {
+        interrupt.thread_block()?;
+        let answer = rpassword::prompt_password(question).map(Zeroizing::new);
+        interrupt.thread_unblock()?;
+        answer.context("read the password")
+    };
     let (first, second) = (ask("New password: ")?, ask("The same again: ")?);
     ensure!(first == second, "the two passwords differ; nothing was changed");
     Ok(first)

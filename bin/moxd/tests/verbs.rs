@@ -401,6 +401,8 @@ fn progress_is_shown_at_a_terminal_and_nowhere_else() {
 fn type_password(server: &Server, typed: &str) -> (Ended, String) {
     let OpenptyResult { master, slave } = openpty(None, None).unwrap();
     let mut master = File::from(master);
+    let flags = |master: &File| tcgetattr(master).unwrap().local_flags;
+    let before = flags(&master);
     let mut command = Command::new("setsid");
     command.args(["--ctty", MOXD, "--config", &text(&server.config("moxd.toml"))]);
     command.args(["setaccountpassword", "mox"]);
@@ -409,7 +411,6 @@ fn type_password(server: &Server, typed: &str) -> (Ended, String) {
     let child = command.spawn().unwrap();
     drop(command);
     // Type only after the prompt, and after the terminal has turned echo off.
-    let shows_typed = |master: &File| tcgetattr(master).unwrap().local_flags.contains(LocalFlags::ECHO);
     let mut shown = String::new();
     for line in typed.lines() {
         let mut byte = [0];
@@ -417,7 +418,7 @@ fn type_password(server: &Server, typed: &str) -> (Ended, String) {
             master.read_exact(&mut byte).unwrap();
             shown.push(char::from(byte[0]));
         }
-        while shows_typed(&master) {
+        while flags(&master).contains(LocalFlags::ECHO) {
             std::thread::yield_now();
         }
         shown.push('\n');
@@ -427,6 +428,7 @@ fn type_password(server: &Server, typed: &str) -> (Ended, String) {
     let _ = master.read_to_end(&mut rest);
     shown.push_str(&String::from_utf8(rest).unwrap());
     let output = child.wait_with_output().unwrap();
+    assert_eq!(flags(&master), before, "the terminal is as it was");
     (Ended { status: output.status.code(), stdout: output.stdout, stderr: String::new() }, shown)
 }
 
@@ -438,6 +440,12 @@ fn a_password_is_typed_twice_and_not_shown() {
     let (ended, shown) = type_password(&server, "correct horse\ncorrect donkey\n");
     assert_eq!(ended.status, Some(1));
     assert!(shown.contains("the two passwords differ; nothing was changed"), "{shown:?}");
+    assert!(logs_in("moxmoxmox").starts_with("235 "));
+
+    for interrupted in ["correct\u{3}\n", "correct horse\ncorrect\u{3}\n"] {
+        let (ended, _) = type_password(&server, interrupted);
+        assert_eq!(ended.status, None, "the signal ends the verb");
+    }
     assert!(logs_in("moxmoxmox").starts_with("235 "));
 
     let (ended, shown) = type_password(&server, "correct horse\ncorrect horse\n");
