@@ -291,6 +291,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_dependency_inside_a_layer_is_used() {
+        for (from, to) in SIDEWAYS {
+            let rule = rule(from).unwrap();
+            let is_inside = rule.layer == super::rule(to).unwrap().layer;
+            assert!(rule.house.contains(&to) && is_inside, "{from} on {to}");
+        }
+    }
+
+    #[test]
     fn the_table_itself_points_down() {
         for rule in RULES {
             for dependency in rule.house {

@@ -5,7 +5,7 @@ use crate::rust::{RustFile, doc, string_value};
 use proc_macro2::{TokenStream, TokenTree};
 use std::collections::{BTreeMap, BTreeSet};
 use syn::visit::{self, Visit};
-use syn::{Lit, LitStr, Pat};
+use syn::{Lit, Pat};
 
 /// Strings that look like tokens, and are something else.
 const NOT_TOKENS: [&str; 1] = [
@@ -92,8 +92,13 @@ struct Finder<'a> {
 }
 
 impl Finder<'_> {
-    fn literal(&mut self, literal: &LitStr, meaning: &str) {
-        let (token, line) = (literal.value(), literal.span().start().line);
+    fn literal(&mut self, literal: &Lit, meaning: &str) {
+        let token = match literal {
+            Lit::Str(text) => text.value(),
+            Lit::ByteStr(bytes) => String::from_utf8_lossy(&bytes.value()).into_owned(),
+            _ => return,
+        };
+        let line = literal.span().start().line;
         let returned = || self.is_in_token_function.then(|| self.file.crate_name());
         if let Some(crate_name) = crate_of(&token, self.crates).or_else(returned)
             && !self.file.is_test(line)
@@ -117,11 +122,7 @@ impl Finder<'_> {
             }
             match token {
                 TokenTree::Group(group) => self.table(group.stream(), &row),
-                TokenTree::Literal(literal) => {
-                    if let Lit::Str(text) = Lit::new(literal.clone()) {
-                        self.literal(&text, &row);
-                    }
-                }
+                TokenTree::Literal(literal) => self.literal(&Lit::new(literal.clone()), &row),
                 TokenTree::Ident(_) | TokenTree::Punct(_) => {}
             }
             rest = after;
@@ -164,7 +165,7 @@ fn doc_lines(tokens: &[TokenTree]) -> Vec<String> {
 }
 
 impl<'ast> Visit<'ast> for Finder<'_> {
-    fn visit_lit_str(&mut self, node: &'ast LitStr) {
+    fn visit_lit(&mut self, node: &'ast Lit) {
         let meaning = self.meaning.last().cloned().unwrap_or_default();
         self.literal(node, &meaning);
     }
@@ -234,6 +235,7 @@ mod tests {
         let table = "kinds! {\n    /// Third\n    /// one.\n    #[non_exhaustive]\n    C Status \"x.c\" \"words\"\n    /// Next.\n    D \"x.d\"\n}\n";
         check(table, &[("x.c", "Third one."), ("x.d", "Next.")]);
         check("/// Broken.\nconst A: &str = \"x.a\";\n", &[("x.a", "Broken.")]);
+        check("fn f() {\n    put(b\"x.a\");\n    put!(b\"x.b\");\n}\n", &[("x.a", ""), ("x.b", "")]);
         check("fn f() {\n    log(\"x.a\");\n    warn!(\"x.b\");\n}\n", &[("x.a", ""), ("x.b", "")]);
     }
 

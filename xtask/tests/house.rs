@@ -64,6 +64,44 @@ fn refuses_a_clock_in_the_session() {
 }
 
 #[test]
+fn refuses_a_clock_under_another_name_in_the_session() {
+    let path = "crates/smtpserver/src/session/mod.rs";
+    let mut last = 0;
+    let found = new_findings(path, &[], |text| {
+        last = text.lines().count() + 7;
+        let helper = "#[cfg(test)]\nmod helper {\n    pub fn now() -> I { I::now() }\n}\n";
+        format!("{text}use std::time::Instant as I;\n{helper}fn now() -> I {{\n    I::now()\n}}\n")
+    });
+    assert_eq!(found, [format!("{path}:{last}: `I::now` has no place in pure code")]);
+}
+
+#[test]
+fn refuses_a_metric_that_two_files_name() {
+    let path = "crates/intake/src/verdict.rs";
+    let home = "crates/smtpserver/src/driver/metrics.rs";
+    let mut line = 0;
+    let found = new_findings(path, &[home], |text| {
+        line = text.lines().count() + 1;
+        format!("{text}const A: &str = \"mox_panic_total\";\n")
+    });
+    let expected =
+        format!("{path}:{line}: the metric `mox_panic_total` is written in {home} already; use that name");
+    assert!(found.contains(&expected), "{found:?}");
+}
+
+#[test]
+fn refuses_a_token_that_two_files_write() {
+    let path = "crates/intake/src/verdict.rs";
+    let home = "crates/store/src/error.rs";
+    let found =
+        new_findings(path, &[home], |text| format!("{text}/// Full.\nconst FULL: &str = \"store.full\";\n"));
+    assert!(
+        found.len() == 1 && found[0].contains(&format!("`store.full` is written in {home}")),
+        "{found:?}"
+    );
+}
+
+#[test]
 fn refuses_a_function_of_81_lines() {
     let path = "crates/dns/src/lib.rs";
     let mut first = 0;

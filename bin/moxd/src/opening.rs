@@ -33,9 +33,8 @@ const METRICS: About<'_> = About {
     commit: version::COMMIT,
     buckets: &[
         ("_seconds", SECONDS),
-        // A histogram of seconds, though its name is that of a counter: the original system called it so.
-        ("mox_iprev_lookup_total", SECONDS),
-        ("mox_store_group_batches", BATCHES),
+        (intake::IPREV_METRIC, SECONDS),
+        (store::GROUP_BATCHES_METRIC, BATCHES),
     ],
 };
 
@@ -100,7 +99,7 @@ fn serve_metrics(server: &Server, sockets: &mut Sockets) -> Result<()> {
     monitoring::start(address, &server.data_dir, &METRICS, sockets)?;
     certificates::describe_metrics();
     for part in PARTS {
-        metrics::counter!("mox_panic_total", "pkg" => *part).absolute(0);
+        metrics::counter!(smtpserver::PANICS, "pkg" => *part).absolute(0);
     }
     Ok(())
 }

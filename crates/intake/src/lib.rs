@@ -44,6 +44,7 @@ pub use evidence::{Evidence, Gathering, Judges, SessionOrigin};
 pub use fair::{MAX_WAIT, MAX_WAITING_KNOWN, MAX_WAITING_OF_NETWORK};
 pub use junk_flags::JunkFlags;
 pub use login::credentials;
+pub use metrics::IPREV as IPREV_METRIC;
 pub use offered::Offer;
 pub use password::{MAX_REMEMBERED, MEMORY_KIB, PASSES, REMEMBERED_FOR};
 pub use prefix::{MAX_PREFIX, MAX_RESULTS};

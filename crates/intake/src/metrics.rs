@@ -4,13 +4,16 @@ use crate::asked::Timed;
 use dkim::Algorithm;
 use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
 use smtp_parser::Code;
+use smtpserver::PANICS;
 
 pub(crate) const DELIVERY: &str = "mox_smtpserver_delivery_total";
 pub(crate) const SUBMISSION: &str = "mox_smtpserver_submission_total";
 pub(crate) const REFUSED: &str = "mox_smtpserver_recipient_refused_total";
 pub(crate) const ERRORS: &str = "mox_smtpserver_errors_total";
 pub(crate) const DKIM_SIGN: &str = "mox_dkim_sign_total";
-pub(crate) const IPREV: &str = "mox_iprev_lookup_total";
+/// Name of the histogram of reverse DNS checks, in seconds though its name is that of a counter: the original system called
+/// it so.
+pub const IPREV: &str = "mox_iprev_lookup_total";
 pub(crate) const SPF: &str = "mox_spf_verify_duration_seconds";
 pub(crate) const DKIM: &str = "mox_dkim_verify_duration_seconds";
 pub(crate) const DMARC: &str = "mox_dmarc_verify_duration_seconds";
@@ -67,7 +70,7 @@ pub(crate) fn signed(key: &'static str) {
 
 /// A judge that panicked; the message goes on without it.
 pub(crate) fn panicked(judge: &'static str) {
-    counter!("mox_panic_total", "pkg" => judge).increment(1);
+    counter!(PANICS, "pkg" => judge).increment(1);
 }
 
 /// A recipient that was refused at RCPT.

@@ -97,7 +97,7 @@ pub use {dns, ratelimit, sasl, smtp_parser};
 pub use backend::{Backend, LoginFailure, LoginFailureReason, Refused, Standing};
 pub use client::{Client, Hello, Login, Peer, RequestId, TlsFacts};
 pub use driver::{
-    COMMAND_BUCKETS, Certificate, GateRules, Logins, RequestKey, Reveal, Server, Settings, Stop, Tls,
+    COMMAND_BUCKETS, Certificate, GateRules, Logins, PANICS, RequestKey, Reveal, Server, Settings, Stop, Tls,
     TlsRules, Transport,
 };
 pub use envelope::{Received, Sender};

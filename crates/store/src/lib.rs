@@ -49,7 +49,7 @@ pub use check::{Finding, FindingKind};
 pub use credentials::Credentials;
 pub use engine::{
     Body, BodyId, BodyReader, BodyWriter, Copied,
-    local::{Options, Progress},
+    local::{GROUP_BATCHES as GROUP_BATCHES_METRIC, Options, Progress},
 };
 pub use error::{Error, ErrorKind, Result};
 pub use mailbox::{Counts, MAX_NAME, Mailbox, MailboxId, Role, mailbox_name};

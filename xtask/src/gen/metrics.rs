@@ -32,11 +32,36 @@ pub(super) fn document(files: &[RustFile]) -> Result<String> {
     Ok(out)
 }
 
+/// A call of a macro of the crate `metrics` that names its metric, by a literal or by a constant.
+pub(crate) struct MetricCall {
+    /// The name of the metric.
+    pub(crate) name: String,
+    /// `counter`, `gauge` or `histogram`.
+    pub(crate) kind: &'static str,
+    /// Is it the call that describes the metric?
+    pub(crate) describes: bool,
+    /// The file of the call.
+    pub(crate) path: String,
+    /// The line of the call, from 1.
+    pub(crate) line: usize,
+}
+
+/// Returns all calls in `files` that name a metric, test code aside.
+pub(crate) fn calls(files: &[&RustFile]) -> Vec<MetricCall> {
+    let mut found = Vec::new();
+    for finder in finders(files) {
+        found.extend(finder.calls.iter().filter_map(|call| {
+            let name = finder.name(call.arguments.first()?)?;
+            let Call { kind, describes, line, .. } = *call;
+            Some(MetricCall { name, kind, describes, path: finder.file.path.clone(), line })
+        }));
+    }
+    found
+}
+
 fn metrics(files: &[RustFile]) -> Result<BTreeMap<String, Metric>> {
     let mut found = BTreeMap::new();
-    for file in files {
-        let mut finder = Finder { file, constants: BTreeMap::new(), calls: Vec::new() };
-        finder.visit_file(&file.syntax);
+    for finder in finders(&files.iter().collect::<Vec<_>>()) {
         for call in &finder.calls {
             add(&mut found, call, &finder);
         }
@@ -67,6 +92,7 @@ fn add(found: &mut BTreeMap<String, Metric>, call: &Call, finder: &Finder<'_>) {
 struct Call {
     kind: &'static str,
     describes: bool,
+    line: usize,
     arguments: Vec<TokenStream>,
 }
 
@@ -74,13 +100,39 @@ struct Call {
 struct Finder<'a> {
     file: &'a RustFile,
     constants: BTreeMap<String, String>,
+    /// Constants of other files that this one imports, such as `A` by `use other::A`.
+    imported: BTreeMap<String, String>,
     calls: Vec<Call>,
 }
 
-impl Finder<'_> {
+/// Reads all of `files`. A constant that a file does not have is one of another file, if just one has it.
+fn finders<'a>(files: &[&'a RustFile]) -> Vec<Finder<'a>> {
+    let mut finders: Vec<Finder<'a>> = files.iter().map(|file| Finder::of(file)).collect();
+    let mut everywhere: BTreeMap<String, Option<String>> = BTreeMap::new();
+    for (name, text) in finders.iter().filter(|finder| !finder.calls.is_empty()).flat_map(|f| &f.constants) {
+        let known = everywhere.entry(name.clone());
+        known.and_modify(|known| *known = None).or_insert_with(|| Some(text.clone()));
+    }
+    let unique = everywhere.into_iter().filter_map(|(name, text)| Some((name, text?)));
+    let unique: BTreeMap<String, String> = unique.collect();
+    finders.iter_mut().for_each(|finder| finder.imported.clone_from(&unique));
+    finders
+}
+
+impl<'a> Finder<'a> {
+    fn of(file: &'a RustFile) -> Self {
+        let (constants, imported, calls) = Default::default();
+        let mut finder = Self { file, constants, imported, calls };
+        finder.visit_file(&file.syntax);
+        finder
+    }
+
     fn name(&self, argument: &TokenStream) -> Option<String> {
         match argument.clone().into_iter().last()? {
-            TokenTree::Ident(constant) => self.constants.get(&constant.to_string()).cloned(),
+            TokenTree::Ident(constant) => {
+                let constant = constant.to_string();
+                self.constants.get(&constant).or_else(|| self.imported.get(&constant)).cloned()
+            }
             _ => literals(argument.clone()).into_iter().next(),
         }
     }
@@ -95,12 +147,12 @@ impl<'ast> Visit<'ast> for Finder<'_> {
 
     fn visit_macro(&mut self, node: &'ast syn::Macro) {
         let Some(last) = node.path.segments.last() else { return };
-        let name = last.ident.to_string();
+        let (name, line) = (last.ident.to_string(), last.ident.span().start().line);
         let (describes, name) = name.strip_prefix("describe_").map_or((false, &*name), |kind| (true, kind));
         if let Some(kind) = KINDS.into_iter().find(|kind| *kind == name)
-            && !self.file.is_test(last.ident.span().start().line)
+            && !self.file.is_test(line)
         {
-            self.calls.push(Call { kind, describes, arguments: arguments(node.tokens.clone()) });
+            self.calls.push(Call { kind, describes, line, arguments: arguments(node.tokens.clone()) });
         }
     }
 }
@@ -150,6 +202,15 @@ mod tests {
         assert_eq!((a.kind, a.about.as_str()), ("counter", "What it, counts."));
         assert_eq!(a.labels.iter().collect::<Vec<_>>(), ["kind", "result"]);
         assert_eq!(found["y"].kind, "gauge");
+    }
+
+    #[test]
+    fn follows_a_constant_into_another_file() {
+        let text = "use x::A;\nfn f() {\n    counter!(A, \"pkg\" => \"y\").increment(1);\n}\n".to_owned();
+        let other = RustFile::parse(&Source { path: "crates/y/src/y.rs".to_owned(), text }).unwrap();
+        let found = metrics(&[file("describe_counter!(A, \"What.\");\n"), other]).unwrap();
+        assert_eq!(found["x_total"].crates.iter().collect::<Vec<_>>(), ["x", "y"]);
+        assert_eq!(found["x_total"].labels.iter().collect::<Vec<_>>(), ["pkg"]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 mod errors;
 mod layers;
-mod metrics;
+pub(crate) mod metrics;
 mod replies;
 mod rfc_index;
 

@@ -23,9 +23,12 @@ impl Lines {
     }
 }
 
-/// Is the file in a folder of tests or benchmarks, such as `crates/x/tests` or `crates/x/src/a/tests`?
+/// Is the file in a folder that cargo compiles for tests or benchmarks only, such as `crates/x/tests`? A folder called `tests`
+/// below `src` is not: it is test code if its module is.
 pub(super) fn is_in_test_folder(path: &str) -> bool {
-    path.split('/').rev().skip(1).any(|folder| folder == "tests" || folder == "benches")
+    let (folders, _) = path.rsplit_once('/').unwrap_or_default();
+    let first = folders.split('/').find(|folder| ["src", "tests", "benches"].contains(folder));
+    first.is_some_and(|folder| folder != "src")
 }
 
 /// Returns the lines of every node with a `#[cfg(test)]`, `#[test]` or the like.
@@ -188,7 +191,9 @@ mod tests {
     #[test]
     fn knows_files_that_are_all_tests() {
         assert!(file("crates/x/tests/a.rs", "fn f() {}\n").is_test(1));
-        assert!(file("crates/x/src/a/tests/b.rs", "fn f() {}\n").is_test(1));
+        assert!(file("crates/x/tests/common/a.rs", "fn f() {}\n").is_test(1));
+        assert!(file("crates/x/benches/a.rs", "fn f() {}\n").is_test(1));
+        assert!(!file("crates/x/src/a/tests/b.rs", "fn f() {}\n").is_test(1));
         assert!(file("crates/x/src/a.rs", "#![cfg(test)]\nfn f() {}\n").is_test(2));
         assert!(!file("crates/tests.rs", "fn f() {}\n").is_test(1));
     }

@@ -41,6 +41,25 @@ pub(super) fn check(folder: &str, manifest: &Table) -> Vec<Finding> {
     findings
 }
 
+/// Finds features in the workspace's manifest of packages that a row allows with some features only: every package that inherits
+/// the dependency would get them.
+pub(super) fn check_workspace(workspace: &Table) -> Vec<Finding> {
+    let dependencies = workspace.get("workspace").and_then(|table| table.get("dependencies"));
+    let dependencies = dependencies.and_then(Value::as_table).into_iter().flatten();
+    let is_limited = |name: &str| {
+        let mut entries = layers::RULES.iter().flat_map(|rule| rule.outside);
+        entries.any(|entry| matches!(split(entry), (limited, Some(_)) if limited == name))
+    };
+    let with_features = dependencies.filter(|(name, value)| is_limited(name) && has_features(value));
+    let text =
+        |name: &str| format!("layer rule: `{name}` gets its features in the manifests of the packages");
+    with_features.map(|(name, _)| Finding::new("Cargo.toml", 0, text(name))).collect()
+}
+
+fn has_features(value: &Value) -> bool {
+    !wanted(value).is_empty() || value.get("default-features").and_then(Value::as_bool) != Some(false)
+}
+
 /// Finds packages and features that the table allows and the manifest does not use.
 pub(super) fn check_unused(folder: &str, manifest: &Table) -> Vec<Finding> {
     let Some(rule) = layers::rule(folder.rsplit('/').next().unwrap_or(folder)) else { return Vec::new() };
@@ -142,6 +161,17 @@ mod tests {
             &network,
         );
         check_text("crates/new", "", &["`new` has no row in xtask/src/layers.rs"]);
+    }
+
+    #[test]
+    fn refuses_features_for_all_packages_at_once() {
+        let check = |value: &str| {
+            let text = format!("[workspace.dependencies]\ntokio = {value}\nring = \"1\"\n");
+            check_workspace(&text.parse().unwrap()).len()
+        };
+        assert_eq!(check("{ version = \"1\", default-features = false }"), 0);
+        assert_eq!(check("{ version = \"1\", default-features = false, features = [\"net\"] }"), 1);
+        assert_eq!(check("\"1\""), 1);
     }
 
     #[test]

@@ -4,12 +4,14 @@ mod dependencies;
 mod docs;
 mod layers;
 mod manifests;
+mod metrics;
 mod purity;
 mod rfc;
 mod shape;
 mod size;
 mod tokens;
 
+use self::dependencies::FileUse;
 use crate::layers::{RULES, Rule};
 use crate::rust::{self, RustFile};
 use crate::workspace::{Source, is_package, sources};
@@ -92,19 +94,21 @@ impl Tree {
 /// # Errors
 /// A manifest is not TOML, a source is not Rust, or the list of tokens is missing.
 pub fn findings(tree: &Tree) -> Result<Vec<Finding>> {
-    let mut findings = manifest_findings(tree)?;
-    findings.extend(tree.sources.iter().flat_map(shape::check));
     let files = rust::parse(&tree.sources)?;
+    let mut findings = manifest_findings(tree, &dependencies::used(&files))?;
+    findings.extend(tree.sources.iter().flat_map(shape::check));
     for check in CHECKS {
         findings.extend(files.iter().flat_map(check));
     }
+    findings.extend(purity::check_places(&files));
+    findings.extend(metrics::check(&files));
     findings.extend(tokens::check(&crate::tokens::tokens(&files), tree.text(tokens::LIST)?));
     findings.sort();
     Ok(findings)
 }
 
 /// Checks the manifests of all packages, and that each row of the table of layers has a package.
-fn manifest_findings(tree: &Tree) -> Result<Vec<Finding>> {
+fn manifest_findings(tree: &Tree, used: &[FileUse]) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     let mut rules: Vec<&Rule> = RULES.iter().collect();
     let mut seen = Vec::new();
@@ -116,12 +120,13 @@ fn manifest_findings(tree: &Tree) -> Result<Vec<Finding>> {
         findings.extend(layers::check(folder, &manifest));
         findings.extend(layers::check_unused(folder, &manifest));
         findings.extend(manifests::check(folder, &manifest));
-        findings.extend(dependencies::check(folder, &manifest, &tree.sources));
+        findings.extend(dependencies::check(folder, &manifest, used));
         rules.retain(|rule| !folder.ends_with(&format!("/{}", rule.name)) && folder != rule.name);
         seen.push(manifest);
     }
     let workspace = tree.text("Cargo.toml")?.parse().context("Cargo.toml")?;
     findings.extend(dependencies::check_workspace(&workspace, &seen));
+    findings.extend(layers::check_workspace(&workspace));
     let text = |rule: &Rule| format!("`{}` has a row, but there is no such package", rule.name);
     findings.extend(rules.iter().map(|rule| Finding::new("xtask/src/layers.rs", 0, text(rule))));
     Ok(findings)

@@ -4,16 +4,14 @@ use super::Finding;
 use crate::layers;
 use crate::rust::{Path, RustFile, paths};
 use quote::ToTokens;
+use syn::visit::{self, Visit};
+use syn::{ExprMethodCall, Ident, ItemExternCrate, UsePath, UseRename, UseTree};
 
 /// Crates that reach the outside world. Pure code gets time, randomness and data as arguments.
-const CRATES: [&str; 4] = ["metrics", "rand", "tokio", "tracing"];
+const CRATES: [&str; 7] = ["getrandom", "metrics", "rand", "socket2", "tokio", "tokio_rustls", "tracing"];
 
 /// Parts of other paths that reach it.
-const NAMES: [&[&str]; 16] = [
-    &["Instant", "now"],
-    &["SystemTime", "now"],
-    &["Timestamp", "now"],
-    &["Zoned", "now"],
+const NAMES: [&[&str]; 12] = [
     &["TcpListener"],
     &["TcpStream"],
     &["UdpSocket"],
@@ -28,8 +26,11 @@ const NAMES: [&[&str]; 16] = [
     &["thread_local"],
 ];
 
-/// Folders of pure code in crates that are not pure.
-const PURE_FOLDERS: [&str; 1] = ["crates/smtpserver/src/session/"];
+/// The last word of a path that reads a clock, whatever name its type has here: `Instant::now`, `I::now`, `Self::now`.
+const CLOCK: &str = "now";
+
+/// Folders and files of pure code in crates that are not pure.
+const PURE_PLACES: [&str; 2] = ["crates/intake/src/verdict.rs", "crates/smtpserver/src/session/"];
 
 /// Finds impure names in `file`, if it is one of pure code.
 pub(super) fn check(file: &RustFile) -> Vec<Finding> {
@@ -39,13 +40,78 @@ pub(super) fn check(file: &RustFile) -> Vec<Finding> {
     let paths = paths(file.syntax.to_token_stream());
     let outside_tests = paths.iter().filter(|path| !file.is_test(path.line));
     let found = outside_tests.filter_map(|path| Some((path.line, impure(path)?)));
+    let mut hidden = Hidden::default();
+    hidden.visit_file(&file.syntax);
+    let hidden = hidden.found.into_iter().filter(|(line, _)| !file.is_test(*line));
     found
+        .chain(hidden)
         .map(|(line, name)| Finding::new(&file.path, line, format!("`{name}` has no place in pure code")))
         .collect()
 }
 
+/// Finds the places of pure code that none of `files` is in, which a renamed folder would leave unchecked.
+pub(super) fn check_places(files: &[RustFile]) -> Vec<Finding> {
+    let is_missing = |place: &&str| !files.iter().any(|file| file.path.starts_with(*place));
+    let text = |place: &str| format!("`{place}` is a place of pure code, but there is no such file");
+    PURE_PLACES
+        .into_iter()
+        .filter(is_missing)
+        .map(|place| Finding::new("xtask/src/tidy/purity.rs", 0, text(place)))
+        .collect()
+}
+
+/// Finds what the words of paths do not show: crates under another name (`use std as s`, `use std::{self as s}`), and the
+/// method of a time that reads the clock.
+#[derive(Default)]
+struct Hidden {
+    found: Vec<(usize, String)>,
+}
+
+impl Hidden {
+    fn renamed(&mut self, name: &Ident, new: &Ident) {
+        if name == "std" || CRATES.iter().any(|known| name == known) {
+            self.found.push((new.span().start().line, format!("{name} as {new}")));
+        }
+    }
+}
+
+impl<'ast> Visit<'ast> for Hidden {
+    fn visit_use_rename(&mut self, node: &'ast UseRename) {
+        self.renamed(&node.ident, &node.rename);
+    }
+
+    fn visit_use_path(&mut self, node: &'ast UsePath) {
+        if let UseTree::Group(group) = &*node.tree {
+            for tree in &group.items {
+                if let UseTree::Rename(rename) = tree
+                    && rename.ident == "self"
+                {
+                    self.renamed(&node.ident, &rename.rename);
+                }
+            }
+        }
+        visit::visit_use_path(self, node);
+    }
+
+    fn visit_item_extern_crate(&mut self, node: &'ast ItemExternCrate) {
+        if let Some((_, new)) = &node.rename {
+            self.renamed(&node.ident, new);
+        }
+    }
+
+    fn visit_expr_method_call(&mut self, node: &'ast ExprMethodCall) {
+        if node.method == "elapsed" && node.args.is_empty() {
+            self.found.push((node.method.span().start().line, "elapsed()".to_owned()));
+        }
+        visit::visit_expr_method_call(self, node);
+    }
+}
+
 /// Returns the part of `path` that is impure.
 fn impure(path: &Path) -> Option<String> {
+    if path.words.len() > 1 && path.words.last().is_some_and(|last| last == CLOCK) {
+        return Some(path.words.join("::"));
+    }
     let mut words = path.words.iter();
     // A single word is a local name.
     if let (Some(first), Some(_)) = (words.next(), words.next())
@@ -62,7 +128,7 @@ fn is_pure(path: &str) -> bool {
     let mut parts = path.split('/');
     let pure_crate =
         parts.next() == Some("crates") && parts.next().is_some_and(below) && parts.next() == Some("src");
-    pure_crate || PURE_FOLDERS.iter().any(|folder| path.starts_with(folder))
+    pure_crate || PURE_PLACES.iter().any(|place| path.starts_with(place))
 }
 
 #[cfg(test)]
@@ -93,6 +159,44 @@ mod tests {
             &[3],
         );
         check_text("crates/dns/src/lib.rs", "fn f() {\n    assert!(x < Instant::now());\n}\n", &[2]);
+    }
+
+    #[test]
+    fn refuses_a_clock_under_every_name() {
+        let session = "crates/smtpserver/src/session/mod.rs";
+        for read in ["I::now()", "Self::now()", "<Instant>::now()", "<I as Clock>::now()", "start.elapsed()"]
+        {
+            let text = format!("use std::time::Instant as I;\nfn f() {{\n    let now = {read};\n}}\n");
+            check_text(session, &text, &[3]);
+        }
+        check_text(session, "fn f(now: Instant) {\n    self.now = now;\n    clock.now();\n}\n", &[]);
+    }
+
+    #[test]
+    fn refuses_the_outside_world_under_another_name() {
+        let session = "crates/smtpserver/src/session/mod.rs";
+        let renames = [
+            "use std as s;",
+            "use std::{self as s};",
+            "use ::{std as s};",
+            "extern crate std as s;",
+            "use std::r#fs;",
+        ];
+        for rename in renames {
+            check_text(session, &format!("{rename}\n"), &[1]);
+        }
+        check_text(session, "fn f() {\n    getrandom::fill(&mut bytes);\n}\n", &[2]);
+        check_text(session, "use std::fmt as f;\nuse super::tokio_like as t;\n", &[]);
+    }
+
+    #[test]
+    fn refuses_a_place_of_pure_code_that_is_gone() {
+        let at =
+            |path: &str| RustFile::parse(&Source { path: path.to_owned(), text: String::new() }).unwrap();
+        let mut files = vec![at("crates/smtpserver/src/session/mod.rs"), at("crates/intake/src/verdict.rs")];
+        assert_eq!(check_places(&files), []);
+        files.pop();
+        assert_eq!(check_places(&files).len(), 1);
     }
 
     #[test]

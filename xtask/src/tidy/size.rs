@@ -2,6 +2,7 @@
 
 use super::Finding;
 use crate::rust::RustFile;
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use syn::visit::{self, Visit};
 use syn::{Block, Fields, FnArg, Ident, Signature};
 
@@ -35,13 +36,42 @@ impl Sizes<'_> {
         let name = &signature.ident;
         let first = signature.fn_token.span.start().line;
         let last = body.map_or(first, |body| body.brace_token.span.close().end().line);
-        let lines = last + 1 - first;
-        if lines > MAX_FUNCTION_LINES {
-            self.found(first, format!("`fn {name}` has {lines} lines, more than {MAX_FUNCTION_LINES}"));
-        }
+        self.lines(&name.to_string(), first, last);
         let parameters = signature.inputs.iter().filter(|input| matches!(input, FnArg::Typed(_))).count();
         if parameters > MAX_PARAMETERS {
             self.found(first, format!("`fn {name}` has {parameters} parameters, more than {MAX_PARAMETERS}"));
+        }
+    }
+
+    /// Measures the functions among the tokens of a macro, such as the tests in `proptest!`.
+    fn functions_in(&mut self, tokens: TokenStream) {
+        // The line and the name of a function whose body comes next.
+        let mut begun: Option<(usize, String)> = None;
+        let mut tokens = tokens.into_iter().peekable();
+        while let Some(token) = tokens.next() {
+            match token {
+                TokenTree::Ident(word) if word == "fn" => {
+                    let name = tokens.peek().map(ToString::to_string).unwrap_or_default();
+                    begun = Some((word.span().start().line, name));
+                }
+                TokenTree::Punct(punct) if punct.as_char() == ';' => begun = None,
+                TokenTree::Group(group) => {
+                    if group.delimiter() == Delimiter::Brace
+                        && let Some((first, name)) = begun.take()
+                    {
+                        self.lines(&name, first, group.span_close().end().line);
+                    }
+                    self.functions_in(group.stream());
+                }
+                TokenTree::Ident(_) | TokenTree::Punct(_) | TokenTree::Literal(_) => {}
+            }
+        }
+    }
+
+    fn lines(&mut self, name: &str, first: usize, last: usize) {
+        let lines = last + 1 - first;
+        if lines > MAX_FUNCTION_LINES {
+            self.found(first, format!("`fn {name}` has {lines} lines, more than {MAX_FUNCTION_LINES}"));
         }
     }
 
@@ -71,6 +101,10 @@ impl<'ast> Visit<'ast> for Sizes<'_> {
     fn visit_trait_item_fn(&mut self, node: &'ast syn::TraitItemFn) {
         self.function(&node.sig, node.default.as_ref());
         visit::visit_trait_item_fn(self, node);
+    }
+
+    fn visit_macro(&mut self, node: &'ast syn::Macro) {
+        self.functions_in(node.tokens.clone());
     }
 
     fn visit_item_struct(&mut self, node: &'ast syn::ItemStruct) {
@@ -109,6 +143,7 @@ mod tests {
     #[test]
     fn accepts_what_is_just_small_enough() {
         check_text("crates/x/src/f.rs", &function(80), &[]);
+        check_text("crates/x/src/f.rs", &format!("a! {{ fn(u8); {{ {}}} }}\n", "b();\n".repeat(81)), &[]);
         check_text("crates/x/src/f.rs", &format!("struct A {{ {} }}\n", list(15, ": u8")), &[]);
         check_text(
             "crates/x/src/f.rs",
@@ -125,6 +160,8 @@ mod tests {
         let method = format!("impl A {{\n{}}}\n", function(81));
         check_text("crates/x/src/f.rs", &method, &[(4, "`fn f` has 81 lines, more than 80")]);
         let nested = format!("mod tests {{\n{}}}\n", function(81));
+        let in_macro = format!("proptest! {{\n    fn g(a in 0..9) {{}}\n{}}}\n", function(81));
+        check_text("crates/x/tests/f.rs", &in_macro, &[(5, "`fn f` has 81 lines, more than 80")]);
         check_text("crates/x/tests/f.rs", &nested, &[(4, "`fn f` has 81 lines, more than 80")]);
         check_text(
             "crates/x/src/f.rs",

@@ -27,7 +27,8 @@ const STARTTLS_ERRORS: &str = "mox_smtpserver_delivery_starttls_errors_total";
 const AUTHENTICATION: &str = "mox_authentication_total";
 const RATE_LIMITED: &str = "mox_authentication_ratelimited_total";
 const OPEN: &str = "mox_connections_count";
-const PANICS: &str = "mox_panic_total";
+/// Name of the metric that counts contained panics, by the label `pkg`. A backend counts the panics of its own parts here too.
+pub const PANICS: &str = "mox_panic_total";
 
 /// Handles of a server.
 pub(super) struct Metrics {

@@ -45,7 +45,7 @@ use refusals::Refusals;
 
 pub use gate::GateRules;
 pub use logins::Logins;
-pub use metrics::COMMAND_BUCKETS;
+pub use metrics::{COMMAND_BUCKETS, PANICS};
 pub use request::RequestKey;
 pub use stop::Stop;
 pub use tls::{Certificate, Tls, TlsRules};

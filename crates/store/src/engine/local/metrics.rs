@@ -4,6 +4,13 @@ use std::time::Duration;
 
 use metrics::{Counter, Histogram, counter, describe_counter, describe_histogram, histogram};
 
+const COMMIT: &str = "mox_store_commit_duration_seconds";
+const SYNC: &str = "mox_store_sync_duration_seconds";
+/// Name of the histogram of batches that share a sync of the journal.
+pub const GROUP_BATCHES: &str = "mox_store_group_batches";
+const SYNCS: &str = "mox_store_syncs_total";
+const COMMITS: &str = "mox_store_commits_total";
+
 /// Handles of the metrics. They belong to the recorder that is installed when the engine is opened.
 pub(super) struct Metrics {
     commit: Histogram,
@@ -15,20 +22,17 @@ pub(super) struct Metrics {
 
 impl Metrics {
     pub(super) fn new() -> Metrics {
-        describe_histogram!(
-            "mox_store_commit_duration_seconds",
-            "Time to write, sync and apply a group of batches."
-        );
-        describe_histogram!("mox_store_sync_duration_seconds", "Time to write a group and sync the journal.");
-        describe_histogram!("mox_store_group_batches", "Batches that shared one sync.");
-        describe_counter!("mox_store_syncs_total", "Syncs of the journal.");
-        describe_counter!("mox_store_commits_total", "Committed batches.");
+        describe_histogram!(COMMIT, "Time to write, sync and apply a group of batches.");
+        describe_histogram!(SYNC, "Time to write a group and sync the journal.");
+        describe_histogram!(GROUP_BATCHES, "Batches that shared one sync.");
+        describe_counter!(SYNCS, "Syncs of the journal.");
+        describe_counter!(COMMITS, "Committed batches.");
         Metrics {
-            commit: histogram!("mox_store_commit_duration_seconds"),
-            sync: histogram!("mox_store_sync_duration_seconds"),
-            batch: histogram!("mox_store_group_batches"),
-            syncs: counter!("mox_store_syncs_total"),
-            commits: counter!("mox_store_commits_total"),
+            commit: histogram!(COMMIT),
+            sync: histogram!(SYNC),
+            batch: histogram!(GROUP_BATCHES),
+            syncs: counter!(SYNCS),
+            commits: counter!(COMMITS),
         }
     }
 

@@ -95,6 +95,8 @@ mod view;
 mod work;
 mod writer;
 
+pub use metrics::GROUP_BATCHES;
+
 /// How a data directory is opened.
 pub struct Options {
     /// Called with how far the start has come in reading the journal.
