@@ -133,8 +133,12 @@ pub fn export(place: &Place, account: Account, format: MailFormat, path: &Path, 
         MailFormat::Mbox => {
             ensure!(!path.exists(), "{} is there already: name a new file", path.display());
             let name = path.file_name().with_context(|| format!("{} names no file", path.display()))?;
+            // The name travels through the control socket as text.
+            let name = name.to_str().with_context(|| {
+                format!("the name of {} is not UTF-8: name the file otherwise", path.display())
+            })?;
             let folder = path.parent().unwrap_or_else(|| Path::new("."));
-            (Local::new(folder, NoSource), name.to_string_lossy().into_owned())
+            (Local::new(folder, NoSource), name.to_owned())
         }
     };
     let Account { name: account, configured } = account;
@@ -177,6 +181,19 @@ pub fn import(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+
+    #[test]
+    fn refuses_an_mbox_whose_name_would_change_on_the_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place { data_dir: dir.path().join("data"), user: None };
+        let account = Account { name: "alice".to_owned(), configured: false };
+        let path = dir.path().join(OsStr::from_bytes(b"mail-\xff.mbox"));
+        let error = export(&place, account, MailFormat::Mbox, &path, false).unwrap_err().to_string();
+        assert!(error.contains("is not UTF-8"), "{error}");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
 
     #[test]
     fn resolves_paths_whose_last_folders_are_missing() {
