@@ -5,7 +5,7 @@ mod common;
 
 use bytes::Bytes;
 use metrics::{Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
-use moxd_intake::{AccountRules, Intake};
+use moxd_intake::{AccountRules, Environment, Intake};
 use smtpserver::{Kind, Refusal};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +14,8 @@ use store::engine::memory::Memory;
 use store::engine::{Batch, BodyId, CommitError, Direction, Engine, KeyRange, Page, ReadRows};
 use store::{Pending, Store};
 
-/// An engine in memory whose commits fail once `left` of them have been made.
+/// An engine in memory whose commits fail once `left` of them have been made. One that fails with `Unknown` is made all the
+/// same.
 struct Failing {
     engine: Arc<Memory>,
     left: AtomicUsize,
@@ -41,6 +42,9 @@ impl Engine for Failing {
         let take = |left: usize| left.checked_sub(1);
         match self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take) {
             Ok(_) => self.engine.commit(batch),
+            Err(_) if matches!(self.error, CommitError::Unknown) => {
+                Pending::ready(self.engine.commit(batch).wait().and(Err(self.error)))
+            }
             Err(_) => Pending::ready(Err(self.error)),
         }
     }
@@ -129,4 +133,28 @@ async fn tells_the_client_that_the_store_is_full() {
     let full = "452 4.3.1 no storage left, try again later";
     check(send(2, CommitError::Full).await, full, "accounterror");
     check(send(1 + NAMES.len(), CommitError::Full).await, full, "delivererror");
+}
+
+#[tokio::test]
+async fn a_submission_whose_outcome_is_unknown_counts_if_it_was_committed() {
+    let (engine, left) = (Memory::new(), AtomicUsize::new(usize::MAX));
+    let engine = Arc::new(Failing { engine, left, error: CommitError::Unknown });
+    let store = Store::on(Arc::clone(&engine) as Arc<dyn Engine>);
+    let rules = AccountRules { messages_per_day: 2, ..AccountRules::default() };
+    let environment = Environment { random: common::different, ..common::ENVIRONMENT };
+    let settings = common::settings(common::directory(&NAMES, &rules));
+    let backend = Intake::new(store.clone(), None, settings, environment).unwrap();
+    let server = common::TestServer { backend: Arc::new(backend), store };
+    let ann = common::client(Kind::Submission, Some("ann"));
+    let send = async || {
+        let text = "From: ann@a.example\r\n\r\nbody\r\n";
+        server.send(&ann, "ann@a.example", &["bob@a.example"], text).await.map_err(|error| error.to_string())
+    };
+    send().await.unwrap();
+    engine.left.store(0, Ordering::Relaxed);
+    assert_eq!(send().await, Err("451 4.3.0 error delivering message".to_owned()));
+    engine.left.store(usize::MAX, Ordering::Relaxed);
+    let refused = send().await.unwrap_err();
+    assert!(refused.starts_with("451 4.7.1 max number of messages (2)"), "{refused}");
+    assert_eq!(server.inbox("bob").len(), 2);
 }
