@@ -116,6 +116,12 @@ impl Maintainer {
         !self.unpinned.is_empty()
     }
 
+    /// Whether no request waits, not even in the inbox.
+    #[cfg(test)]
+    pub(super) fn has_nothing_to_do(&self) -> bool {
+        self.received.is_empty() && self.later.is_empty() && self.shared.maintenance.take_now().is_empty()
+    }
+
     /// Does what there is to do; `false` if some of it has to be tried again.
     pub(super) fn maintain(&mut self) -> bool {
         if let Err(e) = self.rebuild_view()
@@ -211,12 +217,14 @@ impl Maintainer {
         self.question += 1;
         let asked = self.question;
         let answer = Answer::new(asked, Arc::clone(&self.shared.maintenance));
-        let closed = |_| Error::new(ErrorKind::Closed, "the store is closed");
-        self.shared.work.push(work(answer)).map_err(closed)?;
+        // Work that the writer does not take is answered when it is dropped here. That answer must not stay in the inbox: it
+        // would wake this thread, which would ask again.
+        let is_closed = self.shared.work.push(work(answer)).is_err();
         loop {
             match self.received.pop_front() {
                 Some(Request::Answer { question, result }) if question == asked => {
-                    return result.map_err(Error::from);
+                    let closed = || Error::new(ErrorKind::Closed, "the store is closed");
+                    return if is_closed { Err(closed()) } else { result.map_err(Error::from) };
                 }
                 Some(request) => self.receive(request),
                 None => {

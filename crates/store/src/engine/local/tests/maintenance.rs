@@ -115,3 +115,16 @@ fn makes_room_though_a_file_cannot_be_removed() {
     engine.compact(false).unwrap();
     assert!(!path.exists());
 }
+
+/// It would spin: an answer to a question that the writer never took would wake it to ask again.
+#[test]
+fn a_writer_that_has_ended_leaves_no_answers_in_the_inbox() {
+    let dir = folder();
+    let engine = open(dir.path());
+    engine.shared.work.close();
+    let is_idle = engine.shared.maintenance.run(|maintainer| {
+        assert_eq!(maintainer.pause_writer().unwrap_err().kind(), ErrorKind::Closed);
+        maintainer.has_nothing_to_do()
+    });
+    assert!(is_idle);
+}

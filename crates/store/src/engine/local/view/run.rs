@@ -216,14 +216,23 @@ impl Run {
         filter.map(Some).ok_or_else(|| self.damaged(offset))
     }
 
+    /// Reads the filter from the file unless it is in memory already; `None` if the run has none.
+    fn filter(&self) -> Result<Option<&Filter>> {
+        match self.filter.get() {
+            Some(filter) => Ok(Some(filter)),
+            None => Ok(self.read_filter()?.map(|filter| self.filter.get_or_init(|| filter))),
+        }
+    }
+
+    /// Reads the filter ahead of the first row.
+    pub(super) fn load_filter(&self) -> Result<()> {
+        self.filter().map(drop)
+    }
+
     /// Whether the run may have the key with this hash. Damage to the filter is an error and not an answer: no row
     /// looks absent because of it.
     fn may_have(&self, hash: KeyHash) -> Result<bool> {
-        if let Some(filter) = self.filter.get() {
-            return Ok(filter.may_contain(hash));
-        }
-        let Some(filter) = self.read_filter()? else { return Ok(true) };
-        Ok(self.filter.get_or_init(|| filter).may_contain(hash))
+        Ok(self.filter()?.is_none_or(|filter| filter.may_contain(hash)))
     }
 
     /// The value of `key`: `None` if the run does not have it, `Some(None)` if it says that it was removed.

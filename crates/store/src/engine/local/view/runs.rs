@@ -49,7 +49,10 @@ impl Runs {
     /// Opens the view in `dir` as its manifest has it.
     pub(super) fn open(disk: &Disk, dir: &Path) -> Result<Runs> {
         let folder = dir.join(FOLDER);
-        let view = Runs::with(disk, &folder, read(disk, &folder)?);
+        let state = read(disk, &folder)?;
+        // A view whose filters are damaged has to be rebuilt before anything reads it: nearly every read needs them.
+        state.runs.iter().try_for_each(|run| run.load_filter())?;
+        let view = Runs::with(disk, &folder, state);
         view.remove_strays()?;
         Ok(view)
     }
