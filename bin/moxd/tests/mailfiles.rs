@@ -3,18 +3,16 @@
 
 mod common;
 
-use common::run::{MOXD, has_keys};
+use common::run::{Ended, has_keys, moxd_at_terminal};
 use common::server::{Server, text};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use nix::pty::{OpenptyResult, openpty};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::{Duration, UNIX_EPOCH};
 
 /// 3 November 2020, 15:04:05 UTC.
@@ -246,18 +244,10 @@ fn an_export_shows_at_a_terminal_how_far_it_is() {
     let mail = "From - Tue Nov  3 15:04:05 2020\nSubject: x\n\nhello\n\n".repeat(3);
     server.verb_reading(&["import", "mbox", "mox", "Old", "-"], mail.as_bytes()).done();
     for (format, to) in [("mbox", "out.mbox"), ("maildir", "out")] {
-        let OpenptyResult { master, slave } = openpty(None, None).unwrap();
-        let mut command = Command::new(MOXD);
         let (config, to) = (text(&server.config("moxd.toml")), text(&server.scratch(to)));
-        command.args(["--config", &config, "export", format, "mox", &to]);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::from(slave));
-        let child = command.spawn().unwrap();
-        drop(command);
-        let mut shown = Vec::new();
-        // A terminal that closes is an error, not the end of the input.
-        let _ = File::from(master).read_to_end(&mut shown);
-        let output = child.wait_with_output().unwrap();
-        assert_eq!(output.stdout, b"3 messages of 7 mailboxes exported\n");
-        assert!(String::from_utf8_lossy(&shown).contains("3/3"), "{shown:?}");
+        let Ended { stdout, stderr: shown, .. } =
+            moxd_at_terminal(["--config", &config, "export", format, "mox", &to]);
+        assert_eq!(stdout, b"3 messages of 7 mailboxes exported\n");
+        assert!(shown.contains("3/3"), "{shown:?}");
     }
 }

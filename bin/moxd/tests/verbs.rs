@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::run::{Ended, MOXD, has_keys, moxd, run};
+use common::run::{Ended, MOXD, has_keys, moxd, moxd_at_terminal, run};
 use common::server::{SMTP, SUBMISSION, Server, text};
 use nix::pty::{OpenptyResult, openpty};
 use nix::sys::termios::{LocalFlags, tcgetattr};
@@ -379,21 +379,12 @@ fn progress_is_shown_at_a_terminal_and_nowhere_else() {
     let server = Server::develop();
     let source = server.scratch("maildir");
     maildir(&source);
-    let OpenptyResult { master, slave } = openpty(None, None).unwrap();
-    let mut command = Command::new(MOXD);
     let config = text(&server.config("moxd.toml"));
-    command.args(["--config", &config, "import", "maildir", "mox", "Old", &text(&source)]);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::from(slave));
-    let child = command.spawn().unwrap();
-    drop(command);
-    let mut shown = Vec::new();
-    // A terminal that closes is an error, not the end of the input.
-    let _ = File::from(master).read_to_end(&mut shown);
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(0));
-    let said = String::from_utf8(output.stdout).unwrap();
-    assert!(said.starts_with("3 messages imported into Old; "), "{said}");
-    let shown = String::from_utf8(shown).unwrap();
+    let Ended { status, stdout, stderr: shown } =
+        moxd_at_terminal(["--config", &config, "import", "maildir", "mox", "Old", &text(&source)]);
+    assert_eq!(status, Some(0));
+    let printed = String::from_utf8(stdout).unwrap();
+    assert!(printed.starts_with("3 messages imported into Old; "), "{printed}");
     assert!(shown.contains("3/3"), "{shown:?}");
 }
 

@@ -32,6 +32,12 @@ impl Served {
         Self::with(rules, tls, TestBackend::default(), |settings| settings).await
     }
 
+    /// A server for `kind` of session with these limits on connections.
+    async fn with_gate(kind: &str, gate: GateRules) -> Self {
+        let change = |settings: Settings| Settings { gate, ..settings };
+        Self::with(common::rules(kind, &[]), None, TestBackend::default(), change).await
+    }
+
     async fn with(
         rules: Arc<Rules>,
         tls: Option<Tls>,
@@ -369,11 +375,8 @@ async fn first_line(served: &Served) -> String {
 
 #[tokio::test]
 async fn refuses_too_many_open_connections_until_one_is_closed() {
-    let change = |settings: Settings| Settings {
-        gate: GateRules { open_connections: Some([2, 90, 270]), ..GateRules::open() },
-        ..settings
-    };
-    let served = Served::with(common::rules("smtp", &[]), None, TestBackend::default(), change).await;
+    let gate = GateRules { open_connections: Some([2, 90, 270]), ..GateRules::open() };
+    let served = Served::with_gate("smtp", gate).await;
     let first = served.greeted().await;
     let mut second = served.greeted().await;
     let line = first_line(&served).await;
@@ -389,20 +392,15 @@ async fn refuses_too_many_open_connections_until_one_is_closed() {
 
 #[tokio::test]
 async fn refuses_connections_over_the_rate_and_over_the_whole() {
-    let change = |settings: Settings| Settings {
-        gate: GateRules { connection_rate: Some([2, 900, 2700]), ..GateRules::open() },
-        ..settings
-    };
-    let served = Served::with(common::rules("smtp", &[]), None, TestBackend::default(), change).await;
+    let gate = GateRules { connection_rate: Some([2, 900, 2700]), ..GateRules::open() };
+    let served = Served::with_gate("smtp", gate).await;
     for expected in
         ["220 ", "220 ", "421 4.7.0 connection rate from your ip or network too high, slow down please"]
     {
         let line = first_line(&served).await;
         assert!(line.starts_with(expected), "{line}");
     }
-    let change =
-        |settings: Settings| Settings { gate: GateRules { connections: 1, ..GateRules::open() }, ..settings };
-    let served = Served::with(common::rules("smtp", &[]), None, TestBackend::default(), change).await;
+    let served = Served::with_gate("smtp", GateRules { connections: 1, ..GateRules::open() }).await;
     let _first = served.greeted().await;
     let line = first_line(&served).await;
     assert!(line.starts_with("421 4.3.2 too many connections, try again later ("), "{line}");
@@ -412,11 +410,7 @@ async fn refuses_connections_over_the_rate_and_over_the_whole() {
 async fn refuses_submitters_after_too_many_failed_logins() {
     let logins = Logins::new(&GateRules::FAILURE_WINDOWS, Addresses::default());
     let gate = GateRules { logins, ..GateRules::open() };
-    let submission = {
-        let gate = gate.clone();
-        let change = |settings: Settings| Settings { gate, ..settings };
-        Served::with(common::rules("submission", &[]), None, TestBackend::default(), change).await
-    };
+    let submission = Served::with_gate("submission", gate.clone()).await;
     for _ in 0..2 {
         let mut client = submission.greeted().await;
         for _ in 0..5 {
@@ -427,8 +421,7 @@ async fn refuses_submitters_after_too_many_failed_logins() {
     let line = first_line(&submission).await;
     assert!(line.starts_with("421 4.7.0 too many auth failures ("), "{line}");
     // Failed logins do not affect mail from other servers.
-    let change = |settings: Settings| Settings { gate, ..settings };
-    let smtp = Served::with(common::rules("smtp", &[]), None, TestBackend::default(), change).await;
+    let smtp = Served::with_gate("smtp", gate).await;
     assert!(first_line(&smtp).await.starts_with("220 "));
 }
 

@@ -1,8 +1,10 @@
 //! Running moxd once, and what it promises about its end: exit status, standard output, standard error.
 
+use nix::pty::{OpenptyResult, openpty};
 use serde_json::Value;
 use std::ffi::OsStr;
-use std::io::Write;
+use std::fs::File;
+use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
 /// The binary under test.
@@ -26,6 +28,21 @@ pub fn moxd_reading<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>, inp
     let mut command = Command::new(MOXD);
     command.args(arguments);
     run(command, input)
+}
+
+/// Runs moxd with a terminal as standard error; [`Ended::stderr`] is what the terminal shows.
+pub fn moxd_at_terminal<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Ended {
+    let OpenptyResult { master, slave } = openpty(None, None).unwrap();
+    let mut command = Command::new(MOXD);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::from(slave));
+    let child = command.spawn().unwrap();
+    drop(command);
+    let mut shown = Vec::new();
+    // A terminal that closes is an error, not the end of the input.
+    let _ = File::from(master).read_to_end(&mut shown);
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8(shown).unwrap();
+    Ended { status: output.status.code(), stdout: output.stdout, stderr }
 }
 
 /// Runs a command to its end.
