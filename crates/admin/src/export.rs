@@ -167,54 +167,10 @@ fn write_mbox(message: &Message, content: Exported<'_>, console: &mut dyn Consol
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::console::{ImportHead, Local, NoSource, Remarks};
+    use crate::console::{Local, NoSource};
+    use crate::recording::Recording;
     use std::fs;
     use store::{Facts, NewMessage};
-
-    /// Collects what is written, and removes a message when the first bytes of mail are.
-    struct Removing<'a> {
-        store: &'a Store,
-        victim: Option<(AccountId, MessageId)>,
-        written: String,
-        printed: String,
-    }
-
-    impl Console for Removing<'_> {
-        fn write(&mut self, bytes: &[u8]) -> Result<()> {
-            self.printed.push_str(std::str::from_utf8(bytes)?);
-            Ok(())
-        }
-
-        fn progress(&mut self, _: u64, _: u64) -> Result<()> {
-            Ok(())
-        }
-
-        fn file(&mut self, _: Option<&ExportFile>) -> Result<()> {
-            Ok(())
-        }
-
-        fn write_file(&mut self, bytes: &[u8]) -> Result<()> {
-            self.written.push_str(std::str::from_utf8(bytes)?);
-            if let Some((account, message)) = self.victim.take() {
-                let mut transaction = self.store.transaction(UNIX_EPOCH);
-                transaction.remove(account, message);
-                self.store.commit(transaction).wait()?;
-            }
-            Ok(())
-        }
-
-        fn next(&mut self) -> Result<Option<ImportHead>> {
-            Ok(None)
-        }
-
-        fn read(&mut self, _: &mut [u8]) -> Result<usize> {
-            Ok(0)
-        }
-
-        fn remarks(&mut self) -> Remarks {
-            Remarks::default()
-        }
-    }
 
     /// Makes a store with one message for each mailbox and text.
     fn with(messages: &[(&str, &str)]) -> (Store, AccountId, Vec<MessageId>) {
@@ -236,11 +192,15 @@ mod tests {
         for format in [MailFormat::Mbox, MailFormat::Maildir] {
             let texts = [("Inbox", "first\r\n"), ("Inbox", "second\r\n"), ("Inbox", "third\r\n")];
             let (store, account, ids) = with(&texts);
-            let victim = Some((account, ids[1]));
-            let mut console =
-                Removing { store: &store, victim, written: String::new(), printed: String::new() };
+            let remove = || {
+                let mut transaction = store.transaction(UNIX_EPOCH);
+                transaction.remove(account, ids[1]);
+                store.commit(transaction).wait().unwrap();
+            };
+            let mut console = Recording { after_write: Some(Box::new(remove)), ..Recording::default() };
             export(&store, format, "mox", "mbox", false, &mut console).unwrap();
-            let Removing { written, printed, .. } = console;
+            let printed = String::from_utf8(console.printed.concat()).unwrap();
+            let written = String::from_utf8(std::mem::take(&mut console.files)).unwrap();
             assert_eq!(printed, "2 messages of 6 mailboxes exported; 1 skipped: removed meanwhile (1)\n");
             assert!(written.contains("first") && written.contains("third"), "{written}");
             assert!(!written.contains("second"), "{written}");

@@ -15,6 +15,8 @@ mod frames;
 mod import;
 pub mod keeper;
 mod lists;
+#[cfg(test)]
+mod recording;
 mod request;
 pub mod running;
 pub mod socket;

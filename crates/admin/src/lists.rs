@@ -201,43 +201,9 @@ fn message_json(mailbox: &Mailbox, message: &Message) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::console::{ExportFile, ImportHead, Remarks};
+    use crate::recording::Recording;
     use std::time::UNIX_EPOCH;
     use store::NewMessage;
-
-    /// Every write, in order.
-    struct Pieces(Vec<Vec<u8>>);
-
-    impl Console for Pieces {
-        fn write(&mut self, bytes: &[u8]) -> Result<()> {
-            self.0.push(bytes.to_vec());
-            Ok(())
-        }
-
-        fn progress(&mut self, _: u64, _: u64) -> Result<()> {
-            Ok(())
-        }
-
-        fn file(&mut self, _: Option<&ExportFile>) -> Result<()> {
-            Ok(())
-        }
-
-        fn write_file(&mut self, _: &[u8]) -> Result<()> {
-            Ok(())
-        }
-
-        fn next(&mut self) -> Result<Option<ImportHead>> {
-            Ok(None)
-        }
-
-        fn read(&mut self, _: &mut [u8]) -> Result<usize> {
-            Ok(0)
-        }
-
-        fn remarks(&mut self) -> Remarks {
-            Remarks::default()
-        }
-    }
 
     /// Lists this many messages; returns every write.
     fn listed(count: usize, json: bool) -> Vec<Vec<u8>> {
@@ -250,9 +216,9 @@ mod tests {
             transaction.deliver(account, mailbox, message, &store.body_writer().finish());
             store.commit(transaction).wait().unwrap();
         }
-        let mut pieces = Pieces(Vec::new());
-        message_list(&store, "mox", None, json, &mut pieces).unwrap();
-        pieces.0
+        let mut console = Recording::default();
+        message_list(&store, "mox", None, json, &mut console).unwrap();
+        console.printed
     }
 
     #[test]

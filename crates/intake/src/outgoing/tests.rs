@@ -162,14 +162,20 @@ async fn holds_limits_between_processes_that_share_a_store() {
     assert_eq!(race(both, account).await, 5);
 }
 
+/// Reserves places for five messages, in a transaction that is not committed.
+async fn reserve_five<'a>(ledgers: &'a Ledgers, account: AccountId) -> (Transaction, Reservation<'a>) {
+    let recipients = addresses("a a a a a");
+    let sending = Sending { account, recipients: &recipients, limits: LIMITS, now: now() };
+    let mut transaction = ledgers.store.transaction(now());
+    let reservation = ledgers.reserve(&mut transaction, sending).await.unwrap();
+    (transaction, reservation)
+}
+
 #[tokio::test]
 async fn a_submission_that_is_cancelled_before_its_commit_does_not_count() {
     let store = Store::memory();
     let (ledgers, account) = (ledgers(&store), account(&store));
-    let recipients = addresses("a a a a a");
-    let sending = Sending { account, recipients: &recipients, limits: LIMITS, now: now() };
-    let mut transaction = store.transaction(now());
-    let reservation = ledgers.reserve(&mut transaction, sending).await.unwrap();
+    let (transaction, reservation) = reserve_five(&ledgers, account).await;
     assert_eq!(submit(&ledgers, account, "a", now()).await, MESSAGES, "the places are taken meanwhile");
     drop(reservation);
     assert_eq!(submit(&ledgers, account, "a a a a a", now()).await, None);
@@ -182,10 +188,7 @@ async fn a_submission_that_is_cancelled_before_its_commit_does_not_count() {
 async fn a_submission_that_is_cancelled_during_its_commit_counts_if_it_was_committed() {
     let store = Store::memory();
     let (ledgers, account) = (ledgers(&store), account(&store));
-    let recipients = addresses("a a a a a");
-    let sending = Sending { account, recipients: &recipients, limits: LIMITS, now: now() };
-    let mut transaction = store.transaction(now());
-    let reservation = ledgers.reserve(&mut transaction, sending).await.unwrap();
+    let (transaction, reservation) = reserve_five(&ledgers, account).await;
     drop(store.commit(transaction));
     drop(reservation);
     assert_eq!(submit(&ledgers, account, "a", now()).await, MESSAGES);
