@@ -141,8 +141,14 @@ impl Maintainer {
         has_room || self.shared.reserve.hold()
     }
 
-    /// Leaves to the next start as little as possible.
+    /// Leaves to the next start as little as possible. The writer has ended.
     fn finish(&mut self) {
+        // A start that ended because it met damage must not meet it again.
+        if self.shared.view_is_damaged.load(Ordering::Acquire)
+            && let Err(e) = self.rebuild_unchanging_view()
+        {
+            error!(error = %e, "cannot rebuild the view at the end");
+        }
         if self.pins == 0
             && let Err(e) = self.remove_unlinked()
         {
@@ -275,8 +281,13 @@ impl Maintainer {
         if !self.shared.view_is_damaged.load(Ordering::Acquire) {
             return Ok(());
         }
-        info!("the view is damaged: rebuilding it from the journal");
         let _paused = self.pause_writer()?;
+        self.rebuild_unchanging_view()
+    }
+
+    /// Rebuilds the view while the writer stands still, or has ended.
+    fn rebuild_unchanging_view(&mut self) -> Result<()> {
+        info!("the view is damaged: rebuilding it from the journal");
         self.settle_unlinked();
         let shared = &self.shared;
         let sources = Sources::open(&shared.disk, &shared.settings.journal)?;

@@ -269,6 +269,29 @@ fn a_damaged_filter_is_named_and_hides_no_row() {
     }
 }
 
+/// A server whose first reads fail ends at once. Its next start must not fail as well.
+#[test]
+fn damage_that_is_met_just_before_the_end_is_gone_at_the_next_start() {
+    let dir = folder();
+    let stored = filled(dir.path());
+    open(dir.path()).compact(false).unwrap();
+    let [run] = &view::files(dir.path())[..] else { panic!("one run") };
+    let engine = open(dir.path());
+    // From now on the writer cannot be paused.
+    engine.shared.work.close();
+    (8..fs::metadata(run).unwrap().len() / 2).step_by(4096).for_each(|at| flip(run, at));
+    assert!(stored.iter().any(|(key, ..)| engine.get(key).is_err()));
+    engine.close();
+    let kept = view::kept(&Disk::default(), dir.path()).unwrap().unwrap();
+    kept.verify(&mut |file, offset| panic!("{} is damaged at {offset}", file.display()));
+    let engine = open(dir.path());
+    sound(&engine);
+    for (key, id, content) in &stored {
+        assert_eq!(engine.get(key).unwrap().as_deref(), Some(&id.get().to_be_bytes()[..]));
+        assert_eq!(&read_body(&engine, *id).unwrap(), content);
+    }
+}
+
 /// A process without descriptors cannot open a file either, and nothing is wrong with the file. Here each in turn is out of
 /// reach behind a link that leads nowhere but to itself.
 #[test]
