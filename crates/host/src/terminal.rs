@@ -18,7 +18,7 @@ pub fn print(bytes: &[u8]) -> Result<()> {
 /// Writes styled text to standard output, without the styles if the stream may have no colours.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub fn print_styled(text: &str) -> Result<()> {
     let plain = anstream::adapter::strip_str(text).to_string();
     print(if has_colours(&std::io::stdout()) { text } else { &plain }.as_bytes())
