@@ -23,7 +23,7 @@ use std::process::ExitCode;
 
 /// Returns memory to the system after peaks: a thread of jemalloc's gives back what has been unused for a second (see
 /// .cargo/config.toml). glibc's allocator keeps such memory, and mimalloc returns it only while the process goes on allocating:
-/// a minute after attacks that left the server idle, mimalloc still held up to 57 MiB where jemalloc holds 28 to 43, at equal
+/// a minute after attacks that left the server idle, mimalloc still held up to 57 MiB where jemalloc holds less than 50, at equal
 /// processor time for a message. musl lacks what that thread needs, so there memory returns as other memory is freed.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

@@ -178,7 +178,7 @@ pub struct Timeouts {
     pub write: Duration,
     /// From the beginning of the connection, or the last accepted message, to the next one.
     pub unproductive: Duration,
-    /// For transactions to end after the server was asked to stop.
+    /// How long transactions may go on once the server stops.
     pub stop: Duration,
 }
 

@@ -25,7 +25,7 @@ pub struct Timeouts {
     pub write: Duration,
     /// For a connection on which no message is accepted.
     pub unproductive: Duration,
-    /// For transactions to end after the server is told to stop.
+    /// How long transactions may go on once the server stops.
     pub stop: Duration,
 }
 

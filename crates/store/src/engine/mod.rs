@@ -50,7 +50,7 @@ pub trait ReadRows {
     /// The length of a stored body in bytes.
     ///
     /// # Errors
-    /// `NoBody`, else as for [`ReadRows::get`].
+    /// `NoBody` if there is no such body; otherwise the errors of [`ReadRows::get`].
     fn body_len(&self, id: BodyId) -> Result<u64>;
 }
 
